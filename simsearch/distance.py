@@ -1,0 +1,293 @@
+"""Distances between rows: js, cosine, l1, l2, hamming; exact in float64, safe with zeros, lower is more similar.
+
+Every function takes queries `a` (q, d) and rows `b` (n, d) and gives (q, n) float64. Equal rows are at distance
+exactly 0. Memory beyond the arguments and the result stays bounded, whatever q and n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import MetricError, RowError
+
+Rows: TypeAlias = NDArray[Any]
+Distances: TypeAlias = NDArray[np.float64]
+
+_CELLS = 1 << 16  # coordinates worked on at once: four float64 temporaries of 512 KiB, which stay in a core's cache
+_CONVERTED_CELLS = 1 << 22  # coordinates held in float64 at once: 32 MiB
+_SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
+
+class Metric(Protocol):
+    """A distance between queries (q, d) and rows (n, d)."""
+
+    def __call__(self, a: Rows, b: Rows, /) -> Distances:
+        """The distances (q, n), float64."""
+
+
+def js(a: Rows, b: Rows) -> Distances:
+    """Jensen-Shannon distance, the square root of the divergence in bits, between rows divided by their sums.
+
+    Args:
+        a: Queries (q, d), non-negative.
+        b: Rows (n, d), non-negative.
+
+    Returns:
+        Distances (q, n), float64 in [0, 1]; a metric.
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or the dimensions differ.
+        MetricError: A row has a negative value.
+
+    Reference:
+        Endres & Schindelin, "A new metric for probability distributions", 2003.
+
+    Example:
+        >>> js(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 3.0]]))
+        array([[0., 1.]])
+    """
+    _check_pair(a, b, "js")
+    divergence = _pairwise(a, b, _to_distributions, _divergence)
+    return np.sqrt(np.clip(divergence, 0, 1, out=divergence), out=divergence)
+
+
+def cosine(a: Rows, b: Rows) -> Distances:
+    """Cosine distance (1 - cos) / 2, in [0, 1] (q, n).
+
+    Args:
+        a: Queries (q, d).
+        b: Rows (n, d).
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or the dimensions differ.
+
+    Example:
+        >>> cosine(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))
+        array([[0. , 0.5, 1. ]])
+    """
+    _check_pair(a, b, "cosine")
+    # |u - v|^2 / 4 equals (1 - cos) / 2, and loses no digits for near rows as 1 - cos does.
+    distances = _pairwise(a, b, _to_unit_length, _squared_gap) / 4
+    return np.clip(distances, 0, 1, out=distances)
+
+
+def l1(a: Rows, b: Rows) -> Distances:
+    """Sum of absolute differences, in feature units (q, n).
+
+    Args:
+        a: Queries (q, d).
+        b: Rows (n, d).
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or the dimensions differ.
+
+    Example:
+        >>> l1(np.array([[1.0, 2.0]]), np.array([[4.0, 6.0]]))
+        array([[7.]])
+    """
+    _check_pair(a, b, "l1")
+    return _pairwise(a, b, _to_double, _absolute_gap)
+
+
+def l2(a: Rows, b: Rows) -> Distances:
+    """Euclidean distance, in feature units (q, n).
+
+    Args:
+        a: Queries (q, d).
+        b: Rows (n, d).
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or the dimensions differ.
+
+    Example:
+        >>> l2(np.array([[1.0, 2.0]]), np.array([[4.0, 6.0]]))
+        array([[5.]])
+    """
+    _check_pair(a, b, "l2")
+    return np.sqrt(_pairwise(a, b, _to_double, _squared_gap))
+
+
+def hamming(a: Rows, b: Rows, *, bits: int | None = None) -> Distances:
+    """Share of differing bits between packed codes, in [0, 1] (q, n).
+
+    Args:
+        a: Queries (q, bytes), uint8 as `numpy.packbits(..., axis=1)` writes them.
+        b: Rows (n, bytes), uint8.
+        bits: Length of a code when it does not fill its last byte; by default 8 x bytes. Unused bits must be zero.
+
+    Raises:
+        RowError: The lengths of the codes differ, or `bits` does not fit them.
+        MetricError: The rows are not uint8.
+
+    Example:
+        >>> hamming(np.array([[0b11110000]], np.uint8), np.array([[0b11111111]], np.uint8))
+        array([[0.5]])
+    """
+    _check_pair(a, b, "hamming")
+    width = a.shape[1]
+    length = 8 * width if bits is None else bits
+    if not 8 * (width - 1) < length <= 8 * width:
+        raise RowError(f"codes of {width} bytes cannot hold {length} bits; pass the length the codes were made with")
+    return _pairwise(a, b, _as_they_are, _differing_bits) / length
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType({"js": js, "cosine": cosine, "l1": l1, "l2": l2, "hamming": hamming})
+
+
+def by_name(metric: str) -> Metric:
+    """The distance of that name.
+
+    Raises:
+        MetricError: There is none.
+
+    Example:
+        >>> by_name("js") is js
+        True
+    """
+    if metric not in METRICS:
+        raise MetricError(f"no metric {metric!r}; choose one of {', '.join(METRICS)}")
+    return METRICS[metric]
+
+
+def check_rows(rows: Rows, *, dimension: int | None = None, metric: str | None = None, what: str = "row") -> None:
+    """Refuse rows that no distance is defined on, naming the first bad one.
+
+    Args:
+        rows: Array (n, d) of any float type or uint8.
+        dimension: What d must be; by default anything above 0.
+        metric: The metric that the rows are for; by default only what holds for every metric is checked.
+        what: How a row is called in the message.
+
+    Raises:
+        RowError: The array is not (n, d), or a row holds NaN or infinity or (floats only) nothing but zeros.
+        MetricError: The metric does not exist, needs uint8 codes and got none, or is js and a value is negative.
+
+    Example:
+        >>> check_rows(np.array([[1.0, 0.0], [0.0, np.nan]]), what="query")
+        Traceback (most recent call last):
+        simsearch.errors.RowError: query 1 holds NaN or infinity; leave it out or embed it again
+    """
+    if metric is not None:
+        by_name(metric)
+    if rows.ndim != 2 or rows.shape[1] == 0 or (dimension is not None and rows.shape[1] != dimension):
+        wanted = "(n, d)" if dimension is None else f"(n, {dimension})"
+        raise RowError(f"{what}s have shape {rows.shape} and must have {wanted}; were they made by the same model?")
+    if rows.dtype.kind not in "fiu":
+        raise RowError(f"{what}s are {rows.dtype} and must be numbers")
+    if metric == "hamming" and rows.dtype != np.uint8:
+        raise MetricError(f"hamming needs packed uint8 codes and the {what}s are {rows.dtype}; use another metric")
+    step = max(1, _CONVERTED_CELLS // rows.shape[1])
+    for start in range(0, len(rows), step):
+        _check_block(rows[start : start + step], start, metric, what)
+
+
+def _check_block(rows: Rows, start: int, metric: str | None, what: str) -> None:
+    if rows.dtype.kind == "f":
+        _refuse(~np.isfinite(rows).all(axis=1), RowError, start, f"{what} {{}} holds NaN or infinity")
+    if metric == "js" and rows.dtype.kind != "u":
+        message = f"{what} {{}} has a negative value and js is defined for non-negative rows only"
+        _refuse((rows < 0).any(axis=1), MetricError, start, message, "use cosine, l1 or l2")
+    if rows.dtype.kind == "f" or metric in {"js", "cosine"}:
+        _refuse(~rows.any(axis=1), RowError, start, f"{what} {{}} is all zeros")
+
+
+def _refuse(
+    bad: Any,
+    error: type[Exception],
+    start: int,
+    message: str,
+    cure: str = "leave it out or embed it again",
+) -> None:
+    if bad.any():
+        raise error(message.format(start + int(np.argmax(bad))) + "; " + cure)
+
+
+def _check_pair(a: Rows, b: Rows, metric: str) -> None:
+    check_rows(a, metric=metric, what="query")
+    check_rows(b, dimension=a.shape[1], metric=metric, what="row")
+
+
+def _pairwise(
+    a: Rows, b: Rows, prepare: Callable[[Rows], Rows], kernel: Callable[[Rows, Rows], Distances]
+) -> Distances:
+    """The kernel of every prepared query (q, 1, d) and row (1, n, d), over blocks and tiles of bounded size."""
+    out = np.empty((len(a), len(b)))
+    for i in _slices(len(a), _CONVERTED_CELLS // a.shape[1]):
+        queries = prepare(a[i])
+        for j in _slices(len(b), _CONVERTED_CELLS // b.shape[1]):
+            rows = prepare(b[j])
+            block = out[i, j]
+            for x, y in _tiles(len(queries), len(rows), a.shape[1]):
+                block[x, y] = kernel(queries[x, None, :], rows[None, y, :])
+    return out
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    step = max(1, step)
+    for start in range(0, length, step):
+        yield slice(start, start + step)
+
+
+def _tiles(q: int, n: int, d: int) -> Iterator[tuple[slice, slice]]:
+    """Slices that cover (q, n), each of at most `_CELLS` coordinates, or one pair where a row alone is longer."""
+    columns = max(1, min(n, _CELLS // d))
+    for x in _slices(q, _CELLS // (columns * d)):
+        for y in _slices(n, columns):
+            yield x, y
+
+
+def _to_double(rows: Rows) -> Distances:
+    return np.asarray(rows, np.float64)
+
+
+def _to_distributions(rows: Rows) -> Distances:
+    scaled = _to_double(rows)
+    scaled = scaled / scaled.max(axis=1, keepdims=True)  # so that no sum overflows
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return _to_double(scaled)
+
+
+def _to_unit_length(rows: Rows) -> Distances:
+    scaled = _to_double(rows)
+    scaled = scaled / np.abs(scaled).max(axis=1, keepdims=True)
+    scaled /= np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
+    return _to_double(scaled)
+
+
+def _as_they_are(rows: Rows) -> Rows:
+    return rows
+
+
+def _divergence(p: Distances, q: Distances) -> Distances:
+    """Jensen-Shannon divergence in bits."""
+    total = np.maximum(p + q, _SMALLEST)
+    bits: Distances = np.sum(_surprise(p, total) + _surprise(q, total), axis=-1) / (2 * np.log(2))
+    return bits
+
+
+def _surprise(p: Distances, total: Distances) -> Distances:
+    """The terms p ln(2 p / total), where 0 ln 0 = 0; exactly 0 where p is half of the total."""
+    ratio = 2 * p / total
+    return p * np.log(np.maximum(ratio, _SMALLEST_NORMAL, out=ratio), out=ratio)
+
+
+def _squared_gap(u: Distances, v: Distances) -> Distances:
+    gap = u - v
+    squares: Distances = np.einsum("qnd,qnd->qn", gap, gap)
+    return squares
+
+
+def _absolute_gap(u: Distances, v: Distances) -> Distances:
+    gaps: Distances = np.abs(u - v).sum(axis=-1)
+    return gaps
+
+
+def _differing_bits(u: Rows, v: Rows) -> Distances:
+    counts: Distances = np.bitwise_count(u ^ v).sum(axis=-1, dtype=np.float64)
+    return counts
