@@ -1,0 +1,23 @@
+"""One input that did not become a row, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simsearch.errors import RejectCode
+from simsearch.images.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An input that cannot be used; it takes the place of the row in every stream.
+
+    Attributes:
+        source: the input.
+        code: why, from the closed list.
+        message: what was wrong, for people.
+    """
+
+    source: Source
+    code: RejectCode
+    message: str

@@ -1,0 +1,115 @@
+"""Where the bytes of one image lie, and reading them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from simsearch.errors import ImageRejected, RejectCode
+
+BYTE_ESCAPES = range(0xDC80, 0xDD00)  # surrogateescape: how Python holds a byte that is not UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input: an item's identity (root, name) and where its bytes lie (file, offset, size).
+
+    Attributes:
+        root: absolute path of the root folder, normalised, without a trailing slash.
+        name: path relative to the root; `shard.tar::member` for a member of a tar.
+        file: absolute path of the file that holds the bytes.
+        offset: where the bytes begin; 0 is a whole file, since a tar's members never begin there.
+        size: how many bytes there were when the input was found.
+        mtime_ns: when `file` was last changed.
+        owner: who the image belongs to, from the `owner` column of a list.
+        attributes: the other columns of a list, as JSON.
+    """
+
+    root: bytes
+    name: bytes
+    file: bytes
+    offset: int
+    size: int
+    mtime_ns: int
+    owner: str | None = None
+    attributes: str | None = None
+
+    @property
+    def path(self) -> bytes:
+        """Root and name joined."""
+        return self.root.rstrip(b"/") + b"/" + self.name
+
+    @property
+    def printable(self) -> str:
+        """The path on one line, safe for a terminal: other bytes and control characters escaped."""
+        return printable(self.path)
+
+    @property
+    def utf8(self) -> str | None:
+        """The path as text, or None when it is not UTF-8."""
+        try:
+            return self.path.decode()
+        except UnicodeDecodeError:
+            return None
+
+
+def printable(name: bytes) -> str:
+    r"""Return a name as one line of text, with undecodable bytes, controls and invisible characters escaped.
+
+    Example:
+        >>> printable(b"caf\xc3\xa9\n\xff.jpg")
+        'café\\n\\xff.jpg'
+    """
+    text = name.decode("utf-8", "surrogateescape")
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    if ord(character) in BYTE_ESCAPES:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def load_bytes(source: Source, limit: int) -> bytes:
+    """Return the bytes of an input, at least one and at most `limit`.
+
+    Raises:
+        ImageRejected: empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
+    """
+    return read_range(source.file, offset=source.offset, size=source.size, limit=limit)
+
+
+def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
+    """Return `size` bytes of a file from `offset`, or the whole file, as it is now, when `offset` is 0.
+
+    Raises:
+        ImageRejected: as `load_bytes`.
+    """
+    try:
+        # O_NONBLOCK: a fifo put where the file was must not hang the reader.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as handle:  # noqa: PTH123
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageRejected(RejectCode.IO_ERROR, "not a regular file any more")
+            wanted = size if offset else status.st_size
+            if wanted > limit:
+                raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{wanted:,} bytes, the limit is {limit:,}")
+            handle.seek(offset)
+            data = handle.read(wanted)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageRejected):
+            raise
+        raise ImageRejected(RejectCode.IO_ERROR, _reason(error)) from error
+    if len(data) != wanted:
+        raise ImageRejected(RejectCode.IO_ERROR, f"only {len(data):,} of {wanted:,} bytes could be read")
+    if not data:
+        raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")
+    return data
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
