@@ -98,4 +98,5 @@ def _from_wide(values: NDArray[Any]) -> NDArray[np.uint8]:
     tops = (255.0, 65535.0) if values.dtype.kind == "i" else (1.0, 255.0, 65535.0)
     usual = [top for top in tops if low >= 0 and high <= top]
     low, top = (0.0, usual[0]) if usual else (low, max(high - low, float(np.finfo(np.float32).tiny)))
-    return np.clip(np.rint((finite - low) * (255.0 / top)), 0, 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.clip(np.rint((finite - low) * (255.0 / top)), 0, 255).astype(np.uint8)
+    return levels

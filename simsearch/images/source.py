@@ -103,7 +103,7 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ImageRejected):
             raise
-        raise ImageRejected(RejectCode.IO_ERROR, _reason(error)) from error
+        raise ImageRejected(RejectCode.IO_ERROR, reason(error)) from error
     if len(data) != wanted:
         raise ImageRejected(RejectCode.IO_ERROR, f"only {len(data):,} of {wanted:,} bytes could be read")
     if not data:
@@ -111,5 +111,6 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
     return data
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what went wrong, without the number and the path that an OSError adds."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
