@@ -1,0 +1,90 @@
+"""Edits that change the values of pixels and leave their places: noise, filters, compression, enhancement."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+from scipy import ndimage
+
+from simsearch.images import median
+
+
+def gaussian_noise(image: Image.Image, rng: np.random.Generator, *, variance: float) -> Image.Image:
+    """The image plus normal noise of that variance on the [0, 1] scale, independent per pixel and channel."""
+    values = _to_unit(image)
+    return _from_unit(values + _normal(rng, values.shape, variance))
+
+
+def salt_and_pepper_noise(image: Image.Image, rng: np.random.Generator, *, amount: float) -> Image.Image:
+    """The image with that share of its array elements set to 0 or 255, each with probability 1/2."""
+    values = np.array(image)
+    hit = rng.random(values.shape, np.float32) < amount
+    values[hit] = 255 * rng.integers(0, 2, np.count_nonzero(hit), np.uint8)
+    return Image.fromarray(values)
+
+
+def speckle_noise(image: Image.Image, rng: np.random.Generator, *, variance: float) -> Image.Image:
+    """The image times one plus normal noise of that variance, independent per pixel and channel."""
+    values = _to_unit(image)
+    return _from_unit(values + values * _normal(rng, values.shape, variance))
+
+
+def gaussian_filter(image: Image.Image, rng: np.random.Generator, *, size: int) -> Image.Image:  # noqa: ARG001
+    """The image blurred by a Gaussian kernel of that side, as OpenCV's GaussianBlur with mirrored borders."""
+    sigma = 0.6 * ((size - 1) * 0.5 - 1) + 1
+    offsets = np.arange(size) - size // 2
+    kernel = np.exp(-(offsets**2) / (2 * sigma**2))
+    kernel /= kernel.sum()
+    values = np.asarray(image, np.float32)
+    for axis in (0, 1):
+        values = ndimage.correlate1d(values, kernel, axis=axis, mode="mirror")
+    return Image.fromarray(np.rint(values).astype(np.uint8))
+
+
+def median_filter(image: Image.Image, rng: np.random.Generator, *, size: int) -> Image.Image:  # noqa: ARG001
+    """The image with each channel's pixel replaced by the median of its square of that side; borders replicate."""
+    return Image.fromarray(median.median_filter(np.asarray(image), size))
+
+
+def jpg_compression(image: Image.Image, rng: np.random.Generator, *, quality: int) -> Image.Image:  # noqa: ARG001
+    """The image after a JPEG round trip at that quality (4:2:0, as Pillow writes by default)."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as reopened:
+        return reopened.copy()
+
+
+def contrast_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+    """The image blended with a grey of its mean luma; 1 is the original, above 1 extrapolates."""
+    return ImageEnhance.Contrast(image).enhance(factor)
+
+
+def color_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+    """The image blended with its greyscale version; 1 is the original, above 1 extrapolates."""
+    return ImageEnhance.Color(image).enhance(factor)
+
+
+def brightness_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+    """The image multiplied by that factor and clipped."""
+    return ImageEnhance.Brightness(image).enhance(factor)
+
+
+def sharpness_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+    """The image blended with its smoothed version; 1 is the original, above 1 extrapolates."""
+    return ImageEnhance.Sharpness(image).enhance(factor)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -> NDArray[np.float32]:
+    return rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(variance))
+
+
+def _to_unit(image: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def _from_unit(values: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
