@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,9 +74,11 @@ class Extractor(ABC):
             ImageRejected: an image cannot be decoded; the message names it.
             InputError: a value is no image.
         """
-        if isinstance(images, (str, bytes, Path)) or not isinstance(images, Sequence | np.ndarray):
-            images = [images]
-        elif isinstance(images, np.ndarray) and images.ndim < 4:
+        if (
+            isinstance(images, (str, bytes, Path))
+            or not isinstance(images, Sequence | np.ndarray)
+            or (isinstance(images, np.ndarray) and images.ndim < 4)
+        ):
             images = [images]
         decoded = [as_rgb(image, self.preprocessing) for image in images]
         if not decoded:
@@ -97,10 +100,11 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
     import PIL.Image
 
     from simsearch.images.decode import decode, to_rgb
-    from simsearch.images.source import source_of
+    from simsearch.images.limits import Limits
+    from simsearch.images.source import read_range
 
     if isinstance(image, (str, bytes, Path)):
-        data = source_of(image).load()
+        data = read_range(os.fsencode(image), offset=0, size=0, limit=Limits().max_bytes)
         return decode(data, at_least=preprocessing.at_least).image
     if isinstance(image, PIL.Image.Image):
         return to_rgb(image)
@@ -119,7 +123,11 @@ def _as_array(image: Any) -> NDArray[Any]:
         if image.dtype.kind == "f":
             image = _from_unit(image)
     shape = image.shape
-    if image.dtype not in (np.uint8, np.uint16) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (3, 4)):
+    if (
+        image.dtype not in (np.uint8, np.uint16)
+        or len(shape) not in (2, 3)
+        or (len(shape) == 3 and shape[2] not in (3, 4))
+    ):
         raise InputError(f"an array of {image.dtype} {shape} is no image: give uint8 (h, w), (h, w, 3) or (h, w, 4)")
     if image.dtype == np.uint16 and image.ndim == 3:
         image = (image / 257).round().astype(np.uint8)

@@ -1,0 +1,123 @@
+"""Model cards: what a model is, as data that anyone can read and check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from simsearch.errors import ModelError, ModelNotFound, WeightsError
+from simsearch.images.preprocess import Preprocessing
+
+CARD = "model.toml"
+
+
+class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Where a model's weights are: a file beside the card or a URL, always with its SHA-256."""
+
+    file: str | None = None
+    url: str | None = None
+    sha256: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+    licence: str
+
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> Weights:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give either `file` or `url`")
+        return self
+
+
+class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One model: network, weights, preprocessing, and what its rows may be used for.
+
+    Attributes:
+        name: What commands call it.
+        summary: One line for `models list`.
+        status: "verified" (the golden file was made from these very weights) or "unverified".
+        network: Module of `simsearch.extract.networks` that holds the family.
+        arguments: The family's arguments.
+        dimension: Length of a row.
+        non_negative: Whether rows are never negative, so that js is defined.
+        metric: The recommended distance.
+        tolerance: Worst distance from the golden rows, in `metric`, at which a runtime is admitted.
+        preprocessing: How an image becomes pixels.
+        weights: File or URL, SHA-256, licence.
+        training_data: What the weights were trained on.
+        reference: The paper behind the network.
+        limits: What the model is known to be bad at.
+    """
+
+    name: str = pydantic.Field(pattern="^[a-z0-9][a-z0-9._-]*$")
+    summary: str
+    status: Literal["verified", "unverified"]
+    network: str = pydantic.Field(pattern="^[a-z][a-z0-9_]*$")
+    arguments: dict[str, Any]
+    dimension: int = pydantic.Field(gt=0)
+    non_negative: bool
+    metric: Literal["js", "cosine", "l1", "l2", "hamming"]
+    tolerance: float = pydantic.Field(default=0.02, gt=0)
+    preprocessing: Preprocessing
+    weights: Weights
+    training_data: str
+    reference: str
+    limits: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of all that decides what a row means: weights, network, dimension, preprocessing."""
+        identity = {
+            "weights": self.weights.sha256,
+            "network": self.network,
+            "arguments": self.arguments,
+            "dimension": self.dimension,
+            "preprocessing": asdict(self.preprocessing),
+        }
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Return the card in a model folder.
+
+    Raises:
+        ModelNotFound: the folder holds no card.
+        ModelError: the card is not valid; the message says which field and why.
+    """
+    path = folder / CARD
+    try:
+        return ModelCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelNotFound(f"{folder} holds no {CARD}; a model is a folder with a card in it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid TOML: {error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "card"
+        raise ModelError(f"{path}: {where}: {first['msg']}; {error.error_count()} such fault(s)") from error
+
+
+def weights_path(card: ModelCard, folder: Path) -> Path:
+    """Return the weights file of a card, its SHA-256 checked.
+
+    Raises:
+        WeightsError: the file is missing, or holds something else than the card says.
+    """
+    if card.weights.file is None:
+        raise WeightsError(
+            f"{card.name}: the weights are not here; fetch {card.weights.url} and name it in {folder / CARD}"
+        )
+    path = folder / card.weights.file
+    if not path.is_file():
+        raise WeightsError(f"{card.name}: {path} is missing; reinstall simsearch or restore the file")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != card.weights.sha256:
+        raise WeightsError(
+            f"{card.name}: {path} has SHA-256 {found}, the card says {card.weights.sha256}; restore the file"
+        )
+    return path

@@ -1,0 +1,86 @@
+"""Golden rows: what a model gave for a few synthetic images, to admit or refuse a runtime."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from simsearch import distance
+from simsearch.errors import InputError, ModelError
+from simsearch.extract.extractor import Extractor
+from simsearch.images.decode import decode
+
+GOLDEN = "golden.npz"
+SHAPES = ((96, 144), (240, 160), (481, 321), (640, 480))
+
+
+def golden_files(count: int = 8) -> list[bytes]:
+    """Return encoded synthetic images, alternately JPEG and PNG, of several shapes: the same bytes of pixels always."""
+    return [_encode(_picture(i), "JPEG" if i % 2 == 0 else "PNG") for i in range(count)]
+
+
+def write_golden(extractor: Extractor, folder: Path) -> None:
+    """Write the golden file of a model folder: the encoded images and their rows."""
+    files = golden_files()
+    joined = np.frombuffer(b"".join(files), np.uint8)
+    sizes = np.array([len(data) for data in files], np.int64)
+    np.savez_compressed(folder / GOLDEN, files=joined, sizes=sizes, rows=_rows(extractor, files))
+
+
+def check_golden(extractor: Extractor, folder: Path) -> float:
+    """Return the worst distance, in the extractor's metric, between the golden rows and those of this runtime.
+
+    Raises:
+        ModelError: the model folder has no golden file, or it is damaged.
+    """
+    files, golden = _read(folder / GOLDEN)
+    rows = _rows(extractor, files)
+    if rows.shape != golden.shape:
+        raise ModelError(f"{folder / GOLDEN} holds rows of shape {golden.shape}, the model gives {rows.shape}")
+    metric = distance.METRICS[extractor.metric]
+    return float(np.max(np.diagonal(metric(rows, golden))))
+
+
+def _read(path: Path) -> tuple[list[bytes], NDArray[np.float32]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            joined, sizes, rows = archive["files"].tobytes(), archive["sizes"], archive["rows"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{path} is missing or damaged ({error}); make it again with scripts/make_mini --only golden"
+        ) from error
+    ends = np.cumsum(sizes)
+    return [joined[end - size : end] for end, size in zip(ends, sizes, strict=True)], rows
+
+
+def _rows(extractor: Extractor, files: list[bytes]) -> NDArray[np.float32]:
+    images = [decode(data, at_least=extractor.preprocessing.at_least).image for data in files]
+    return np.asarray(extractor.rows(images), np.float32)
+
+
+def _picture(seed: int) -> Image.Image:
+    """A picture with smooth shading, edges and texture: waves, rectangles and a little noise."""
+    width, height = SHAPES[seed % len(SHAPES)]
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    waves = [np.sin(rng.uniform(2, 30) * x + rng.uniform(2, 30) * y + rng.uniform(0, 6)) for _ in range(3)]
+    pixels = 127 + 60 * np.stack(waves, axis=2)
+    for _ in range(6):
+        top, left = rng.integers(0, height - 20), rng.integers(0, width - 20)
+        pixels[top : top + rng.integers(10, height // 2), left : left + rng.integers(10, width // 2)] = rng.integers(
+            0, 256, 3
+        )
+    pixels += rng.normal(0, 6, pixels.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def _encode(image: Image.Image, kind: str) -> bytes:
+    if kind not in ("JPEG", "PNG"):
+        raise InputError(f"no golden image is made as {kind!r}")
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **({"quality": 85} if kind == "JPEG" else {}))
+    return buffer.getvalue()

@@ -1,0 +1,44 @@
+"""Running out of memory slows a job, never ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Halving:
+    """Runs a function over a batch in pieces; on out-of-memory the piece halves and the same rows run again.
+
+    The size that worked is kept for the next batch, so the price is paid once.
+
+    Attributes:
+        size: Rows in a piece; None while no batch has failed.
+    """
+
+    def __init__(self, is_out_of_memory: Callable[[Exception], bool], release: Callable[[], None]) -> None:
+        self.size: int | None = None
+        self._is_out_of_memory = is_out_of_memory
+        self._release = release
+
+    def run(self, function: Callable[[Sequence[T]], object], batch: Sequence[T]) -> list[object]:
+        """Return the results of the pieces, in order.
+
+        Raises:
+            Exception: whatever `function` raises, out-of-memory included when a single row does not fit.
+        """
+        results, at = [], 0
+        while at < len(batch):
+            size = min(self.size or len(batch), len(batch) - at)
+            try:
+                results.append(function(batch[at : at + size]))
+                at += size
+            except Exception as error:
+                if size == 1 or not self._is_out_of_memory(error):
+                    raise
+                self.size = size // 2
+            else:
+                continue
+            self._release()  # after the except block, so that the traceback no longer holds the tensors
+        return results

@@ -1,0 +1,51 @@
+"""From a model's name to an extractor."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from simsearch.errors import InputError, ModelNotFound
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.zoo import find_model
+
+
+def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extractor:
+    """Return the extractor that a model name stands for.
+
+    Args:
+        model: A name of the zoo ("mini"), a model folder (a path with a separator), or a user's own class as
+            `module:Class`, which is called without arguments.
+        device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N".
+
+    Raises:
+        ModelNotFound: there is no such model, module or class.
+        WeightsError: the weights are missing, damaged, or do not fit the network.
+        InputError: the device does not exist, or the class is no extractor.
+
+    Example:
+        >>> load_extractor("no-such-model")
+        Traceback (most recent call last):
+            ...
+        simsearch.errors.ModelNotFound: no model is called 'no-such-model'; ...
+    """
+    if isinstance(model, str) and ":" in model and "/" not in model:
+        return _load_class(model)
+    from simsearch.extract.neural import NeuralExtractor
+
+    return NeuralExtractor(find_model(model), device=device)
+
+
+def _load_class(name: str) -> Extractor:
+    module, _, attribute = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelNotFound(f"cannot load {name!r}: {error}; write it as package.module:Class") from error
+    extractor = kind()
+    if not isinstance(extractor, Extractor):
+        raise InputError(f"{name!r} is no extractor: derive the class from simsearch.Extractor")
+    return extractor

@@ -1,0 +1,1 @@
+"""Network code, one module a family; a model card names the family and its arguments."""

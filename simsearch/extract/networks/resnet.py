@@ -1,0 +1,168 @@
+"""The SimCLR v2 ResNet family as one parameterised network.
+
+Departures from torchvision's ResNet, all taken from the SimCLR v2 paper and its published description: the ResNet-D
+stem (three 3x3 convolutions), the average-pool shortcut, selective kernels. Narrow members, with basic blocks and any
+widths, come from the same code; so does the trained non-negative row that `mini` ends in.
+
+Reference: Chen et al., "Big Self-Supervised Models are Strong Semi-Supervised Learners", 2020; He et al., "Bag of
+Tricks for Image Classification", 2019 (ResNet-D); Li et al., "Selective Kernel Networks", 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetArguments:
+    """What distinguishes one member of the family from another.
+
+    Attributes:
+        block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1; output four times as wide).
+        depths: Blocks in each of the four stages.
+        widths: Channels of each stage's 3x3 convolutions, the width multiplier included.
+        stem: "d" for the three-convolution stem of ResNet-D, "plain" for one 7x7 convolution.
+        stem_width: Channels after the stem.
+        shortcut: "d" for an average pool before the 1x1 projection, "plain" for a strided projection.
+        sk_ratio: Reduction ratio of selective kernels; 0 turns them off.
+        row: Length of the trained non-negative row after the pool; 0 gives the pooled features themselves.
+    """
+
+    block: Literal["basic", "bottleneck"] = "bottleneck"
+    depths: tuple[int, int, int, int] = (3, 4, 6, 3)
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    stem: Literal["d", "plain"] = "d"
+    stem_width: int = 64
+    shortcut: Literal["d", "plain"] = "d"
+    sk_ratio: float = 0.0
+    row: int = 0
+
+    @property
+    def dimension(self) -> int:
+        """Length of the network's output row."""
+        expansion = 4 if self.block == "bottleneck" else 1
+        return self.row or self.widths[-1] * expansion
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution without bias, batch norm, and (by default) a ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = True) -> None:
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2, bias=False)
+        parts: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs, eps=EPSILON)]
+        super().__init__(*parts, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class SelectiveKernel(nn.Module):
+    """Two 3x3 branches (one convolution of twice the width), mixed by a softmax over the branches per channel."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, ratio: float) -> None:
+        super().__init__()
+        self.both = ConvNorm(inputs, 2 * outputs, 3, stride=stride)
+        hidden = max(int(outputs * ratio), 32)
+        self.squeeze = ConvNorm(outputs, hidden, 1)
+        self.excite = nn.Conv2d(hidden, 2 * outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs, h, w)."""
+        branches = torch.stack(self.both(x).chunk(2, dim=1))  # (2, n, c, h, w)
+        pooled = branches.sum(dim=0).mean(dim=(2, 3), keepdim=True)
+        gates = torch.stack(self.excite(self.squeeze(pooled)).chunk(2, dim=1)).softmax(dim=0)
+        return (branches * gates).sum(dim=0)
+
+
+class Block(nn.Module):
+    """A residual block, basic or bottleneck."""
+
+    def __init__(self, inputs: int, width: int, stride: int, arguments: ResNetArguments) -> None:
+        super().__init__()
+        outputs = width * (4 if arguments.block == "bottleneck" else 1)
+        if arguments.block == "bottleneck":
+            middle = _spatial(width, width, stride, arguments.sk_ratio)
+            self.body = nn.Sequential(ConvNorm(inputs, width, 1), middle, ConvNorm(width, outputs, 1, relu=False))
+        else:
+            first = _spatial(inputs, width, stride, arguments.sk_ratio)
+            self.body = nn.Sequential(first, ConvNorm(width, outputs, 3, relu=False))
+        self.shortcut = _shortcut(inputs, outputs, stride, arguments.shortcut)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs, h / stride, w / stride), non-negative."""
+        out: Tensor = self.relu(self.body(x) + self.shortcut(x))
+        return out
+
+
+def _spatial(inputs: int, outputs: int, stride: int, sk_ratio: float) -> nn.Module:
+    if sk_ratio:
+        return SelectiveKernel(inputs, outputs, stride=stride, ratio=sk_ratio)
+    return ConvNorm(inputs, outputs, 3, stride=stride)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    if kind == "plain" or stride == 1:
+        return ConvNorm(inputs, outputs, 1, stride=stride, relu=False)
+    pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
+    return nn.Sequential(pool, ConvNorm(inputs, outputs, 1, relu=False))
+
+
+def _stem(arguments: ResNetArguments) -> nn.Sequential:
+    width = arguments.stem_width
+    pool = nn.MaxPool2d(3, 2, padding=1)
+    if arguments.stem == "plain":
+        return nn.Sequential(ConvNorm(3, width, 7, stride=2), pool)
+    half = width // 2
+    return nn.Sequential(ConvNorm(3, half, 3, stride=2), ConvNorm(half, half, 3), ConvNorm(half, width, 3), pool)
+
+
+class ResNet(nn.Module):
+    """Stem, four stages, global average pool, and, if asked for, the trained non-negative row.
+
+    Every output is non-negative: pooled ReLU features, or the row's own ReLU.
+    """
+
+    def __init__(self, arguments: ResNetArguments) -> None:
+        super().__init__()
+        self.arguments = arguments
+        self.stem = _stem(arguments)
+        channels, stages = arguments.stem_width, []
+        for stage, (depth, width) in enumerate(zip(arguments.depths, arguments.widths, strict=True)):
+            blocks = []
+            for i in range(depth):
+                block = Block(channels, width, 2 if stage > 0 and i == 0 else 1, arguments)
+                channels = width * (4 if arguments.block == "bottleneck" else 1)
+                blocks.append(block)
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.Sequential(*stages)
+        self.row: nn.Module = nn.Identity()
+        if arguments.row:
+            linear = nn.Linear(channels, arguments.row, bias=False)
+            self.row = nn.Sequential(linear, nn.BatchNorm1d(arguments.row, eps=EPSILON), nn.ReLU())
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rows (n, dimension), non-negative, of normalised images (n, 3, h, w)."""
+        features = self.stages(self.stem(x)).mean(dim=(2, 3), dtype=torch.float32)
+        rows: Tensor = self.row(features)
+        return rows
+
+
+def _initialise(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    for module in network.modules():
+        if isinstance(module, Block):
+            last = list(module.body.modules())[-1]
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+
+
+Arguments = ResNetArguments
+Network = ResNet

@@ -1,0 +1,195 @@
+"""A network of the zoo as an extractor: folded, in the device's fastest exact-enough precision."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from simsearch.errors import InputError, ModelError, WeightsError
+from simsearch.extract.card import ModelCard, load_card, weights_path
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.halving import Halving
+
+
+class NeuralExtractor(Extractor):
+    """An extractor made from a model folder; weights checked, batch norm folded, ready on a device."""
+
+    def __init__(self, folder: Path, *, device: str = "auto", dtype: str = "auto") -> None:
+        """Load a model.
+
+        Args:
+            folder: Holds model.toml and, unless the card names a URL, the weights.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            dtype: "auto" (bfloat16 where the device computes it natively), "float32" or "bfloat16".
+
+        Raises:
+            ModelError: no such network, or arguments that it does not take.
+            WeightsError: weights missing, damaged or of another network.
+            InputError: no such device or dtype.
+        """
+        self.card = load_card(folder)
+        self.card_folder = folder
+        self.name = self.card.name
+        self.fingerprint = self.card.fingerprint
+        self.dimension = self.card.dimension
+        self.non_negative = self.card.non_negative
+        self.metric = self.card.metric
+        self.preprocessing = self.card.preprocessing
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        self._network = _ready(load_network(self.card, folder), self.device, self.dtype)
+        scale = torch.tensor([self.preprocessing.mean, self.preprocessing.std], device=self.device)
+        self._mean, self._std = (255 * scale).view(2, 1, 3, 1, 1)
+        release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
+        self._halving = Halving(is_out_of_memory, release)
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8; on out-of-memory in smaller pieces.
+
+        Raises:
+            InputError: the pixels have another shape or type.
+        """
+        side = self.preprocessing.size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
+            raise InputError(
+                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
+            )
+        pieces = self._halving.run(self._forward, pixels)
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])  # type: ignore[list-item]
+
+    def runtime(self) -> dict[str, str]:
+        """Return device, dtype and versions."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
+
+    @torch.inference_mode()
+    def _forward(self, pixels: Any) -> NDArray[np.float32]:
+        x = (
+            torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2)
+        )  # (n, 3, s, s), channels last
+        x = ((x - self._mean) / self._std).to(self.dtype)
+        rows: NDArray[np.float32] = self._network(x).float().cpu().numpy()
+        return rows
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device that a name stands for.
+
+    Raises:
+        InputError: there is no such device on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"cannot use device {device!r}: {str(error).splitlines()[0]}; try 'auto' or 'cpu'") from error
+    return chosen
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of the convolutions.
+
+    Raises:
+        InputError: it is none of "auto", "float32", "bfloat16".
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
+    if dtype not in ("float32", "bfloat16"):
+        raise InputError(f"dtype {dtype!r} is not one of auto, float32, bfloat16")
+    return torch.float32 if dtype == "float32" else torch.bfloat16
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def load_network(card: ModelCard, folder: Path) -> nn.Module:
+    """Return a card's network with its weights, in float32 on the CPU, unfolded.
+
+    Raises:
+        ModelError: no such network, or arguments that it does not take.
+        WeightsError: weights missing, damaged or of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    network = build_network(card)
+    path = weights_path(card, folder)
+    try:
+        state = {
+            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
+        }
+        network.load_state_dict(state)
+    except (RuntimeError, SafetensorError) as error:
+        raise WeightsError(
+            f"{card.name}: {path.name} does not fit {card.network}: {str(error).splitlines()[0]}"
+        ) from error
+    return network
+
+
+def build_network(card: ModelCard) -> nn.Module:
+    """Return a card's network with random weights.
+
+    Raises:
+        ModelError: no such network, or arguments that it does not take.
+    """
+    try:
+        family = importlib.import_module(f"simsearch.extract.networks.{card.network}")
+    except ImportError as error:
+        raise ModelError(f"{card.name}: no network family is called {card.network!r}") from error
+    known = {field.name for field in fields(family.Arguments)}
+    if unknown := set(card.arguments) - known:
+        raise ModelError(f"{card.name}: {card.network} takes no {sorted(unknown)}; it takes {sorted(known)}")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in card.arguments.items()}
+    arguments = family.Arguments(**given)
+    if arguments.dimension != card.dimension:
+        raise ModelError(
+            f"{card.name}: the network gives {arguments.dimension} dimensions, the card says {card.dimension}"
+        )
+    network: nn.Module = family.Network(arguments)
+    return network
+
+
+def _ready(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Return the network folded, in inference mode; a trained row keeps float32, where rounding would be searched."""
+    network = network.eval().requires_grad_(requires_grad=False)
+    _fold(network)
+    network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if isinstance(row := getattr(network, "row", None), nn.Module):
+        row.float()
+    return network
+
+
+def _fold(module: nn.Module) -> None:
+    """Fold every batch norm into the layer before it."""
+    for child in module.children():
+        _fold(child)
+    names = list(module._modules)
+    for first, second in itertools.pairwise(names):
+        layer, norm = module._modules[first], module._modules[second]
+        if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module._modules[first], module._modules[second] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+        elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
+            module._modules[first], module._modules[second] = fuse_linear_bn_eval(layer, norm), nn.Identity()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an exception says that a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,181 @@
+"""Files to rows: decoding runs ahead in its own processes, the network works on full batches, order is kept."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import InputError, RejectCode
+from simsearch.extract.extractor import Extractor
+from simsearch.images.limits import Limits
+from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
+from simsearch.images.workers import Prepared, prepare
+
+AHEAD = 2
+"""Batches that wait decoded while one is in the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One image's row and what is known of its file.
+
+    Attributes:
+        source: Where it came from.
+        row: (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content has a row.
+        sha256: 32 bytes, of the file's content.
+        n_bytes: Size of the file.
+        width: Pixels, upright.
+        height: Pixels, upright.
+        quality: 0 to 100; blank images are near 0.
+    """
+
+    source: Source
+    row: NDArray[Any] | None
+    sha256: bytes
+    n_bytes: int
+    width: int
+    height: int
+    quality: int
+
+
+Item = Prepared | Rejected | Embedded
+
+
+def embed_sources(
+    extractor: Extractor,
+    sources: Iterable[Source | Rejected],
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+    limits: Limits | None = None,
+    known: Callable[[bytes], bool] | None = None,
+) -> Iterator[Embedded | Rejected]:
+    """Yield one result an input, in the order of the inputs.
+
+    Rows do not depend on the batch size or the number of workers beyond the dtype's rounding. At most a few batches
+    wait in memory, however slow the reader of this iterator is.
+
+    Args:
+        extractor: Makes the rows.
+        sources: What `find` gives.
+        batch_size: Images that go through the extractor at once.
+        workers: Decoding processes; None is one a core, 0 decodes in this process, without protection from crashes.
+        limits: Bounds on pixels, bytes and seconds an image.
+        known: Told the SHA-256 of each decoded file, says whether its content already has a row; called in another
+            thread.
+
+    Raises:
+        InputError: batch_size or workers is out of range.
+    """
+    if batch_size < 1 or (workers is not None and workers < 0):
+        raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
+    count = default_workers() if workers is None else workers
+    prepared = prepare(sources, extractor.preprocessing, workers=count, limits=limits or Limits())
+    reader = _Reader(prepared, batch_size, known)
+    try:
+        for batch in reader:
+            yield from _finish(extractor, batch)
+    finally:
+        reader.stop()
+
+
+def default_workers() -> int:
+    """Return one decoding process for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Reader:
+    """A thread that fills batches from the decoders while the network works; its queue is bounded."""
+
+    def __init__(
+        self, prepared: Iterator[Prepared | Rejected], batch_size: int, known: Callable[[bytes], bool] | None
+    ) -> None:
+        self._prepared = prepared
+        self._batch_size = batch_size
+        self._known = known
+        self._queue: queue.Queue[list[Item] | BaseException | None] = queue.Queue(AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="simsearch-reader", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        while (batch := self._queue.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+
+    def stop(self) -> None:
+        """End the thread and the decoders, also in mid-stream."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for batch in self._batches():
+                if not self._put(batch):
+                    break
+            self._put(None)
+        except BaseException as error:
+            self._put(error)
+        finally:
+            close = getattr(self._prepared, "close", None)
+            if close:
+                close()
+
+    def _put(self, batch: list[Item] | BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(batch, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _batches(self) -> Iterator[list[Item]]:
+        """Cut where enough images wait to be embedded, or where very many do not (a re-run over known content)."""
+        batch: list[Item] = []
+        waiting = 0
+        for item in self._prepared:
+            result = self._without_row(item)
+            batch.append(result)
+            waiting += isinstance(result, Prepared)
+            if waiting == self._batch_size or len(batch) == 16 * self._batch_size:
+                yield batch
+                batch, waiting = [], 0
+        if batch:
+            yield batch
+
+    def _without_row(self, item: Prepared | Rejected) -> Item:
+        if isinstance(item, Prepared) and self._known is not None and self._known(item.sha256):
+            return _embedded(item, None)
+        return item
+
+
+def _finish(extractor: Extractor, batch: list[Item]) -> Iterator[Embedded | Rejected]:
+    pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
+    rows = iter(extractor.embed_pixels(np.stack(pixels)) if pixels else ())
+    for item in batch:
+        yield _checked(item, next(rows)) if isinstance(item, Prepared) else item
+
+
+def _checked(item: Prepared, row: NDArray[Any]) -> Embedded | Rejected:
+    if row.dtype.kind == "f":
+        if not np.isfinite(row).all():
+            return Rejected(item.source, RejectCode.NON_FINITE, "the extractor gave a row with NaN or infinity")
+        if not row.any():
+            return Rejected(
+                item.source, RejectCode.ZERO_ROW, "the extractor gave a row of zeros, which has no direction"
+            )
+    return _embedded(item, row)
+
+
+def _embedded(item: Prepared, row: NDArray[Any] | None) -> Embedded:
+    return Embedded(item.source, row, item.sha256, item.n_bytes, item.width, item.height, item.quality)

@@ -1,0 +1,46 @@
+"""Where model folders are found: the checkout, the installed package, the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import simsearch
+from simsearch.errors import ModelNotFound
+from simsearch.extract.card import CARD, ModelCard, load_card
+
+
+def model_roots() -> list[Path]:
+    """Return the folders that are searched for models, first come first served."""
+    package = Path(simsearch.__file__).parent
+    return [package.parent / "models", package / "_models", Path.home() / ".cache" / "simsearch" / "models"]
+
+
+def find_model(name: str | Path) -> Path:
+    """Return the folder of a model: the path itself if `name` has a separator, else the zoo's folder of that name.
+
+    Raises:
+        ModelNotFound: there is none; the message lists those that there are.
+    """
+    if isinstance(name, Path) or "/" in name:
+        folder = Path(name)
+        if (folder / CARD).is_file():
+            return folder
+        raise ModelNotFound(f"{folder} holds no {CARD}; give a model's folder or one of: {_known()}")
+    for root in model_roots():
+        if (root / name / CARD).is_file():
+            return root / name
+    raise ModelNotFound(f"no model is called {name!r}; there are: {_known()}. A folder is named with a slash: ./{name}")
+
+
+def list_models() -> list[ModelCard]:
+    """Return the cards of all models in the zoo, by name."""
+    folders: dict[str, Path] = {}
+    for root in model_roots():
+        for card in sorted(root.glob(f"*/{CARD}")):
+            folders.setdefault(card.parent.name, card.parent)
+    return [load_card(folders[name]) for name in sorted(folders)]
+
+
+def _known() -> str:
+    names = {card.parent.name for root in model_roots() for card in root.glob(f"*/{CARD}")}
+    return ", ".join(sorted(names)) or "none installed"
