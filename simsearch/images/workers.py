@@ -1,0 +1,144 @@
+"""Preparing many inputs in worker processes, each killable: a crash or a hang costs one reject, order is kept."""
+
+from __future__ import annotations
+
+import itertools
+import selectors
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from simsearch.errors import InputError, SimsearchError
+from simsearch.images.child import DEPTH, Child, Job
+from simsearch.images.limits import Limits
+from simsearch.images.prepared import Prepared, prepare_one
+from simsearch.images.preprocess import Preprocessing
+from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
+
+__all__ = ["Prepared", "prepare"]
+
+START_ANOTHER = 4  # requests under way at every worker before one more is started
+LOOK_AHEAD = 2 * DEPTH  # inputs begun and not yet taken, for each worker
+
+
+def prepare(
+    sources: Iterable[Source | Rejected],
+    preprocessing: Preprocessing,
+    *,
+    workers: int,
+    limits: Limits | None = None,
+) -> Iterator[Prepared | Rejected]:
+    """Return each input prepared or rejected, in input order; as many as there were inputs.
+
+    Args:
+        sources: what `find` yields; a `Rejected` passes through in its place. Read a bounded number ahead.
+        preprocessing: what to do with each picture.
+        workers: how many processes; 0 works in this one, where a crash or a hang of a decoder is not contained.
+        limits: what one image may cost.
+
+    Raises:
+        InputError: a negative number of workers.
+        SimsearchError: a worker could not be started.
+    """
+    if workers < 0:
+        raise InputError(f"workers is {workers}; give 0 or more")
+    limits = limits or Limits()
+    if workers == 0:
+        return _here(sources, preprocessing, limits)
+    return in_order(sources, Pool(preprocessing, limits, workers))
+
+
+def _here(
+    sources: Iterable[Source | Rejected], preprocessing: Preprocessing, limits: Limits
+) -> Iterator[Prepared | Rejected]:
+    for source in sources:
+        yield source if isinstance(source, Rejected) else prepare_one(source, preprocessing, limits)
+
+
+def in_order(sources: Iterable[Source | Rejected], pool: Pool) -> Iterator[Prepared | Rejected]:
+    """Yield the results of a pool in input order, and close it at the end or when the generator is closed."""
+    waiting = deque[Job]()
+    remaining = iter(sources)
+    try:
+        while True:
+            for source in itertools.islice(remaining, pool.look_ahead - len(waiting)):
+                waiting.append(pool.submit(source))
+            if not waiting:
+                return
+            pool.pump(block=False)
+            while waiting[0].result is None:
+                pool.pump(block=True)
+            yield waiting.popleft().taken()
+    finally:
+        pool.close()
+
+
+class Pool:
+    """Worker processes and the jobs that they have; started as they are needed."""
+
+    def __init__(
+        self, preprocessing: Preprocessing, limits: Limits, workers: int, *, extra: tuple[str, ...] = ()
+    ) -> None:
+        self.look_ahead = workers * LOOK_AHEAD
+        self._preprocessing, self._limits, self._count, self._extra = preprocessing, limits, workers, extra
+        self._children: list[Child] = []
+        self._backlog = deque[Job]()
+        self._selector = selectors.DefaultSelector()
+
+    def submit(self, source: Source | Rejected) -> Job:
+        """Return the job that will hold the result."""
+        if isinstance(source, Rejected):
+            return Job(source.source, source)
+        job = Job(source)
+        self._backlog.append(job)
+        self._feed()
+        return job
+
+    def pump(self, *, block: bool) -> None:
+        """Take in what the workers have said, waiting for something if `block`, and give them more."""
+        now = time.monotonic()
+        patience = min((child.deadline - now for child in self._children), default=0.0)
+        for key, events in self._selector.select(max(0.0, patience) if block else 0):
+            child: Child = key.data
+            if child not in self._children:  # buried a moment ago; its descriptors are closed
+                continue
+            if events & selectors.EVENT_WRITE:
+                child.flush()
+            if events & selectors.EVENT_READ and not child.receive():
+                self._bury(child)
+        for child in [child for child in self._children if child.deadline <= time.monotonic()]:
+            self._bury(child)
+        self._feed()
+
+    def close(self) -> None:
+        """End every worker at once."""
+        for child in self._children:
+            child.end()
+        self._children.clear()
+        self._selector.close()
+
+    def _feed(self) -> None:
+        while self._backlog:
+            child = min(self._children, key=lambda child: len(child.jobs), default=None)
+            if child is None or (len(child.jobs) >= START_ANOTHER and len(self._children) < self._count):
+                child = self._start()
+            if len(child.jobs) >= DEPTH:
+                return
+            child.send(self._backlog.popleft())
+
+    def _start(self) -> Child:
+        child = Child(self._preprocessing, self._limits, self._selector, self._extra)
+        self._children.append(child)
+        return child
+
+    def _bury(self, child: Child) -> None:
+        """Blame a dead or overdue worker's death on the job that it had in hand; others shall do the rest."""
+        self._children.remove(child)
+        code, message = child.end()
+        if not child.ready:
+            raise SimsearchError(f"a decode worker could not be started: {message}")
+        if child.jobs:
+            job = child.jobs.popleft()
+            job.result = Rejected(job.source, code, message)
+        self._backlog.extendleft(reversed(child.jobs))
