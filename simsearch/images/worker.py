@@ -1,8 +1,8 @@
 """The decode worker: `python -m simsearch.images.worker SETTINGS`, started by `workers`; not a command for people.
 
 It lives between two pipes: requests come in on standard input, replies leave on what was standard output. It ends when
-standard input does, so no worker outlives its parent; a decode that hangs is ended by the kernel's alarm, so that neither
-a loop in C nor a parent that has gone can keep it alive.
+standard input does, so no worker outlives its parent; a decode that hangs is ended by the kernel's alarm, so that
+neither a loop in C nor a parent that has gone can keep it alive.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ __all__ = ["Prepared", "prepare"]
 START_ANOTHER = 4  # requests under way at every worker before one more is started
 LOOK_AHEAD = 2 * DEPTH  # inputs begun and not yet taken, for each worker
 
+STARVE_S = 0.002  # how long finished workers may wait for a caller who has results to take
+
 
 def prepare(
     sources: Iterable[Source | Rejected],
@@ -66,7 +68,8 @@ def in_order(sources: Iterable[Source | Rejected], pool: Pool) -> Iterator[Prepa
                 waiting.append(pool.submit(source))
             if not waiting:
                 return
-            pool.pump(block=False)
+            if time.monotonic() > pool.pumped + STARVE_S:
+                pool.pump(block=False)
             while waiting[0].result is None:
                 pool.pump(block=True)
             yield waiting.popleft().taken()
@@ -82,6 +85,7 @@ class Pool:
     ) -> None:
         self.look_ahead = workers * LOOK_AHEAD
         self._preprocessing, self._limits, self._count, self._extra = preprocessing, limits, workers, extra
+        self.pumped = time.monotonic()
         self._children: list[Child] = []
         self._backlog = deque[Job]()
         self._selector = selectors.DefaultSelector()
@@ -97,7 +101,7 @@ class Pool:
 
     def pump(self, *, block: bool) -> None:
         """Take in what the workers have said, waiting for something if `block`, and give them more."""
-        now = time.monotonic()
+        self.pumped = now = time.monotonic()
         patience = min((child.deadline - now for child in self._children), default=0.0)
         for key, events in self._selector.select(max(0.0, patience) if block else 0):
             child: Child = key.data
