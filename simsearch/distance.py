@@ -155,7 +155,9 @@ def by_name(metric: str) -> Metric:
     return METRICS[metric]
 
 
-def check_rows(rows: Rows, *, dimension: int | None = None, metric: str | None = None, what: str = "row") -> None:
+def check_rows(
+    rows: Rows, *, dimension: int | None = None, metric: str | None = None, what: str = "row", start: int = 0
+) -> None:
     """Refuse rows that no distance is defined on, naming the first bad one.
 
     Args:
@@ -163,6 +165,7 @@ def check_rows(rows: Rows, *, dimension: int | None = None, metric: str | None =
         dimension: What d must be; by default anything above 0.
         metric: The metric that the rows are for; by default only what holds for every metric is checked.
         what: How a row is called in the message.
+        start: The number of the first row, where these are part of a larger array.
 
     Raises:
         RowError: The array is not (n, d), or a row holds NaN or infinity or (floats only) nothing but zeros.
@@ -177,14 +180,18 @@ def check_rows(rows: Rows, *, dimension: int | None = None, metric: str | None =
         by_name(metric)
     if rows.ndim != 2 or rows.shape[1] == 0 or (dimension is not None and rows.shape[1] != dimension):
         wanted = "(n, d)" if dimension is None else f"(n, {dimension})"
-        raise RowError(f"{what}s have shape {rows.shape} and must have {wanted}; were they made by the same model?")
+        raise RowError(
+            f"{_plural(what)} have shape {rows.shape} and must have {wanted}; were they made by the same model?"
+        )
     if rows.dtype.kind not in "fiu":
-        raise RowError(f"{what}s are {rows.dtype} and must be numbers")
+        raise RowError(f"{_plural(what)} are {rows.dtype} and must be numbers")
     if metric == "hamming" and rows.dtype != np.uint8:
-        raise MetricError(f"hamming needs packed uint8 codes and the {what}s are {rows.dtype}; use another metric")
+        raise MetricError(
+            f"hamming needs packed uint8 codes and the {_plural(what)} are {rows.dtype}; use another metric"
+        )
     step = max(1, _CONVERTED_CELLS // rows.shape[1])
-    for start in range(0, len(rows), step):
-        _check_block(rows[start : start + step], start, metric, what)
+    for i in range(0, len(rows), step):
+        _check_block(rows[i : i + step], start + i, metric, what)
 
 
 def _check_block(rows: Rows, start: int, metric: str | None, what: str) -> None:
@@ -195,6 +202,10 @@ def _check_block(rows: Rows, start: int, metric: str | None, what: str) -> None:
         _refuse((rows < 0).any(axis=1), MetricError, start, message, "use cosine, l1 or l2")
     if rows.dtype.kind == "f" or metric in {"js", "cosine"}:
         _refuse(~rows.any(axis=1), RowError, start, f"{what} {{}} is all zeros")
+
+
+def _plural(what: str) -> str:
+    return "queries" if what == "query" else what + "s"
 
 
 def _refuse(

@@ -1,0 +1,210 @@
+"""Fast float32 stand-ins for the distances, each with a bound on its error, so that an exact answer can be proved.
+
+A score rises with its distance. It is computed for whole blocks on any device; the few rows that can be among the
+nearest are then measured again in float64 by `simsearch.distance`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_UNIT = 2.0**-24  # relative rounding of float32
+_COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
+_CPU_CELLS = 1 << 18  # coordinates in one tile: two buffers of 1 MiB, which stay in a core's cache
+_GPU_CELLS = 1 << 24
+_NOTHING = 1e-30  # added to probabilities so that no logarithm meets zero; far below float32's rounding of any sum
+
+
+class Prepared(NamedTuple):
+    """Rows as a score wants them, and one number a row."""
+
+    rows: Tensor
+    term: Tensor
+
+
+class Score(ABC):
+    """A float32 number that rises with a distance."""
+
+    @abstractmethod
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows (n, d) of the stored type, on the device, made ready for `between`."""
+
+    @abstractmethod
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Scores (q, n), float32."""
+
+    @abstractmethod
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores that exact arithmetic would give at these distances."""
+
+    @abstractmethod
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:
+        """How far a score can be from exact, given the largest term of the queries and of the rows."""
+
+
+@final
+class JensenShannon(Score):
+    """The divergence in nats, in the form with one logarithm a coordinate.
+
+    J = ln 2 - 1/2 sum (p+q) ln (p+q) + 1/2 sum p ln p + 1/2 sum q ln q, where the last two sums are one number a row.
+    """
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows divided by their sums, and 1/2 sum p ln p."""
+        p = rows.to(torch.float32, copy=True)
+        p /= p.amax(dim=1, keepdim=True)
+        p /= p.sum(dim=1, keepdim=True)
+        p += _NOTHING
+        return Prepared(p, 0.5 * torch.linalg.vecdot(p, p.log()))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Divergences in nats (q, n)."""
+        q, n, d = len(a.rows), len(b.rows), a.rows.shape[1]
+        cells = _CPU_CELLS if a.rows.device.type == "cpu" else _GPU_CELLS
+        columns = max(1, min(n, cells // d))
+        lines = max(1, min(q, cells // (columns * d)))
+        sums, logs = (torch.empty((lines, columns, d), device=a.rows.device) for _ in range(2))
+        out = torch.empty((q, n), device=a.rows.device)
+        for i in range(0, q, lines):
+            for j in range(0, n, columns):
+                x, y = a.rows[i : i + lines, None, :], b.rows[None, j : j + columns, :]
+                total = torch.add(x, y, out=sums[: x.shape[0], : y.shape[1]])
+                log = torch.log(total, out=logs[: x.shape[0], : y.shape[1]])
+                torch.linalg.vecdot(total, log, out=out[i : i + lines, j : j + columns])
+        return out.mul_(-0.5).add_(math.log(2)).add_(a.term[:, None]).add_(b.term)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Divergences in nats."""
+        return distance**2 * math.log(2)
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """Rounding of terms that sum to at most 2 ln 2d, in one logarithm, one product and a pairwise sum each."""
+        return _UNIT * (2 * math.log(2 * dimension) + 4) * (math.log2(dimension + 1) + 8)
+
+
+@final
+class Cosine(Score):
+    """One minus the cosine, as a matrix product."""
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows of length 1."""
+        unit = rows.to(torch.float32, copy=True)
+        unit /= unit.abs().amax(dim=1, keepdim=True)
+        unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
+        return Prepared(unit, torch.ones(len(unit), device=unit.device))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """One minus cosine (q, n), in [0, 2]."""
+        return (a.rows @ b.rows.T).neg_().add_(1)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """One minus cosine."""
+        return 2 * distance
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """Rounding of a product of unit vectors."""
+        return _product_unit() * (2 * dimension + 16)
+
+
+@final
+class Euclidean(Score):
+    """The squared distance, as a matrix product."""
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows, and their squared lengths."""
+        values = rows.to(torch.float32)
+        return Prepared(values, torch.linalg.vecdot(values, values))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Squared distances (q, n), not clipped at zero."""
+        return (a.rows @ b.rows.T).mul_(-2).add_(a.term[:, None]).add_(b.term)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared distances."""
+        return distance**2
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:
+        """Rounding of the three terms."""
+        return _product_unit() * (2 * dimension + 16) * (math.sqrt(largest[0]) + math.sqrt(largest[1])) ** 2
+
+
+@final
+class CityBlock(Score):
+    """The sum of absolute differences itself."""
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows, and their sums of absolute values."""
+        values = rows.to(torch.float32)
+        return Prepared(values, values.abs().sum(dim=1))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Distances (q, n)."""
+        return torch.cdist(a.rows, b.rows, p=1)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The distances."""
+        return distance
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:
+        """Rounding of the sum."""
+        return _UNIT * (dimension + 16) * (largest[0] + largest[1])
+
+
+@final
+class Hamming(Score):
+    """The number of differing bits, which float32 holds exactly: counted on a CPU, a matrix product on a GPU."""
+
+    def __init__(self, width: int) -> None:
+        self.bits = 8 * width
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Codes as 64-bit words (words, n) on a CPU; as signs (n, bits) on a GPU."""
+        term = torch.zeros(len(rows), device=rows.device)
+        if rows.device.type != "cpu":
+            weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=rows.device)
+            bits = (rows[:, :, None] & weights).ne(0).flatten(1)  # (n, bits)
+            return Prepared(bits.to(torch.float32).mul_(2).sub_(1), term)
+        codes = rows.numpy()
+        padded = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
+        padded[:, : codes.shape[1]] = codes
+        return Prepared(torch.from_numpy(np.ascontiguousarray(padded.view(np.int64))), term)
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Differing bits (q, n)."""
+        if a.rows.device.type != "cpu":
+            return (a.rows @ b.rows.T).neg_().add_(self.bits).mul_(0.5)
+        counts = np.zeros((len(a.rows), len(b.rows)), np.float32)
+        for x, y in zip(a.rows.numpy().view(np.uint64).T, b.rows.numpy().view(np.uint64).T, strict=True):
+            counts += np.bitwise_count(x[:, None] ^ y)
+        return torch.from_numpy(counts)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Differing bits."""
+        return distance * self.bits
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """Half a bit, for the rounding of bits / length only."""
+        return 0.5
+
+
+def score_for(metric: str, width: int) -> Score:
+    """The score of a metric on rows of that many columns."""
+    scores: dict[str, Score] = {
+        "js": JensenShannon(),
+        "cosine": Cosine(),
+        "l2": Euclidean(),
+        "l1": CityBlock(),
+        "hamming": Hamming(width),
+    }
+    return scores[metric]
+
+
+def _product_unit() -> float:
+    return _UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT
