@@ -67,6 +67,11 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     reference: str
     limits: str
 
+    @pydantic.field_validator("arguments")
+    @classmethod
+    def _as_toml_has_it(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
+
     @property
     def fingerprint(self) -> str:
         """Hex digest of all that decides what a row means: weights, network, dimension, preprocessing."""

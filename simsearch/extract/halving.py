@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any
 
-T = TypeVar("T")
+from numpy.typing import NDArray
 
 
 class Halving:
@@ -22,13 +22,14 @@ class Halving:
         self._is_out_of_memory = is_out_of_memory
         self._release = release
 
-    def run(self, function: Callable[[Sequence[T]], object], batch: Sequence[T]) -> list[object]:
+    def run(self, function: Callable[[NDArray[Any]], NDArray[Any]], batch: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the results of the pieces, in order.
 
         Raises:
             Exception: whatever `function` raises, out-of-memory included when a single row does not fit.
         """
-        results, at = [], 0
+        results: list[NDArray[Any]] = []
+        at = 0
         while at < len(batch):
             size = min(self.size or len(batch), len(batch) - at)
             try:

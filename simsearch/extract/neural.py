@@ -64,7 +64,7 @@ class NeuralExtractor(Extractor):
                 f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
             )
         pieces = self._halving.run(self._forward, pixels)
-        return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])  # type: ignore[list-item]
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
 
     def runtime(self) -> dict[str, str]:
         """Return device, dtype and versions."""
@@ -129,10 +129,7 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     network = build_network(card)
     path = weights_path(card, folder)
     try:
-        state = {
-            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
-        }
-        network.load_state_dict(state)
+        network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise WeightsError(
             f"{card.name}: {path.name} does not fit {card.network}: {str(error).splitlines()[0]}"

@@ -1,0 +1,111 @@
+"""Laws of model cards and of every model in the zoo."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simsearch import load_extractor
+from simsearch.errors import ModelError, ModelNotFound, WeightsError
+from simsearch.extract.card import CARD, ModelCard, load_card, weights_path
+from simsearch.extract.golden import check_golden
+from simsearch.extract.zoo import find_model, list_models
+from simsearch.training.export import to_toml
+
+
+def test_toml_round_trip(tiny: Path, tmp_path: Path) -> None:
+    card = load_card(tiny)
+    (tmp_path / CARD).write_text(to_toml(card))
+    assert load_card(tmp_path) == card
+
+
+@pytest.mark.parametrize("field", ["size", "resize", "fit", "kernel", "mean", "std", "exif"])
+def test_any_change_of_preprocessing_changes_the_fingerprint(tiny: Path, field: str) -> None:
+    card = load_card(tiny)
+    old = card.preprocessing
+    changed = {
+        "size": replace(old, size=16, resize=16),
+        "resize": replace(old, fit="crop", resize=40),
+        "fit": replace(old, fit="crop"),
+        "kernel": replace(old, kernel="lanczos"),
+        "mean": replace(old, mean=(0.4, 0.5, 0.5)),
+        "std": replace(old, std=(0.25, 0.25, 0.2)),
+        "exif": replace(old, exif=False),
+    }[field]
+    assert card.model_copy(update={"preprocessing": changed}).fingerprint != card.fingerprint
+
+
+def test_weights_network_and_dimension_are_in_the_fingerprint(tiny: Path) -> None:
+    card = load_card(tiny)
+    other = card.weights.model_copy(update={"sha256": "1" * 64})
+    for change in ({"weights": other}, {"network": "vit"}, {"dimension": 21}, {"arguments": {}}):
+        assert card.model_copy(update=change).fingerprint != card.fingerprint
+    assert card.model_copy(update={"summary": "other words"}).fingerprint == card.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('metric = "chebyshev"', "metric"),
+        ("dimension = -1", "dimension"),
+        ("surprise = 1", "surprise"),
+        ("= 3", "TOML"),
+    ],
+)
+def test_a_faulty_card_is_named_with_its_field(tiny: Path, tmp_path: Path, line: str, complaint: str) -> None:
+    key = line.split(" ", maxsplit=1)[0]
+    kept = [old for old in to_toml(load_card(tiny)).splitlines() if not old.startswith(f"{key} =")]
+    (tmp_path / CARD).write_text("\n".join([line, *kept]))
+    with pytest.raises(ModelError, match=complaint):
+        load_card(tmp_path)
+
+
+def test_damaged_and_missing_weights_are_refused_before_they_are_read(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny, folder)
+    weights = folder / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        load_extractor(folder)
+    weights.unlink()
+    with pytest.raises(WeightsError, match="missing"):
+        load_extractor(folder)
+
+
+def test_weights_of_another_network_are_refused(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny, folder)
+    card = load_card(tiny)
+    arguments = {**card.arguments, "widths": [8, 8, 8, 24]}
+    (folder / CARD).write_text(to_toml(card.model_copy(update={"arguments": arguments})))
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_extractor(folder)
+
+
+def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="no model is called 'nonsense'"):
+        find_model("nonsense")
+    with pytest.raises(ModelNotFound, match="holds no"):
+        find_model(tmp_path)
+    with pytest.raises(ModelNotFound, match="cannot load"):
+        load_extractor("no_such_module:Thing")
+
+
+@pytest.mark.parametrize("card", list_models(), ids=lambda card: card.name)
+def test_every_model_of_the_zoo_keeps_what_its_card_says(card: ModelCard) -> None:
+    folder = find_model(card.name)
+    assert load_card(folder) == card
+    assert (folder / "README.md").is_file()
+    if card.weights.file is None:
+        pytest.skip(f"{card.name}: the weights are not in the repository")
+    assert weights_path(card, folder).stat().st_size <= 12_000_000
+    for dtype in ("float32", "auto"):
+        from simsearch.extract.neural import NeuralExtractor
+
+        extractor = NeuralExtractor(folder, device="cpu", dtype=dtype)
+        assert check_golden(extractor, folder) <= card.tolerance

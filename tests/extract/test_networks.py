@@ -1,0 +1,63 @@
+"""Laws of the ResNet family."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from simsearch.extract.networks.resnet import ResNet, ResNetArguments
+from simsearch.extract.neural import _fold
+
+FAMILY = [
+    ResNetArguments(block, (1, 2, 1, 1), (8, 8, 16, 16), stem, 8, shortcut, sk, row)
+    for block, stem, shortcut, sk, row in itertools.product(
+        ("basic", "bottleneck"), ("d", "plain"), ("d", "plain"), (0.0, 0.0625), (0, 12)
+    )
+]
+
+
+@pytest.mark.parametrize("arguments", FAMILY, ids=str)
+def test_every_member_gives_non_negative_rows_of_its_dimension(arguments: ResNetArguments) -> None:
+    network = ResNet(arguments).eval()
+    with torch.inference_mode():
+        rows = network(torch.randn(3, 3, 65, 64))
+    assert rows.shape == (3, arguments.dimension)
+    assert rows.min() >= 0
+    assert rows.dtype == torch.float32
+
+
+@pytest.mark.parametrize("arguments", FAMILY[::3], ids=str)
+def test_folding_batch_norm_changes_nothing(arguments: ResNetArguments) -> None:
+    torch.manual_seed(1)
+    network = ResNet(arguments)
+    network.train()
+    for _ in range(3):
+        network(torch.randn(8, 3, 64, 64))  # gives the norms statistics to fold
+    network.eval()
+    x = torch.randn(4, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(x)
+        _fold(network)
+        after = network(x)
+    assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) for module in network.modules())
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_resnet50_has_the_published_size() -> None:
+    """24M parameters without the classifier for SimCLR's ResNet-50 (1x), 2048 dimensions."""
+    with torch.device("meta"):
+        arguments = ResNetArguments(stem="plain", shortcut="plain")
+        network = ResNet(arguments)
+    assert arguments.dimension == 2048
+    assert sum(p.numel() for p in network.parameters()) == 23_508_032
+
+
+def test_a_block_begins_as_its_shortcut() -> None:
+    """The last norm of each block starts at zero, so the untrained network is a chain of shortcuts."""
+    network = ResNet(ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, 8), "plain", 8))
+    first = network.stages[0][0].eval()
+    x = torch.rand(2, 8, 16, 16)
+    torch.testing.assert_close(first(x), x)

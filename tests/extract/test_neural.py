@@ -1,0 +1,142 @@
+"""Laws of embedding: one row an image, whatever form it comes in and however it is batched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from simsearch import distance, load_extractor
+from simsearch.errors import ImageRejected, InputError
+from simsearch.extract.golden import check_golden
+from simsearch.extract.halving import Halving
+from simsearch.extract.neural import NeuralExtractor, is_out_of_memory
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def extractor(tiny: Path, request: pytest.FixtureRequest) -> NeuralExtractor:
+    return NeuralExtractor(tiny, device="cpu", dtype=request.param)
+
+
+def picture(rng: np.random.Generator, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
+    coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height)))
+
+
+def test_every_form_of_an_image_gives_the_same_row(
+    extractor: NeuralExtractor, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    array = picture(rng)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    path = tmp_path / "a.png"
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    forms = [path, str(path), bytes(path), Image.fromarray(array), array, tensor, tensor.float() / 255]
+    rows = extractor.embed(forms)
+    assert rows.shape == (len(forms), 20)
+    assert rows.dtype == np.float32
+    singles = np.concatenate([extractor.embed(array), extractor.embed(np.stack([array, array]))])
+    tolerance = (
+        1e-5 if extractor.dtype == torch.float32 else 0.02
+    )  # a convolution may round by a row's place in the batch
+    assert distance.js(rows[:1], np.concatenate([rows, singles])).max() <= tolerance
+
+
+def test_rows_are_non_negative_and_depend_on_the_image(extractor: NeuralExtractor, rng: np.random.Generator) -> None:
+    rows = extractor.embed([picture(rng) for _ in range(4)])
+    assert rows.min() >= 0
+    assert distance.js(rows, rows)[np.triu_indices(4, 1)].min() > 0
+
+
+def test_no_images_give_no_rows(extractor: NeuralExtractor) -> None:
+    assert extractor.embed([]).shape == (0, 20)
+    assert extractor.embed_pixels(np.empty((0, 32, 32, 3), np.uint8)).shape == (0, 20)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7])
+def test_rows_do_not_depend_on_the_batch(extractor: NeuralExtractor, rng: np.random.Generator, batch: int) -> None:
+    pixels = rng.integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    whole = extractor.embed_pixels(pixels)
+    parts = np.concatenate([extractor.embed_pixels(pixels[i : i + batch]) for i in range(0, 7, batch)])
+    tolerance = 1e-5 if extractor.dtype == torch.float32 else 0.02
+    assert np.diagonal(distance.js(whole, parts)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    "image",
+    [3, np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4)), torch.zeros(4, 4, 3), torch.full((3, 4, 4), 2.0), None],
+    ids=["int", "five channels", "float array", "channels last", "beyond one", "none"],
+)
+def test_what_is_no_image_is_refused_by_name(extractor: NeuralExtractor, image: object) -> None:
+    with pytest.raises(InputError, match="image|float tensor"):
+        extractor.embed(image)
+
+
+def test_a_file_that_is_no_image_is_rejected_with_a_code(extractor: NeuralExtractor, tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"not a picture")
+    with pytest.raises(ImageRejected, match="unknown_format"):
+        extractor.embed(tmp_path / "x.jpg")
+    with pytest.raises(ImageRejected, match="io_error"):
+        extractor.embed(tmp_path / "absent.jpg")
+
+
+def test_wrong_pixels_and_devices_are_refused(tiny: Path, extractor: NeuralExtractor) -> None:
+    with pytest.raises(InputError, match="takes uint8"):
+        extractor.embed_pixels(np.zeros((1, 31, 32, 3), np.uint8))
+    with pytest.raises(InputError, match="device"):
+        load_extractor(tiny, device="abacus")
+    with pytest.raises(InputError, match="dtype"):
+        NeuralExtractor(tiny, device="cpu", dtype="int3")
+
+
+def test_precisions_agree_with_the_golden_rows(tiny: Path, extractor: NeuralExtractor) -> None:
+    assert check_golden(extractor, tiny) <= 0.02
+
+
+class FakeAllocator:
+    """Runs out of memory above a number of rows."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.sizes: list[int] = []
+
+    def __call__(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.sizes.append(len(batch))
+        if len(batch) > self.capacity:
+            raise torch.OutOfMemoryError("fake: out of memory")
+        return batch * 10
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 5, 16, 64])
+def test_out_of_memory_halves_the_batch_and_runs_the_same_rows_again(capacity: int) -> None:
+    released: list[None] = []
+    halving = Halving(is_out_of_memory, lambda: released.append(None))
+    allocator = FakeAllocator(capacity)
+    rows = np.arange(50)
+    assert (np.concatenate(halving.run(allocator, rows)) == rows * 10).all()
+    assert bool(released) == (capacity < 50)
+    before = len(allocator.sizes)
+    assert (np.concatenate(halving.run(allocator, rows)) == rows * 10).all()
+    assert max(allocator.sizes[before:]) <= capacity, "the size that worked is kept"
+
+
+def test_a_row_that_never_fits_is_an_error() -> None:
+    halving = Halving(is_out_of_memory, lambda: None)
+    with pytest.raises(torch.OutOfMemoryError):
+        halving.run(FakeAllocator(0), np.arange(4))
+
+
+def test_other_errors_are_not_taken_for_out_of_memory() -> None:
+    def broken(batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape"):
+        Halving(is_out_of_memory, lambda: None).run(broken, np.arange(4))
+
+
+@pytest.mark.gpu
+def test_gpu_rows_agree_with_the_golden_rows(tiny: Path) -> None:
+    assert check_golden(NeuralExtractor(tiny, device="cuda"), tiny) <= 0.02

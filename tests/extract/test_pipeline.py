@@ -1,0 +1,135 @@
+"""Laws of the pipeline: order, nothing lost, the same rows for any batch size and worker count, bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from simsearch.errors import InputError
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.images.find import find
+from simsearch.images.preprocess import Preprocessing
+from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
+
+
+class Mean(Extractor):
+    """Mean colours; black gives a zero row, pure red a NaN."""
+
+    name = "mean"
+    fingerprint = "00"
+    dimension = 3
+    non_negative = True
+    metric = "js"
+    preprocessing = Preprocessing(8, "squash", 8, "box", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(pixels))
+        rows = pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32)
+        rows[(rows == (255, 0, 0)).all(axis=1)] = np.nan
+        return rows
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    for i in range(23):
+        Image.fromarray(rng.integers(1, 256, (12, 10, 3), dtype=np.uint8)).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "05.png").write_bytes(b"broken")
+    Image.new("RGB", (9, 9)).save(tmp_path / "07.png")
+    Image.new("RGB", (9, 9), (255, 0, 0)).save(tmp_path / "09.png")
+    return tmp_path
+
+
+def results(folder: Path, **settings: int) -> list[Embedded | Rejected]:
+    return list(embed_sources(Mean(), find([folder]), **settings))  # type: ignore[arg-type]
+
+
+def test_order_is_kept_and_nothing_is_lost(folder: Path) -> None:
+    names = [result.source.name for result in results(folder, batch_size=4, workers=0)]
+    assert names == sorted(names)
+    assert len(names) == 23
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (5, 0), (64, 0), (4, 1), (7, 2)])
+def test_rows_are_the_same_for_any_batch_size_and_worker_count(folder: Path, batch_size: int, workers: int) -> None:
+    expected = results(folder, batch_size=3, workers=0)
+    found = results(folder, batch_size=batch_size, workers=workers)
+    for a, b in zip(expected, found, strict=True):
+        assert type(a) is type(b)
+        if isinstance(a, Embedded) and isinstance(b, Embedded):
+            assert a.row is not None
+            assert b.row is not None
+            assert (a.row == b.row).all()
+            assert a.sha256 == b.sha256 == hashlib.sha256(Path(bytes(a.source.path).decode()).read_bytes()).digest()
+
+
+def test_bad_files_and_bad_rows_are_rejected_with_codes(folder: Path) -> None:
+    rejected = {r.source.name: str(r.code) for r in results(folder, workers=0) if isinstance(r, Rejected)}
+    assert rejected == {b"05.png": "unknown_format", b"07.png": "zero_row", b"09.png": "non_finite"}
+
+
+def test_known_content_is_not_embedded_again(folder: Path) -> None:
+    known = hashlib.sha256((folder / "03.png").read_bytes()).digest()
+    extractor = Mean()
+    found = list(embed_sources(extractor, find([folder]), batch_size=4, workers=0, known=known.__eq__))
+    without = [r.source.name for r in found if isinstance(r, Embedded) and r.row is None]
+    assert without == [b"03.png"]
+    assert sum(extractor.batches) == 23 - 2  # the broken file and the known one
+
+
+def test_reading_ahead_is_bounded(folder: Path) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Source | Rejected]:
+        nonlocal taken
+        sources = list(find([folder]))
+        while True:
+            for source in sources:
+                taken += 1
+                yield source
+
+    stream = embed_sources(Mean(), endless(), batch_size=2, workers=0)
+    for _ in range(10):
+        next(stream)
+    time.sleep(0.3)
+    assert taken < 40
+    stream.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name == "simsearch-reader"]
+
+
+def test_an_error_in_the_extractor_reaches_the_caller_and_ends_the_threads(folder: Path) -> None:
+    class Broken(Mean):
+        def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise RuntimeError("no such kernel")
+
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        list(embed_sources(Broken(), find([folder]), workers=0))
+    assert not [t for t in threading.enumerate() if t.name == "simsearch-reader"]
+
+
+def test_an_error_in_the_sources_reaches_the_caller(folder: Path) -> None:
+    def failing() -> Iterator[Source | Rejected]:
+        yield from find([folder])
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        list(embed_sources(Mean(), failing(), workers=0))
+
+
+def test_settings_out_of_range_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="batch_size 0"):
+        results(folder, batch_size=0)
+    with pytest.raises(InputError, match="workers -1"):
+        results(folder, workers=-1)
