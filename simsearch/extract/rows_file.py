@@ -93,6 +93,14 @@ def write_rows(path: Path, embedded: Iterable[Embedded], *, model: str, fingerpr
     return _write_table(path, schema, whole, lambda chunk: _columns(chunk, schema, dimension))
 
 
+def write_items(path: Path, embedded: Iterable[Embedded], *, model: str, fingerprint: str) -> int:
+    """Write what `write_rows` does but the rows themselves, and return how many; for rows kept in another file."""
+    import pyarrow as pa
+
+    schema = pa.schema(_item_fields()).with_metadata({_MODEL: model, _FINGERPRINT: fingerprint})
+    return _write_table(path, schema, iter(embedded), _item_columns)
+
+
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> int:
     """Write rejected inputs (path, path_b64, code, message) and return how many."""
     import pyarrow as pa
@@ -136,17 +144,32 @@ def read_rows(path: Path) -> Iterator[RowBatch]:
 def _schema(row: pa.DataType) -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("path", pa.string()),
-            ("path_b64", pa.string()),
-            ("sha256", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("quality", pa.int16()),
-            ("embedding", row),
-        ]
-    )
+    return pa.schema([*_item_fields(), ("embedding", row)])
+
+
+def _item_fields() -> list[tuple[str, pa.DataType]]:
+    import pyarrow as pa
+
+    return [
+        ("path", pa.string()),
+        ("path_b64", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("quality", pa.int16()),
+    ]
+
+
+def _item_columns(chunk: list[Embedded]) -> list[Any]:
+    texts = [_as_text(entry.source.path) for entry in chunk]
+    return [
+        [text for text, _ in texts],
+        [encoded for _, encoded in texts],
+        [entry.sha256.hex() for entry in chunk],
+        [entry.width for entry in chunk],
+        [entry.height for entry in chunk],
+        [entry.quality for entry in chunk],
+    ]
 
 
 def _columns(chunk: list[Embedded], schema: pa.Schema, dimension: int) -> list[Any]:
@@ -158,16 +181,8 @@ def _columns(chunk: list[Embedded], schema: pa.Schema, dimension: int) -> list[A
             shape = None if row is None else row.shape
             raise RowError(f"the row of {entry.source.printable} has shape {shape} and must have ({dimension},)")
     flat = np.concatenate([row for row in rows if row is not None])
-    texts = [_as_text(entry.source.path) for entry in chunk]
-    return [
-        [text for text, _ in texts],
-        [encoded for _, encoded in texts],
-        [entry.sha256.hex() for entry in chunk],
-        [entry.width for entry in chunk],
-        [entry.height for entry in chunk],
-        [entry.quality for entry in chunk],
-        pa.FixedSizeListArray.from_arrays(pa.array(flat, schema.field("embedding").type.value_type), dimension),
-    ]
+    embedding = pa.FixedSizeListArray.from_arrays(pa.array(flat, schema.field("embedding").type.value_type), dimension)
+    return [*_item_columns(chunk), embedding]
 
 
 def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns: Any) -> int:
