@@ -28,7 +28,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 buffer.uniform_(-0.1, 0.1)
             elif name.endswith("running_var"):
                 buffer.uniform_(0.5, 1.5)
-        for name, parameter in network.named_parameters():
+        for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.uniform_(0.2, 1.0)
     card = ModelCard(

@@ -71,7 +71,7 @@ def test_rows_do_not_depend_on_the_batch(extractor: NeuralExtractor, rng: np.ran
     ids=["int", "five channels", "float array", "channels last", "beyond one", "none"],
 )
 def test_what_is_no_image_is_refused_by_name(extractor: NeuralExtractor, image: object) -> None:
-    with pytest.raises(InputError, match="image|float tensor"):
+    with pytest.raises(InputError, match=r"image|float tensor"):
         extractor.embed(image)
 
 

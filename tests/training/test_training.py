@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_the_rate_warms_up_and_ends_at_zero() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates[10] == max(rates)
     assert rates[-1] == pytest.approx(0.0)
-    assert all(b <= a for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(b <= a for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_a_short_run_learns(folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""What stands beside every measured figure: the machine, the versions, the commit, the command."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("simsearch", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "numpy", "pillow")
+
+
+def write_record(path: Path, values: dict[str, Any], *, verdict: str) -> None:
+    """Write measured values as JSON, with what is needed to judge and repeat them.
+
+    Args:
+        path: File to write; its folder is made.
+        values: The figures; JSON types only.
+        verdict: One line that says what they show, losses included.
+    """
+    record = {"verdict": verdict, **values, "measured": provenance()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def provenance() -> dict[str, Any]:
+    """Return date, command, commit, machine and versions of this run."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": _commit(),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "system": platform.system()},
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _commit() -> str:
+    root = Path(__file__).parents[2]
+    try:
+        revision = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return revision.stdout.decode().strip()
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
