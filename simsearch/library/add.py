@@ -1,0 +1,195 @@
+"""Adding images: unchanged files are skipped unread, known contents are copied, the rest is embedded."""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TypeAlias, cast
+
+from simsearch.errors import LibraryError
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
+from simsearch.library.intake import Intake, problem_of
+from simsearch.library.items import Item, path_key
+from simsearch.library.report import AddReport, AddSettings
+from simsearch.library.selection import MEMBER, PathLike, absolute, below
+from simsearch.library.snapshot import Place, Snapshot
+from simsearch.library.writer import positions_of
+
+Found: TypeAlias = Source | Rejected
+Outcome: TypeAlias = Embedded | Rejected
+
+_LOOKED_UP_AT_ONCE = 256
+
+
+class AddJob:
+    """One call of `add`: sources in, outcomes into the intake."""
+
+    def __init__(self, intake: Intake, extractor: Extractor, *, settings: AddSettings, rescan: bool) -> None:
+        self._intake = intake
+        self._extractor = extractor
+        self._settings = settings
+        self._rescan = rescan
+        self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
+        self._contents: set[bytes] = set()  # being embedded
+        self.seen = array("Q")
+        self.unread: list[bytes] = []
+
+    def run(self, sources: Iterable[Found]) -> None:
+        """Take every source in; what is done is committed also when the run is broken off."""
+        try:
+            with closing(self._embedded(self._changed(sources), self._settings.workers, self._is_known)) as stream:
+                for outcome in stream:
+                    self._take(outcome)
+        except LibraryError:
+            raise
+        except BaseException:
+            self._intake.flush()
+            raise
+        self._intake.flush()
+
+    def _embedded(
+        self, sources: Iterable[Found], workers: int | None, known: Callable[[bytes], bool] | None = None
+    ) -> Generator[Outcome, None, None]:
+        stream = embed_sources(
+            self._extractor,
+            sources,
+            batch_size=self._settings.batch_size,
+            workers=workers,
+            limits=self._settings.limits,
+            known=known,
+        )
+        return cast(Generator[Outcome, None, None], stream)
+
+    def _changed(self, sources: Iterable[Found]) -> Iterator[Found]:
+        """Pass on what has to be read; runs in the reader's thread."""
+        stream = iter(sources)
+        while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
+            self._note(chunk)
+            passed = self._not_in_flight(chunk)
+            fresh = self._not_as_stored(passed)
+            self._paths.update(found.path for found in fresh if isinstance(found, Source))
+            if len(fresh) < len(chunk):
+                self._intake.skip(len(chunk) - len(fresh))
+            yield from fresh
+
+    def _note(self, chunk: Iterable[Found]) -> None:
+        for found in chunk:
+            if isinstance(found, Rejected):
+                self.unread.append(found.source.path.rstrip(b"/"))
+                self.seen.append(path_key(found.source.path))
+            else:
+                self.seen.append(path_key(found.path))
+
+    def _not_in_flight(self, chunk: Iterable[Found]) -> list[Found]:
+        """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
+        passed: list[Found] = []
+        paths: set[bytes] = set()
+        for found in chunk:
+            path = found.source.path if isinstance(found, Rejected) else found.path
+            in_flight = path in paths or path in self._paths or path in self._intake.pending.paths
+            if isinstance(found, Rejected) or not in_flight:
+                passed.append(found)
+                paths.add(path)
+        return passed
+
+    def _not_as_stored(self, chunk: Sequence[Found]) -> list[Found]:
+        if self._rescan:
+            return list(chunk)
+        snapshot = self._intake.writer.snapshot
+        sources = [found for found in chunk if isinstance(found, Source)]
+        places = iter(snapshot.by_paths([source.path for source in sources]))
+        return [f for f in chunk if isinstance(f, Rejected) or not _is_as_stored(snapshot, next(places), f)]
+
+    def _is_known(self, sha256: bytes) -> bool:
+        """Whether the content has a row, or will have when its result is asked for; runs in the reader's thread."""
+        intake = self._intake
+        if sha256 in self._contents or sha256 in intake.pending.rows:
+            return True
+        if intake.writer.snapshot.by_content(sha256) is not None:
+            return True
+        self._contents.add(sha256)
+        return False
+
+    def _take(self, outcome: Outcome) -> None:
+        path = outcome.source.path
+        if isinstance(outcome, Embedded):
+            content = outcome.sha256
+            outcome = self._taken(outcome)
+            self._contents.discard(content)
+        if isinstance(outcome, Rejected):
+            self._intake.reject(outcome)
+        self._paths.discard(path)
+
+    def _taken(self, outcome: Embedded) -> Outcome:
+        """Return the outcome once it is taken in, or the reason why it cannot be."""
+        channel = self._intake.channel
+        row = None if outcome.row is None else channel.round(outcome.row)
+        problem = None if row is None else problem_of(row, channel, outcome.source.printable)
+        if problem is not None:
+            return Rejected(outcome.source, *problem)
+        if self._intake.take(_item(outcome), row):
+            return outcome
+        # The content was known when it was read, and its row went since: the other file was replaced or rejected.
+        alone = self._embedded([outcome.source], 0 if self._settings.workers == 0 else 1)
+        with closing(alone) as stream:
+            again = next(stream)
+        return self._taken(again) if isinstance(again, Embedded) else again
+
+    def pruned(self, paths: Iterable[PathLike]) -> list[Place]:
+        """Return the live items in these folders and tars that this call did not find; what could not be read stays."""
+        snapshot = self._intake.writer.snapshot
+        kept = set(self.seen)
+        found = {place for path in paths for place in below(snapshot, absolute(path))}
+        return sorted(place for place in found if not self._is_kept(snapshot.path(place) or b"", kept))
+
+    def _is_kept(self, path: bytes, kept: set[int]) -> bool:
+        unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
+        return unread or path_key(path) in kept
+
+
+def _item(outcome: Embedded) -> Item:
+    source = outcome.source
+    return Item(
+        source.root,
+        source.name,
+        outcome.sha256,
+        outcome.n_bytes,
+        source.mtime_ns,
+        outcome.width,
+        outcome.height,
+        outcome.quality,
+        source.owner,
+        source.attributes,
+    )
+
+
+def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bool:
+    """Whether size, time and the labels given are what the library has, so that the file need not be read."""
+    if place is None or snapshot.stamp(place) != (source.size, source.mtime_ns):
+        return False
+    labels = (source.owner, source.attributes)
+    return labels in {(None, None), snapshot.labels(place)}
+
+
+def add(
+    intake: Intake,
+    extractor: Extractor,
+    sources: Iterable[Found],
+    *,
+    settings: AddSettings,
+    rescan: bool = False,
+    prune: Sequence[PathLike] = (),
+) -> AddReport:
+    """Return what became of every source; items under `prune` that were not found are removed at the end."""
+    job = AddJob(intake, extractor, settings=settings, rescan=rescan)
+    job.run(sources)
+    gone = job.pruned(prune)
+    if gone:
+        intake.writer.commit(removed=positions_of(gone))
+    return replace(intake.report, pruned=len(gone))

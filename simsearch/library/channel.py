@@ -1,0 +1,109 @@
+"""A channel: what one extractor says about every item of a library."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import FingerprintMismatch, InputError, MetricError
+from simsearch.extract.extractor import Extractor
+
+DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
+DEFAULT_DTYPE = "float16"
+_BITS = "bits"
+_METRICS_OF = {_BITS: ("hamming",)}
+_METRICS = ("js", "cosine", "l1", "l2")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The identity of a channel; rows of two channels are never compared.
+
+    Attributes:
+        name: Unique in the library, fit for a file name.
+        model: What `load_extractor` takes to make such rows again.
+        fingerprint: Hex digest of all that decides a row's meaning.
+        dimension: Values in a row, or bytes in packed bits.
+        dtype: How rows are kept: float16, float32, uint8, or bits (packed, uint8).
+        metric: The recommended distance.
+        non_negative: Whether js is defined.
+        card: SHA-256 of the copy of the model's card, if the library has one.
+    """
+
+    name: str
+    model: str
+    fingerprint: str
+    dimension: int
+    dtype: str
+    metric: str
+    non_negative: bool
+    card: str | None = None
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype in which rows are kept."""
+        return np.dtype(DTYPES[self.dtype])
+
+    def round(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows as the library keeps them; what overflows becomes infinite, for the caller to refuse."""
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(rows, self.numpy_dtype)
+
+    def require(self, fingerprint: str, whose: str) -> None:
+        """Refuse rows of another model.
+
+        Raises:
+            FingerprintMismatch: the fingerprints differ.
+        """
+        if fingerprint != self.fingerprint:
+            raise FingerprintMismatch(
+                f"{whose} has fingerprint {fingerprint[:16]} and channel {self.name!r} holds rows of "
+                f"{self.fingerprint[:16]} (model {self.model!r}); use that model, or index into a new library"
+            )
+
+    def choose_metric(self, metric: str | None) -> str:
+        """Return the metric, by default the recommended one.
+
+        Raises:
+            MetricError: it does not exist or is not defined on this channel's rows.
+        """
+        allowed = _METRICS_OF.get(self.dtype, _METRICS)
+        if metric is None:
+            return self.metric
+        if metric not in allowed:
+            raise MetricError(f"metric {metric!r} is not defined on {self.dtype} rows; use {' or '.join(allowed)}")
+        if metric == "js" and not self.non_negative:
+            raise MetricError(
+                f"js is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
+            )
+        return metric
+
+
+def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
+    """Return the channel that an extractor's rows make.
+
+    Raises:
+        InputError: no such dtype, or one that cannot hold these rows.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {dtype!r} is not known; use {', '.join(DTYPES)}")
+    if extractor.metric == "hamming":
+        dtype = _BITS
+    elif dtype in {_BITS, "uint8"}:
+        raise InputError(f"dtype {dtype!r} cannot hold the rows of {extractor.name!r}; use float16 or float32")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", extractor.name).strip(".-") or "model"
+    if name in {"items", "rejects"}:
+        name += "-rows"  # those two names are taken in a segment's folder
+    return Channel(
+        name=name,
+        model=model,
+        fingerprint=extractor.fingerprint,
+        dimension=extractor.dimension,
+        dtype=dtype,
+        metric=extractor.metric,
+        non_negative=extractor.non_negative,
+    )

@@ -1,0 +1,58 @@
+"""What a library says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simsearch.library.channel import Channel
+from simsearch.library.matches import as_text
+from simsearch.library.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """Facts about a library at one commit.
+
+    Attributes:
+        path: Its folder.
+        items: Items that are searched.
+        removed: Items that were removed and still lie in the files.
+        rejected: Inputs that could not be used, each counted once.
+        segments: Folders of rows.
+        bytes: Size of those folders.
+        next_id: The id that the next new item gets.
+        generation: How many commits there were.
+        channels: What its extractors are.
+        roots: The folders that the paths lie below, by number.
+    """
+
+    path: str
+    items: int
+    removed: int
+    rejected: int
+    segments: int
+    bytes: int
+    next_id: int
+    generation: int
+    channels: tuple[Channel, ...]
+    roots: dict[int, str]
+
+
+def info(folder: Path, snapshot: Snapshot) -> LibraryInfo:
+    """Return the facts about a snapshot."""
+    state = snapshot.state
+    files = [path for segment in snapshot.segments for path in segment.folder.glob("*")]
+    rejects = {path for segment in snapshot.segments for path in segment.rejects.column("path").to_pylist()}
+    return LibraryInfo(
+        path=str(folder),
+        items=len(snapshot),
+        removed=sum(record.items for record in state.segments) - len(snapshot),
+        rejected=sum(place is None for place in snapshot.by_paths(list(rejects))),
+        segments=len(snapshot.segments),
+        bytes=sum(path.stat().st_size for path in files),
+        next_id=state.next_id,
+        generation=state.generation,
+        channels=state.channels,
+        roots={number: as_text(path)[0] for path, number in sorted(state.roots.items(), key=lambda root: root[1])},
+    )

@@ -1,0 +1,232 @@
+"""What becomes of each input, and committing as it goes: shared by images and by rows without images."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import RejectCode, RowError
+from simsearch.images.rejected import Rejected
+from simsearch.library.channel import Channel
+from simsearch.library.items import Item, items_batch, path_key, rejects_batch
+from simsearch.library.merge import merge_small
+from simsearch.library.report import AddReport, AddSettings, Progress
+from simsearch.library.segment import ChannelRows, Draft
+from simsearch.library.snapshot import Place
+from simsearch.library.writer import Writer, positions_of
+
+Row = NDArray[Any]
+
+
+class Pending:
+    """Outcomes that are decided and not yet committed."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[int, Item, Row]] = []  # id, or -1 for a new one
+        self.rejects: list[Rejected] = []
+        self.removed: list[Place] = []
+        self.paths: set[bytes] = set()
+        self.rows: dict[bytes, Row] = {}
+        self.nameless: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self.items) + len(self.rejects) + len(self.removed)
+
+    def add(self, item: Item, row: Row, *, number: int = -1) -> None:
+        """Hold an item back, with the id that it keeps or -1."""
+        self.items.append((number, item, row))
+        path = item.path
+        if path is not None:
+            self.paths.add(path)
+        if item.sha256 is not None:
+            self.rows[item.sha256] = row
+            if path is None:
+                self.nameless.add(item.sha256)
+
+    def draft(self, channel: Channel, runtime: Mapping[str, str]) -> Draft | None:
+        """Return the segment to write, None when there is nothing for one; kept ids come first, in order."""
+        if not self.items and not self.rejects:
+            return None
+        ordered = sorted(self.items, key=lambda entry: (entry[0] < 0, entry[0]))
+        rows = np.array([row for _, _, row in ordered], channel.numpy_dtype).reshape(-1, channel.dimension)
+        return Draft(
+            items_batch([item for _, item, _ in ordered]),
+            {channel.name: ChannelRows.whole(rows, runtime)},
+            rejects_batch(self.rejects),
+            np.array([number for number, _, _ in ordered], np.int64),
+        )
+
+
+class Intake:
+    """Counts every input once and commits in segments of bounded size, so that a broken run can go on."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        channel: Channel,
+        *,
+        settings: AddSettings,
+        runtime: Mapping[str, str],
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.writer = writer
+        self.channel = channel
+        self._settings = settings
+        self._runtime = runtime
+        self._progress = progress
+        self._reporting = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._skipped = 0  # counted in the reader's thread, all else in the writer's
+        self._committed = 0
+        self._committed_at = time.monotonic()
+        self._known_rejects = _reject_keys(writer)
+        self.pending = Pending()
+
+    @property
+    def report(self) -> AddReport:
+        """The counts so far."""
+        counts = dict(self._counts)
+        counts["unchanged"] = counts.get("unchanged", 0) + self._skipped
+        return AddReport(**counts)
+
+    def skip(self, count: int) -> None:
+        """Count inputs that were not even read; may be called from another thread."""
+        self._skipped += count
+        self._tell()
+
+    def count(self, outcome: str, number: int = 1) -> None:
+        """Count an outcome, and commit when enough is pending."""
+        self._counts[outcome] += number
+        late = time.monotonic() - self._committed_at >= self._settings.commit_seconds
+        if len(self.pending) >= self._settings.commit_every or (late and len(self.pending)):
+            self.flush()
+        self._tell()
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count an input that cannot become a row; it is recorded once, however often it is tried."""
+        key = _reject_key(rejected.source.path, rejected.code)
+        if key not in self._known_rejects:
+            self._known_rejects.add(key)
+            self.pending.rejects.append(rejected)
+        self.count("rejected")
+
+    def take(self, item: Item, row: Row | None) -> bool:
+        """Take an input in.
+
+        Args:
+            item: Who it is.
+            row: (d,) in the channel's dtype; None when its content has a row already.
+
+        Returns:
+            Whether it was counted; False when there is no row after all, and it has to be embedded.
+        """
+        path = item.path
+        if path in self.pending.paths:
+            self.flush()
+        place = None if path is None else self.writer.snapshot.by_path(path)
+        if place is not None and self._same(place, item, row):
+            self._touch(place, item)
+            self.count("unchanged")
+            return True
+        if path is None and self._is_nameless_known(item):
+            self.count("unchanged")
+            return True
+        stored = self._stored_row(item.sha256)
+        kept = row if stored is None else stored
+        if kept is None:
+            return False
+        if place is not None:
+            self.pending.removed.append(place)
+        self.pending.add(item, kept)
+        self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
+        return True
+
+    def _is_nameless_known(self, item: Item) -> bool:
+        if item.sha256 is None:
+            return False
+        snapshot = self.writer.snapshot
+        return item.sha256 in self.pending.nameless or any(
+            snapshot.path(place) is None for place in snapshot.contents(item.sha256)
+        )
+
+    def _same(self, place: Place, item: Item, row: Row | None) -> bool:
+        segment = self.writer.snapshot.segments[place.segment]
+        content = segment.content(place.position)
+        if content is not None or item.sha256 is not None or row is None:
+            return content == item.sha256
+        stored = segment.row_of(self.channel.name, place.position)
+        return stored is not None and np.array_equal(stored, row)
+
+    def _touch(self, place: Place, item: Item) -> None:
+        """Record a new time stamp or label of unchanged content; the item keeps its id."""
+        snapshot = self.writer.snapshot
+        stamp = (-1 if item.n_bytes is None else item.n_bytes, -1 if item.mtime_ns is None else item.mtime_ns)
+        labels = (item.owner, item.attributes)
+        row = snapshot.row(place, self.channel.name)
+        same = stamp in {snapshot.stamp(place), (-1, -1)} and labels in {snapshot.labels(place), (None, None)}
+        if not same and row is not None:
+            self.pending.removed.append(place)
+            self.pending.add(item, row, number=snapshot.id(place))
+
+    def _stored_row(self, sha256: bytes | None) -> Row | None:
+        if sha256 is None:
+            return None
+        if sha256 in self.pending.rows:
+            return self.pending.rows[sha256]
+        place = self.writer.snapshot.by_content(sha256)
+        return None if place is None else self.writer.snapshot.row(place, self.channel.name)
+
+    def flush(self) -> None:
+        """Commit what is pending."""
+        pending, done = self.pending, sum(self._counts.values())
+        if len(pending):
+            self.writer.commit(pending.draft(self.channel, self._runtime), removed=positions_of(pending.removed))
+            self.pending = Pending()
+            merge_small(self.writer)
+        self._committed = done
+        self._committed_at = time.monotonic()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            with self._reporting:
+                report = self.report
+                self._progress(Progress(report.inputs, None, report, self._committed + self._skipped))
+
+
+def problem_of(row: Row, channel: Channel, whose: str) -> tuple[RejectCode, str] | None:
+    """Return why a row, rounded to the channel's dtype, cannot be kept.
+
+    Raises:
+        RowError: the extractor itself is wrong: another length, or a negative value where it promised none.
+    """
+    if row.shape != (channel.dimension,):
+        raise RowError(
+            f"the row of {whose} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)"
+        )
+    if row.dtype.kind != "f":
+        return None
+    if not np.isfinite(row).all():
+        return RejectCode.NON_FINITE, f"the row holds NaN, infinity, or values that {channel.dtype} cannot hold"
+    if not row.any():
+        return RejectCode.ZERO_ROW, f"the row is all zeros in {channel.dtype}"
+    if channel.non_negative and row.min() < 0:
+        raise RowError(f"the row of {whose} has a negative value, and model {channel.model!r} promises none")
+    return None
+
+
+def _reject_key(path: bytes, code: RejectCode) -> int:
+    return path_key(path + b"\0" + str(code).encode())
+
+
+def _reject_keys(writer: Writer) -> set[int]:
+    keys: set[int] = set()
+    for segment in writer.snapshot.segments:
+        paths, codes = segment.rejects.column("path").to_pylist(), segment.rejects.column("code").to_pylist()
+        keys |= {_reject_key(path, RejectCode(code)) for path, code in zip(paths, codes, strict=True)}
+    return keys

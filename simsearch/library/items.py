@@ -1,0 +1,136 @@
+"""Items as columns: who each image is, without its row."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from simsearch.images.rejected import Rejected
+
+Keys = NDArray[np.uint64]
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.large_binary()),
+        ("root", pa.int32()),
+        ("sha256", pa.binary(32)),
+        ("bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("quality", pa.int16()),
+        ("owner", pa.large_utf8()),
+        ("attributes", pa.large_utf8()),
+    ]
+)
+REJECTS = pa.schema([("path", pa.large_binary()), ("code", pa.utf8()), ("message", pa.large_utf8())])
+_ROOTS = b"roots"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image's identity: its root and the path below it, and what was seen when it was read.
+
+    `root` and `name` are None for rows without a path; numbers are None where they are not known.
+    """
+
+    root: bytes | None
+    name: bytes | None
+    sha256: bytes | None
+    n_bytes: int | None = None
+    mtime_ns: int | None = None
+    width: int | None = None
+    height: int | None = None
+    quality: int | None = None
+    owner: str | None = None
+    attributes: str | None = None
+
+    @property
+    def path(self) -> bytes | None:
+        """Root and name joined."""
+        return None if self.root is None or self.name is None else join(self.root, self.name)
+
+
+def join(root: bytes, name: bytes) -> bytes:
+    """Return the path of a name below a root, as `Source.path` does."""
+    return root.rstrip(b"/") + b"/" + name
+
+
+def path_key(path: bytes) -> int:
+    """Return the 64-bit key of a path."""
+    return int.from_bytes(hashlib.blake2b(path, digest_size=8).digest(), "big")
+
+
+def content_key(sha256: bytes) -> int:
+    """Return the 64-bit key of a content."""
+    return int.from_bytes(sha256[:8], "big")
+
+
+def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
+    """Return items as one record batch; the roots stand once, in the schema's metadata."""
+    roots = list(dict.fromkeys(item.root for item in items if item.root is not None))
+    number = {root: i for i, root in enumerate(roots)}
+    same = set(SCHEMA.names) - {"path", "root", "bytes"}
+    columns: dict[str, list[Any]] = {name: [getattr(item, name) for item in items] for name in same}
+    columns["path"] = [item.name for item in items]
+    columns["root"] = [None if item.root is None else number[item.root] for item in items]
+    columns["bytes"] = [item.n_bytes for item in items]
+    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=with_roots(SCHEMA, roots))
+
+
+def rejects_batch(rejects: Iterable[Rejected]) -> pa.RecordBatch:
+    """Return rejected inputs as one record batch."""
+    rows = [(r.source.path, str(r.code), r.message.encode(errors="replace").decode()) for r in rejects]
+    arrays = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(REJECTS)]
+    return pa.RecordBatch.from_arrays(arrays, schema=REJECTS)
+
+
+def with_roots(schema: pa.Schema, roots: Sequence[bytes]) -> pa.Schema:
+    """Return the schema with these roots in its metadata."""
+    encoded = json.dumps([base64.b64encode(root).decode() for root in roots])
+    return schema.with_metadata({**(schema.metadata or {}), _ROOTS: encoded.encode()})
+
+
+def roots_of(schema: pa.Schema) -> tuple[bytes, ...]:
+    """Return the roots that the column `root` numbers."""
+    return tuple(base64.b64decode(root) for root in json.loads((schema.metadata or {}).get(_ROOTS, b"[]")))
+
+
+def full_paths(batch: pa.RecordBatch) -> list[bytes | None]:
+    """Return the full path of every item, None for rows without one."""
+    roots = roots_of(batch.schema)
+    pairs = zip(batch.column("root").to_pylist(), batch.column("path").to_pylist(), strict=True)
+    return [None if name is None or root is None else join(roots[root], name) for root, name in pairs]
+
+
+def sorted_keys(keys: Sequence[int], positions: Sequence[int]) -> Keys:
+    """Return keys in order above the positions they belong to: (2, m) uint64."""
+    pairs = np.array([keys, positions], np.uint64).reshape(2, -1)
+    order = np.lexsort((pairs[1], pairs[0]))
+    return np.ascontiguousarray(pairs[:, order])
+
+
+def path_keys(batch: pa.RecordBatch) -> Keys:
+    """Return the sorted path keys of a batch: (2, m) uint64."""
+    known = [(path_key(path), i) for i, path in enumerate(full_paths(batch)) if path is not None]
+    return sorted_keys([key for key, _ in known], [i for _, i in known])
+
+
+def content_keys(batch: pa.RecordBatch) -> Keys:
+    """Return the sorted content keys of a batch: (2, m) uint64."""
+    known = [(content_key(sha), i) for i, sha in enumerate(batch.column("sha256").to_pylist()) if sha is not None]
+    return sorted_keys([key for key, _ in known], [i for _, i in known])
+
+
+def numbers(column: Any) -> NDArray[np.int64]:
+    """Return an integer column as int64, -1 where it is null: (n,)."""
+    return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False), np.int64)

@@ -1,0 +1,139 @@
+"""Merging: several segments become one without the items that were removed; ids stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from simsearch.library.items import REJECTS, SCHEMA, items_batch, with_roots
+from simsearch.library.segment import ChannelRows, Draft
+from simsearch.library.snapshot import Snapshot
+from simsearch.library.writer import Writer
+
+SMALL_ITEMS = 1 << 16
+MANY_SMALL = 32
+_MOST_ITEMS = 1 << 20
+_MOST_BYTES = 1 << 29  # of rows in one segment: a merge holds about twice that in memory
+
+
+def optimize(writer: Writer) -> None:
+    """Merge all segments into as few as their bounded size allows, and drop removed items."""
+    snapshot = writer.snapshot
+    groups = _groups(snapshot, range(len(snapshot.segments)))
+    _merge_each(writer, [group for group in groups if len(group) > 1 or snapshot.removed[group[0]] is not None])
+
+
+def purge(writer: Writer) -> None:
+    """Rewrite the segments that hold removed items."""
+    _merge_each(writer, [[s] for s, mask in enumerate(writer.snapshot.removed) if mask is not None])
+
+
+def _merge_each(writer: Writer, groups: Sequence[Sequence[int]]) -> None:
+    """Merge several groups; every commit renumbers the segments, so groups are kept by name."""
+    names = [[writer.snapshot.segments[number].uuid for number in group] for group in groups]
+    for group in names:
+        merge(writer, [writer.snapshot.uuids[name] for name in group])
+
+
+def merge_small(writer: Writer) -> None:
+    """Merge the newest segments when many of them are small, so that searching stays fast."""
+    snapshot = writer.snapshot
+    first = len(snapshot.segments)
+    while first and len(snapshot.segments[first - 1]) < SMALL_ITEMS:
+        first -= 1
+    if len(snapshot.segments) - first > MANY_SMALL:
+        merge(writer, _groups(snapshot, range(first, len(snapshot.segments)))[0])
+
+
+def merge(writer: Writer, numbers: Sequence[int]) -> None:
+    """Replace neighbouring segments by one, in one commit."""
+    draft = merged(writer.snapshot, numbers)
+    empty = not draft.items.num_rows and not draft.rejects.num_rows
+    writer.commit(None if empty else draft, dropped=numbers)
+
+
+def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
+    """Return runs of neighbouring segments that fit into one."""
+    width = max(channel.dimension * channel.numpy_dtype.itemsize for channel in snapshot.state.channels)
+    most = min(_MOST_ITEMS, max(1, _MOST_BYTES // width))
+    groups: list[list[int]] = []
+    held = most
+    for number in numbers:
+        count = len(snapshot.live(number))
+        if held + count > most or not groups:
+            groups.append([])
+            held = 0
+        groups[-1].append(number)
+        held += count
+    return groups
+
+
+def merged(snapshot: Snapshot, numbers: Sequence[int]) -> Draft:
+    """Return what one segment with all live items of several would hold, in order of ids."""
+    live = [snapshot.live(number) for number in numbers]
+    ids = np.concatenate([snapshot.segments[number].ids[kept] for number, kept in zip(numbers, live, strict=True)])
+    order = np.argsort(ids, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    rows = {
+        channel.name: _merged_rows(snapshot, numbers, live, rank, channel.name) for channel in snapshot.state.channels
+    }
+    items = _merged_items(snapshot, numbers, live, order)
+    return Draft(items, rows, _merged_rejects(snapshot, numbers), np.asarray(ids[order], np.int64))
+
+
+def _merged_items(
+    snapshot: Snapshot, numbers: Sequence[int], live: Sequence[NDArray[np.intp]], order: NDArray[np.intp]
+) -> pa.RecordBatch:
+    segments = [snapshot.segments[number] for number in numbers]
+    roots = list(dict.fromkeys(root for segment in segments for root in segment.roots))
+    batches = []
+    for segment, kept in zip(segments, live, strict=True):
+        batch = segment.items.take(pa.array(kept)).replace_schema_metadata(None)
+        renumbered = pa.array([roots.index(root) for root in segment.roots], pa.int32())
+        root = renumbered.take(batch.column("root")) if segment.roots else batch.column("root")
+        batches.append(batch.set_column(SCHEMA.get_field_index("root"), "root", root))
+    whole = pa.Table.from_batches(batches, SCHEMA).take(pa.array(order)).combine_chunks().to_batches()
+    if not whole:
+        return items_batch([])
+    return pa.RecordBatch.from_arrays(whole[0].columns, schema=with_roots(SCHEMA, roots))
+
+
+def _merged_rows(
+    snapshot: Snapshot,
+    numbers: Sequence[int],
+    live: Sequence[NDArray[np.intp]],
+    rank: NDArray[np.int64],
+    channel: str,
+) -> ChannelRows:
+    pieces = [snapshot.segments[number].channels[channel] for number in numbers]
+    item, kept_rows, offset = [], [], 0
+    for number, piece, kept in zip(numbers, pieces, live, strict=True):
+        new = np.full(len(snapshot.segments[number]), -1, np.int64)
+        new[kept] = rank[offset : offset + len(kept)]
+        offset += len(kept)
+        chosen = np.flatnonzero(new[piece.item] >= 0)
+        kept_rows.append(chosen)
+        item.append(new[piece.item[chosen]])
+    items = np.concatenate(item).astype(np.uint32)
+    parts = np.concatenate([piece.part[chosen] for piece, chosen in zip(pieces, kept_rows, strict=True)])
+    order = np.lexsort((parts, items))
+    rows = np.concatenate([piece.row[chosen] for piece, chosen in zip(pieces, kept_rows, strict=True)])
+    in_order = bool((order == np.arange(len(order))).all())
+    runtime = {key: value for piece in pieces for key, value in piece.runtime.items()}
+    most = max(piece.parts for piece in pieces)
+    return ChannelRows(items[order], parts[order], rows if in_order else rows[order], runtime, most)
+
+
+def _merged_rejects(snapshot: Snapshot, numbers: Sequence[int]) -> pa.RecordBatch:
+    """The last reject of each path, unless the path has since become an item."""
+    batches = [snapshot.segments[number].rejects.replace_schema_metadata(None) for number in numbers]
+    table = pa.Table.from_batches(batches, REJECTS)
+    last = {path: i for i, path in enumerate(table.column("path").to_pylist())}
+    places = snapshot.by_paths(list(last))
+    kept = [i for i, place in zip(last.values(), places, strict=True) if place is None]
+    whole = table.take(pa.array(kept, pa.int64())).combine_chunks().to_batches()
+    return whole[0] if whole else pa.RecordBatch.from_arrays([pa.array([], f.type) for f in REJECTS], schema=REJECTS)

@@ -1,0 +1,146 @@
+"""From images to the rows that are searched: a content that the library has uses its stored row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import ImageRejected, InputError
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
+from simsearch.images.find import find
+from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
+from simsearch.library.channel import Channel
+from simsearch.library.intake import problem_of
+from simsearch.library.matches import Matches, QueryMatches, as_text
+from simsearch.library.neighbours import checked_rows, nearest
+from simsearch.library.report import AddSettings
+from simsearch.library.selection import PathLike, is_path
+from simsearch.library.snapshot import Snapshot
+
+_FEW = 8  # images that are decoded in this process: starting decoders would take longer
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query: its path if it has one, and its row or why there is none."""
+
+    path: bytes | None
+    row: NDArray[Any] | None
+    rejected: Rejected | None = None
+
+
+def as_sequence(queries: Any) -> Sequence[Any]:
+    """Return one query or several as several."""
+    several = isinstance(queries, Sequence) and not is_path(queries)
+    if isinstance(queries, np.ndarray) and queries.ndim == 4:
+        several = True  # (q, h, w, 3)
+    return queries if several else [queries]
+
+
+class QueryEmbedder:
+    """Makes rows of query images against one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, channel: Channel, extractor: Extractor, settings: AddSettings) -> None:
+        self._snapshot = snapshot
+        self._channel = channel
+        self._extractor = extractor
+        self._settings = settings
+
+    def embed(self, queries: Sequence[Any], *, from_list: PathLike | None = None) -> list[Query]:
+        """Return one query an image, in order; folders and tars give one for each image in them.
+
+        Raises:
+            InputError: a path does not exist, or a value is no image.
+        """
+        found: list[Query] = []
+        paths: list[PathLike] = []
+        for value in queries:
+            if is_path(value):
+                paths.append(value)
+            else:
+                found += self._from_paths(paths)
+                paths = []
+                found.append(self._from_memory(value))
+        return found + self._from_paths(paths, from_list=from_list)
+
+    def _from_paths(self, paths: Iterable[PathLike], *, from_list: PathLike | None = None) -> list[Query]:
+        sources = list(find(paths, from_list=from_list))
+        workers = self._settings.workers
+        if workers is None:
+            workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))
+        outcomes = embed_sources(
+            self._extractor,
+            sources,
+            batch_size=self._settings.batch_size,
+            workers=workers,
+            limits=self._settings.limits,
+            known=lambda sha256: self._stored(sha256) is not None,
+        )
+        return [self._query(outcome) for outcome in outcomes]
+
+    def _query(self, outcome: Embedded | Rejected) -> Query:
+        path = outcome.source.path
+        if isinstance(outcome, Rejected):
+            return Query(path, None, outcome)
+        stored = self._stored(outcome.sha256)
+        if stored is None and outcome.row is not None:
+            return self._checked(outcome.source, self._channel.round(outcome.row))
+        return Query(path, stored)
+
+    def _stored(self, sha256: bytes) -> NDArray[Any] | None:
+        place = self._snapshot.by_content(sha256)
+        return None if place is None else self._snapshot.row(place, self._channel.name)
+
+    def _checked(self, source: Source, row: NDArray[Any]) -> Query:
+        problem = problem_of(row, self._channel, source.printable)
+        rejected = None if problem is None else Rejected(source, *problem)
+        return Query(source.path, row if rejected is None else None, rejected)
+
+    def _from_memory(self, image: Any) -> Query:
+        nowhere = Source(b"", b"", b"", 0, 0, 0)
+        try:
+            row = self._channel.round(self._extractor.embed([image])[0])
+        except ImageRejected as error:
+            return Query(None, None, Rejected(nowhere, error.code, error.message))
+        problem = problem_of(row, self._channel, "the query image")
+        return Query(None, row) if problem is None else Query(None, None, Rejected(nowhere, *problem))
+
+
+def queries_of(rows: NDArray[Any], channel: Channel, metric: str) -> list[Query]:
+    """Return rows as queries, in the channel's dtype.
+
+    Raises:
+        RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+        MetricError: the metric is not defined on these rows.
+    """
+    return [Query(None, row) for row in checked_rows(rows, channel, metric)]
+
+
+def answer(
+    snapshot: Snapshot,
+    channel: Channel,
+    queries: Sequence[Query],
+    *,
+    k: int,
+    metric: str,
+    max_distance: float | None,
+    device: str,
+) -> Matches:
+    """Return the matches of every query, in order; a rejected one has none."""
+    if k < 1:
+        raise InputError(f"k is {k} and must be at least 1")
+    rows = [query.row for query in queries if query.row is not None]
+    stacked = np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension)
+    found = iter(nearest(snapshot, channel, stacked, k=k, metric=metric, max_distance=max_distance, device=device))
+    answers = []
+    for query in queries:
+        text, encoded = (None, None) if query.path is None else as_text(query.path)
+        matches = () if query.row is None else next(found)
+        answers.append(QueryMatches(text, matches, query.rejected is None, query.rejected, encoded))
+    return Matches(tuple(answers), k, len(snapshot), channel.name, metric)

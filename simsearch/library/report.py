@@ -1,0 +1,70 @@
+"""What goes into and comes out of adding: settings, counts, progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simsearch.errors import InputError
+from simsearch.images.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class AddSettings:
+    """How inputs are read and how often what was done is committed.
+
+    Attributes:
+        batch_size: Images embedded at once.
+        workers: Decoding processes; 0 decodes in this process, None chooses.
+        limits: What a single image may cost.
+        commit_every: Rows after which a segment is committed.
+        commit_seconds: Seconds after which it is committed although it is smaller.
+    """
+
+    batch_size: int = 64
+    workers: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    commit_every: int = 4096
+    commit_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.commit_every < 1:
+            raise InputError(f"batch_size {self.batch_size} and commit_every {self.commit_every} must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What became of every input of one call; `pruned` counts items that were no input.
+
+    Example:
+        >>> AddReport(added=2, rejected=1).inputs
+        3
+    """
+
+    added: int = 0
+    unchanged: int = 0
+    exact_copies: int = 0
+    replaced: int = 0
+    rejected: int = 0
+    pruned: int = 0
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs, each counted once."""
+        return self.added + self.unchanged + self.exact_copies + self.replaced + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a call has come.
+
+    Attributes:
+        done: Inputs whose outcome is known.
+        total: Inputs in all, where that is known.
+        report: The counts so far.
+        committed: Of `done`, those that a crash can no longer undo.
+    """
+
+    done: int
+    total: int | None
+    report: AddReport
+    committed: int = 0

@@ -1,0 +1,233 @@
+"""A segment: a folder of immutable, memory-mapped files with some of a library's items and their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from simsearch.errors import LibraryDamaged
+from simsearch.library.channel import Channel
+from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
+from simsearch.library.storage import load_array, save_array, sync_file
+
+FORMAT = "1"
+ITEMS = "items.arrow"
+REJECTS = "rejects.arrow"
+KEYS = "keys.npy"
+CONTENTS = "contents.npy"
+IDS = "ids.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRows:
+    """The rows of one channel in one segment, in order of (item, part).
+
+    Attributes:
+        item: Position of the item in the segment, (r,) uint32.
+        part: 0 for the whole image, (r,) uint16.
+        row: (r, d) in the channel's dtype.
+        runtime: Device, dtype and versions that made the rows.
+        parts: The most rows that one item has.
+    """
+
+    item: NDArray[np.uint32]
+    part: NDArray[np.uint16]
+    row: NDArray[Any]
+    runtime: Mapping[str, str] = field(default_factory=dict)
+    parts: int = 1
+
+    @classmethod
+    def whole(cls, row: NDArray[Any], runtime: Mapping[str, str] | None = None) -> ChannelRows:
+        """Return the rows of items that have one each, in order."""
+        n = len(row)
+        return cls(np.arange(n, dtype=np.uint32), np.zeros(n, np.uint16), row, runtime or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a segment is written from.
+
+    Attributes:
+        items: Record batch in the items' schema, n items.
+        rows: Rows of each channel, by its name.
+        rejects: Record batch of rejected inputs.
+        ids: (n,) int64, -1 where the committer gives a new one; None gives all of them new ones.
+    """
+
+    items: pa.RecordBatch
+    rows: Mapping[str, ChannelRows]
+    rejects: pa.RecordBatch
+    ids: NDArray[np.int64] | None = None
+
+
+def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> None:
+    """Write all files of a segment but its ids into a new folder and flush them to disk.
+
+    This is what a worker calls; the library takes the folder over with `adopt`.
+
+    Raises:
+        FileExistsError: the folder is there already.
+    """
+    folder.mkdir(parents=True)
+    common = {b"simsearch": FORMAT.encode()}
+    _write_batch(folder / ITEMS, draft.items, common)
+    _write_batch(folder / REJECTS, draft.rejects, common)
+    for channel in channels:
+        rows = draft.rows[channel.name]
+        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), common | _described(channel, rows))
+    save_array(folder / KEYS, path_keys(draft.items))
+    save_array(folder / CONTENTS, content_keys(draft.items))
+
+
+def _described(channel: Channel, rows: ChannelRows) -> dict[bytes, bytes]:
+    facts = {
+        "channel": channel.name,
+        "fingerprint": channel.fingerprint,
+        "dtype": channel.dtype,
+        "parts": str(rows.parts),
+        "runtime": json.dumps(dict(rows.runtime)),
+    }
+    return {key.encode(): value.encode() for key, value in facts.items()}
+
+
+def _rows_batch(rows: ChannelRows, channel: Channel) -> pa.RecordBatch:
+    flat = pa.array(np.ascontiguousarray(rows.row, channel.numpy_dtype).reshape(-1))
+    row = pa.FixedSizeListArray.from_arrays(flat, channel.dimension)
+    return pa.RecordBatch.from_arrays([pa.array(rows.item), pa.array(rows.part), row], names=["item", "part", "row"])
+
+
+def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, bytes]) -> None:
+    batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), **metadata})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    sync_file(path)
+
+
+def _read_batch(path: Path) -> pa.RecordBatch:
+    try:
+        with pa.memory_map(str(path)) as source:
+            reader = pa.ipc.open_file(source)
+            if reader.num_record_batches != 1:
+                raise LibraryDamaged(f"{path} holds {reader.num_record_batches} record batches and must hold one")
+            return reader.get_batch(0)
+    except pa.ArrowException as error:
+        raise LibraryDamaged(f"{path} is no whole Arrow file: {error}; run `simsearch verify`") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A segment opened for reading; its arrays are views of the files.
+
+    Attributes:
+        uuid: Its name.
+        folder: Where it lies.
+        items: Record batch in the items' schema.
+        channels: Rows of each channel, by its name.
+        keys: Sorted path keys above positions, (2, m) uint64.
+        contents: Sorted content keys above positions, (2, m) uint64.
+        ids: (n,) int64, ascending; empty in a segment that no library has taken over yet.
+        rejects: Record batch of rejected inputs.
+    """
+
+    uuid: str
+    folder: Path
+    items: pa.RecordBatch
+    channels: Mapping[str, ChannelRows]
+    keys: Keys
+    contents: Keys
+    ids: NDArray[np.int64]
+    rejects: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return int(self.items.num_rows)
+
+    @cached_property
+    def roots(self) -> tuple[bytes, ...]:
+        """The roots that the column `root` numbers."""
+        return roots_of(self.items.schema)
+
+    @cached_property
+    def sha256(self) -> NDArray[np.uint8]:
+        """The content of each item, (n, 32) uint8; zeros where it is null."""
+        column = self.items.column("sha256")
+        return np.frombuffer(column.buffers()[1] or b"", np.uint8)[: 32 * len(column)].reshape(-1, 32)
+
+    @cached_property
+    def stamps(self) -> NDArray[np.int64]:
+        """Size and mtime_ns of each item, (2, n) int64; -1 where they are null."""
+        return np.stack([numbers(self.items.column("bytes")), numbers(self.items.column("mtime_ns"))])
+
+    def path(self, position: int) -> bytes | None:
+        """Return the full path of an item, None when it has none."""
+        root = self.items.column("root")[position].as_py()
+        name = self.items.column("path")[position].as_py()
+        return None if root is None or name is None else join(self.roots[root], name)
+
+    def paths(self) -> list[bytes | None]:
+        """Return the full path of every item."""
+        return full_paths(self.items)
+
+    def content(self, position: int) -> bytes | None:
+        """Return the SHA-256 of an item's bytes, None when it is not known."""
+        content: bytes | None = self.items.column("sha256")[position].as_py()
+        return content
+
+    def row_of(self, channel: str, position: int) -> NDArray[Any] | None:
+        """Return the row of the whole image, (d,), None when the channel says nothing about the item."""
+        rows = self.channels[channel]
+        at = int(np.searchsorted(rows.item, position))
+        return rows.row[at] if at < len(rows.item) and rows.item[at] == position else None
+
+
+def open_segment(folder: Path, channels: Sequence[Channel], *, adopted: bool = True) -> Segment:
+    """Return a segment's files, memory-mapped.
+
+    Raises:
+        LibraryDamaged: a file is torn or does not fit the others.
+        FingerprintMismatch: its rows are of another model than the channel's.
+        FileNotFoundError: a file is missing.
+    """
+    items = _read_batch(folder / ITEMS)
+    rows = {channel.name: _read_rows(folder, channel, items.num_rows) for channel in channels}
+    ids = load_array(folder / IDS) if adopted else np.empty(0, np.int64)
+    keys, contents = load_array(folder / KEYS), load_array(folder / CONTENTS)
+    if adopted and (ids.shape != (items.num_rows,) or ids.dtype != np.int64):
+        raise LibraryDamaged(f"{folder / IDS} holds {ids.dtype} {ids.shape} for {items.num_rows} items")
+    for array in (keys, contents):
+        fits = array.dtype == np.uint64 and array.ndim == 2 and len(array) == 2 and array.shape[1] <= items.num_rows
+        if not fits:
+            raise LibraryDamaged(f"the keys in {folder} have shape {array.shape} for {items.num_rows} items")
+    return Segment(folder.name, folder, items, rows, keys, contents, ids, _read_batch(folder / REJECTS))
+
+
+def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
+    path = folder / f"{channel.name}.arrow"
+    batch = _read_batch(path)
+    facts = {key.decode(): value.decode() for key, value in (batch.schema.metadata or {}).items()}
+    channel.require(facts.get("fingerprint", ""), str(path))
+    wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
+    if (
+        facts.get("dtype") != channel.dtype
+        or batch.schema.names != ["item", "part", "row"]
+        or not batch.schema.field("row").type.equals(wanted)
+    ):
+        raise LibraryDamaged(f"{path} holds {batch.schema.names} and must hold item, part and row as {wanted}")
+    item = batch.column("item").to_numpy(zero_copy_only=True)
+    if len(item) and int(item[-1]) >= n_items:
+        raise LibraryDamaged(f"{path} names item {int(item[-1])} of {n_items}")
+    flat = batch.column("row").flatten().to_numpy(zero_copy_only=True)
+    part = batch.column("part").to_numpy(zero_copy_only=True)
+    runtime, parts = json.loads(facts.get("runtime", "{}")), int(facts.get("parts", 1))
+    return ChannelRows(item, part, flat.reshape(-1, channel.dimension), runtime, parts)

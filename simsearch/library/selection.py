@@ -1,0 +1,79 @@
+"""Which items a path means: a file, a folder with all below it, a tar or a member of it, or `id:N`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from simsearch.library.segment import Segment
+from simsearch.library.snapshot import Place, Snapshot
+
+PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+MEMBER = b"::"
+_ID = b"id:"
+
+
+def is_path(value: object) -> bool:
+    """Whether a value names a file, a folder or a tar."""
+    return isinstance(value, (str, bytes, os.PathLike))
+
+
+def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
+    """Return one path or several as a list."""
+    return [paths] if isinstance(paths, (str, bytes, os.PathLike)) else list(paths)
+
+
+def absolute(path: PathLike) -> bytes:
+    """Return the path as libraries keep it: absolute, normalised, a tar's member untouched."""
+    raw = os.fsencode(path)
+    tar, mark, member = raw.partition(MEMBER)
+    if mark and not os.path.lexists(raw):
+        return os.path.abspath(tar) + mark + member  # noqa: PTH100
+    return os.path.abspath(raw)  # noqa: PTH100
+
+
+def select(snapshot: Snapshot, path: PathLike) -> list[Place]:
+    """Return the live items that a path means; none when the library does not know it."""
+    raw = os.fsencode(path)
+    if raw.startswith(_ID) and raw[len(_ID) :].isdigit():
+        place = snapshot.by_id(int(raw[len(_ID) :]))
+    else:
+        place = snapshot.by_path(absolute(path))
+    return [place] if place is not None else below(snapshot, absolute(path))
+
+
+def below(snapshot: Snapshot, path: bytes) -> list[Place]:
+    """Return the live items in a folder, at any depth, or in a tar."""
+    places = []
+    for s, segment in enumerate(snapshot.segments):
+        inside = _inside(segment, path)
+        if inside.any():
+            places += [Place(s, int(position)) for position in snapshot.live(s) if inside[position]]
+    return places
+
+
+def _inside(segment: Segment, path: bytes) -> NDArray[np.bool_]:
+    """Which items of a segment lie below a path, (n,)."""
+    inside = np.zeros(len(segment), bool)
+    if not segment.roots:
+        return inside
+    names = segment.items.column("path")
+    roots = segment.items.column("root").fill_null(-1).to_numpy(zero_copy_only=False)
+    for number, root in enumerate(segment.roots):
+        own = root.rstrip(b"/") + b"/"
+        if own.startswith(path.rstrip(b"/") + b"/"):
+            inside |= roots == number
+        elif path.startswith(own):
+            inside |= (roots == number) & _named_below(names, path[len(own) :])
+    return inside
+
+
+def _named_below(names: pa.Array, prefix: bytes) -> NDArray[np.bool_]:
+    found = pc.or_(pc.starts_with(names, pattern=prefix + b"/"), pc.starts_with(names, pattern=prefix + MEMBER))
+    return np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False), bool)

@@ -1,0 +1,200 @@
+"""A snapshot: the segments of one commit, opened; immutable, and safe for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import InputError, LibraryDamaged
+from simsearch.library.channel import Channel
+from simsearch.library.items import Keys, content_key, path_key
+from simsearch.library.manifest import Manifest
+from simsearch.library.segment import Segment, open_segment
+from simsearch.library.state import Mask, State
+
+SEGMENTS = "segments"
+
+
+class Place(NamedTuple):
+    """Where an item stands: the segment's number in the snapshot and the position in it."""
+
+    segment: int
+    position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a library held at one commit.
+
+    Attributes:
+        state: What the manifest said.
+        segments: The open segments, in the manifest's order.
+    """
+
+    state: State
+    segments: tuple[Segment, ...]
+
+    def __len__(self) -> int:
+        return sum(record.items for record in self.state.segments) - sum(
+            int(mask.sum()) for mask in self.removed if mask is not None
+        )
+
+    @property
+    def removed(self) -> tuple[Mask | None, ...]:
+        """Of each segment, which items were removed; None for none."""
+        return tuple(record.removed for record in self.state.segments)
+
+    def channel(self, name: str | None = None) -> Channel:
+        """Return the channel of that name, by default the first.
+
+        Raises:
+            InputError: there is none.
+        """
+        by_name = {channel.name: channel for channel in self.state.channels}
+        if name is None:
+            return self.state.channels[0]
+        if name not in by_name:
+            raise InputError(f"no channel {name!r} in this library; it has {', '.join(by_name)}")
+        return by_name[name]
+
+    def is_live(self, place: Place) -> bool:
+        """Whether the item was not removed."""
+        mask = self.removed[place.segment]
+        return mask is None or not mask[place.position]
+
+    def live(self, segment: int) -> NDArray[np.intp]:
+        """Return the positions of a segment's items that were not removed, ascending."""
+        mask = self.removed[segment]
+        return np.arange(len(self.segments[segment])) if mask is None else np.flatnonzero(~mask)
+
+    def live_rows(self, segment: int, channel: str) -> Mask | None:
+        """Return which rows of a channel belong to live items, (r,) bool; None for all."""
+        mask = self.removed[segment]
+        return None if mask is None else ~mask[self.segments[segment].channels[channel].item]
+
+    def by_path(self, path: bytes) -> Place | None:
+        """Return the live item of a path."""
+        for place in self._candidates("keys", path_key(path)):
+            if self.path(place) == path:
+                return place
+        return None
+
+    def contents(self, sha256: bytes) -> list[Place]:
+        """Return the live items whose bytes have this SHA-256, in order."""
+        found = self._candidates("contents", content_key(sha256))
+        return sorted(p for p in found if self.segments[p.segment].content(p.position) == sha256)
+
+    def by_content(self, sha256: bytes) -> Place | None:
+        """Return the first live item whose bytes have this SHA-256."""
+        return next(iter(self.contents(sha256)), None)
+
+    def by_id(self, number: int) -> Place | None:
+        """Return the live item of an id."""
+        for s, segment in enumerate(self.segments):
+            at = int(np.searchsorted(segment.ids, number))
+            if at < len(segment) and segment.ids[at] == number and self.is_live(Place(s, at)):
+                return Place(s, at)
+        return None
+
+    def by_paths(self, paths: Sequence[bytes]) -> list[Place | None]:
+        """Return the live item of each path; one pass over the segments for all of them."""
+        wanted = np.array([path_key(path) for path in paths], np.uint64)
+        found: list[Place | None] = [None] * len(paths)
+        for segment in self.segments:
+            for i in np.flatnonzero(_contains(segment.keys, wanted)).tolist():
+                found[i] = found[i] or self.by_path(paths[i])
+        return found
+
+    def _candidates(self, kind: str, key: int) -> Iterator[Place]:
+        for s, segment in enumerate(self.segments):
+            table: Keys = segment.keys if kind == "keys" else segment.contents
+            at = int(np.searchsorted(table[0], np.uint64(key)))
+            while at < table.shape[1] and table[0, at] == key:
+                place = Place(s, int(table[1, at]))
+                if self.is_live(place):
+                    yield place
+                at += 1
+
+    def path(self, place: Place) -> bytes | None:
+        """Return the full path of an item, None when it has none."""
+        return self.segments[place.segment].path(place.position)
+
+    def id(self, place: Place) -> int:
+        """Return the id of an item."""
+        return int(self.segments[place.segment].ids[place.position])
+
+    def stamp(self, place: Place) -> tuple[int, int]:
+        """Return size and mtime_ns as they were when the item was read; -1 where they are not known."""
+        size, mtime = self.segments[place.segment].stamps[:, place.position]
+        return int(size), int(mtime)
+
+    def labels(self, place: Place) -> tuple[str | None, str | None]:
+        """Return owner and attributes of an item."""
+        items = self.segments[place.segment].items
+        return items.column("owner")[place.position].as_py(), items.column("attributes")[place.position].as_py()
+
+    def paths(self) -> Iterator[tuple[Place, bytes | None]]:
+        """Yield every live item with its full path."""
+        for s, segment in enumerate(self.segments):
+            paths = segment.paths()
+            for position in self.live(s).tolist():
+                yield Place(s, position), paths[position]
+
+    def row(self, place: Place, channel: str) -> NDArray[Any] | None:
+        """Return the stored row of an item, (d,)."""
+        return self.segments[place.segment].row_of(channel, place.position)
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids of all live items, in order."""
+        parts = [segment.ids[self.live(s)] for s, segment in enumerate(self.segments)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    @cached_property
+    def uuids(self) -> Mapping[str, int]:
+        """The number of each segment, by its uuid."""
+        return {segment.uuid: s for s, segment in enumerate(self.segments)}
+
+
+def _contains(table: Keys, wanted: NDArray[np.uint64]) -> Mask:
+    if not table.shape[1]:
+        return np.zeros(len(wanted), bool)
+    at = np.minimum(np.searchsorted(table[0], wanted), table.shape[1] - 1)
+    return np.asarray(table[0, at] == wanted)
+
+
+def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
+    """Return the newest commit of the library in a folder; segments that `previous` has open are shared.
+
+    Raises:
+        LibraryNotFound: there is no library.
+        LibraryDamaged: a file does not hold what the manifest says.
+        FingerprintMismatch: a segment's rows are of another model than its channel's.
+    """
+    manifest = Manifest(folder)
+    state = manifest.read()
+    while True:
+        try:
+            return Snapshot(state, _opened(folder, state, previous))
+        except FileNotFoundError as error:
+            # A writer may have merged and dropped a segment since the manifest was read.
+            newer = manifest.read()
+            if newer.generation == state.generation:
+                raise LibraryDamaged(f"a file is missing: {error}; run `simsearch verify`") from error
+            state = newer
+
+
+def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segment, ...]:
+    known = {segment.uuid: segment for segment in previous.segments} if previous else {}
+    segments = []
+    for record in state.segments:
+        segment = known.get(record.uuid) or open_segment(folder / SEGMENTS / record.uuid, state.channels)
+        if len(segment) != record.items:
+            raise LibraryDamaged(f"{segment.folder} holds {len(segment)} items and the manifest says {record.items}")
+        segments.append(segment)
+    return tuple(segments)

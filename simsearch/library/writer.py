@@ -1,0 +1,189 @@
+"""The one writer of a library: publishes segments, commits them, and clears away what a dead writer left."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.library.items import roots_of
+from simsearch.library.lock import WriterLock
+from simsearch.library.manifest import Manifest
+from simsearch.library.segment import IDS, Draft, open_segment, write_segment
+from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
+from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
+from simsearch.library.storage import (
+    OnStep,
+    Step,
+    digest,
+    naming_full_disk,
+    nothing,
+    publish,
+    remove_folder,
+    save_array,
+)
+
+LOCK = "writer.lock"
+_PARTIAL = ".partial"
+
+
+class Writer:
+    """Holds the lock while it is entered; `snapshot` is what is committed so far.
+
+    Raises:
+        LibraryLocked: on entering, when another process writes.
+    """
+
+    def __init__(self, folder: Path, *, previous: Snapshot | None = None, on_step: OnStep = nothing) -> None:
+        self.folder = folder
+        self.on_step = on_step
+        self._manifest = Manifest(folder)
+        self._segments = folder / SEGMENTS
+        self._lock = WriterLock(folder / LOCK)
+        self._previous = previous
+        self.snapshot: Snapshot
+
+    def __enter__(self) -> Self:
+        with naming_full_disk(self.folder):
+            self._lock.__enter__()
+            try:
+                self.snapshot = load_snapshot(self.folder, self._previous)
+                self._sweep()
+            except BaseException:
+                self._lock.__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+
+    def _sweep(self) -> None:
+        """Remove what a dead writer published but never committed; nobody was told of it."""
+        self._segments.mkdir(exist_ok=True)
+        committed = set(self.snapshot.uuids)
+        for leftover in self._segments.iterdir():
+            if leftover.name not in committed:
+                self.on_step(Step.RECOVERY)
+                remove_folder(leftover)
+
+    def commit(
+        self,
+        draft: Draft | None = None,
+        *,
+        removed: Mapping[int, NDArray[np.intp]] | None = None,
+        dropped: Sequence[int] = (),
+    ) -> None:
+        """Make one segment and some removals durable, all or nothing.
+
+        Args:
+            draft: What the new segment holds.
+            removed: Positions of items that are removed, by the number of their segment in `snapshot`.
+            dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
+
+        Raises:
+            StorageFull: there is no room; nothing changed.
+        """
+        with naming_full_disk(self.folder):
+            masks = self._masks(removed or {})
+            if draft is None:
+                self._apply(Change(self.snapshot.state.next_id, removed=masks, dropped=self._names(dropped)))
+                return
+            name = uuid.uuid4().hex
+            temporary = self._segments / f"{name}{_PARTIAL}"
+            try:
+                write_segment(temporary, draft, self.snapshot.state.channels)
+                self._publish(temporary, draft.ids, masks, dropped)
+            except BaseException:
+                remove_folder(temporary)
+                raise
+
+    def take_over(self, temporary: Path, *, removed: Mapping[int, NDArray[np.intp]], own: Mask | None) -> None:
+        """Commit a segment that another process wrote into `temporary`, a folder made by `incoming`.
+
+        Args:
+            temporary: The folder.
+            removed: As for `commit`.
+            own: Which of its items are removed from the start, (n,) bool.
+        """
+        with naming_full_disk(self.folder):
+            self._publish(temporary, None, self._masks(removed), (), own)
+
+    def incoming(self, name: str) -> Path:
+        """Return where a segment of that name is put before it is published."""
+        return self._segments / f"{name}{_PARTIAL}"
+
+    def _publish(
+        self,
+        temporary: Path,
+        ids: NDArray[np.int64] | None,
+        masks: Mapping[str, Mask],
+        dropped: Sequence[int],
+        own: Mask | None = None,
+    ) -> None:
+        opened = open_segment(temporary, self.snapshot.state.channels, adopted=False)
+        given, next_id = _numbered(ids, len(opened), self.snapshot.state.next_id)
+        save_array(temporary / IDS, given)
+        files = [FileRecord(p.name, p.stat().st_size, digest(p)) for p in sorted(temporary.iterdir())]
+        self.on_step(Step.SEGMENT_WRITTEN)
+        final = self._segments / temporary.name.removesuffix(_PARTIAL)
+        publish(temporary, final)
+        self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
+        state = self.snapshot.state
+        rank = state.segments[dropped[0]].rank if dropped else state.next_id
+        record = SegmentRecord(final.name, rank, len(opened), own)
+        change = Change(
+            next_id,
+            new=[(record, files)],
+            roots=roots_of(opened.items.schema),
+            removed=masks,
+            dropped=self._names(dropped),
+        )
+        try:
+            self._apply(change)
+        except BaseException:
+            if final.name not in load_snapshot(self.folder).uuids:
+                remove_folder(final)
+            raise
+
+    def _apply(self, change: Change) -> None:
+        self._manifest.commit(change)
+        self.on_step(Step.MERGE_COMMITTED if change.dropped else Step.MANIFEST_COMMITTED)
+        self.snapshot = load_snapshot(self.folder, self.snapshot)
+        for name in change.dropped:
+            remove_folder(self._segments / name)
+
+    def _masks(self, removed: Mapping[int, NDArray[np.intp]]) -> dict[str, Mask]:
+        masks = {}
+        for number, positions in removed.items():
+            old = self.snapshot.removed[number]
+            mask = np.zeros(len(self.snapshot.segments[number]), bool) if old is None else old.copy()
+            mask[positions] = True
+            masks[self.snapshot.segments[number].uuid] = mask
+        return masks
+
+    def _names(self, numbers: Sequence[int]) -> list[str]:
+        return [self.snapshot.segments[number].uuid for number in numbers]
+
+
+def positions_of(places: Sequence[Place]) -> dict[int, NDArray[np.intp]]:
+    """Return places as positions by segment."""
+    grouped: dict[int, list[int]] = {}
+    for place in places:
+        grouped.setdefault(place.segment, []).append(place.position)
+    return {number: np.array(positions, np.intp) for number, positions in grouped.items()}
+
+
+def _numbered(ids: NDArray[np.int64] | None, n: int, next_id: int) -> tuple[NDArray[np.int64], int]:
+    """Return ids with new ones where they are -1, and the next free one."""
+    given = np.full(n, -1, np.int64) if ids is None else ids.copy()
+    new = given < 0
+    count = int(new.sum())
+    given[new] = np.arange(next_id, next_id + count)
+    return given, next_id + count
