@@ -44,3 +44,47 @@ def data(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(256)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder: an 8-channel network for 32 x 32 pixels with a 20-dimensional row."""
+    from dataclasses import asdict
+
+    import torch
+
+    from simsearch.extract.card import ModelCard, Weights
+    from simsearch.extract.networks.resnet import ResNet, ResNetArguments
+    from simsearch.images.preprocess import Preprocessing
+    from simsearch.training.export import export
+
+    torch.manual_seed(0)
+    arguments = ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, 16), "d", 8, "d", 0.0, 20)
+    network = ResNet(arguments)
+    with torch.no_grad():
+        for name, buffer in network.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.uniform_(-0.1, 0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter.uniform_(0.2, 1.0)
+    card = ModelCard(
+        name="tiny",
+        summary="for tests",
+        status="unverified",
+        network="resnet",
+        arguments=asdict(arguments),
+        dimension=20,
+        non_negative=True,
+        metric="js",
+        preprocessing=Preprocessing(32, "squash", 32, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+        weights=Weights(file="weights.safetensors", sha256="0" * 64, licence="Apache-2.0"),
+        training_data="none",
+        reference="none",
+        limits="random weights",
+    )
+    folder = tmp_path_factory.mktemp("zoo") / "tiny"
+    export(network, card, folder)
+    return folder
