@@ -31,11 +31,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image
     if mode in ("I", "F") or mode.startswith("I;16"):
         return _deep_grey(image)
-    if mode == "LAB":
-        return _lab(image)
-    if image.has_transparency_data or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+    if _has_alpha(image):
         return _on_white(image)
     return image.convert("RGB")
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    # Not `has_transparency_data`, which fails on a PNG that has lost its palette.
+    clear_palette = image.palette is not None and image.palette.mode.endswith("A")
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info or clear_palette
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -44,6 +48,8 @@ def _on_white(image: Image.Image) -> Image.Image:
         # The key of a 16-bit PNG has 16-bit values, but Pillow keeps each sample's high byte.
         image = image.copy()
         image.info["transparency"] = tuple(map(_high_byte, key)) if isinstance(key, tuple) else _high_byte(key)
+    if image.mode == "La":
+        image = image.convert("LA")
     clear = image if image.mode == "RGBA" else image.convert("RGBA")
     page = Image.new("RGB", clear.size, WHITE)
     page.paste(clear, mask=clear.getchannel("A"))
@@ -52,16 +58,6 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _high_byte(value: Any) -> Any:
     return value >> 8 if isinstance(value, int) and value > 255 else value
-
-
-def _lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    if converted is None:
-        raise ValueError("Lab colours could not be converted")
-    return converted
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:

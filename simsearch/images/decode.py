@@ -15,7 +15,11 @@ from simsearch.images.limits import Limits
 
 __all__ = ["Decoded", "Limits", "decode", "to_rgb"]
 
-DRAFT_MARGIN = 2  # see `_reduce`
+# How many times the side that is needed a reduced JPEG keeps. Against a full decode and the same resize, to 96 or 224,
+# the pixels of photographs of 2 and 12 megapixels move by 0.2 to 0.8 levels on average and 13 at most; at a margin of 1
+# by up to 5 on average and 64 at most; 4 brings them no closer. What is left of the time is entropy decoding, which no
+# scale avoids: 12 megapixels to 96 take a quarter to a third of a full decode.
+DRAFT_MARGIN = 2
 ORIENTATION = 0x0112  # EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

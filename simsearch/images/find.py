@@ -104,8 +104,15 @@ def _listing(place: _Place) -> list[bytes]:
     """Names below a folder, last first, ordered as the bytes of their whole paths are."""
     with os.scandir(place.path) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(b".")]
-    ordered = sorted(visible, key=lambda entry: entry.name + b"/" if entry.is_dir() else entry.name, reverse=True)
-    return [os.path.join(place.name, entry.name) for entry in ordered]  # noqa: PTH118
+    names = sorted((entry.name + b"/" if _is_folder(entry) else entry.name for entry in visible), reverse=True)
+    return [os.path.join(place.name, name.rstrip(b"/")) for name in names]  # noqa: PTH118
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _file(place: _Place, status: os.stat_result) -> Iterator[Found]:
@@ -122,10 +129,10 @@ def _file(place: _Place, status: os.stat_result) -> Iterator[Found]:
 
 def _holds_a_tar(source: Source) -> bool:
     name = source.file.lower()
+    if name.endswith(b".tar"):
+        return source.size > 0
     if name.endswith(IMAGE_ENDINGS) or source.size < BLOCK:
         return False
-    if name.endswith(b".tar"):
-        return True
     with Path(os.fsdecode(source.file)).open("rb", buffering=0) as file:
         return is_tar(file.read(BLOCK))
 

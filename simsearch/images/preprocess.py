@@ -22,7 +22,6 @@ KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
 }
-REDUCING_GAP = 3.0  # Pillow's own advice for a result close to a plain resize; see the test for how close
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ class Preprocessing:
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of the canonical JSON of every field."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        fields = asdict(self) | {"mean": [float(v) for v in self.mean], "std": [float(v) for v in self.std]}
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -69,8 +69,9 @@ class Preprocessing:
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the pixels that the network takes, uint8 (size, size, 3), from an RGB picture."""
         box = None if self.fit == "squash" else self._centre(image.size)
-        small = image.resize((self.size, self.size), KERNELS[self.kernel], box=box, reducing_gap=REDUCING_GAP)
-        return np.asarray(small)
+        # No `reducing_gap`: for a 12-megapixel PNG it saves a tenth of the time and moves pixels by up to 11 levels.
+        small = image.resize((self.size, self.size), KERNELS[self.kernel], box=box)
+        return np.array(small)  # a copy that may be written to, as torch asks
 
     def _centre(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
         """The part of the picture that a resize of the shorter side and a centre crop would keep.

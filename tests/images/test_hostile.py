@@ -1,0 +1,75 @@
+"""Promise P4 on real damage: 4,988 files from decoders' test suites; each ends as a picture or a named reject."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from simsearch.errors import RejectCode
+from simsearch.images import Prepared, Rejected, find, prepare
+from tests.images.pictures import SQUASH
+
+ABSENT_FORMATS = {RejectCode.FORMAT_NOT_ALLOWED, RejectCode.UNKNOWN_FORMAT}
+
+
+@pytest.fixture(scope="module")
+def ended(data: Path) -> dict[str, Prepared | Rejected]:
+    root = data / "hostile"
+    if not root.is_dir():
+        pytest.skip(f"no {root}")
+    sources = [one for one in find([root]) if not os.fsdecode(_name(one)).startswith("manifest")]
+    results = list(prepare(sources, SQUASH, workers=2))
+    assert [result.source for result in results] == [
+        one.source if isinstance(one, Rejected) else one for one in sources
+    ]
+    return {os.fsdecode(result.source.name): result for result in results}
+
+
+def _name(one: object) -> bytes:
+    return one.source.name if isinstance(one, Rejected) else one.name  # type: ignore[attr-defined]
+
+
+def _mode(path: Path) -> str:
+    with Image.open(path) as image:
+        return image.mode
+
+
+@pytest.fixture(scope="module")
+def verdicts(data: Path) -> dict[str, tuple[str, str]]:
+    lines = (data / "hostile" / "manifest.tsv").read_text().splitlines()[1:]
+    return {name: (sha256, verdict) for name, sha256, _, verdict in (line.split("\t") for line in lines)}
+
+
+def test_every_file_ends_as_a_picture_or_a_named_reject(ended: dict, verdicts: dict) -> None:
+    assert {name.split("::")[0] for name in ended} == set(verdicts)
+    assert not [r for r in ended.values() if isinstance(r, Rejected) and (r.code not in RejectCode or not r.message)]
+    assert not [
+        r for r in ended.values() if isinstance(r, Rejected) and r.code in ("worker_died", "timeout", "io_error")
+    ]
+
+
+def test_what_plain_pillow_cannot_read_is_never_accepted(data: Path, ended: dict, verdicts: dict) -> None:
+    accepted = {name for name, result in ended.items() if isinstance(result, Prepared) and "::" not in name}
+    beyond = accepted - {name for name, (_, verdict) in verdicts.items() if verdict == "ok"}
+    # Pillow reads this mode without being able to convert it to RGB, which was the manifest's test.
+    assert {_mode(data / "hostile" / name) for name in beyond} <= {"La"}
+
+
+def test_what_plain_pillow_reads_is_refused_only_for_its_format(ended: dict, verdicts: dict) -> None:
+    readable = [ended[name] for name, (_, verdict) in verdicts.items() if verdict == "ok"]
+    refused = [result for result in readable if isinstance(result, Rejected)]
+    assert {result.code for result in refused} <= ABSENT_FORMATS
+    assert len(readable) - len(refused) > 1300
+
+
+def test_huge_pictures_are_refused_by_their_header(ended: dict, verdicts: dict) -> None:
+    huge = [ended[name] for name, (_, verdict) in verdicts.items() if verdict == "HUGE"]
+    assert all(isinstance(result, Rejected) for result in huge)
+
+
+def test_the_hash_is_that_of_the_file(ended: dict, verdicts: dict) -> None:
+    accepted = {name: result for name, result in ended.items() if isinstance(result, Prepared) and "::" not in name}
+    assert all(result.sha256.hex() == verdicts[name][0] for name, result in accepted.items())
