@@ -7,7 +7,7 @@ from pathlib import Path
 from simsearch.errors import LibraryExists
 from simsearch.extract.extractor import Extractor
 from simsearch.library.cards import MODELS, copy_card
-from simsearch.library.channel import Channel
+from simsearch.library.channel import DEFAULT_DTYPE, Channel, channel_of
 from simsearch.library.lock import WriterLock
 from simsearch.library.manifest import NAME, Manifest
 from simsearch.library.snapshot import SEGMENTS
@@ -17,12 +17,29 @@ from simsearch.library.writer import LOCK
 _OURS = {LOCK, MODELS, SEGMENTS, NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal"}
 
 
-def make_library(folder: Path, channel: Channel, extractor: Extractor) -> None:
-    """Make an empty library with one channel, unless there is a library.
+def create(folder: Path, model: str | Path | Extractor, *, dtype: str | None, device: str) -> tuple[Extractor, Channel]:
+    """Make an empty library unless there is one, and return the extractor and the channel that holds its rows.
 
     Raises:
-        LibraryExists: the folder holds other files, or is a file.
+        LibraryExists: there is one of another model or dtype, or the folder holds other files.
     """
+    extractor, name = _model(model, device)
+    wanted = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
+    _make(folder, wanted, extractor)
+    return extractor, _same(folder, wanted, any_dtype=dtype is None)
+
+
+def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
+    """An extractor, and the name under which a later session finds it."""
+    if isinstance(model, Extractor):
+        return model, model.name
+    from simsearch.extract.load import load_extractor
+
+    name = str(Path(model).absolute()) if "/" in str(model) else str(model)
+    return load_extractor(model, device=device), name
+
+
+def _make(folder: Path, channel: Channel, extractor: Extractor) -> None:
     manifest = Manifest(folder)
     if manifest.exists():
         return
@@ -37,12 +54,7 @@ def make_library(folder: Path, channel: Channel, extractor: Extractor) -> None:
                 manifest.create([copy_card(extractor, channel, folder)])
 
 
-def same_channel(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:
-    """Return the library's channel that holds such rows.
-
-    Raises:
-        LibraryExists: it has none.
-    """
+def _same(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:
     channels = Manifest(folder).read().channels
     for channel in channels:
         if channel.fingerprint == wanted.fingerprint and (any_dtype or channel.dtype == wanted.dtype):

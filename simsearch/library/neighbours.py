@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import RowError
+from simsearch.errors import InputError, RowError
 from simsearch.library.channel import Channel
 from simsearch.library.matches import Match, as_text
 from simsearch.library.snapshot import Place, Snapshot
 
 
-def nearest(
-    snapshot: Snapshot,
-    channel: Channel,
-    rows: NDArray[Any],
-    *,
-    k: int,
-    metric: str,
-    max_distance: float | None = None,
-    device: str = "auto",
-) -> list[tuple[Match, ...]]:
-    """Return the k nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What is searched, and how.
+
+    Attributes:
+        snapshot: The commit.
+        channel: Whose rows.
+        k: Matches a query.
+        metric: The distance.
+        max_distance: What is farther is left out.
+        device: Where.
+    """
+
+    snapshot: Snapshot
+    channel: Channel
+    k: int
+    metric: str
+    max_distance: float | None = None
+    device: str = "auto"
+
+
+def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[tuple[Match, ...]]:
+    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
     from simsearch.search.exact import knn
 
-    blocks = [segment.channels[channel.name].row for segment in snapshot.segments]
-    if not len(rows) or not sum(map(len, blocks)):
+    snapshot, name = plan.snapshot, plan.channel.name
+    blocks = [segment.channels[name].row for segment in snapshot.segments]
+    total = sum(map(len, blocks))
+    if not len(rows) or not total:
         return [()] * len(rows)
-    live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
-    parts = max(segment.channels[channel.name].parts for segment in snapshot.segments)
-    most = min(k * parts, sum(map(len, blocks)))
-    found = knn(rows, blocks, k=most, metric=metric, live=live, max_distance=max_distance, device=device)
+    live = [snapshot.live_rows(s, name) for s in range(len(blocks))]
+    most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
+    found = knn(rows, blocks, k=most, metric=plan.metric, live=live, max_distance=plan.max_distance, device=plan.device)
     starts = np.cumsum([0, *map(len, blocks)])
     return [
-        _matches(snapshot, channel.name, starts, distances, positions)[:k]
+        _matches(snapshot, name, starts, distances, positions)[: plan.k]
         for distances, positions in zip(found.distances, found.positions, strict=True)
     ]
 
@@ -79,3 +93,14 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
     rounded = channel.round(rows)
     check_rows(rounded, dimension=channel.dimension, metric=metric, what=f"row (as {channel.dtype})")
     return rounded
+
+
+def checked_k(k: int) -> int:
+    """Return k.
+
+    Raises:
+        InputError: it is below 1.
+    """
+    if k < 1:
+        raise InputError(f"k is {k} and must be at least 1")
+    return k

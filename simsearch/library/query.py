@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import ImageRejected, InputError
+from simsearch.errors import ImageRejected
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
 from simsearch.images.find import find
@@ -18,7 +18,7 @@ from simsearch.images.source import Source
 from simsearch.library.channel import Channel
 from simsearch.library.intake import problem_of
 from simsearch.library.matches import Matches, QueryMatches, as_text
-from simsearch.library.neighbours import checked_rows, nearest
+from simsearch.library.neighbours import SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike, is_path
 from simsearch.library.snapshot import Snapshot
@@ -112,35 +112,24 @@ class QueryEmbedder:
         return Query(None, row) if problem is None else Query(None, None, Rejected(nowhere, *problem))
 
 
-def queries_of(rows: NDArray[Any], channel: Channel, metric: str) -> list[Query]:
+def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     """Return rows as queries, in the channel's dtype.
 
     Raises:
         RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
         MetricError: the metric is not defined on these rows.
     """
-    return [Query(None, row) for row in checked_rows(rows, channel, metric)]
+    return [Query(None, row) for row in checked_rows(rows, plan.channel, plan.metric)]
 
 
-def answer(
-    snapshot: Snapshot,
-    channel: Channel,
-    queries: Sequence[Query],
-    *,
-    k: int,
-    metric: str,
-    max_distance: float | None,
-    device: str,
-) -> Matches:
+def answer(queries: Sequence[Query], plan: SearchPlan) -> Matches:
     """Return the matches of every query, in order; a rejected one has none."""
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
+    channel = plan.channel
     rows = [query.row for query in queries if query.row is not None]
-    stacked = np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension)
-    found = iter(nearest(snapshot, channel, stacked, k=k, metric=metric, max_distance=max_distance, device=device))
+    found = iter(nearest(np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension), plan))
     answers = []
     for query in queries:
         text, encoded = (None, None) if query.path is None else as_text(query.path)
         matches = () if query.row is None else next(found)
         answers.append(QueryMatches(text, matches, query.rejected is None, query.rejected, encoded))
-    return Matches(tuple(answers), k, len(snapshot), channel.name, metric)
+    return Matches(tuple(answers), plan.k, len(plan.snapshot), channel.name, plan.metric)

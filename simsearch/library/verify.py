@@ -14,7 +14,7 @@ from simsearch.images.source import printable
 from simsearch.library.channel import Channel
 from simsearch.library.items import content_keys, path_keys
 from simsearch.library.manifest import Manifest
-from simsearch.library.neighbours import nearest
+from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
 from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
 from simsearch.library.storage import digest
@@ -107,7 +107,7 @@ def _lost_rows(snapshot: Snapshot, channel: Channel, device: str) -> Iterator[st
     rows = [row for place in chosen if (row := snapshot.row(place, channel.name)) is not None]
     if not rows:
         return
-    found = nearest(snapshot, channel, np.stack(rows), k=1, metric=channel.metric, device=device)
+    found = nearest(np.stack(rows), SearchPlan(snapshot, channel, 1, channel.metric, device=device))
     for place, matches in zip(chosen, found, strict=True):
         if not matches or matches[0].distance != 0:
             yield f"item {snapshot.id(place)} does not find itself at distance 0"

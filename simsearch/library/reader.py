@@ -1,0 +1,149 @@
+"""The reading half of a library: one commit, searched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import LibraryError
+from simsearch.extract.extractor import Extractor
+from simsearch.library.channel import Channel
+from simsearch.library.info import LibraryInfo
+from simsearch.library.lazy import LazyExtractor
+from simsearch.library.matches import Matches
+from simsearch.library.neighbours import SearchPlan, checked_k
+from simsearch.library.report import AddSettings
+from simsearch.library.selection import PathLike
+from simsearch.library.snapshot import Snapshot, load_snapshot
+
+
+class Reader:
+    """A library opened at one commit, which `refresh` moves to the newest; safe for threads."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        extractor: Extractor | None = None,
+        channel: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.path = Path(path)
+        self.device = device
+        self._snapshot: Snapshot | None = load_snapshot(self.path)
+        self.channel = self.snapshot.channel(channel)
+        self._extractor = LazyExtractor(self.channel, extractor, device)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """The number of items that are searched."""
+        return len(self.snapshot)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._snapshot = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The commit that this object sees.
+
+        Raises:
+            LibraryError: it was closed.
+        """
+        if self._snapshot is None:
+            raise LibraryError(f"the library {self.path} was closed; open it again")
+        return self._snapshot
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What the library's extractors are."""
+        return self.snapshot.state.channels
+
+    @property
+    def extractor(self) -> Extractor:
+        """What makes rows of images.
+
+        Raises:
+            FingerprintMismatch: the model of that name is not the one that made the rows.
+        """
+        return self._extractor.get()
+
+    def refresh(self) -> None:
+        """Move to the newest commit."""
+        self._snapshot = load_snapshot(self.path, self.snapshot)
+
+    def search(
+        self,
+        queries: Any = (),
+        *,
+        from_list: PathLike | None = None,
+        k: int = 10,
+        metric: str | None = None,
+        max_distance: float | None = None,
+        settings: AddSettings | None = None,
+    ) -> Matches:
+        """Return the k nearest items of every query, exactly, in the order of the queries.
+
+        Args:
+            queries: One image or several: paths (a folder or tar gives one query for each image in it), PIL images,
+                arrays, tensors; or rows as a float array (q, d).
+            from_list: A list of more paths.
+            k: Matches a query.
+            metric: The distance; by default the one that the model's card recommends.
+            max_distance: Leave out what is farther.
+            settings: How images are read; few are decoded in this process, many in processes of their own.
+
+        Raises:
+            InputError: a path does not exist or a value is no image. An image that cannot be used is no error: its
+                entry says why in `rejected`.
+            MetricError: the metric is not defined on these rows.
+        """
+        from simsearch.library.query import QueryEmbedder, answer, as_sequence
+
+        if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
+            return self.search_rows(queries, k=k, metric=metric, max_distance=max_distance)
+        plan = self._plan(k, metric, max_distance)
+        embedder = QueryEmbedder(plan.snapshot, plan.channel, self.extractor, settings or AddSettings())
+        return answer(embedder.embed(as_sequence(queries), from_list=from_list), plan)
+
+    def search_rows(
+        self, rows: NDArray[Any], *, k: int = 10, metric: str | None = None, max_distance: float | None = None
+    ) -> Matches:
+        """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
+
+        Raises:
+            RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+            MetricError: the metric is not defined on these rows.
+        """
+        from simsearch.library.query import answer, queries_of
+
+        plan = self._plan(k, metric, max_distance)
+        return answer(queries_of(rows, plan), plan)
+
+    def _plan(self, k: int, metric: str | None, max_distance: float | None) -> SearchPlan:
+        return SearchPlan(
+            self.snapshot, self.channel, checked_k(k), self.channel.choose_metric(metric), max_distance, self.device
+        )
+
+    def info(self) -> LibraryInfo:
+        """Return what the library holds."""
+        from simsearch.library.info import info
+
+        return info(self.path, self.snapshot)
+
+    def verify(self, deep: bool = False) -> list[str]:
+        """Return what is wrong with the newest commit, one line each; `deep` reads every file whole."""
+        from simsearch.library.verify import verify
+
+        return verify(self.path, deep=deep, device=self.device)
