@@ -1,6 +1,6 @@
 """How well distances tell copies from strangers: curves, areas, recall at a false-positive rate, intervals.
 
-Everywhere `positives` are the distances of queries that have a copy, `negatives` those of strangers; lower is closer,
+Everywhere `positives` are the distances of queries that have a copy, `negatives` those of strangers; lower is closer;
 a query is detected when its distance is at most the threshold. Infinity is what no finite threshold detects.
 """
 
