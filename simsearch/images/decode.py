@@ -51,13 +51,14 @@ class Decoded:
     format: str
 
 
-def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = None) -> Decoded:
+def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = None, exif: bool = True) -> Decoded:
     """Return the picture in `data`: the first frame, turned upright by its EXIF orientation, on white, in RGB.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or (with pillow-heif) HEIC file, told by content.
         limits: bounds on pixels (read from the header) and bytes; the timeout is the workers' affair.
         at_least: the shorter side, in pixels, that is needed; a JPEG far larger is decoded at a reduced scale.
+        exif: False leaves the picture as it is stored (Pillow turns a TIFF all the same).
 
     Raises:
         ImageRejected: empty, too_many_bytes, unknown_format, format_not_allowed, too_many_pixels, truncated or
@@ -72,7 +73,7 @@ def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = 
     load_plugin(kind)
     try:
         with pillow_guard(limits.max_pixels):
-            return _decode(data, kind, limits, at_least)
+            return _decode(data, kind, limits, at_least=at_least, exif=exif)
     except ImageRejected:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -83,7 +84,7 @@ def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = 
         raise ImageRejected(_failure(error, data, kind), f"{kind}: {type(error).__name__}: {error}") from error
 
 
-def _decode(data: bytes, kind: str, limits: Limits, at_least: int | None) -> Decoded:
+def _decode(data: bytes, kind: str, limits: Limits, *, at_least: int | None, exif: bool) -> Decoded:
     with Image.open(BytesIO(data), formats=(kind,)) as image:
         width, height = image.size
         if width * height > limits.max_pixels:
@@ -93,7 +94,7 @@ def _decode(data: bytes, kind: str, limits: Limits, at_least: int | None) -> Dec
             _reduce(image, at_least)
         before = image.size
         image.load()
-        turn = _turn(image)
+        turn = _turn(image) if exif else None
         if before == (width, height):
             width, height = image.size  # TIFF turns itself while loading
         picture = to_rgb(image)

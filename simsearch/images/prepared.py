@@ -49,7 +49,7 @@ def prepare_one(
     """Return the pixels of one input, or why there are none; no other exception leaves."""
     try:
         data = load_bytes(source, limits.max_bytes)
-        decoded = decoder(data, limits=limits, at_least=preprocessing.at_least)
+        decoded = decoder(data, limits=limits, at_least=preprocessing.at_least, exif=preprocessing.exif)
         pixels = preprocessing.apply(decoded.image)
     except ImageRejected as error:
         return Rejected(source, error.code, error.message)

@@ -53,6 +53,8 @@ class Preprocessing:
             raise InputError(f"size {self.size} with resize {self.resize} does not fit {self.fit!r}")
         if self.fit not in ("squash", "crop") or self.kernel not in KERNELS:
             raise InputError(f"no such fit or kernel: {self.fit!r}, {self.kernel!r}")
+        if self.alpha != "white":
+            raise InputError(f"alpha on {self.alpha!r} is not known; only 'white' is")
 
     @property
     def digest(self) -> str:

@@ -187,6 +187,13 @@ def test_the_orientation_tag_is_obeyed_in_every_format(kind: str, orientation: i
     assert np.abs(array(decoded.image) - upright).mean() < 8
 
 
+def test_the_orientation_tag_can_be_left_alone() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    decoded = decode(encoded(scene(), "JPEG", exif=exif, quality=95), exif=False)
+    assert decoded.image.size == (decoded.width, decoded.height) == (60, 40)
+
+
 def test_a_damaged_exif_block_does_not_condemn_the_picture() -> None:
     for exif in (b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM", b"Exif\0\0" + bytes(40)):
         assert decode(encoded(scene(), "JPEG", exif=exif)).width == 60
