@@ -23,6 +23,8 @@ from simsearch.library.writer import Writer, positions_of
 
 Row = NDArray[Any]
 
+_SHOWN_REJECTS = 10  # enough to see what is wrong; all of them are in the segments
+
 
 class Pending:
     """Outcomes that are decided and not yet committed."""
@@ -82,6 +84,8 @@ class Intake:
         self._progress = progress
         self._reporting = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter()
+        self._first_rejected: list[Rejected] = []
         self._skipped = 0  # counted in the reader's thread, all else in the writer's
         self._committed = 0
         self._committed_at = time.monotonic()
@@ -93,7 +97,7 @@ class Intake:
         """The counts so far."""
         counts = dict(self._counts)
         counts["unchanged"] = counts.get("unchanged", 0) + self._skipped
-        return AddReport(**counts)
+        return AddReport(**counts, codes=dict(self._codes), first_rejected=tuple(self._first_rejected))
 
     def skip(self, count: int) -> None:
         """Count inputs that were not even read; may be called from another thread."""
@@ -114,6 +118,9 @@ class Intake:
         if key not in self._known_rejects:
             self._known_rejects.add(key)
             self.pending.rejects.append(rejected)
+        self._codes[str(rejected.code)] += 1
+        if len(self._first_rejected) < _SHOWN_REJECTS:
+            self._first_rejected.append(rejected)
         self.count("rejected")
 
     def take(self, item: Item, row: Row | None) -> bool:

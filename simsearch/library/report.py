@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simsearch.errors import InputError
 from simsearch.images.limits import Limits
+from simsearch.images.rejected import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class AddSettings:
 class AddReport:
     """What became of every input of one call; `pruned` counts items that were no input.
 
+    `codes` splits `rejected` by reject code and `first_rejected` holds a few of them, to show what is wrong.
+
     Example:
         >>> AddReport(added=2, rejected=1).inputs
         3
@@ -46,6 +50,8 @@ class AddReport:
     replaced: int = 0
     rejected: int = 0
     pruned: int = 0
+    codes: Mapping[str, int] = field(default_factory=dict, compare=False)
+    first_rejected: tuple[Rejected, ...] = field(default=(), compare=False)
 
     @property
     def inputs(self) -> int:

@@ -1,0 +1,47 @@
+"""The Typer app: all commands, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import simsearch
+from simsearch.cli import doctor, embed, library, models, search
+
+app = typer.Typer(
+    name="simsearch",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"simsearch {simsearch.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find near-copies of images by deep embeddings.
+
+    `index` makes a library from folders of images; `query` finds what resembles an image in it.
+
+    Exit codes: 0 done; 1 done but some inputs were rejected (index, embed: only with --strict); 2 wrong usage; 3 an
+    error, told in one line.
+    """
+
+
+app.add_typer(library.app)
+app.add_typer(search.app)
+app.add_typer(embed.app)
+app.add_typer(models.app, name="models", help="Show which models there are.")
+app.add_typer(doctor.app)

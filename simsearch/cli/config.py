@@ -1,0 +1,62 @@
+"""`--config FILE.yaml`: flags from a file; those on the command line win."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the values of a YAML file the defaults of the command that is about to run.
+
+    Keys are the command's flags without the dashes in front (`batch-size` or `batch_size`), and `paths`.
+
+    Raises:
+        typer.BadParameter: the file cannot be read, a key is no flag, or a value is of the wrong kind.
+    """
+    if path is None or context.resilient_parsing:
+        return path
+    known = {key: parameter for parameter in context.command.params for key in _keys(parameter)}
+    defaults: dict[str, Any] = {}
+    for key, value in _read(path).items():
+        parameter = known.get(str(key).replace("_", "-"))
+        if parameter is None or parameter.name in {"config", "help"}:
+            allowed = ", ".join(sorted(key for key in known if key not in {"config", "help"}))
+            raise typer.BadParameter(f"{path}: {key!r} is no flag of this command; it has {allowed}")
+        if value is not None and parameter.name is not None:
+            defaults[parameter.name] = _value(value, parameter, f"{path}: {key}")
+    context.default_map = {**(context.default_map or {}), **defaults}
+    return path
+
+
+def _keys(parameter: Any) -> list[str]:
+    return [option.lstrip("-").replace("_", "-") for option in parameter.opts]
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise typer.BadParameter(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{path} holds a {type(found).__name__}; write `flag: value` lines")
+    return found
+
+
+def _value(value: Any, parameter: Any, where: str) -> Any:
+    """Return the value as the command line would have given it: text, a list of text, or a switch."""
+    if getattr(parameter, "is_flag", False):
+        if not isinstance(value, bool):
+            raise typer.BadParameter(f"{where} is {value!r}; a switch is true or false")
+        return value
+    if parameter.nargs == -1:
+        return [str(one) for one in (value if isinstance(value, list) else [value])]
+    if isinstance(value, bool | list | dict):
+        raise typer.BadParameter(f"{where} is {value!r}; it takes one value")
+    return str(value)

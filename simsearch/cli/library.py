@@ -1,0 +1,254 @@
+"""`simsearch index, remove, info, verify, optimize`: what changes a library, and what it says of itself."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.inputs import counted, require_inputs
+from simsearch.cli.options import (
+    AsJson,
+    BatchSize,
+    Config,
+    Device,
+    FromList,
+    LibraryFolder,
+    Model,
+    Paths,
+    Strict,
+    Workers,
+    examples,
+)
+from simsearch.cli.progress import shown
+
+if TYPE_CHECKING:
+    from simsearch.library import AddReport, AddSettings, Library
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED, DAMAGED = 1, 3
+
+
+@app.command(
+    epilog=examples(
+        "index photos/ --library photos.library",
+        "index photos/ --library photos.library --prune",
+        "index --from-list photos.csv --library photos.library --workers 8",
+        "index --rows rows/part-00000.parquet --library photos.library",
+    )
+)
+def index(
+    paths: Paths = None,
+    *,
+    library: LibraryFolder,
+    model: Model = None,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Add rows that `simsearch embed` wrote.")
+    ] = None,
+    from_list: FromList = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    batch_size: BatchSize = 64,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
+    ] = False,
+    rescan: Annotated[
+        bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
+    ] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Add images to a library, made on first use; run it again after images were added or changed.
+
+    Unchanged files are not read again, exact copies are not embedded again. Interrupted, it keeps what it has done,
+    and the same command goes on from there.
+    """
+    from simsearch.library import AddSettings
+
+    require_inputs(paths, from_list, rows)
+    if rows is not None and (paths or from_list or prune or rescan):
+        raise typer.BadParameter(
+            "--rows takes rows from its file alone: leave out PATH, --from-list, --prune, --rescan"
+        )
+    if prune and not paths:
+        raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
+    settings = AddSettings(batch_size=batch_size, workers=workers)
+    with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
+        started = time.monotonic()
+        if rows is not None:
+            report = _add_rows(opened, rows, settings)
+        else:
+            report = _add(opened, paths or [], from_list, settings, prune=prune, rescan=rescan)
+        _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
+    if strict and report.rejected:
+        raise typer.Exit(SOME_REJECTED)
+
+
+@app.command(
+    epilog=examples("remove photos/old/ --library photos.library", "remove id:17 --library photos.library --purge")
+)
+def remove(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, tars, tar members, or id:N.")],
+    *,
+    library: LibraryFolder,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also rewrite the files, so that nothing stays on disk.")
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Remove images from a library; the images themselves stay where they are."""
+    from simsearch.library import Library
+
+    with Library.open(library) as opened:
+        removed = opened.remove(paths, purge=purge)
+        left = len(opened)
+    if as_json:
+        terminal.show_json({"removed": removed, "purged": purge, "library_size": left})
+    else:
+        terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+
+
+@app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
+def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+    """Print what a library holds: images, models, folders, size."""
+    from simsearch.library import Library
+
+    with Library.open(library) as opened:
+        facts = opened.info()
+    if as_json:
+        terminal.show_json(asdict(facts))
+        return
+    lines = [
+        ("library", facts.path),
+        ("images", f"{facts.items:,}"),
+        ("removed", f"{facts.removed:,} (optimize drops them from the disk)" if facts.removed else "0"),
+        ("rejected", f"{facts.rejected:,}"),
+        ("on disk", f"{terminal.size(facts.bytes)} in {facts.segments} segment(s)"),
+    ]
+    for channel in facts.channels:
+        lines.append(("model", f"{channel.model}, {channel.dimension} x {channel.dtype}, searched by {channel.metric}"))
+        lines.append(("fingerprint", channel.fingerprint))
+    lines += [("folder", path) for path in facts.roots.values()]
+    terminal.show_columns(lines, indent=0)
+
+
+@app.command(epilog=examples("verify --library photos.library", "verify --library photos.library --deep"))
+def verify(
+    library: LibraryFolder,
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Check a library against itself; exits with 3 when something is wrong."""
+    from simsearch.library import Library
+
+    with Library.open(library) as opened:
+        problems = opened.verify(deep=deep)
+    if as_json:
+        terminal.show_json({"sound": not problems, "deep": deep, "problems": problems})
+    else:
+        for problem in problems:
+            terminal.show(problem)
+        if not problems:
+            terminal.show(f"{library} is sound")
+    if problems:
+        terminal.note(f"error: {len(problems)} problem(s) found in {library}; index its images again into a new one")
+        raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=examples("optimize --library photos.library"))
+def optimize(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+    """Merge the segments of a library and drop what was removed from the disk; ids stay."""
+    from simsearch.library import Library
+
+    with Library.open(library) as opened:
+        before = opened.info()
+        opened.optimize()
+        after = opened.info()
+    if as_json:
+        facts = {"segments_before": before.segments, "segments": after.segments}
+        terminal.show_json({**facts, "bytes_before": before.bytes, "bytes": after.bytes})
+        return
+    terminal.show(f"segments  {before.segments} -> {after.segments}")
+    terminal.show(f"on disk   {terminal.size(before.bytes)} -> {terminal.size(after.bytes)}")
+
+
+def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:
+    """The library in a folder; a new one is of the model given, of the rows' model, or mini."""
+    from simsearch.errors import LibraryNotFound
+    from simsearch.library import Library
+
+    if model is not None:
+        return Library.create(folder, model=model, device=device)
+    try:
+        return Library.open(folder, device=device)
+    except LibraryNotFound:
+        if rows is None:
+            return Library.create(folder, device=device)
+        from simsearch.extract.rows_file import rows_info
+
+        return Library.create(folder, model=rows_info(rows).model, device=device)
+
+
+def _add(
+    library: Library, paths: list[Path], from_list: Path | None, settings: AddSettings, *, prune: bool, rescan: bool
+) -> AddReport:
+    with shown("index") as advance, counted(paths, from_list) as total:
+        return library.add(
+            paths,
+            from_list=from_list,
+            settings=settings,
+            prune=prune,
+            rescan=rescan,
+            progress=lambda progress: advance(progress.done, total()),
+        )
+
+
+def _add_rows(library: Library, rows: Path, settings: AddSettings) -> AddReport:
+    from simsearch.extract.rows_file import rows_info
+
+    total = rows_info(rows).rows
+    with shown("index") as advance:
+        return library.add_rows(rows, settings=settings, progress=lambda progress: advance(progress.done, total))
+
+
+def _show_report(report: AddReport, library: Library, *, seconds: float, as_json: bool) -> None:
+    counts: dict[str, Any] = {
+        "added": report.added,
+        "unchanged": report.unchanged,
+        "exact_copies": report.exact_copies,
+        "replaced": report.replaced,
+        "rejected": report.rejected,
+    }
+    rate = report.inputs / max(seconds, 1e-9)
+    if as_json:
+        more = {"rejected_by_code": dict(report.codes), "pruned": report.pruned, "library_size": len(library)}
+        terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate})
+        return
+    terminal.show(f"{report.inputs:,} inputs in {seconds:.1f} s, {rate:,.1f} a second")
+    rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()]
+    if report.pruned:
+        rows.append(("pruned", f"{report.pruned:,}"))
+    terminal.show_columns(rows, right=(1,))
+    _show_rejected(report)
+    terminal.show(f"{library.path} now holds {len(library):,} images")
+
+
+def _show_rejected(report: AddReport) -> None:
+    if report.rejected:
+        terminal.show("rejected:")
+        terminal.show_columns([(code, f"{count:,}") for code, count in report.codes.items()], right=(1,))
+        for one in report.first_rejected:
+            terminal.show(f"    {one.source.printable}: {one.message}")
+        if report.rejected > len(report.first_rejected):
+            terminal.show(f"    and {report.rejected - len(report.first_rejected):,} more")

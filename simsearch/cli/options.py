@@ -1,0 +1,66 @@
+"""The arguments and flags that several commands share, and how examples stand in a help text."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simsearch.cli.config import load_config
+
+
+class MetricName(StrEnum):
+    """The distances by name; a test holds them equal to `simsearch.distance.METRICS`."""
+
+    JS = "js"
+    COSINE = "cosine"
+    L1 = "l1"
+    L2 = "l2"
+    HAMMING = "hamming"
+
+
+def examples(*lines: str) -> str:
+    """Return an epilogue that shows commands as they are typed."""
+    return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
+
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(metavar="PATH...", help="Files, folders (searched at any depth) or tars.")
+]
+LibraryFolder = Annotated[Path, typer.Option("--library", metavar="DIR", help="Folder of the library.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A model of the zoo, a model folder (with a slash), or your own module:Class.  [default: mini]",
+    ),
+]
+Metric = Annotated[
+    MetricName | None,
+    typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
+]
+FromList = Annotated[
+    Path | None,
+    typer.Option("--from-list", metavar="FILE", help="Text file of paths, or a CSV with a `path` column."),
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Images embedded at once.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.yaml",
+        is_eager=True,
+        callback=load_config,
+        help="Read flags from a file; those on the command line win.",
+    ),
+]

@@ -1,0 +1,152 @@
+"""`simsearch query` and `simsearch compare`: what resembles an image, and how much two do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.inputs import require_inputs
+from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, examples
+
+if TYPE_CHECKING:
+    from simsearch.library import Library, Match, Matches, QueryMatches
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED = 1
+
+
+@app.command(
+    epilog=examples(
+        "query cat.jpg --library photos.library -k 3",
+        "query new-photos/ --library photos.library --max-distance 0.2 --json",
+        "query --rows rows/part-00000.parquet --library photos.library",
+    )
+)
+def query(
+    paths: Paths = None,
+    *,
+    library: LibraryFolder,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Matches for each query.")] = 10,
+    metric: Metric = None,
+    max_distance: Annotated[
+        float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
+    ] = None,
+    from_list: FromList = None,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Search rows that `simsearch embed` wrote.")
+    ] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Find what resembles images in a library, nearest first.
+
+    A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
+    other. Exits with 1 when an image could not be used.
+    """
+    from simsearch.library import Library
+
+    require_inputs(paths, from_list, rows)
+    if rows is not None and (paths or from_list):
+        raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
+    how = {"k": k, "metric": metric and str(metric), "max_distance": max_distance}
+    some_rejected = False
+    with Library.open(library, device=device) as opened:
+        answers = _row_answers(opened, rows, how) if rows else _answers(opened, paths or [], from_list, how)
+        for matches in answers:
+            for answer in matches:
+                some_rejected |= answer.rejected is not None
+                _show_json(answer, matches) if as_json else _show(answer)
+    if some_rejected:
+        raise typer.Exit(SOME_REJECTED)
+
+
+@app.command(epilog=examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="One image.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    *,
+    model: Model = None,
+    metric: Metric = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Print the distance between two images."""
+    from simsearch.distance import METRICS
+    from simsearch.extract.load import load_extractor
+
+    extractor = load_extractor(model or "mini", device=device)
+    name = str(metric or extractor.metric)
+    rows = extractor.embed([a, b])
+    distance = float(METRICS[name](rows[:1], rows[1:])[0, 0])
+    if as_json:
+        paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
+        terminal.show_json({**paths, "distance": distance, "metric": name, "model": extractor.name})
+        return
+    terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
+
+
+def _answers(library: Library, paths: list[Path], from_list: Path | None, how: dict[str, Any]) -> Iterator[Matches]:
+    yield library.search(paths, from_list=from_list, **how)
+
+
+def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:
+    """The answers to a file of rows, some thousand at once, each under its image's path."""
+    from simsearch.extract.rows_file import read_rows, rows_info
+
+    library.channel.require(rows_info(path).fingerprint, str(path))
+    for batch in read_rows(path):
+        matches = library.search_rows(batch.rows, **how)
+        named = [
+            answer if name is None else _named(answer, name)
+            for answer, name in zip(matches, batch.paths, strict=True)
+        ]
+        yield replace(matches, queries=tuple(named))
+
+
+def _named(answer: QueryMatches, path: bytes) -> QueryMatches:
+    fields = terminal.path_fields("query", path)
+    return replace(answer, query=fields["query"], query_b64=fields.get("query_b64"))
+
+
+def _show(answer: QueryMatches) -> None:
+    terminal.show(answer.query or "(row without a path)")
+    if answer.rejected is not None:
+        terminal.show(f"  rejected, {answer.rejected.code}: {answer.rejected.message}")
+    elif not answer.matches:
+        terminal.show("  no match")
+    else:
+        rows = [(i, f"{match.distance:.4f}", match.path) for i, match in enumerate(answer.matches, 1)]
+        terminal.show_columns(rows, right=(0, 1))
+
+
+def _show_json(answer: QueryMatches, matches: Matches) -> None:
+    line: dict[str, Any] = {"query": answer.query}
+    if answer.query_b64 is not None:
+        line["query_b64"] = answer.query_b64
+    rejected = answer.rejected
+    line["matches"] = [_match(match) for match in answer.matches]
+    line["certified"] = answer.certified
+    line["library_size"] = matches.library_size
+    line["channel"] = matches.channel
+    line["metric"] = matches.metric
+    line["rejected"] = None if rejected is None else {"code": str(rejected.code), "message": rejected.message}
+    terminal.show_json(line)
+
+
+def _match(match: Match) -> dict[str, Any]:
+    fields: dict[str, Any] = {"id": match.id, "path": match.path}
+    if match.path_b64 is not None:
+        fields["path_b64"] = match.path_b64
+    return {
+        **fields,
+        "distance": match.distance,
+        "expected_false_matches": match.expected_false_matches,
+        "decision": match.decision,
+    }
