@@ -19,6 +19,7 @@ from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.images import Limits, Rejected, Source, decode, find, load_bytes, to_rgb
 from simsearch.images.perturb import Perturbation
+from simsearch.images.source import printable
 
 Images: TypeAlias = str | Path | Sequence[str | Path | Image.Image]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -28,7 +29,7 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One image of a benchmark: its name, and where it is or the image itself."""
+    """One image of a benchmark: its name below the folder given, and where it is or the image itself."""
 
     name: str
     content: Source | Image.Image
@@ -64,7 +65,7 @@ def photographs(images: Images) -> list[Photograph]:
         for source in find([image]):
             if isinstance(source, Rejected):
                 raise InputError(f"{source.source.printable}: {source.code}: {source.message}; take this file away")
-            found.append(Photograph(source.printable, source))
+            found.append(Photograph(printable(source.name), source))
     return found
 
 
