@@ -44,10 +44,9 @@ def main() -> None:
         "network": lambda: _network(len(sources), extractor, arguments.batch_size),
         "pipeline": lambda: _pipeline(sources, extractor, arguments.batch_size),
     }
-    rates = {name: [] for name in stages}
-    for name, stage in stages.items():
+    rates: dict[str, list[float]] = {name: [] for name in stages}
+    for stage in stages.values():
         _rate(stage, len(sources))  # warm up
-        del name
     for _ in range(arguments.rounds):
         for name, stage in stages.items():
             rates[name].append(_rate(stage, len(sources)))

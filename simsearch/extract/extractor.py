@@ -98,6 +98,7 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
         InputError: the value is no image.
     """
     import PIL.Image
+    import PIL.ImageOps
 
     from simsearch.images.decode import decode, to_rgb
     from simsearch.images.limits import Limits
@@ -105,9 +106,9 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
 
     if isinstance(image, (str, bytes, Path)):
         data = read_range(os.fsencode(image), offset=0, size=0, limit=Limits().max_bytes)
-        return decode(data, at_least=preprocessing.at_least).image
+        return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
     if isinstance(image, PIL.Image.Image):
-        return to_rgb(image)
+        return to_rgb(PIL.ImageOps.exif_transpose(image) if preprocessing.exif else image)
     return to_rgb(PIL.Image.fromarray(_as_array(image)))
 
 

@@ -58,7 +58,8 @@ def _read(path: Path) -> tuple[list[bytes], NDArray[np.float32]]:
 
 
 def _rows(extractor: Extractor, files: list[bytes]) -> NDArray[np.float32]:
-    images = [decode(data, at_least=extractor.preprocessing.at_least).image for data in files]
+    how = extractor.preprocessing
+    images = [decode(data, at_least=how.at_least, exif=how.exif).image for data in files]
     return np.asarray(extractor.rows(images), np.float32)
 
 

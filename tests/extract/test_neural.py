@@ -140,3 +140,16 @@ def test_other_errors_are_not_taken_for_out_of_memory() -> None:
 @pytest.mark.gpu
 def test_gpu_rows_agree_with_the_golden_rows(tiny: Path) -> None:
     assert check_golden(NeuralExtractor(tiny, device="cuda"), tiny) <= 0.02
+
+
+def test_images_are_turned_upright_in_every_form(
+    extractor: NeuralExtractor, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    image = Image.fromarray(picture(rng))
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    turned.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as opened:
+        rows = extractor.embed([image, tmp_path / "turned.png", opened])
+    assert distance.js(rows[:1], rows).max() <= (1e-5 if extractor.dtype == torch.float32 else 0.02)
