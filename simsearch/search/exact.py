@@ -127,9 +127,10 @@ def knn(
     if len(queries) and any(len(block) for block in blocks):
         from simsearch.search.scores import score_for
 
-        score = score_for(metric, blocks[0].shape[1])
+        where = _device(device)
+        score = score_for(metric, blocks[0].shape[1], where)
         masks = [None] * len(blocks) if live is None else live
-        search = _Search(blocks, masks, k, metric, limit, _device(device), score, budget)
+        search = _Search(blocks, masks, k, metric, limit, where, score, budget)
         step = max(1, budget // (16 * search.coordinates))
         for start in range(0, len(queries), step):
             group = slice(start, start + step)

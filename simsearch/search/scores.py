@@ -158,31 +158,24 @@ class CityBlock(Score):
 
 
 @final
-class Hamming(Score):
-    """The number of differing bits, which float32 holds exactly: counted on a CPU, a matrix product on a GPU."""
+class BitCount(Score):
+    """The number of differing bits, counted word by word on a CPU; float32 holds it exactly."""
 
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Codes as 64-bit words (words, n) on a CPU; as signs (n, bits) on a GPU."""
-        term = torch.zeros(len(rows), device=rows.device)
-        if rows.device.type != "cpu":
-            weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=rows.device)
-            bits = (rows[:, :, None] & weights).ne(0).flatten(1)  # (n, bits)
-            return Prepared(bits.to(torch.float32).mul_(2).sub_(1), term)
+        """Codes (n, bytes) as 64-bit words, padded with zeros."""
         codes = rows.numpy()
         padded = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
         padded[:, : codes.shape[1]] = codes
-        return Prepared(torch.from_numpy(np.ascontiguousarray(padded.view(np.int64))), term)
+        return Prepared(torch.from_numpy(padded.view(np.int64)), torch.zeros(len(rows)))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Differing bits (q, n)."""
-        if a.rows.device.type != "cpu":
-            return (a.rows @ b.rows.T).neg_().add_(self.bits).mul_(0.5)
         counts = np.zeros((len(a.rows), len(b.rows)), np.float32)
-        for x, y in zip(a.rows.numpy().view(np.uint64).T, b.rows.numpy().view(np.uint64).T, strict=True):
-            counts += np.bitwise_count(x[:, None] ^ y)
+        for x, y in zip(a.rows.numpy().T, b.rows.numpy().T, strict=True):
+            counts += np.bitwise_count((x[:, None] ^ y).view(np.uint64))
         return torch.from_numpy(counts)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,18 +183,44 @@ class Hamming(Score):
         return distance * self.bits
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Half a bit, for the rounding of bits / length only."""
+        """Half a bit: counts are exact, but the distance of a count is rounded."""
         return 0.5
 
 
-def score_for(metric: str, width: int) -> Score:
-    """The score of a metric on rows of that many columns."""
+@final
+class BitProduct(Score):
+    """The number of differing bits as a matrix product of signs, for a GPU; float32 holds it exactly."""
+
+    def __init__(self, width: int) -> None:
+        self.bits = 8 * width
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Bits of the codes as signs (n, bits)."""
+        weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=rows.device)
+        bits = (rows[:, :, None] & weights).ne(0).flatten(1)  # (n, bits)
+        return Prepared(bits.to(torch.float32).mul_(2).sub_(1), torch.zeros(len(rows), device=rows.device))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Differing bits (q, n)."""
+        return (a.rows @ b.rows.T).neg_().add_(self.bits).mul_(0.5)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Differing bits."""
+        return distance * self.bits
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """Half a bit: counts are exact, but the distance of a count is rounded."""
+        return 0.5
+
+
+def score_for(metric: str, width: int, device: torch.device) -> Score:
+    """The score of a metric on rows of that many columns, on that device."""
     scores: dict[str, Score] = {
         "js": JensenShannon(),
         "cosine": Cosine(),
         "l2": Euclidean(),
         "l1": CityBlock(),
-        "hamming": Hamming(width),
+        "hamming": BitCount(width) if device.type == "cpu" else BitProduct(width),
     }
     return scores[metric]
 
