@@ -13,11 +13,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,22 +33,22 @@ from simsearch.images.sheet import SheetRow, Tile, contact_sheet
 from simsearch.library import AddReport, Matches, QueryMatches
 
 SCIKIT_IMAGE = (
-    *("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png"),
-    *("camera.png", "coins.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "page.png", "retina.jpg"),
-    *("brick.png", "grass.png", "gravel.png", "cell.png", "clock_motion.png", "microaneurysms.png", "text.png"),
+    *("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "camera.png", "coins.png"),
+    *("retina.jpg", "hubble_deep_field.jpg", "ihc.png", "moon.png", "page.png", "motorcycle_right.png", "brick.png"),
+    *("grass.png", "gravel.png", "cell.png", "clock_motion.png", "microaneurysms.png", "text.png"),
 )
 SCIKIT_LEARN = ("china.jpg", "flower.jpg")
 EDITS = {
-    "JPEG, quality 30": "jpg_compression_30",
+    "JPEG 30": "jpg_compression_30",
     "20 % cropped": "cropping_20_and_rescaling",
     "half size": "scaling_0.5",
-    "turned by 10°": "rotation_10_and_rescaling",
-    "30 letters on it": "text_length_30",
+    "turned 10°": "rotation_10_and_rescaling",
+    "30 letters": "text_length_30",
     "noise": "gaussian_noise_0.05",
     "brighter": "brightness_enhancement_1.5",
     "40 % cropped": "cropping_40_and_rescaling",
     "blurred": "gaussian_filter_7x7",
-    "sheared by 10°": "shearing_10",
+    "sheared 10°": "shearing_10",
 }
 SEED = 0
 NEIGHBOURS = 5
@@ -127,10 +128,12 @@ def is_found(copy: Copy, answer: QueryMatches) -> bool:
 
 def table(copies: Sequence[Copy], matches: Matches) -> Table:
     """Return what was found as a table; misses stand in it too."""
-    drawn = Table(title=f"Edited copies, searched by {matches.metric} among {matches.library_size:,} images")
+    drawn = Table(
+        box=SIMPLE_HEAD, title=f"Edited copies, searched by {matches.metric} among {matches.library_size:,} images"
+    )
     for heading in ("photograph", "edit", "best match"):
         drawn.add_column(heading, overflow="fold")
-    for heading in ("distance", "second best", "right?"):
+    for heading in ("distance", "second", "right?"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     for copy, answer in zip(copies, matches, strict=True):
         cells = [copy.original.name, copy.edit, "-", "-", "-"]
@@ -148,12 +151,15 @@ def draw(copies: Sequence[Copy], matches: Matches) -> Image.Image:
     rows = []
     for copy, answer in zip(copies, matches, strict=True):
         query = Tile(picture(copy.path), copy.edit, copy.original.name)
-        tiles = [Tile(picture(Path(m.path)), f"{m.distance:.4f}", Path(m.path).name) for m in answer.matches]
-        if tiles:
-            first = tiles[0]
-            tiles[0] = Tile(first.image, first.caption, first.note, right=is_found(copy, answer))
+        tiles = [
+            Tile(picture(Path(m.path)), f"{m.distance:.4f}", Path(m.path).name, m.path == str(copy.original) or None)
+            for m in answer.matches
+        ]
+        if tiles and not is_found(copy, answer):
+            tiles[0] = replace(tiles[0], right=False)
         rows.append(SheetRow(query, tuple(tiles)))
-    legend = f"{matches.metric} distance among {matches.library_size:,} images; green: the photograph itself came first"
+    among = f"{matches.metric} distance among {matches.library_size:,} images"
+    legend = f"{among}; green: the photograph itself; red: another came first"
     return contact_sheet(rows, title="Edited copies and what was found", subtitle=legend)
 
 
@@ -165,15 +171,15 @@ def picture(path: Path) -> Image.Image:
         return Image.new("RGB", (4, 3), "lightgray")
 
 
-def next_commands(copies: Sequence[Copy], library: Path) -> list[str]:
+def next_commands(copies: Sequence[Copy], library: Path, model: str) -> list[str]:
     """Return three commands to try next, as they can be pasted."""
     program = Path(sys.executable).with_name("simsearch")
     here = Path.cwd()
     shown_as = str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
     lines = [
         [shown_as, "query", str(copies[0].path), "--library", str(library), "-k", "3"],
-        [shown_as, "compare", str(copies[0].original), str(copies[0].path)],
-        [shown_as, "index", "--help"],
+        [shown_as, "compare", str(copies[0].original), str(copies[0].path), "--model", model],
+        [shown_as, "info", "--library", str(library)],
     ]
     return [shlex.join(line) for line in lines]
 
@@ -219,7 +225,7 @@ def main() -> int:
     places = {"contact sheet": sheet, "edited copies": output / "edited", "library": where}
     for name, place in places.items():
         print(f"{name + ':':15}{escaped(str(place))}")
-    print("\nTry next:", *next_commands(copies, where), sep="\n  ")
+    print("\nTry next:", *next_commands(copies, where, given.model), sep="\n  ")
     return 0
 
 

@@ -15,8 +15,9 @@ BROKEN_EXIT = 3
 
 @app.command(epilog=examples("doctor", "doctor --json"))
 def doctor(as_json: AsJson = False, config: Config = None) -> None:
-    """Check versions, clashing wheels, GPUs, shared memory, decoding, and that each model gives its golden rows.
+    """Check this installation.
 
+    Looks at versions, clashing wheels, GPUs, shared memory and decoding, and whether each model gives its golden rows.
     Exits with 3 when something is broken.
     """
     from simsearch.cli.checks import Health, run_checks

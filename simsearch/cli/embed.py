@@ -81,7 +81,7 @@ def embed(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Write the embedding of every image as Parquet or npy.
+    """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
     path, code and message of what could not be used.

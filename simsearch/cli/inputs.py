@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,18 +24,20 @@ def require_inputs(*given: object) -> None:
 @contextmanager
 def counted(paths: Sequence[Path], from_list: Path | None) -> Iterator[Callable[[], int | None]]:
     """Count the inputs beside the work, so that the time left can be told; the block gets None until it is known."""
+    from simsearch.errors import InputError
     from simsearch.images import find
 
     stopped = threading.Event()
     total: list[int] = []
 
     def count() -> None:
-        number = 0
-        for _ in find(paths, from_list=from_list):
-            number += 1
-            if stopped.is_set():
-                return
-        total.append(number)
+        with contextlib.suppress(InputError):  # the command itself meets the same error and tells it
+            number = 0
+            for _ in find(paths, from_list=from_list):
+                number += 1
+                if stopped.is_set():
+                    return
+            total.append(number)
 
     thread = threading.Thread(target=count, name="simsearch-counter", daemon=True)
     thread.start()

@@ -64,10 +64,11 @@ def index(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Add images to a library, made on first use; run it again after images were added or changed.
+    """Add images to a library.
 
-    Unchanged files are not read again, exact copies are not embedded again. Interrupted, it keeps what it has done,
-    and the same command goes on from there.
+    The library is made on first use; run the command again after images were added or changed. Unchanged files are not
+    read again, exact copies are not embedded again. Interrupted, it keeps what it has done, and the same command goes
+    on from there.
     """
     from simsearch.library import AddSettings
 
@@ -94,7 +95,7 @@ def index(
     epilog=examples("remove photos/old/ --library photos.library", "remove id:17 --library photos.library --purge")
 )
 def remove(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, tars, tar members, or id:N.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")],
     *,
     library: LibraryFolder,
     purge: Annotated[
@@ -103,7 +104,10 @@ def remove(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Remove images from a library; the images themselves stay where they are."""
+    """Remove images from a library.
+
+    The images themselves stay where they are.
+    """
     from simsearch.library import Library
 
     with Library.open(library) as opened:
@@ -117,7 +121,7 @@ def remove(
 
 @app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
 def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
-    """Print what a library holds: images, models, folders, size."""
+    """Print what a library holds."""
     from simsearch.library import Library
 
     with Library.open(library) as opened:
@@ -149,7 +153,10 @@ def verify(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Check a library against itself; exits with 3 when something is wrong."""
+    """Check a library against itself.
+
+    Exits with 3 when something is wrong.
+    """
     from simsearch.library import Library
 
     with Library.open(library) as opened:
@@ -168,7 +175,10 @@ def verify(
 
 @app.command(epilog=examples("optimize --library photos.library"))
 def optimize(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
-    """Merge the segments of a library and drop what was removed from the disk; ids stay."""
+    """Merge segments, drop what was removed.
+
+    Removed images leave the disk; ids stay.
+    """
     from simsearch.library import Library
 
     with Library.open(library) as opened:

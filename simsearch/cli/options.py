@@ -27,7 +27,7 @@ def examples(*lines: str) -> str:
 
 
 Paths = Annotated[
-    list[Path] | None, typer.Argument(metavar="PATH...", help="Files, folders (searched at any depth) or tars.")
+    list[Path] | None, typer.Argument(metavar="PATH", help="Files, folders (searched at any depth) or tars.")
 ]
 LibraryFolder = Annotated[Path, typer.Option("--library", metavar="DIR", help="Folder of the library.")]
 Model = Annotated[

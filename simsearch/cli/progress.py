@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 EVERY_SECONDS = 5.0
 
@@ -15,10 +15,25 @@ Advance = Callable[[int, int | None], None]
 
 
 @contextmanager
-def shown(command: str) -> Iterator[Advance]:
-    """Show the progress of a command while the block runs; the block calls what it is given."""
-    with _bar(command) if sys.stderr.isatty() else _lines(command) as advance:
+def shown(command: str, *, streams: bool = False) -> Iterator[Advance]:
+    """Show the progress of a command while the block runs; the block calls what it is given.
+
+    Args:
+        command: Its name.
+        streams: Whether it prints results as it goes: then no bar is drawn into them on the same terminal.
+    """
+    if not sys.stderr.isatty():
+        kind: AbstractContextManager[Advance] = _lines(command)
+    elif streams and sys.stdout.isatty():
+        kind = nullcontext(_ignore)
+    else:
+        kind = _bar(command)
+    with kind as advance:
         yield advance
+
+
+def _ignore(done: int, total: int | None) -> None:
+    """Show nothing."""
 
 
 @contextmanager
@@ -34,7 +49,9 @@ def _bar(command: str) -> Iterator[Advance]:
         TextColumn("{task.fields[rate]:,.1f}/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # Redirection would send what a command prints on stdout to the bar's stream.
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
         task = progress.add_task(command, total=None, rate=0.0)
 
         def advance(done: int, total: int | None) -> None:

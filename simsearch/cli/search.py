@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import require_inputs
+from simsearch.cli.inputs import counted, require_inputs
 from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, examples
+from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.library import Library, Match, Matches, QueryMatches
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
+QUERIES_AT_ONCE = 512
 
 
 @app.command(
@@ -44,7 +47,7 @@ def query(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Find what resembles images in a library, nearest first.
+    """Find what resembles images, nearest first.
 
     A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
     other. Exits with 1 when an image could not be used.
@@ -93,7 +96,16 @@ def compare(
 
 
 def _answers(library: Library, paths: list[Path], from_list: Path | None, how: dict[str, Any]) -> Iterator[Matches]:
-    yield library.search(paths, from_list=from_list, **how)
+    """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
+    from simsearch.images import find
+
+    sources = find(paths, from_list=from_list)
+    done = 0
+    with shown("query", streams=True) as advance, counted(paths, from_list) as total:
+        while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
+            yield library.search(chunk, **how)
+            done += len(chunk)
+            advance(done, total())
 
 
 def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:
@@ -104,8 +116,7 @@ def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[
     for batch in read_rows(path):
         matches = library.search_rows(batch.rows, **how)
         named = [
-            answer if name is None else _named(answer, name)
-            for answer, name in zip(matches, batch.paths, strict=True)
+            answer if name is None else _named(answer, name) for answer, name in zip(matches, batch.paths, strict=True)
         ]
         yield replace(matches, queries=tuple(named))
 

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from simsearch.images.source import printable
-
 
 def tolerate_any_name() -> None:
     """Let both streams write any character, escaped where the terminal's encoding lacks it."""
@@ -27,6 +25,8 @@ def escaped(text: str) -> str:
         >>> escaped("two\nlines [red]x")
         'two\\nlines [red]x'
     """
+    from simsearch.images.source import printable
+
     return printable(os.fsencode(text))
 
 
@@ -60,8 +60,8 @@ def path_fields(key: str, path: str | bytes | None) -> dict[str, str | None]:
     r"""Return a path for JSON: itself where it is UTF-8; else a printable form, and the bytes as `<key>_b64`.
 
     Example:
-        >>> path_fields("path", b"a/\\xff.jpg")
-        {'path': 'a/\\\\xff.jpg', 'path_b64': 'YS//LmpwZw=='}
+        >>> path_fields("path", b"a/\xff.jpg")
+        {'path': 'a/\\xff.jpg', 'path_b64': 'YS//LmpwZw=='}
     """
     if path is None:
         return {key: None}
@@ -69,7 +69,7 @@ def path_fields(key: str, path: str | bytes | None) -> dict[str, str | None]:
     try:
         return {key: raw.decode()}
     except UnicodeDecodeError:
-        return {key: printable(raw), f"{key}_b64": base64.b64encode(raw).decode()}
+        return {key: escaped(os.fsdecode(raw)), f"{key}_b64": base64.b64encode(raw).decode()}
 
 
 def size(count: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError
+from simsearch.errors import ImageRejected, InputError
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -94,22 +94,31 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
     """Return any image that the API takes as an upright RGB PIL image.
 
     Raises:
-        ImageRejected: the file cannot be decoded.
+        ImageRejected: the file cannot be decoded; the message names it.
         InputError: the value is no image.
     """
     import PIL.Image
     import PIL.ImageOps
 
-    from simsearch.images.decode import decode, to_rgb
-    from simsearch.images.limits import Limits
-    from simsearch.images.source import read_range
+    from simsearch.images.decode import to_rgb
 
     if isinstance(image, (str, bytes, Path)):
-        data = read_range(os.fsencode(image), offset=0, size=0, limit=Limits().max_bytes)
-        return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+        return _decoded_file(os.fsencode(image), preprocessing)
     if isinstance(image, PIL.Image.Image):
         return to_rgb(PIL.ImageOps.exif_transpose(image) if preprocessing.exif else image)
     return to_rgb(PIL.Image.fromarray(_as_array(image)))
+
+
+def _decoded_file(path: bytes, preprocessing: Preprocessing) -> Image:
+    from simsearch.images.decode import decode
+    from simsearch.images.limits import Limits
+    from simsearch.images.source import printable, read_range
+
+    try:
+        data = read_range(path, offset=0, size=0, limit=Limits().max_bytes)
+        return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+    except ImageRejected as error:
+        raise ImageRejected(error.code, f"{printable(path)}: {error.message}") from error
 
 
 def _as_array(image: Any) -> NDArray[Any]:

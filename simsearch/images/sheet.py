@@ -61,7 +61,7 @@ def contact_sheet(rows: Sequence[SheetRow], *, title: str = "", subtitle: str = 
     Example:
         >>> tile = Tile(Image.new("RGB", (30, 20)), "cat.jpg")
         >>> contact_sheet([SheetRow(tile, (tile, tile))], side=100).size
-        (456, 212)
+        (414, 226)
     """
     across = max((len(row.matches) for row in rows), default=0)
     heading = _heading_height(title, subtitle)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias, cast
 
 from simsearch.errors import LibraryError
@@ -175,6 +177,15 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
         return False
     labels = (source.owner, source.attributes)
     return labels in {(None, None), snapshot.labels(place)}
+
+
+def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
+    """Yield the sources that are no files of the library itself, which may lie in a folder that is indexed."""
+    own = tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+    for found in sources:
+        source = found.source if isinstance(found, Rejected) else found
+        if not source.file.startswith(own):
+            yield found
 
 
 def add(

@@ -79,7 +79,9 @@ def _compared(snapshot: Snapshot, segment: Segment) -> tuple[AddReport, list[Pla
             counts["exact_copies" if copied else "added"] += 1
         if path is not None:
             paths.add(path)
-    return AddReport(**counts, rejected=segment.rejects.num_rows), replaced, superfluous
+    codes = Counter(segment.rejects.column("code").to_pylist())
+    report = AddReport(**counts, rejected=segment.rejects.num_rows, codes=codes, first_rejected=())
+    return report, replaced, superfluous
 
 
 def _content(snapshot: Snapshot, place: Place) -> bytes | None:

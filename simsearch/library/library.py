@@ -115,10 +115,10 @@ class Library(Reader):
             StorageFull: the disk is full; what was committed is kept.
         """
         from simsearch.images.find import find
-        from simsearch.library.add import add
+        from simsearch.library.add import add, outside
 
         given, settings = as_paths(paths), settings or AddSettings()
-        sources = find(given, from_list=from_list)
+        sources = outside(self.path, find(given, from_list=from_list))
         with self._intake(settings, progress, self.extractor.runtime()) as intake:
             pruned = given if prune else ()
             return add(intake, self.extractor, sources, settings=settings, rescan=rescan, prune=pruned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike, is_path
 from simsearch.library.snapshot import Snapshot
 
-_FEW = 8  # images that are decoded in this process: starting decoders would take longer
+_FEW = 32  # images that are decoded in this process: starting decoders would take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,25 @@ class QueryEmbedder:
         self._settings = settings
 
     def embed(self, queries: Sequence[Any], *, from_list: PathLike | None = None) -> list[Query]:
-        """Return one query an image, in order; folders and tars give one for each image in them.
+        """Return one query an image, in order; folders and tars give one for each image in them, a `Source` one.
 
         Raises:
             InputError: a path does not exist, or a value is no image.
         """
         found: list[Query] = []
-        paths: list[PathLike] = []
+        sources: list[Source | Rejected] = []
         for value in queries:
-            if is_path(value):
-                paths.append(value)
+            if isinstance(value, Source | Rejected):
+                sources.append(value)
+            elif is_path(value):
+                sources += find([value])
             else:
-                found += self._from_paths(paths)
-                paths = []
+                found += self._from_sources(sources)
+                sources = []
                 found.append(self._from_memory(value))
-        return found + self._from_paths(paths, from_list=from_list)
+        return found + self._from_sources([*sources, *find([], from_list=from_list)])
 
-    def _from_paths(self, paths: Iterable[PathLike], *, from_list: PathLike | None = None) -> list[Query]:
-        sources = list(find(paths, from_list=from_list))
+    def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
         workers = self._settings.workers
         if workers is None:
             workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))

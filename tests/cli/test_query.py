@@ -1,0 +1,131 @@
+"""`query` and `compare`: what JSON promises, names of any kind, exit codes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import FAKE, Run
+
+SCHEMA = {"schema", "query", "matches", "certified", "library_size", "channel", "rejected"}
+MATCH = {"id", "path", "distance", "expected_false_matches", "decision"}
+NAMES = [
+    b"[red]x.png",
+    b"<img src=x onerror=alert(1)>.png",
+    b"two\nlines\x1b[31m.png",
+    b"\xff\xfe.png",
+    "ü ≠ 図.png".encode(),
+]
+
+
+def answers(out: str) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_json_has_one_line_a_query_with_every_promised_key(run: Run, library: Path, pictures: Path) -> None:
+    code, out, _ = run("query", pictures, "--library", library, "-k", 3, "--json")
+    assert code == 1  # broken.jpg
+    found = answers(out)
+    assert [Path(one["query"]).name for one in found] == sorted(path.name for path in pictures.iterdir())
+    for one in found:
+        assert set(one) >= SCHEMA
+        assert (one["schema"], one["library_size"], one["channel"]) == (1, 7, "fake")
+        assert all(set(match) >= MATCH for match in one["matches"])
+        rejected = Path(one["query"]).name == "broken.jpg"
+        assert (one["rejected"] is not None) == rejected
+        assert len(one["matches"]) == (0 if rejected else 3)
+
+
+def test_an_edited_copy_finds_its_original_first(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "small.jpg"
+    Image.open(pictures / "4.png").resize((60, 40)).save(copy, quality=40)
+    code, out, _ = run("query", copy, "--library", library, "-k", 1)
+    assert code == 0
+    assert f"{pictures}/4.png" in out.splitlines()[1]
+
+
+def test_max_distance_leaves_out_what_is_farther(run: Run, library: Path, pictures: Path) -> None:
+    out = run("query", pictures / "0.png", "--library", library, "--max-distance", 0, "--json")[1]
+    (one,) = answers(out)
+    assert [Path(match["path"]).name for match in one["matches"]] == ["0.png", "copy-of-0.png"]
+    assert {match["distance"] for match in one["matches"]} == {0.0}
+
+
+@pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
+def test_every_metric_can_be_chosen(run: Run, library: Path, pictures: Path, metric: str) -> None:
+    code, out, _ = run("query", pictures / "5.png", "--library", library, "--metric", metric, "--json")
+    assert code == 0
+    assert Path(answers(out)[0]["matches"][0]["path"]).name == "5.png"
+
+
+def test_metric_names_are_those_of_the_library() -> None:
+    from simsearch.cli.options import MetricName
+    from simsearch.distance import METRICS
+
+    assert set(METRICS) == set(MetricName)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_printed_on_one_line_and_exact_in_json(
+    run: Run, pictures: Path, tmp_path: Path, name: bytes
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    raw = os.fsencode(own) + b"/" + name
+    shutil.copyfile(pictures / "0.png", raw)
+    folder = tmp_path / "l"
+    assert run("index", own, "--library", folder, "--model", FAKE, "--workers", 0)[0] == 0
+    out = run("query", own, "--library", folder)[1]
+    assert len(out.splitlines()) == 2
+    assert out.replace("\n", "").isprintable()
+    if name.isascii() and name.decode().isprintable():
+        assert name.decode() in out
+    (one,) = answers(run("query", own, "--library", folder, "--json")[1])
+    for found, key in ((one, "query"), (one["matches"][0], "path")):
+        encoded = found.get(f"{key}_b64")
+        assert (base64.b64decode(encoded) if encoded else found[key].encode()) == raw
+
+
+def test_rows_that_were_embedded_find_their_images(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    assert run("embed", pictures, "--output", rows, "--model", FAKE, "--workers", 0)[0] == 0
+    code, out, _ = run("query", "--rows", rows / "part-00000.parquet", "--library", library, "-k", 1, "--json")
+    assert code == 0
+    found = answers(out)
+    assert len(found) == 7
+    for one in found:
+        same = {"copy-of-0.png": "0.png"}.get(Path(one["query"]).name, Path(one["query"]).name)
+        assert Path(one["matches"][0]["path"]).name == same
+
+
+def test_compare_gives_the_distance_of_the_metric(run: Run, pictures: Path) -> None:
+    a, b = pictures / "0.png", pictures / "1.png"
+    code, out, _ = run("compare", a, b, "--model", FAKE, "--metric", "l2", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert (facts["a"], facts["b"], facts["metric"], facts["model"]) == (str(a), str(b), "l2", "fake")
+    assert facts["distance"] > 0
+    assert run("compare", a, a, "--model", FAKE)[1].startswith("0.0000")
+
+
+def test_a_picture_that_cannot_be_compared_is_an_error_with_a_name(run: Run, pictures: Path) -> None:
+    code, out, err = run("compare", pictures / "0.png", pictures / "broken.jpg", "--model", FAKE)
+    assert (code, out) == (3, "")
+    assert "unknown_format" in err
+
+
+def test_no_library_is_said_in_one_line(run: Run, pictures: Path, tmp_path: Path) -> None:
+    code, out, err = run("query", pictures, "--library", tmp_path / "none")
+    assert (code, out) == (3, "")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("-k", "0"), ("--metric", "taxicab"), ("--max-distance", "-1"), ("--rows", "a")])
+def test_wrong_usage_is_exit_code_2(run: Run, library: Path, pictures: Path, arguments: tuple[str, ...]) -> None:
+    assert run("query", pictures, "--library", library, *arguments)[0] == 2
