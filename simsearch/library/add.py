@@ -132,7 +132,7 @@ class AddJob:
         """Return the outcome once it is taken in, or the reason why it cannot be."""
         channel = self._intake.channel
         row = None if outcome.row is None else channel.round(outcome.row)
-        problem = None if row is None else problem_of(row, channel, outcome.source.printable)
+        problem = None if row is None else problem_of(row, channel, f"the row of {outcome.source.printable}")
         if problem is not None:
             return Rejected(outcome.source, *problem)
         if self._intake.take(_item(outcome), row):

@@ -33,7 +33,7 @@ def check_rows_file(path: Path, channel: Channel) -> None:
 def _check(batch: RowBatch, channel: Channel, path: Path) -> None:
     rows = channel.round(batch.rows)
     for i, row in enumerate(rows):
-        problem = problem_of(row, channel, f"{path}, row {batch.first + i}")
+        problem = problem_of(row, channel, f"row {batch.first + i} of {path}")
         if problem is not None:
             raise RowError(f"row {batch.first + i} of {path} cannot be added: {problem[1]}")
 

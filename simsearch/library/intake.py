@@ -206,16 +206,14 @@ class Intake:
                 self._progress(Progress(report.inputs, None, report, self._committed + self._skipped))
 
 
-def problem_of(row: Row, channel: Channel, whose: str) -> tuple[RejectCode, str] | None:
+def problem_of(row: Row, channel: Channel, what: str) -> tuple[RejectCode, str] | None:
     """Return why a row, rounded to the channel's dtype, cannot be kept.
 
     Raises:
         RowError: the extractor itself is wrong: another length, or a negative value where it promised none.
     """
     if row.shape != (channel.dimension,):
-        raise RowError(
-            f"the row of {whose} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)"
-        )
+        raise RowError(f"{what} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)")
     if row.dtype.kind != "f":
         return None
     if not np.isfinite(row).all():
@@ -223,7 +221,7 @@ def problem_of(row: Row, channel: Channel, whose: str) -> tuple[RejectCode, str]
     if not row.any():
         return RejectCode.ZERO_ROW, f"the row is all zeros in {channel.dtype}"
     if channel.non_negative and row.min() < 0:
-        raise RowError(f"the row of {whose} has a negative value, and model {channel.model!r} promises none")
+        raise RowError(f"{what} has a negative value, and model {channel.model!r} promises none")
     return None
 
 

@@ -117,6 +117,7 @@ class Library(Reader):
         from simsearch.images.find import find
         from simsearch.library.add import add, outside
 
+        self._require_one_channel()
         given, settings = as_paths(paths), settings or AddSettings()
         sources = outside(self.path, find(given, from_list=from_list))
         with self._intake(settings, progress, self.extractor.runtime()) as intake:
@@ -134,6 +135,7 @@ class Library(Reader):
         """
         from simsearch.library.add_rows import add_rows, check_rows_file
 
+        self._require_one_channel()
         check_rows_file(Path(path), self.channel)
         with self._intake(settings or AddSettings(), progress, {}) as intake:
             add_rows(intake, Path(path))
@@ -180,10 +182,12 @@ class Library(Reader):
             finally:
                 self._snapshot = writer.snapshot
 
-    @contextmanager
-    def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
+    def _require_one_channel(self) -> None:
         if len(self.channels) > 1:
             names = ", ".join(channel.name for channel in self.channels)
             raise LibraryError(f"{self.path} has channels {names}; items with a row for each come in by `adopt`")
+
+    @contextmanager
+    def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
         with self._writing() as writer:
             yield Intake(writer, self.channel, settings=settings, runtime=runtime, progress=progress)

@@ -99,7 +99,7 @@ class QueryEmbedder:
         return None if place is None else self._snapshot.row(place, self._channel.name)
 
     def _checked(self, source: Source, row: NDArray[Any]) -> Query:
-        problem = problem_of(row, self._channel, source.printable)
+        problem = problem_of(row, self._channel, f"the row of {source.printable}")
         rejected = None if problem is None else Rejected(source, *problem)
         return Query(source.path, row if rejected is None else None, rejected)
 
@@ -109,7 +109,7 @@ class QueryEmbedder:
             row = self._channel.round(self._extractor.embed([image])[0])
         except ImageRejected as error:
             return Query(None, None, Rejected(nowhere, error.code, error.message))
-        problem = problem_of(row, self._channel, "the query image")
+        problem = problem_of(row, self._channel, "the row of the query image")
         return Query(None, row) if problem is None else Query(None, None, Rejected(nowhere, *problem))
 
 
