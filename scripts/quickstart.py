@@ -7,6 +7,7 @@ scikit-learn, so that neither data nor network is needed.
 from __future__ import annotations
 
 import argparse
+import filecmp
 import itertools
 import os
 import shlex
@@ -121,9 +122,11 @@ def make_copies(folder: Path, output: Path) -> list[Copy]:
 
 
 def is_found(copy: Copy, answer: QueryMatches) -> bool:
-    """Whether the photograph itself came first; an exact copy of it that lies as near does not count against it."""
-    nearest = [match.path for match in answer.matches if match.distance == answer.matches[0].distance]
-    return str(copy.original) in nearest
+    """Whether the photograph came first, or a file of exactly its content."""
+    if not answer.matches:
+        return False
+    first = Path(answer.matches[0].path)
+    return first == copy.original or (first.is_file() and filecmp.cmp(first, copy.original, shallow=False))
 
 
 def table(copies: Sequence[Copy], matches: Matches) -> Table:
