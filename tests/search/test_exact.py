@@ -146,7 +146,7 @@ def test_python_memory_stays_within_the_budget(rng, metric):
     assert peak < budget
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("metric", ["js", "cosine", "l2", "l1"])
 def test_a_bad_row_is_named_by_its_position(rng, metric, value):
     blocks = [make(rng, 30, 8, metric), make(rng, 30, 8, metric)]
@@ -160,6 +160,15 @@ def test_a_bad_row_is_named_by_its_position(rng, metric, value):
     )
     with pytest.raises(RowError, match="query 4 holds NaN or infinity"):
         knn(blocks[1], blocks[:1], k=1, metric=metric, device="cpu")
+
+
+def test_dead_rows_may_hold_anything(rng):
+    rows = make(rng, 40, 8, "js")
+    dead = rows.copy()
+    dead[3], dead[4], dead[5], dead[6, 1] = 0, -1, np.nan, -2
+    alive = ~np.isin(np.arange(40), [3, 4, 5, 6])
+    found = knn(rows[:9], [dead], k=5, metric="js", live=[alive], device="cpu")
+    assert_exact(found, oracle(rows[:9], [rows], 5, "js", live=[alive]))
 
 
 def _full(live):
@@ -211,6 +220,19 @@ def test_no_score_is_farther_from_exact_than_its_bound(rng, metric, d):
         exact_scores = score.of(distance.METRICS[metric](a, b))
         bound = score.error(d, (float(prepared[0].term.max()), float(prepared[1].term.max())))
         assert np.abs(found - exact_scores).max() <= bound
+
+
+def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from simsearch.search import scores
+
+    p, q = (scores.JensenShannon().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
+    on_cpu = scores._on_cpu(p, q)
+    for cells in (1, 400, 1 << 20):
+        monkeypatch.setattr(scores, "_GPU_CELLS", cells)
+        monkeypatch.setattr(scores, "_CPU_CELLS", cells)
+        torch.testing.assert_close(scores._on_gpu(p, q), on_cpu)
+        torch.testing.assert_close(scores._on_cpu(p, q), on_cpu)
 
 
 @pytest.mark.gpu
