@@ -6,9 +6,9 @@ prove it (many ties, near-equal scores) is searched again, measuring every row t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,11 @@ from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
 
 if TYPE_CHECKING:
-    import torch
-
-    from simsearch.search.scores import Prepared, Score
+    from simsearch.search.scan import Live, Scan
+    from simsearch.search.scores import Prepared
 
 _SLACK = 32  # candidates kept beyond k
 _BUDGET = 256 << 20
-
-Live = Sequence[NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +37,13 @@ class Neighbours:
     positions: NDArray[np.int64]
 
 
-class _Chunk(NamedTuple):
-    start: int
-    rows: Rows
-    live: NDArray[np.bool_] | None
-
-
 @dataclass(frozen=True, slots=True)
 class _Search:
     """What stays the same for every query of one call."""
 
-    blocks: Sequence[Rows]
-    live: Live
+    scan: Scan
     k: int
-    metric: str
     limit: float
-    device: torch.device
-    score: Score
-    budget: int
-
-    @property
-    def dimension(self) -> int:
-        return int(self.blocks[0].shape[1])
-
-    def chunks(self) -> Iterator[_Chunk]:
-        """Copies of consecutive rows, a sixteenth of the budget in float32 coordinates each."""
-        step = max(1, self.budget // (16 * self.coordinates))
-        base = 0
-        for block, live in zip(self.blocks, self.live, strict=True):
-            for start in range(0, len(block), step):
-                stop = min(start + step, len(block))
-                mask = None if live is None else np.asarray(live[start:stop])
-                yield _Chunk(base + start, np.array(block[start:stop]), mask)
-            base += len(block)
-
-    @property
-    def coordinates(self) -> int:
-        """Numbers a row takes in its prepared form at most."""
-        return self.dimension * (8 if self.metric == "hamming" else 1)
 
 
 def knn(
@@ -125,13 +91,14 @@ def knn(
     distances = np.full((len(queries), k), np.inf)
     positions = np.full((len(queries), k), -1, np.int64)
     if len(queries) and any(len(block) for block in blocks):
+        from simsearch.search.scan import Scan, device_named
         from simsearch.search.scores import score_for
 
-        where = _device(device)
+        where = device_named(device)
         score = score_for(metric, blocks[0].shape[1], where)
         masks = [None] * len(blocks) if live is None else live
-        search = _Search(blocks, masks, k, metric, limit, where, score, budget)
-        step = max(1, budget // (16 * search.coordinates))
+        search = _Search(Scan(blocks, masks, metric, where, score, budget), k, limit)
+        step = max(1, budget // (16 * search.scan.coordinates))
         for start in range(0, len(queries), step):
             group = slice(start, start + step)
             distances[group], positions[group] = _search_group(search, queries[group])
@@ -152,27 +119,18 @@ def _check_blocks(blocks: Sequence[Rows], live: Live | None, metric: str) -> Non
         raise InputError(f"live masks of lengths {lengths} do not fit blocks of {[len(b) for b in blocks]} rows")
 
 
-def _device(name: str) -> torch.device:
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"no device {name!r} ({error}); use 'cpu' or 'auto'") from error
-
-
 def _search_group(search: _Search, queries: Rows) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    prepared = search.score.prepare(_to_device(queries, search.device))
+    from simsearch.search.scan import to_device
+
+    prepared = search.scan.score.prepare(to_device(queries, search.scan.device))
     scores, candidates, error = _candidates(search, prepared)
     distances = np.full((len(queries), search.k), np.inf)
     positions = np.full((len(queries), search.k), -1, np.int64)
     for i, query in enumerate(queries):
         found = candidates[i][candidates[i] >= 0]
-        distances[i], positions[i] = _nearest(search, _measure(search, query, _gather(search.blocks, found)), found)
+        distances[i], positions[i] = _nearest(search, _measure(search, query, search.scan.gather(found)), found)
     worst = scores[:, -1]  # no row that was left out scores lower
-    bound = search.score.of(np.minimum(distances[:, -1], search.limit)) + error
+    bound = search.scan.score.of(np.minimum(distances[:, -1], search.limit)) + error
     doubtful = np.flatnonzero((worst < np.inf) & (worst <= bound))
     if len(doubtful):
         distances[doubtful], positions[doubtful] = _search_all_within(search, queries, prepared, doubtful, bound)
@@ -184,20 +142,20 @@ def _candidates(search: _Search, queries: Prepared) -> tuple[NDArray[np.float64]
     import torch
 
     kept = search.k + _SLACK
-    best = torch.full((len(queries.term), kept), torch.inf, device=search.device)
-    where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=search.device)
+    best = torch.full((len(queries.term), kept), torch.inf, device=search.scan.device)
+    where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=search.scan.device)
     largest = 0.0
-    for chunk in search.chunks():
-        rows, dead = _prepare(search, chunk)
+    for chunk in search.scan.chunks():
+        rows, dead = search.scan.prepare(chunk)
         terms = rows.term if dead is None else rows.term.masked_fill(dead, 0)
         largest = max(largest, float(terms.max()))
-        for part, scores in _scores(search, queries, rows, dead):
+        for part, scores in search.scan.scores(queries, rows, dead):
             top, index = torch.topk(scores, min(kept, scores.shape[1]), dim=1, largest=False, sorted=False)
             index = index.add_(chunk.start).masked_fill_(top == torch.inf, -1)
             top, index = torch.cat([best[part], top], 1), torch.cat([where[part], index], 1)
             best[part], order = torch.topk(top, kept, dim=1, largest=False)
             where[part] = torch.gather(index, 1, order)
-    error = search.score.error(search.dimension, (float(queries.term.max()), largest))
+    error = search.scan.score.error(search.scan.dimension, (float(queries.term.max()), largest))
     return best.cpu().numpy().astype(np.float64), where.cpu().numpy(), error
 
 
@@ -207,14 +165,14 @@ def _search_all_within(
     """The nearest of all rows whose score is within the bound, for the chosen queries."""
     import torch
 
-    index = torch.from_numpy(chosen).to(search.device)
+    index = torch.from_numpy(chosen).to(search.scan.device)
     subset = type(prepared)(prepared.rows[index], prepared.term[index])
-    limits = torch.from_numpy(np.nextafter(bound[chosen].astype(np.float32), np.float32(np.inf))).to(search.device)
+    limits = torch.from_numpy(np.nextafter(bound[chosen].astype(np.float32), np.float32(np.inf))).to(search.scan.device)
     distances = np.full((len(chosen), search.k), np.inf)
     positions = np.full((len(chosen), search.k), -1, np.int64)
-    for chunk in search.chunks():
-        rows, dead = _prepare(search, chunk)
-        for part, scores in _scores(search, subset, rows, dead):
+    for chunk in search.scan.chunks():
+        rows, dead = search.scan.prepare(chunk)
+        for part, scores in search.scan.scores(subset, rows, dead):
             within = (scores <= limits[part, None]).cpu().numpy()
             for i, hits in enumerate(within, start=part.start):
                 found = np.flatnonzero(hits)
@@ -225,60 +183,8 @@ def _search_all_within(
     return distances, positions
 
 
-def _prepare(search: _Search, chunk: _Chunk) -> tuple[Prepared, torch.Tensor | None]:
-    """The chunk's rows on the device, refused if a live one is bad, and the mask of the dead ones."""
-    import torch
-
-    rows = _to_device(chunk.rows, search.device)
-    if search.metric != "hamming":
-        largest = rows.abs().amax(dim=1) if search.metric != "js" else rows.amax(dim=1)
-        bad = ~((largest > 0) & (largest < torch.inf))
-        if search.metric == "js":
-            bad |= rows.amin(dim=1) < 0
-        suspects = bad.cpu().numpy() if chunk.live is None else bad.cpu().numpy() & chunk.live
-        for i in np.flatnonzero(suspects)[:1]:
-            check_rows(chunk.rows[i : i + 1], metric=search.metric, what="row", start=chunk.start + int(i))
-    dead = None if chunk.live is None else torch.from_numpy(~chunk.live).to(search.device)
-    return search.score.prepare(rows), dead
-
-
-def _scores(
-    search: _Search, queries: Prepared, rows: Prepared, dead: torch.Tensor | None
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Scores of bounded numbers of queries; infinite for dead rows only."""
-    import torch
-
-    n = len(rows.term)
-    step = max(1, search.budget // (32 * n))
-    for start in range(0, len(queries.term), step):
-        part = slice(start, min(start + step, len(queries.term)))
-        scores = search.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)
-        # What overflowed float32 says nothing about the distance: it becomes a candidate.
-        scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-        if dead is not None:
-            scores[:, dead] = torch.inf
-        yield part, scores
-
-
-def _to_device(rows: Rows, device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(rows)).to(device)
-
-
-def _gather(blocks: Sequence[Rows], positions: NDArray[np.int64]) -> Rows:
-    """The rows at these positions of the concatenation (c, d)."""
-    starts = np.cumsum([0, *(len(block) for block in blocks)])
-    of_block = np.searchsorted(starts, positions, side="right") - 1
-    out = np.empty((len(positions), blocks[0].shape[1]), np.result_type(*blocks))
-    for b in np.unique(of_block):
-        here = of_block == b
-        out[here] = blocks[b][positions[here] - starts[b]]
-    return out
-
-
 def _measure(search: _Search, query: Rows, rows: Rows) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = by_name(search.metric)(query[None], rows)[0]
+    distances: NDArray[np.float64] = by_name(search.scan.metric)(query[None], rows)[0]
     return distances
 
 
