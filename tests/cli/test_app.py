@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -93,6 +94,22 @@ def test_progress_lines_come_at_intervals_with_rate_and_time_left(
     assert lines[-1]["done"] == lines[-1]["total"] == 20
     assert lines[-1]["seconds_left"] == 0
     assert lines[0]["seconds_left"] > 0
+
+
+def test_on_a_terminal_a_bar_is_drawn_on_stderr_and_results_stay_on_stdout(library: Path, pictures: Path) -> None:
+    outside, inside = os.openpty()
+    command = [sys.executable, "-m", "simsearch.cli", "query", str(pictures), "--library", str(library), "--json"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inside, env={**os.environ, "TERM": "xterm"})
+    os.close(inside)
+    drawn = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while chunk := os.read(outside, 4096):
+            drawn += chunk
+    out, _ = child.communicate(timeout=120)
+    os.close(outside)
+    assert child.returncode == 1
+    assert "8/8" in drawn.decode()
+    assert len([json.loads(line) for line in out.splitlines()]) == 8
 
 
 def test_ctrl_c_keeps_what_was_done_and_says_so(pictures: Path, tmp_path: Path) -> None:
