@@ -21,7 +21,7 @@ RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scal
 HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.items()}
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
-LOADS_TORCH = ("extract.neural", "extract.networks.", "search.scores", "training.", "benchmark.")
+LOADS_TORCH = ("extract.neural", "extract.networks.", "search.", "training.", "benchmark.")
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}
 
 Import = tuple[str, int, bool]
@@ -132,6 +132,7 @@ def test_torch_is_imported_at_the_top_only_where_tensors_live(module: str) -> No
         ("import simsearch.images", set()),
         ("import simsearch.images.decode, simsearch.images.find, simsearch.images.workers", set()),
         ("import simsearch.extract", set()),
+        ("import simsearch.search, simsearch.search.exact", set()),
         ("import simsearch.library", {"pyarrow"}),
         ("from simsearch import Library", {"pyarrow"}),
         ("from simsearch import load_extractor", set()),
