@@ -15,6 +15,7 @@ from rich.progress import Progress
 from simsearch.benchmark.paper import Protocol, embed_paper, score_paper
 from simsearch.benchmark.record import write_record
 from simsearch.benchmark.right_image import right_image_first
+from simsearch.benchmark.tables import paper_table, shares_table, weakest
 from simsearch.extract.card import ModelCard
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.hashes import DHash
@@ -123,39 +124,15 @@ def write_readme(card: ModelCard, results: Path, folder: Path) -> None:
         "(`supported: false`).",
         f"{PUBLISHED}.",
         "",
-        "| | any-match AUC | right-image AUC | any-match recall | right-image recall |",
-        "|---|---|---|---|---|",
-        *(_paper_line(name, figures) for name, figures in paper_record["means"].items()),
+        *paper_table(paper_record["means"]),
         "",
-        "Weakest edits (AUC): " + _weakest(paper_record["means"][f"{card.name} by {card.metric}"]["attacks"]) + ".",
+        "Weakest edits (AUC): " + weakest(paper_record["means"][f"{card.name} by {card.metric}"]["attacks"]) + ".",
         "",
         "## Right image first",
         "",
         "All 500 photographs in the library, an edited copy of each as query; share whose first match is the original,",
         "with its 95 % interval.",
         "",
-        *_first_lines(first),
+        *shares_table(first),
     ]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _paper_line(name: str, figures: dict[str, Any]) -> str:
-    cells = [_cell(figures[key]) for key in ("auc", "auc_right_image", "recall", "recall_right_image")]
-    return f"| {name} | {' | '.join(cells)} |"
-
-
-def _cell(spread: dict[str, float]) -> str:
-    return f"{spread['mean']:.3f} ({spread['lowest']:.3f}-{spread['highest']:.3f})"
-
-
-def _weakest(attacks: dict[str, float]) -> str:
-    return ", ".join(f"{name} {auc:.3f}" for name, auc in sorted(attacks.items(), key=lambda pair: pair[1])[:6])
-
-
-def _first_lines(shares: dict[str, dict[str, dict[str, float]]]) -> list[str]:
-    names = list(next(iter(shares.values())))
-    lines = ["| edit | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for edit, row in shares.items():
-        cells = (f"{row[n]['value']:.3f} ({row[n]['low']:.3f}-{row[n]['high']:.3f})" for n in names)
-        lines.append(f"| {edit} | {' | '.join(cells)} |")
-    return lines
