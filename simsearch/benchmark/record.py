@@ -33,15 +33,27 @@ def provenance() -> dict[str, Any]:
     """Return date, command, commit, machine and versions of this run."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *map(_portable, sys.argv[1:])]),
         "commit": _commit(),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "system": platform.system()},
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
 
+def _portable(argument: str) -> str:
+    """An argument without the folders of this machine: below the current folder relative, else a path's last name."""
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    here = Path.cwd()
+    return f"{option}{equals}{path.relative_to(here) if path.is_relative_to(here) else path.name}"
+
+
 def _commit() -> str:
     root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # installed: a repository further up is another project's
+        return "unknown"
     try:
         revision = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):

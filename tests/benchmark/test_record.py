@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
+
+import pytest
 
 from simsearch.benchmark.record import write_record
 
@@ -19,3 +23,13 @@ def test_a_record_names_machine_versions_commit_and_command(tmp_path: Path) -> N
     assert measured["commit"]
     assert measured["command"]
     assert str(Path.home()) not in json.dumps(record), "no path of this machine"
+
+
+def test_the_command_holds_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [str(tmp_path / "photos"), "--data=/home/me/bsds500", "-o", "/home/me/a b.json", "--k=3", "../up", "/"]
+    monkeypatch.setattr(sys, "argv", ["/home/me/scripts/measure.py", *given])
+    write_record(tmp_path / "r.json", {}, verdict="")
+    command = json.loads((tmp_path / "r.json").read_text())["measured"]["command"]
+    expected = ["measure.py", "photos", "--data=bsds500", "-o", "a b.json", "--k=3", "../up", ""]
+    assert shlex.split(command) == expected
