@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def trained(photographs: Path, recipe: Recipe, device: str) -> nn.Module:
-    """Return the network after training, with a bar; the network of a broken run stays in a scratch file."""
+    """Return the network after training, with a bar; a scratch file keeps it for --weights, should measuring fail."""
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=Console(stderr=True))
     with bar:
         task = bar.add_task("training", total=1.0)
@@ -61,7 +61,8 @@ def trained(photographs: Path, recipe: Recipe, device: str) -> nn.Module:
             text = f"step {step.number}, loss {step.loss:.3f}, ranked first {step.first:.3f}"
             bar.update(task, completed=min(step.share, 1.0), description=text)
 
-        tars = sorted(photographs.glob("train-*.tar"))
+        if not (tars := sorted(photographs.glob("train-*.tar"))):
+            raise SystemExit(f"{photographs} holds no train-*.tar to train on; name their folder's parent with --data")
         network = train_mini(tars, recipe, device=device, report=report)
     scratch = Path("scratch")
     scratch.mkdir(exist_ok=True)
