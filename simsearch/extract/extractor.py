@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import ImageRejected, InputError
+from simsearch.errors import ImageRejected, InputError, RejectCode, RowError
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
 
 
 class Extractor(ABC):
@@ -65,7 +66,8 @@ class Extractor(ABC):
 
         Args:
             images: One image or a sequence of them, mixed at will: a path (str, bytes or Path), a PIL image, a
-                (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a (3, h, w) uint8 or [0, 1] float tensor.
+                (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a (3, h, w) uint8 or [0, 1] float tensor;
+                arrays and tensors may have one dimension more in front.
 
         Returns:
             (n, d) float32, or (n, b) uint8 for packed bits; n = 1 for a single image.
@@ -73,28 +75,45 @@ class Extractor(ABC):
         Raises:
             ImageRejected: an image cannot be decoded; the message names it.
             InputError: a value is no image.
+            RowError: the extractor gave rows of another shape than it promises.
         """
-        if (
-            isinstance(images, (str, bytes, Path))
-            or not isinstance(images, Sequence | np.ndarray)
-            or (isinstance(images, np.ndarray) and images.ndim < 4)
-        ):
-            images = [images]
-        decoded = [as_rgb(image, self.preprocessing) for image in images]
-        if not decoded:
-            return np.empty((0, self.dimension), np.float32)
-        return self.rows(decoded)
+        images = list(images) if _are_several(images) else [images]
+        parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
+        for start in range(0, len(images), _DECODED_AT_ONCE):
+            decoded = [as_rgb(image, self.preprocessing) for image in images[start : start + _DECODED_AT_ONCE]]
+            parts.append(checked_rows(self, self.rows(decoded), len(decoded)))
+        return np.concatenate(parts)
 
     def runtime(self) -> dict[str, str]:
         """Return what may change a row within its tolerance: device, dtype, versions."""
         return {}
 
 
+def checked_rows(extractor: Extractor, rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return the rows of `count` images, floats as float32.
+
+    Raises:
+        RowError: they have another shape than the extractor promises, so that rows and images would be confused.
+    """
+    if rows.shape != (count, extractor.dimension):
+        raise RowError(
+            f"{extractor.name} gave rows of shape {rows.shape} for {count} images and a dimension of "
+            f"{extractor.dimension}; its embed_pixels must return ({count}, {extractor.dimension})"
+        )
+    return rows.astype(np.float32, copy=False) if rows.dtype.kind == "f" else rows
+
+
+def _are_several(images: Any) -> bool:
+    if isinstance(images, np.ndarray) or hasattr(images, "detach"):
+        return bool(images.ndim == 4)
+    return isinstance(images, Sequence) and not isinstance(images, (str, bytes))
+
+
 def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
     """Return any image that the API takes as an upright RGB PIL image.
 
     Raises:
-        ImageRejected: the file cannot be decoded; the message names it.
+        ImageRejected: the file, or a PIL image that is still on disk, cannot be decoded; the message names it.
         InputError: the value is no image.
     """
     import PIL.Image
@@ -102,10 +121,14 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
 
     from simsearch.images.decode import to_rgb
 
-    if isinstance(image, (str, bytes, Path)):
+    if isinstance(image, (str, bytes, os.PathLike)):
         return _decoded_file(os.fsencode(image), preprocessing)
     if isinstance(image, PIL.Image.Image):
-        return to_rgb(PIL.ImageOps.exif_transpose(image) if preprocessing.exif else image)
+        try:
+            return to_rgb(PIL.ImageOps.exif_transpose(image) if preprocessing.exif else image)
+        except Exception as error:  # a file that was opened and not yet decoded raises whatever its parser meets
+            message = f"a PIL image of mode {image.mode}: {type(error).__name__}: {error}"
+            raise ImageRejected(RejectCode.DECODE_ERROR, message) from error
     return to_rgb(PIL.Image.fromarray(_as_array(image)))
 
 
@@ -126,7 +149,8 @@ def _as_array(image: Any) -> NDArray[Any]:
     if not isinstance(image, np.ndarray):
         if not hasattr(image, "detach"):
             raise InputError(f"{type(image).__name__} is no image: give a path, a PIL image, an array or a tensor")
-        image = image.detach().cpu().numpy()
+        image = image.detach().cpu()
+        image = (image.float() if image.is_floating_point() else image).numpy()  # numpy has no bfloat16
         if image.ndim != 3 or image.shape[0] != 3:
             raise InputError(f"a tensor of shape {image.shape} is no image: give (3, h, w)")
         image = image.transpose(1, 2, 0)  # (h, w, 3)

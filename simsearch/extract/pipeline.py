@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RejectCode
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, checked_rows
 from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
@@ -74,6 +74,7 @@ def embed_sources(
 
     Raises:
         InputError: batch_size or workers is out of range.
+        RowError: the extractor gave rows of another shape than it promises.
     """
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
@@ -144,6 +145,8 @@ class _Reader:
         batch: list[Item] = []
         waiting = 0
         for item in self._prepared:
+            if self._stopped.is_set():
+                return
             result = self._without_row(item)
             batch.append(result)
             waiting += isinstance(result, Prepared)
@@ -161,7 +164,7 @@ class _Reader:
 
 def _finish(extractor: Extractor, batch: list[Item]) -> Iterator[Embedded | Rejected]:
     pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
-    rows = iter(extractor.embed_pixels(np.stack(pixels)) if pixels else ())
+    rows = iter(checked_rows(extractor, extractor.embed_pixels(np.stack(pixels)), len(pixels)) if pixels else ())
     for item in batch:
         yield _checked(item, next(rows)) if isinstance(item, Prepared) else item
 

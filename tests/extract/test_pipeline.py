@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, RowError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.find import find
@@ -117,6 +117,54 @@ def test_an_error_in_the_extractor_reaches_the_caller_and_ends_the_threads(folde
     with pytest.raises(RuntimeError, match="no such kernel"):
         list(embed_sources(Broken(), find([folder]), workers=0))
     assert not [t for t in threading.enumerate() if t.name == "simsearch-reader"]
+
+
+def test_stopping_does_not_wait_for_a_full_batch(folder: Path) -> None:
+    taken = 0
+
+    def slow() -> Iterator[Source | Rejected]:
+        nonlocal taken
+        (source, *_) = find([folder])
+        for _ in range(1000):
+            time.sleep(0.01)
+            taken += 1
+            yield source
+
+    stream = embed_sources(Mean(), slow(), batch_size=100, workers=0)
+    next(stream)
+    before = taken
+    stream.close()  # type: ignore[attr-defined]
+    assert taken <= before + 30, "the reader was in the middle of a batch of 100"
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (30, 3), (22, 4), (22,)])
+def test_an_extractor_that_loses_rows_is_named(folder: Path, shape: tuple[int, ...]) -> None:
+    class Careless(Mean):
+        def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.ones(shape, np.float32)
+
+    with pytest.raises(RowError, match=r"mean gave rows of shape .* for 22 images .* must return \(22, 3\)"):
+        list(embed_sources(Careless(), find([folder]), workers=0))
+    images = [np.zeros((4, 4, 3), np.uint8)] * 22
+    with pytest.raises(RowError, match="for 22 images"):
+        Careless().embed(images)
+
+
+def test_rows_are_float32_whatever_the_extractor_computes_in(folder: Path) -> None:
+    class Double(Mean):
+        def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:  # type: ignore[override]
+            return super().embed_pixels(pixels).astype(np.float64)
+
+    found = embed_sources(Double(), find([folder]), workers=0)
+    assert {r.row.dtype for r in found if isinstance(r, Embedded) and r.row is not None} == {np.dtype(np.float32)}
+    assert Double().embed(np.ones((4, 4, 3), np.uint8)).dtype == np.float32
+
+
+def test_many_images_are_not_all_decoded_at_once(folder: Path) -> None:
+    extractor = Mean()
+    rows = extractor.embed([folder / "03.png"] * 100)
+    assert sum(extractor.batches) == len(rows) == 100
+    assert max(extractor.batches) <= 32
 
 
 def test_an_error_in_the_sources_reaches_the_caller(folder: Path) -> None:
