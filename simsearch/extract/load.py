@@ -17,7 +17,7 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
     Args:
         model: A name of the zoo ("mini"), a model folder (a path with a separator), or a user's own class as
             `module:Class`, which is called without arguments.
-        device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N".
+        device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; a user's own class chooses for itself.
 
     Raises:
         ModelNotFound: there is no such model, module or class.
@@ -43,9 +43,9 @@ def _load_class(name: str) -> Extractor:
         sys.path.append(here)
     try:
         kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
         raise ModelNotFound(f"cannot load {name!r}: {error}; write it as package.module:Class") from error
-    extractor = kind()
-    if not isinstance(extractor, Extractor):
+    # Looked at before it is called: the name may come from a library's manifest, and `os:abort` is a name too.
+    if not (isinstance(kind, type) and issubclass(kind, Extractor)):
         raise InputError(f"{name!r} is no extractor: derive the class from simsearch.Extractor")
-    return extractor
+    return kind()

@@ -12,7 +12,9 @@ from simsearch.extract.card import CARD, ModelCard, load_card
 def model_roots() -> list[Path]:
     """Return the folders that are searched for models, first come first served."""
     package = Path(simsearch.__file__).parent
-    return [package.parent / "models", package / "_models", Path.home() / ".cache" / "simsearch" / "models"]
+    # Beside an installed package `models` may be anybody's; a checkout, which has no `_models`, keeps its own there.
+    own = package / "_models" if (package / "_models").is_dir() else package.parent / "models"
+    return [own, Path.home() / ".cache" / "simsearch" / "models"]
 
 
 def find_model(name: str | Path) -> Path:
