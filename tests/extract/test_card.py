@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simsearch import load_extractor
-from simsearch.errors import ModelError, ModelNotFound, WeightsError
+from simsearch.errors import InputError, ModelError, ModelNotFound, WeightsError
 from simsearch.extract.card import CARD, ModelCard, load_card, weights_path
-from simsearch.extract.golden import check_golden
+from simsearch.extract.golden import check_golden, golden_files
 from simsearch.extract.zoo import find_model, list_models
+from simsearch.images.decode import decode
 from simsearch.training.export import to_toml
+from simsearch.training.mini import mini_card
 
 
 def test_toml_round_trip(tiny: Path, tmp_path: Path) -> None:
@@ -92,8 +95,39 @@ def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
         find_model("nonsense")
     with pytest.raises(ModelNotFound, match="holds no"):
         find_model(tmp_path)
-    with pytest.raises(ModelNotFound, match="cannot load"):
-        load_extractor("no_such_module:Thing")
+    for name in ("no_such_module:Thing", "json:Thing", ":Thing", ".relative:Thing"):
+        with pytest.raises(ModelNotFound, match="cannot load"):
+            load_extractor(name)
+
+
+def test_nothing_is_called_that_is_no_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "canary.py").write_text("from pathlib import Path\ndef sing():\n    Path('sang').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    with pytest.raises(InputError, match="no extractor"):
+        load_extractor("canary:sing")
+    assert not (tmp_path / "sang").exists()
+
+
+def test_an_installed_package_does_not_look_for_models_beside_itself(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`site-packages/models` may be anybody's; a checkout's own is used while there is no `_models`."""
+    package = tmp_path / "site-packages" / "simsearch"
+    package.mkdir(parents=True)
+    monkeypatch.setattr("simsearch.__file__", str(package / "__init__.py"))
+    shutil.copytree(tiny, package.parent / "models" / "tiny")
+    assert find_model("tiny") == package.parent / "models" / "tiny"
+    shutil.copytree(tiny, package / "_models" / "tiny")
+    assert find_model("tiny") == package / "_models" / "tiny"
+
+
+@pytest.mark.parametrize("jpeg", [True, False])
+def test_the_golden_files_try_full_and_reduced_decoding(jpeg: bool) -> None:
+    how = mini_card("none").preprocessing
+    files = [data for data in golden_files() if data.startswith(b"\xff\xd8") == jpeg]
+    decoded = [decode(data, at_least=how.at_least) for data in files]
+    assert {one.image.width < one.width for one in decoded} == ({True, False} if jpeg else {False})
 
 
 @pytest.mark.parametrize("card", list_models(), ids=lambda card: card.name)

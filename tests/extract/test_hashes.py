@@ -12,6 +12,7 @@ from PIL import Image
 from simsearch import distance
 from simsearch.errors import DependencyMissing
 from simsearch.extract import hashes
+from simsearch.extract.golden import check_golden, write_golden
 
 pytest.importorskip("imagehash")
 
@@ -46,7 +47,14 @@ def test_every_way_of_giving_an_image_is_the_same(photos):
     np.testing.assert_array_equal(extractor.embed([np.asarray(photo) for photo in photos]), rows)
     pixels = np.stack([extractor.preprocessing.apply(photo) for photo in photos])
     assert distance.hamming(extractor.embed_pixels(pixels), rows).diagonal().max() <= 2 / 64
-    assert extractor.rows([]).shape == (0, 8)
+    for none in (extractor.rows([]), extractor.embed([])):
+        assert (none.shape, none.dtype) == ((0, 8), np.uint8)
+
+
+def test_packed_bits_have_golden_rows_too(tmp_path):
+    extractor = hashes.DHash()
+    write_golden(extractor, tmp_path)
+    assert check_golden(extractor, tmp_path) == 0
 
 
 def test_a_missing_library_is_named(monkeypatch):
