@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import platform
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from simsearch.errors import InputError, ModelError, WeightsError
 from simsearch.extract.card import ModelCard, load_card, weights_path
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.halving import Halving
+
+_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class NeuralExtractor(Extractor):
@@ -113,6 +116,10 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN emulates it, slowly, on any AVX-512
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
@@ -185,7 +192,7 @@ def _fold(module: nn.Module) -> None:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception says that a device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 def _nothing() -> None:

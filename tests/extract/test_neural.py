@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from simsearch import distance, load_extractor
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.golden import check_golden
 from simsearch.extract.halving import Halving
-from simsearch.extract.neural import NeuralExtractor, is_out_of_memory
+from simsearch.extract.neural import NeuralExtractor, choose_dtype, is_out_of_memory
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
@@ -34,11 +35,14 @@ def test_every_form_of_an_image_gives_the_same_row(
     Image.fromarray(array).save(tmp_path / "a.png")
     path = tmp_path / "a.png"
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
-    forms = [path, str(path), bytes(path), Image.fromarray(array), array, tensor, tensor.float() / 255]
+    opened = Image.open(path)
+    forms = [path, str(path), bytes(path), opened, Image.fromarray(array), array, tensor, tensor.float() / 255]
     rows = extractor.embed(forms)
     assert rows.shape == (len(forms), 20)
     assert rows.dtype == np.float32
-    singles = np.concatenate([extractor.embed(array), extractor.embed(np.stack([array, array]))])
+    together = [extractor.embed(np.stack([array, array])), extractor.embed(torch.stack([tensor, tensor]))]
+    assert [rows.shape for rows in together] == [(2, 20)] * 2
+    singles = np.concatenate([extractor.embed(array), extractor.embed(tensor), *together])
     tolerance = (
         1e-5 if extractor.dtype == torch.float32 else 0.02
     )  # a convolution may round by a row's place in the batch
@@ -81,6 +85,21 @@ def test_a_file_that_is_no_image_is_rejected_with_a_code(extractor: NeuralExtrac
         extractor.embed(tmp_path / "x.jpg")
     with pytest.raises(ImageRejected, match="io_error"):
         extractor.embed(tmp_path / "absent.jpg")
+
+
+def test_a_tensor_of_half_precision_is_an_image(extractor: NeuralExtractor, rng: np.random.Generator) -> None:
+    tensor = torch.from_numpy(picture(rng).copy()).permute(2, 0, 1) / 255
+    rows = extractor.embed([tensor, tensor.to(torch.float16), tensor.to(torch.bfloat16)])
+    assert distance.js(rows[:1], rows).max() <= 0.02
+
+
+def test_a_damaged_pil_image_is_rejected_with_a_code(
+    extractor: NeuralExtractor, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    Image.fromarray(picture(rng)).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-300])
+    with Image.open(tmp_path / "cut.jpg") as lazy, pytest.raises(ImageRejected, match="decode_error: a PIL image of"):
+        extractor.embed(lazy)
 
 
 def test_wrong_pixels_and_devices_are_refused(tiny: Path, extractor: NeuralExtractor) -> None:
@@ -135,6 +154,51 @@ def test_other_errors_are_not_taken_for_out_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="shape"):
         Halving(is_out_of_memory, lambda: None).run(broken, np.arange(4))
+
+
+def test_what_a_failed_piece_held_is_free_before_the_next_one_runs() -> None:
+    held: list[weakref.ref[Big]] = []
+
+    class Big:
+        """Stands for a tensor on the device."""
+
+    def greedy(batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        tensor = Big()
+        held.append(weakref.ref(tensor))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("fake: out of memory")
+        return batch
+
+    still_held: list[bool] = []
+    halving = Halving(is_out_of_memory, lambda: still_held.append(held[-1]() is not None))
+    halving.run(greedy, np.arange(8))
+    assert still_held == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+    ],
+)
+def test_what_counts_as_out_of_memory(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) == expected
+
+
+def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert choose_dtype("auto", cpu) == expected
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert choose_dtype("auto", cpu) == torch.float32
+    assert choose_dtype("auto", torch.device("meta")) == torch.float32
 
 
 @pytest.mark.gpu
