@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,12 @@ def write_items(path: Path, embedded: Iterable[Embedded], *, model: str, fingerp
     return _write_table(path, schema, iter(embedded), _item_columns)
 
 
+def write_npy(path: Path, rows: Sequence[NDArray[Any]]) -> None:
+    """Write rows of one length as a numpy file (n, d); it appears whole or not at all."""
+    with _published(path) as temporary, temporary.open("wb") as file:
+        np.save(file, np.stack(rows))
+
+
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> int:
     """Write rejected inputs (path, path_b64, code, message) and return how many."""
     import pyarrow as pa
@@ -189,32 +196,37 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     written = 0
-    try:
-        with pq.ParquetWriter(temporary, schema) as writer:
-            while chunk := list(itertools.islice(entries, _ROWS_AT_ONCE)):
-                arrays = [
-                    column if isinstance(column, pa.Array) else pa.array(column, field.type)
-                    for column, field in zip(columns(chunk), schema, strict=True)
-                ]
-                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-                written += len(chunk)
-        _publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _published(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while chunk := list(itertools.islice(entries, _ROWS_AT_ONCE)):
+            arrays = [
+                column if isinstance(column, pa.Array) else pa.array(column, field.type)
+                for column, field in zip(columns(chunk), schema, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            written += len(chunk)
     return written
 
 
-def _publish(temporary: Path, path: Path) -> None:
-    for place, flags in ((temporary, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(place, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if place == temporary:
-            temporary.replace(path)
+@contextmanager
+def _published(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; what was written has the real name, on disk, once no error ended the block."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _as_text(path: bytes) -> tuple[str, str | None]:
@@ -261,15 +273,19 @@ def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:
     def cells(name: str) -> list[Any]:
         return batch.column(name).to_pylist() if name in batch.schema.names else [None] * batch.num_rows
 
-    paths = [_path(text, encoded) for text, encoded in zip(cells("path"), cells("path_b64"), strict=True)]
+    names = enumerate(zip(cells("path"), cells("path_b64"), strict=True), start=first)
+    paths = [_path(text, encoded, number, path) for number, (text, encoded) in names]
     contents = [_content(cell, first + i, path) for i, cell in enumerate(cells("sha256"))]
     kept = rows if rows.dtype == np.uint8 else np.ascontiguousarray(rows, np.float32)
     return RowBatch(first, paths, contents, cells("width"), cells("height"), cells("quality"), kept)
 
 
-def _path(text: str | bytes | None, encoded: str | None) -> bytes | None:
+def _path(text: str | bytes | None, encoded: str | None, number: int, file: Path) -> bytes | None:
     if encoded is not None:
-        return base64.b64decode(encoded)
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise InputError(f"row {number} of {file} has path_b64 {encoded!r}; give base64, or null") from error
     return os.fsencode(text) if text else None
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
-from simsearch.extract.rows_file import write_items, write_rejected, write_rows
+from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 
@@ -111,7 +109,7 @@ class _Parts:
         stem = self._output / f"part-{self.written:05d}"
         identity = {"model": self._extractor.name, "fingerprint": self._extractor.fingerprint}
         if self._form == "npy":
-            np.save(stem.with_suffix(".npy"), np.stack([entry.row for entry in part if entry.row is not None]))
+            write_npy(stem.with_suffix(".npy"), [entry.row for entry in part if entry.row is not None])
             write_items(stem.with_suffix(".items.parquet"), part, **identity)
         else:
             write_rows(stem.with_suffix(".parquet"), part, **identity, dimension=self._extractor.dimension)

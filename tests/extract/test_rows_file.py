@@ -11,7 +11,8 @@ import pytest
 
 from simsearch.errors import FingerprintMismatch, InputError, RejectCode, RowError
 from simsearch.extract.pipeline import Embedded, embed_sources
-from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info, write_rejected, write_rows
+from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info, write_npy, write_rejected, write_rows
+from simsearch.extract.rows_folder import write_folder
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
@@ -75,6 +76,36 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write_rows(path, wanted, model="fake", fingerprint="f", dimension=5)
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["part.parquet", "photos"]
+
+
+def test_a_numpy_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "part.npy"
+    rows = [np.arange(4, dtype=np.float32) + i for i in range(3)]
+    write_npy(path, rows)
+    np.testing.assert_array_equal(np.load(path), np.stack(rows))
+    before, save = path.read_bytes(), np.save
+
+    def full(file, array):  # type: ignore[no-untyped-def]
+        save(file, array)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        write_npy(path, rows[:1])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_of_a_numpy_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    album(tmp_path / "photos", range(3))
+
+    def torn(file, array):  # type: ignore[no-untyped-def]
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "save", torn)
+    with pytest.raises(OSError, match="no space"):
+        write_folder(FakeExtractor(), find([tmp_path / "photos"]), tmp_path / "rows", form="npy", workers=0)
+    assert list((tmp_path / "rows").iterdir()) == []
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
@@ -166,4 +197,7 @@ def test_rows_of_another_model_or_shape_are_refused(tmp_path: Path, rng: np.rand
         library.add_rows(path)
     write_plain(path, rng.random((1, 192), np.float32), sha256=["xyz"])
     with pytest.raises(InputError, match="sha256"):
+        library.add_rows(path)
+    write_plain(path, rng.random((1, 192), np.float32), path_b64=["no base64!"])
+    with pytest.raises(InputError, match=r"row 0 of .* has path_b64 'no base64!'"):
         library.add_rows(path)
