@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from PIL import Image
 
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.pipeline import default_workers
 from simsearch.images import Limits, Rejected, Source, decode, find, load_bytes, to_rgb
 from simsearch.images.perturb import Perturbation
 from simsearch.images.source import printable
@@ -81,8 +81,11 @@ def edited_copies(
         edits: The edits, each made from the clean image.
         seed: Decides noise, letters and places.
         workers: Threads (Pillow and numpy work without the interpreter's lock); by default the cores.
+
+    Raises:
+        InputError: A photograph cannot be decoded or edited; it is named.
     """
-    threads = workers or len(os.sched_getaffinity(0))
+    threads = workers or default_workers()
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[Image.Image]]] = deque()
         try:
@@ -124,4 +127,11 @@ def check_extractors(extractors: Sequence[Extractor]) -> None:
 
 def _copies(photograph: Photograph, number: int, edits: Sequence[Perturbation], seed: int) -> list[Image.Image]:
     image = photograph.load()
-    return [edit.apply(image, np.random.default_rng([seed, number, zlib.crc32(edit.name.encode())])) for edit in edits]
+    copies = []
+    for edit in edits:
+        rng = np.random.default_rng([seed, number, zlib.crc32(edit.name.encode())])
+        try:
+            copies.append(edit.apply(image, rng))
+        except InputError as error:
+            raise InputError(f"{photograph.name}, {edit.name}: {error}; take this file away") from error
+    return copies

@@ -172,7 +172,7 @@ def score_paper(rows: PaperRows, metric: str, protocol: Protocol) -> PaperResult
     far, of_strangers = _nearest(rows.negatives, rows.database, metric, protocol.device)
     right = _to_right_image(rows, metric)
     hits = (first == np.arange(len(first))[:, None]).astype(np.float64)
-    point, right_point = recall_at_fpr(near, far, protocol.fpr), recall_at_fpr(right, far, protocol.fpr)
+    point = recall_at_fpr(near, far, protocol.fpr)
     grid = GRIDS.get(rows.extractor.name, (float(min(near.min(), far.min())), float(max(near.max(), far.max()))))
 
     def recall(positives: Values, negatives: Values) -> float:
@@ -204,7 +204,7 @@ def score_paper(rows: PaperRows, metric: str, protocol: Protocol) -> PaperResult
                 auc(near[:, e], far[:, e]),
                 auc(right[:, e], far[:, e]),
                 float((near[:, e] <= point.threshold).mean()),
-                float((right[:, e] <= right_point.threshold).mean()),
+                float((right[:, e] <= point.threshold).mean()),
                 float(hits[:, e].mean()),
             )
             for e, edit in enumerate(protocol.edits)

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from simsearch.errors import InputError
+from simsearch.errors import ImageRejected, InputError
 from simsearch.images.decode import decode
 from simsearch.images.find import find
 from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import load_bytes
+from simsearch.images.source import Source, load_bytes
 
 FINE = 192
 """Side of the large squares: the longest side of the training photographs."""
@@ -64,8 +64,11 @@ def load_photographs(
     fine, coarse, aspect = [], [], []
     for source in find(paths):
         if isinstance(source, Rejected):
-            raise InputError(f"cannot train on {source.source.printable}: {source.message}; remove it")
-        image = decode(load_bytes(source, Limits().max_bytes)).image
+            raise _unusable(source.source, f"{source.code}: {source.message}")
+        try:
+            image = decode(load_bytes(source, Limits().max_bytes)).image
+        except ImageRejected as error:
+            raise _unusable(source, str(error)) from error
         forms = (image, _compressed(image, int(rng.integers(jpeg[0], jpeg[1] + 1))))
         fine.append([np.asarray(form.resize((FINE, FINE), Image.Resampling.BILINEAR)) for form in forms])
         coarse.append([preprocessing.apply(form) for form in forms])
@@ -73,6 +76,10 @@ def load_photographs(
     if not fine:
         raise InputError("found no photographs to train on")
     return Photographs(_stack(fine), _stack(coarse), torch.tensor(aspect, dtype=torch.float32))
+
+
+def _unusable(source: Source, why: str) -> InputError:
+    return InputError(f"cannot train on {source.printable}: {why}; remove it")
 
 
 def _compressed(image: Image.Image, quality: int) -> Image.Image:

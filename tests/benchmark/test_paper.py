@@ -154,6 +154,13 @@ def test_what_cannot_be_measured_is_refused_by_name(photos, tmp_path):
         run_paper([FakeExtractor()], tmp_path, protocol=dataclasses.replace(SMALL, n_attacked=6))
 
 
+def test_a_photograph_too_small_for_an_edit_is_named(photos):
+    small = [*photos[:3], Image.new("RGB", (12, 9))]
+    protocol = dataclasses.replace(SMALL, n_attacked=2, edits=[by_name("text_length_50")])
+    with pytest.raises(InputError, match=r"image 3, text_length_50: .* do not fit .* take this file away"):
+        run_paper([FakeExtractor()], small, protocol=protocol)
+
+
 @pytest.mark.slow
 def test_the_published_numbers_of_dhash_are_met(data):
     """Vallez et al. report AUC 0.9415 on their grid, 0.8726 for the right image, recall 0.810 at 0.5 %."""

@@ -50,6 +50,13 @@ def test_photographs_are_what_preprocessing_makes(folder: Path) -> None:
 def test_training_refuses_what_is_no_photograph(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no photographs"):
         load_photographs([tmp_path], SMALL, jpeg=(10, 20), seed=0)
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(InputError, match=r"cannot train on .*notes\.txt: unknown_format: .*; remove it"):
+        load_photographs([tmp_path], SMALL, jpeg=(10, 20), seed=0)
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"cannot train on .*gone\.jpg: io_error: .*; remove it"):
+        load_photographs([tmp_path], SMALL, jpeg=(10, 20), seed=0)
 
 
 def test_the_rate_warms_up_and_ends_at_zero() -> None:
