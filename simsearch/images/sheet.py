@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from simsearch.images.colour import to_rgb
 from simsearch.images.source import printable
 
 PAPER = (250, 250, 248)
@@ -106,7 +107,7 @@ def _draw_row(sheet: Image.Image, draw: Any, row: SheetRow, *, top: int, side: i
 def _draw_tile(sheet: Image.Image, draw: Any, tile: Tile, *, left: int, top: int, side: int) -> None:
     box = (left, top, left + side - 1, top + side - 1)
     draw.rectangle(box, fill=BACKDROP)
-    picture = tile.image.convert("RGB")
+    picture = to_rgb(tile.image).copy()
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
     if tile.right is not None:

@@ -53,6 +53,16 @@ def test_the_size_follows_from_rows_and_matches(rows: int, matches: int) -> None
     assert sheet.height == 2 * MARGIN + rows * one
 
 
+def test_a_picture_looks_as_it_does_to_the_network() -> None:
+    """Deep greys are scaled, not clipped; what is transparent is white, not its hidden colour."""
+    grey = Image.fromarray(np.full((40, 40), 128 * 257, np.uint16))
+    clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    found = colours(contact_sheet([SheetRow(Tile(grey, ""), (Tile(clear, ""),))], side=100))
+    assert {(128, 128, 128), (255, 255, 255)} <= found
+    assert (255, 0, 0) not in found
+    assert clear.size == (40, 40), "the caller's picture is not changed"
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3000, 2), (2, 3000), (500, 500), (101, 99)])
 def test_a_picture_is_drawn_whole_inside_its_square(size: tuple[int, int]) -> None:
     side = 100
