@@ -75,7 +75,7 @@ def knn(
     Raises:
         RowError: A query or live row is not finite, is all zeros or has the wrong dimension; it is named.
         MetricError: The metric does not exist or is not defined on these rows.
-        InputError: k, a mask or the device is not usable.
+        InputError: k, max_distance, a mask or the device is not usable.
 
     Example:
         >>> found = knn(np.array([[1.0, 0.0]]), [np.eye(2), np.eye(2)], k=3, metric="js", device="cpu")
@@ -85,9 +85,11 @@ def knn(
     by_name(metric)
     if k < 1:
         raise InputError(f"k is {k} and must be at least 1")
+    limit = np.inf if max_distance is None else max_distance
+    if not limit >= 0:
+        raise InputError(f"max_distance is {limit} and must be at least 0")
     _check_blocks(blocks, live, metric)
     check_rows(queries, dimension=blocks[0].shape[1] if blocks else None, metric=metric, what="query")
-    limit = np.inf if max_distance is None else max_distance
     distances = np.full((len(queries), k), np.inf)
     positions = np.full((len(queries), k), -1, np.int64)
     if len(queries) and any(len(block) for block in blocks):

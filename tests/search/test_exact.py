@@ -197,6 +197,9 @@ def test_unusable_arguments_are_refused(rng):
     rows = make(rng, 5, 8, "js")
     with pytest.raises(InputError, match="k is 0"):
         knn(rows, [rows], k=0, metric="js")
+    for limit in (float("nan"), -0.1):
+        with pytest.raises(InputError, match=f"max_distance is {limit}"):
+            knn(rows, [rows], k=1, metric="js", max_distance=limit, device="cpu")
     with pytest.raises(InputError, match=r"lengths \[4\] do not fit blocks of \[5\] rows"):
         knn(rows, [rows], k=1, metric="js", live=[np.ones(4, bool)], device="cpu")
     with pytest.raises(InputError, match="no device 'abacus'"):
