@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
+from simsearch.images.perturb import by_name
 from simsearch.training.augment import Augmenter, Edits, blur, brightness, colour, contrast
 from simsearch.training.photographs import Photographs
 from simsearch.training.text import text_bank
@@ -95,3 +96,33 @@ def test_a_quarter_turn_moves_the_corners_where_they_belong() -> None:
     view = a.edited(torch.zeros(1, dtype=torch.long))[0, 0]
     places = {"top left": (4, 4), "top right": (4, -5), "bottom left": (-5, 4), "bottom right": (-5, -5)}
     assert [name for name, place in places.items() if view[place] > 200] == ["top right"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "settings"),
+    [
+        ("rotation_-20_and_rescaling", {"rotate": 1.0, "rotate_degrees": 20.0, "expand": 1.0}),
+        ("rotation_-60_and_rescaling", {"rotate": 1.0, "rotate_degrees": 60.0, "expand": 1.0}),
+        ("shearing_20", {"shear": 1.0, "shear_degrees": 20.0}),
+        ("cropping_40_and_rescaling", {"crop": 1.0, "crop_side": (0.6, 0.6), "crop_centred": 1.0}),
+    ],
+)
+@pytest.mark.parametrize("size", [(240, 160), (160, 240)])
+def test_geometry_is_that_of_the_paper(edit: str, settings: dict[str, float], size: tuple[int, int]) -> None:
+    """An edit of the squashed squares shows what the paper's edit of the whole picture, squashed, shows."""
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(40, 216, (4, 5, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    a = augmenter(replace(NONE, **settings))
+    squares = [np.array(picture.resize((side, side), Image.Resampling.BILINEAR)) for side in (192, 64)]
+    fine, coarse = (torch.from_numpy(square).permute(2, 0, 1).expand(2, 1, -1, -1, -1) for square in squares)
+    a.photographs = Photographs(fine, coarse, torch.tensor([size[0] / size[1]]))
+    a._uniform = lambda n, between: torch.full((n,), float(between[1]))  # type: ignore[method-assign]
+    a._log_uniform = lambda n, between: torch.ones(n)  # type: ignore[method-assign]
+    view = a.edited(torch.zeros(1, dtype=torch.long))[0].permute(1, 2, 0).numpy()
+
+    def apart(one: Image.Image) -> float:
+        edited = by_name(edit).apply(one, rng).resize((64, 64), Image.Resampling.BILINEAR)
+        return float(np.abs(view - np.asarray(edited, np.float32)).mean())
+
+    mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert apart(picture) < 3 < apart(mirrored), "black corners and content lie where they do there"
