@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/make_mini", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="holds train/ and bsds500/")
     parser.add_argument("--minutes", type=float, default=88.0, help="of training; a GPU needs far fewer")
+    parser.add_argument("--steps", type=int, default=0, help="length of the training in steps instead of minutes")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weights", type=Path, help="a finished run's network; skips training")
@@ -38,7 +39,7 @@ def main() -> None:
         network: nn.Module = ResNet(NETWORK)
         network.load_state_dict(load_file(arguments.weights))
     else:
-        recipe = Recipe(minutes=arguments.minutes, seed=arguments.seed)
+        recipe = Recipe(minutes=arguments.minutes, steps=arguments.steps, seed=arguments.seed)
         network = trained(arguments.data / "train", recipe, arguments.device)
     export(network.cpu().eval(), mini_card(TRAINING_DATA), arguments.output)
     from measure_mini import measure, write_readme

@@ -16,9 +16,13 @@ from simsearch.training.loss import koleo, nt_xent, root
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Settings of one training run; strengths of the edits stand in `Edits`."""
+    """Settings of one training run; strengths of the edits stand in `Edits`.
+
+    A run lasts `steps`, or, where that is 0, `minutes`.
+    """
 
     minutes: float = 60.0
+    steps: int = 0
     batch: int = 128
     rate: float = 1.5e-3
     warm_up: float = 0.03
@@ -31,7 +35,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step reports: number, share of the time that is over, loss, and share of pairs ranked first."""
+    """What one step reports: number, share of the run that is over, loss, and share of pairs ranked first."""
 
     number: int
     share: float
@@ -48,15 +52,15 @@ def train(
     normalise: Callable[[Tensor], Tensor],
     report: Callable[[Step], None],
 ) -> nn.Module:
-    """Return the network after `recipe.minutes` of NT-Xent on the root of its own row, plus KoLeo entropy.
+    """Return the network after a run of NT-Xent on the root of its own row, plus KoLeo entropy.
 
-    The learning rate follows the share of the time that is over (warm-up, then a cosine to zero), so a run ends
+    The learning rate follows the share of the run that is over (warm-up, then a cosine to zero), so a run ends
     annealed however fast the machine is.
 
     Args:
         network: Maps (n, 3, s, s) to non-negative rows (n, d); trained in place, on the augmenter's device.
         augmenter: Draws the views.
-        recipe: Minutes, batch, rates, weights of the loss.
+        recipe: Length, batch, rates, weights of the loss.
         normalise: From pixels in [0, 255] to what the network takes.
         report: Called after every step.
     """
@@ -78,7 +82,7 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         number, seconds = number + 1, time.monotonic() - began
-        share = seconds / (60 * recipe.minutes)
+        share = number / recipe.steps if recipe.steps else seconds / (60 * recipe.minutes)
         report(Step(number, share, float(loss.detach()), first, seconds))
     return network.eval()
 
