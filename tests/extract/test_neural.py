@@ -79,6 +79,12 @@ def test_what_is_no_image_is_refused_by_name(extractor: NeuralExtractor, image: 
         extractor.embed(image)
 
 
+@pytest.mark.parametrize("image", [np.zeros((0, 4, 3), np.uint8), torch.zeros(3, 4, 0), Image.new("RGB", (5, 0))])
+def test_an_image_without_pixels_has_no_row(extractor: NeuralExtractor, image: object) -> None:
+    with pytest.raises(ImageRejected, match=r"empty: an image of \d x \d has no pixels"):
+        extractor.embed(image)
+
+
 def test_a_file_that_is_no_image_is_rejected_with_a_code(extractor: NeuralExtractor, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"not a picture")
     with pytest.raises(ImageRejected, match="unknown_format"):
