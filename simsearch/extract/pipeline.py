@@ -79,8 +79,9 @@ def embed_sources(
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
-    prepared = prepare(sources, extractor.preprocessing, workers=count, limits=limits or Limits())
-    reader = _Reader(prepared, batch_size, known)
+    stopped = threading.Event()
+    prepared = prepare(sources, extractor.preprocessing, workers=count, limits=limits or Limits(), stop=stopped.is_set)
+    reader = _Reader(prepared, batch_size, known, stopped)
     try:
         for batch in reader:
             yield from _finish(extractor, batch)
@@ -97,13 +98,17 @@ class _Reader:
     """A thread that fills batches from the decoders while the network works; its queue is bounded."""
 
     def __init__(
-        self, prepared: Iterator[Prepared | Rejected], batch_size: int, known: Callable[[bytes], bool] | None
+        self,
+        prepared: Iterator[Prepared | Rejected],
+        batch_size: int,
+        known: Callable[[bytes], bool] | None,
+        stopped: threading.Event,
     ) -> None:
         self._prepared = prepared
         self._batch_size = batch_size
         self._known = known
         self._queue: queue.Queue[list[Item] | BaseException | None] = queue.Queue(AHEAD)
-        self._stopped = threading.Event()
+        self._stopped = stopped
         self._thread = threading.Thread(target=self._run, name="simsearch-reader", daemon=True)
         self._thread.start()
 

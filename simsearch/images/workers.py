@@ -6,7 +6,7 @@ import itertools
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from simsearch.errors import InputError, SimsearchError
 from simsearch.images.child import DEPTH, Child, Job
@@ -21,6 +21,7 @@ __all__ = ["Prepared", "prepare"]
 START_ANOTHER = 4  # requests under way at every worker before one more is started
 LOOK_AHEAD = 2 * DEPTH  # inputs begun and not yet taken, for each worker
 
+WAKE_S = 0.25  # how long a caller who waits for a worker may be deaf
 STARVE_S = 0.002  # how long finished workers may wait for a caller who has results to take
 
 
@@ -30,6 +31,7 @@ def prepare(
     *,
     workers: int,
     limits: Limits | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Prepared | Rejected]:
     """Return each input prepared or rejected, in input order; as many as there were inputs.
 
@@ -38,6 +40,8 @@ def prepare(
         preprocessing: what to do with each picture.
         workers: how many processes; 0 works in this one, where a crash or a hang of a decoder is not contained.
         limits: what one image may cost.
+        stop: asked while a worker is waited for; once it says true, nothing more is yielded. For a caller in another
+            thread, which cannot close the generator.
 
     Raises:
         InputError: a negative number of workers.
@@ -48,7 +52,7 @@ def prepare(
     limits = limits or Limits()
     if workers == 0:
         return _here(sources, preprocessing, limits)
-    return in_order(sources, Pool(preprocessing, limits, workers))
+    return in_order(sources, Pool(preprocessing, limits, workers), stop)
 
 
 def _here(
@@ -58,7 +62,9 @@ def _here(
         yield source if isinstance(source, Rejected) else prepare_one(source, preprocessing, limits)
 
 
-def in_order(sources: Iterable[Source | Rejected], pool: Pool) -> Iterator[Prepared | Rejected]:
+def in_order(
+    sources: Iterable[Source | Rejected], pool: Pool, stop: Callable[[], bool] | None = None
+) -> Iterator[Prepared | Rejected]:
     """Yield the results of a pool in input order, and close it at the end or when the generator is closed."""
     waiting = deque[Job]()
     remaining = iter(sources)
@@ -71,6 +77,8 @@ def in_order(sources: Iterable[Source | Rejected], pool: Pool) -> Iterator[Prepa
             if time.monotonic() > pool.pumped + STARVE_S:
                 pool.pump(block=False)
             while waiting[0].result is None:
+                if stop is not None and stop():
+                    return
                 pool.pump(block=True)
             yield waiting.popleft().taken()
     finally:
@@ -103,7 +111,7 @@ class Pool:
         """Take in what the workers have said, waiting for something if `block`, and give them more."""
         self.pumped = now = time.monotonic()
         patience = min((child.deadline - now for child in self._children), default=0.0)
-        for key, events in self._selector.select(max(0.0, patience) if block else 0):
+        for key, events in self._selector.select(min(max(0.0, patience), WAKE_S) if block else 0):
             child: Child = key.data
             if child not in self._children:  # buried a moment ago; its descriptors are closed
                 continue

@@ -17,9 +17,11 @@ from simsearch.errors import InputError, RowError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.find import find
+from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
+from simsearch.images.workers import Pool, in_order
 
 
 class Mean(Extractor):
@@ -135,6 +137,22 @@ def test_stopping_does_not_wait_for_a_full_batch(folder: Path) -> None:
     before = taken
     stream.close()  # type: ignore[attr-defined]
     assert taken <= before + 30, "the reader was in the middle of a batch of 100"
+
+
+def test_stopping_does_not_wait_for_a_decoder_that_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "01.png").write_bytes(b"hang")
+
+    def faulty(sources, preprocessing, *, workers, limits, **more):  # type: ignore[no-untyped-def]
+        pool = Pool(preprocessing, limits, workers, extra=("--decoder", "tests.images.faults:faulty"))
+        return in_order(sources, pool, *more.values())
+
+    monkeypatch.setattr("simsearch.extract.pipeline.prepare", faulty)
+    stream = embed_sources(Mean(), find([folder]), batch_size=1, workers=1, limits=Limits(timeout_s=10))
+    next(stream)
+    time.sleep(0.2)
+    began = time.monotonic()
+    stream.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (30, 3), (22, 4), (22,)])
