@@ -27,7 +27,7 @@ from rich.text import Text
 from simsearch import Library
 from simsearch.cli.progress import shown
 from simsearch.cli.terminal import escaped
-from simsearch.errors import ImageRejected, LibraryNotFound, SimsearchError
+from simsearch.errors import ImageRejected, InputError, SimsearchError
 from simsearch.images import Source, decode, find
 from simsearch.images.perturb import by_name
 from simsearch.images.sheet import SheetRow, Tile, contact_sheet
@@ -84,14 +84,6 @@ def index(library: Library, folder: Path) -> AddReport:
         return library.add([folder], progress=lambda progress: advance(progress.done, progress.total))
 
 
-def open_library(folder: Path, model: str) -> Library:
-    """Open the library of an earlier run, or make one."""
-    try:
-        return Library.open(folder)
-    except LibraryNotFound:
-        return Library.create(folder, model=model)
-
-
 def photographs(folder: Path, wanted: int) -> Iterator[tuple[Path, Image.Image]]:
     """Yield at most `wanted` photographs from all over a folder, those of the demonstration best known first."""
     files = [Path(os.fsdecode(f.path)) for f in find([folder]) if isinstance(f, Source) and f.offset == 0]
@@ -104,7 +96,7 @@ def photographs(folder: Path, wanted: int) -> Iterator[tuple[Path, Image.Image]]
         try:
             yield path, decode(path.read_bytes()).image
             found += 1
-        except ImageRejected:
+        except (ImageRejected, OSError):
             continue
 
 
@@ -112,11 +104,14 @@ def make_copies(folder: Path, output: Path) -> list[Copy]:
     """Write one edited copy of several photographs, each with another edit."""
     output.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
-    copies = []
-    edits = itertools.cycle(EDITS.items())
-    for (edit, name), (original, image) in zip(edits, photographs(folder, len(EDITS)), strict=False):
+    copies: list[Copy] = []
+    for original, image in photographs(folder, len(EDITS)):
+        edit, name = list(EDITS.items())[len(copies) % len(EDITS)]
         path = output / f"{original.stem}-{name}.png"
-        by_name(name).apply(image, rng).save(path)
+        try:
+            by_name(name).apply(image, rng).save(path)
+        except InputError:  # too small for the text
+            continue
         copies.append(Copy(path, edit, original))
     return copies
 
@@ -208,7 +203,7 @@ def main() -> int:
         collect(folder)
     where = output / f"{folder.name}.library"
     try:
-        with open_library(where, given.model) as library:
+        with Library.create(where, model=given.model) as library:
             report = index(library, folder)
             counts = f"{report.added} added, {report.unchanged} unchanged, {report.exact_copies} exact copies"
             console.print(f"Indexed {report.inputs} files: {counts}, {report.rejected} rejected.", markup=False)

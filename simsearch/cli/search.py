@@ -43,6 +43,12 @@ def query(
     rows: Annotated[
         Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Search rows that `simsearch embed` wrote.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
     config: Config = None,
@@ -52,6 +58,7 @@ def query(
     A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
     other. Exits with 1 when an image could not be used.
     """
+    from simsearch.extract.load import load_extractor
     from simsearch.library import Library
 
     require_inputs(paths, from_list, rows)
@@ -59,7 +66,8 @@ def query(
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
     how = {"k": k, "metric": metric and str(metric), "max_distance": max_distance}
     some_rejected = False
-    with Library.open(library, device=device) as opened:
+    extractor = None if model is None else load_extractor(model, device=device)
+    with Library.open(library, extractor=extractor, device=device) as opened:
         answers = _row_answers(opened, rows, how) if rows else _answers(opened, paths or [], from_list, how)
         for matches in answers:
             for answer in matches:

@@ -88,6 +88,13 @@ class Extractor(ABC):
         """Return what may change a row within its tolerance: device, dtype, versions."""
         return {}
 
+    def admit(self) -> None:  # noqa: B027 - a model without golden rows has nothing to be compared with
+        """Make sure that this runtime gives the rows that the model's golden file holds.
+
+        Raises:
+            ModelError: they differ by more than the card's tolerance.
+        """
+
 
 def checked_rows(extractor: Extractor, rows: NDArray[Any], count: int) -> NDArray[Any]:
     """Return the rows of `count` images, floats as float32.

@@ -16,7 +16,7 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import decode
 
 GOLDEN = "golden.npz"
-SHAPES = ((96, 144), (240, 160), (640, 480), (481, 321))  # the third, a JPEG, is decoded at a reduced scale for mini
+SHAPES = ((96, 144), (120, 90), (640, 480), (80, 130))  # PNGs small; the third, a JPEG, is decoded at a reduced scale
 
 
 def golden_files(count: int = 8) -> list[bytes]:
@@ -76,7 +76,7 @@ def _picture(seed: int) -> Image.Image:
         pixels[top : top + rng.integers(10, height // 2), left : left + rng.integers(10, width // 2)] = rng.integers(
             0, 256, 3
         )
-    pixels += rng.normal(0, 6, pixels.shape)
+    pixels += rng.normal(0, 3, pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 

@@ -30,11 +30,16 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
             ...
         simsearch.errors.ModelNotFound: no model is called 'no-such-model'; ...
     """
-    if isinstance(model, str) and ":" in model and "/" not in model:
+    if isinstance(model, str) and is_class_name(model):
         return _load_class(model)
     from simsearch.extract.neural import NeuralExtractor
 
     return NeuralExtractor(find_model(model), device=device)
+
+
+def is_class_name(model: str) -> bool:
+    """Tell whether a model name is that of a class, `module:Class`, whose module would be run."""
+    return ":" in model and "/" not in model
 
 
 def _load_class(name: str) -> Extractor:
@@ -45,7 +50,7 @@ def _load_class(name: str) -> Extractor:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
         raise ModelNotFound(f"cannot load {name!r}: {error}; write it as package.module:Class") from error
-    # Looked at before it is called: the name may come from a library's manifest, and `os:abort` is a name too.
+    # Looked at before it is called: `os:abort` is a name too.
     if not (isinstance(kind, type) and issubclass(kind, Extractor)):
         raise InputError(f"{name!r} is no extractor: derive the class from simsearch.Extractor")
     return kind()

@@ -69,6 +69,23 @@ class NeuralExtractor(Extractor):
         pieces = self._halving.run(self._forward, pixels)
         return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
 
+    def admit(self) -> None:
+        """Make sure that this runtime gives the golden rows; an unverified card may have none.
+
+        Raises:
+            ModelError: they differ by more than the card's tolerance, or the golden file is missing or damaged.
+        """
+        from simsearch.extract.golden import GOLDEN, check_golden
+
+        if self.card.status == "unverified" and not (self.card_folder / GOLDEN).exists():
+            return
+        worst = check_golden(self, self.card_folder)
+        if worst > self.card.tolerance:
+            raise ModelError(
+                f"{self.name} gives rows here ({self.runtime()}) that are {worst:.4f} from its golden rows by "
+                f"{self.metric}; {self.card.tolerance} is allowed. Run simsearch doctor, and try --device cpu"
+            )
+
     def runtime(self) -> dict[str, str]:
         """Return device, dtype and versions."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"

@@ -35,7 +35,7 @@ def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
         return model, model.name
     from simsearch.extract.load import load_extractor
 
-    name = str(Path(model).absolute()) if "/" in str(model) else str(model)
+    name = str(Path(model).absolute()) if isinstance(model, Path) or "/" in model else model
     return load_extractor(model, device=device), name
 
 

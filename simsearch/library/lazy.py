@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from simsearch.errors import ModelError
 from simsearch.extract.extractor import Extractor
 from simsearch.library.channel import Channel
 
@@ -21,19 +22,33 @@ class LazyExtractor:
         self._channel = channel
         self._extractor = extractor
         self._device = device
+        self._admitted = False
         self._lock = threading.Lock()
 
     def get(self) -> Extractor:
-        """Return the extractor, loaded by the channel's model name if none was given.
+        """Return the extractor, loaded by the channel's model name if none was given, and admitted on this machine.
 
         Raises:
             FingerprintMismatch: the model of that name is not the one that made the rows.
+            ModelError: a class made the rows, which the caller has to give; or this machine computes other rows.
         """
         with self._lock:
             if self._extractor is None:
-                from simsearch.extract.load import load_extractor
-
-                extractor = load_extractor(self._channel.model, device=self._device)
-                self._channel.require(extractor.fingerprint, f"model {self._channel.model!r}")
-                self._extractor = extractor
+                self._extractor = self._load()
+            if not self._admitted:
+                self._extractor.admit()
+                self._admitted = True
             return self._extractor
+
+    def _load(self) -> Extractor:
+        from simsearch.extract.load import is_class_name, load_extractor
+
+        model = self._channel.model
+        if is_class_name(model):  # a library may come from anybody, and must not name code to run
+            raise ModelError(
+                f"the class {model} made these rows and is not run unasked; if you trust it, give it: "
+                f"--model {model}, or Library.open(..., extractor=...)"
+            )
+        extractor = load_extractor(model, device=self._device)
+        self._channel.require(extractor.fingerprint, f"model {model!r}")
+        return extractor

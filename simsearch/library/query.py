@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import ImageRejected
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.inputs import are_several, as_rgb
 from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
@@ -23,6 +25,7 @@ from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike, is_path
 from simsearch.library.snapshot import Snapshot
 
+_NOWHERE = Source(b"", b"", b"", 0, 0, 0)
 _FEW = 32  # images that are decoded in this process: starting decoders would take longer
 
 
@@ -37,10 +40,7 @@ class Query:
 
 def as_sequence(queries: Any) -> Sequence[Any]:
     """Return one query or several as several."""
-    several = isinstance(queries, Sequence) and not is_path(queries)
-    if isinstance(queries, np.ndarray) and queries.ndim == 4:
-        several = True  # (q, h, w, 3)
-    return queries if several else [queries]
+    return queries if are_several(queries) else [queries]
 
 
 class QueryEmbedder:
@@ -59,17 +59,10 @@ class QueryEmbedder:
             InputError: a path does not exist, or a value is no image.
         """
         found: list[Query] = []
-        sources: list[Source | Rejected] = []
-        for value in queries:
-            if isinstance(value, Source | Rejected):
-                sources.append(value)
-            elif is_path(value):
-                sources += find([value])
-            else:
-                found += self._from_sources(sources)
-                sources = []
-                found.append(self._from_memory(value))
-        return found + self._from_sources([*sources, *find([], from_list=from_list)])
+        for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
+            run = list(group)
+            found += self._from_sources(_sources(run)) if on_disk else self._from_memory(run)
+        return found + self._from_sources(list(find([], from_list=from_list)))
 
     def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
         workers = self._settings.workers
@@ -103,14 +96,31 @@ class QueryEmbedder:
         rejected = None if problem is None else Rejected(source, *problem)
         return Query(source.path, row if rejected is None else None, rejected)
 
-    def _from_memory(self, image: Any) -> Query:
-        nowhere = Source(b"", b"", b"", 0, 0, 0)
-        try:
-            row = self._channel.round(self._extractor.embed([image])[0])
-        except ImageRejected as error:
-            return Query(None, None, Rejected(nowhere, error.code, error.message))
+    def _from_memory(self, images: Iterable[Any]) -> list[Query]:
+        pictures, answers = [], list[Query | None]()
+        for image in images:
+            try:
+                pictures.append(as_rgb(image, self._extractor.preprocessing))
+                answers.append(None)
+            except ImageRejected as error:
+                answers.append(Query(None, None, Rejected(_NOWHERE, error.code, error.message)))
+        rows = iter(self._channel.round(self._extractor.embed(pictures)))
+        return [self._of_picture(next(rows)) if answer is None else answer for answer in answers]
+
+    def _of_picture(self, row: NDArray[Any]) -> Query:
         problem = problem_of(row, self._channel, "the row of the query image")
-        return Query(None, row) if problem is None else Query(None, None, Rejected(nowhere, *problem))
+        return Query(None, row) if problem is None else Query(None, None, Rejected(_NOWHERE, *problem))
+
+
+def _is_on_disk(value: Any) -> bool:
+    return isinstance(value, Source | Rejected) or is_path(value)
+
+
+def _sources(values: Iterable[Any]) -> list[Source | Rejected]:
+    sources: list[Source | Rejected] = []
+    for value in values:
+        sources += [value] if isinstance(value, Source | Rejected) else find([value])
+    return sources
 
 
 def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:

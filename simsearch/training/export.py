@@ -35,6 +35,7 @@ def export(network: nn.Module, card: ModelCard, folder: Path) -> ModelCard:
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: _half(name, tensor) for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it readable to its owner alone
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     weights = Weights(file=WEIGHTS, sha256=digest, licence=card.weights.licence)
     finished = card.model_copy(update={"weights": weights, "status": "verified"})

@@ -73,7 +73,7 @@ def test_a_defect_shows_its_traceback_under_its_own_code(
 
 
 def test_progress_is_json_on_stderr_and_stdout_holds_results_alone(run: Run, library: Path, pictures: Path) -> None:
-    _, out, err = run("query", pictures, "--library", library, "--json")
+    _, out, err = run("query", "--model", FAKE, pictures, "--library", library, "--json")
     lines = [json.loads(line) for line in err.splitlines()]
     assert lines[-1]["progress"] == "query"
     assert lines[-1]["done"] == 8
@@ -98,7 +98,18 @@ def test_progress_lines_come_at_intervals_with_rate_and_time_left(
 
 def test_on_a_terminal_a_bar_is_drawn_on_stderr_and_results_stay_on_stdout(library: Path, pictures: Path) -> None:
     outside, inside = os.openpty()
-    command = [sys.executable, "-m", "simsearch.cli", "query", str(pictures), "--library", str(library), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "simsearch.cli",
+        "query",
+        "--model",
+        FAKE,
+        str(pictures),
+        "--library",
+        str(library),
+        "--json",
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inside, env={**os.environ, "TERM": "xterm"})
     os.close(inside)
     drawn = b""

@@ -27,7 +27,7 @@ def test_the_command_line_wins(run: Run, library: Path, pictures: Path, config: 
     config.write_text(f"library: {library}\nk: 1\nmax_distance: 0.5\njson: true\n")
     count = {"-k": 3}
     for more in ((), ("-k", 3)):
-        out = run("query", pictures / "0.png", "--config", config, *more, "--max-distance", 1)[1]
+        out = run("query", "--model", FAKE, pictures / "0.png", "--config", config, *more, "--max-distance", 1)[1]
         assert len(json.loads(out)["matches"]) == (count["-k"] if more else 1)
 
 
@@ -39,15 +39,15 @@ def test_what_is_unknown_or_unusable_is_wrong_usage(
     run: Run, library: Path, pictures: Path, config: Path, text: str
 ) -> None:
     config.write_text(text)
-    code, out, err = run("query", pictures, "--library", library, "--config", config)
+    code, out, err = run("query", "--model", FAKE, pictures, "--library", library, "--config", config)
     assert (code, out) == (2, "")
     assert "Error: " in err
 
 
 def test_no_such_file_is_wrong_usage(run: Run, library: Path, pictures: Path) -> None:
-    assert run("query", pictures, "--library", library, "--config", "/no/such.yaml")[0] == 2
+    assert run("query", "--model", FAKE, pictures, "--library", library, "--config", "/no/such.yaml")[0] == 2
 
 
 def test_an_empty_file_changes_nothing(run: Run, library: Path, pictures: Path, config: Path) -> None:
     config.write_text("# nothing\n")
-    assert run("query", pictures / "0.png", "--library", library, "--config", config)[0] == 0
+    assert run("query", "--model", FAKE, pictures / "0.png", "--library", library, "--config", config)[0] == 0

@@ -97,7 +97,7 @@ def test_rows_index_as_their_images_do(run: Run, pictures: Path, library: Path, 
     code, out, err = run("index", "--rows", part, "--library", other, "--model", FAKE, "--json")
     assert code == 0, err
     assert json.loads(out)["inputs"] == 7
-    asked = ("query", pictures / "2.png", "--json", "--library")
+    asked = ("query", "--model", FAKE, pictures / "2.png", "--json", "--library")
     first, second = (json.loads(run(*asked, folder)[1])["matches"] for folder in (library, other))
     assert [(m["path"], m["distance"]) for m in first] == [(m["path"], m["distance"]) for m in second]
 

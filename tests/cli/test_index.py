@@ -27,7 +27,7 @@ def test_every_input_is_counted_once(run: Run, pictures: Path, tmp_path: Path) -
     first = indexed(run, pictures, "--library", folder, "--model", FAKE)
     assert [first[outcome] for outcome in OUTCOMES] == [6, 0, 1, 0, 1]
     assert first["rejected_by_code"] == {"unknown_format": 1}
-    again = indexed(run, pictures, "--library", folder)
+    again = indexed(run, pictures, "--library", folder, "--model", FAKE)
     assert [again[outcome] for outcome in OUTCOMES] == [0, 7, 0, 0, 1]
 
 
@@ -37,7 +37,7 @@ def test_a_changed_file_is_replaced_and_a_lost_one_pruned(run: Run, pictures: Pa
     indexed(run, own, "--library", folder, "--model", FAKE)
     shutil.copyfile(own / "3.png", own / "1.png")
     (own / "2.png").unlink()
-    facts = indexed(run, own, "--library", folder, "--prune")
+    facts = indexed(run, own, "--library", folder, "--model", FAKE, "--prune")
     assert (facts["replaced"], facts["pruned"], facts["library_size"]) == (1, 1, 6)
 
 

@@ -29,7 +29,7 @@ def answers(out: str) -> list[dict]:  # type: ignore[type-arg]
 
 
 def test_json_has_one_line_a_query_with_every_promised_key(run: Run, library: Path, pictures: Path) -> None:
-    code, out, _ = run("query", pictures, "--library", library, "-k", 3, "--json")
+    code, out, _ = run("query", "--model", FAKE, pictures, "--library", library, "-k", 3, "--json")
     assert code == 1  # broken.jpg
     found = answers(out)
     assert [Path(one["query"]).name for one in found] == sorted(path.name for path in pictures.iterdir())
@@ -45,13 +45,13 @@ def test_json_has_one_line_a_query_with_every_promised_key(run: Run, library: Pa
 def test_an_edited_copy_finds_its_original_first(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
     copy = tmp_path / "small.jpg"
     Image.open(pictures / "4.png").resize((60, 40)).save(copy, quality=40)
-    code, out, _ = run("query", copy, "--library", library, "-k", 1)
+    code, out, _ = run("query", "--model", FAKE, copy, "--library", library, "-k", 1)
     assert code == 0
     assert f"{pictures}/4.png" in out.splitlines()[1]
 
 
 def test_max_distance_leaves_out_what_is_farther(run: Run, library: Path, pictures: Path) -> None:
-    out = run("query", pictures / "0.png", "--library", library, "--max-distance", 0, "--json")[1]
+    out = run("query", "--model", FAKE, pictures / "0.png", "--library", library, "--max-distance", 0, "--json")[1]
     (one,) = answers(out)
     assert [Path(match["path"]).name for match in one["matches"]] == ["0.png", "copy-of-0.png"]
     assert {match["distance"] for match in one["matches"]} == {0.0}
@@ -59,7 +59,7 @@ def test_max_distance_leaves_out_what_is_farther(run: Run, library: Path, pictur
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
 def test_every_metric_can_be_chosen(run: Run, library: Path, pictures: Path, metric: str) -> None:
-    code, out, _ = run("query", pictures / "5.png", "--library", library, "--metric", metric, "--json")
+    code, out, _ = run("query", "--model", FAKE, pictures / "5.png", "--library", library, "--metric", metric, "--json")
     assert code == 0
     assert Path(answers(out)[0]["matches"][0]["path"]).name == "5.png"
 
@@ -81,12 +81,12 @@ def test_any_name_is_printed_on_one_line_and_exact_in_json(
     shutil.copyfile(pictures / "0.png", raw)
     folder = tmp_path / "l"
     assert run("index", own, "--library", folder, "--model", FAKE, "--workers", 0)[0] == 0
-    out = run("query", own, "--library", folder)[1]
+    out = run("query", "--model", FAKE, own, "--library", folder)[1]
     assert len(out.splitlines()) == 2
     assert out.replace("\n", "").isprintable()
     if name.isascii() and name.decode().isprintable():
         assert name.decode() in out
-    (one,) = answers(run("query", own, "--library", folder, "--json")[1])
+    (one,) = answers(run("query", "--model", FAKE, own, "--library", folder, "--json")[1])
     for found, key in ((one, "query"), (one["matches"][0], "path")):
         encoded = found.get(f"{key}_b64")
         assert (base64.b64decode(encoded) if encoded else found[key].encode()) == raw
@@ -121,11 +121,18 @@ def test_a_picture_that_cannot_be_compared_is_an_error_with_a_name(run: Run, pic
 
 
 def test_no_library_is_said_in_one_line(run: Run, pictures: Path, tmp_path: Path) -> None:
-    code, out, err = run("query", pictures, "--library", tmp_path / "none")
+    code, out, err = run("query", "--model", FAKE, pictures, "--library", tmp_path / "none")
     assert (code, out) == (3, "")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("-k", "0"), ("--metric", "taxicab"), ("--max-distance", "-1"), ("--rows", "a")])
 def test_wrong_usage_is_exit_code_2(run: Run, library: Path, pictures: Path, arguments: tuple[str, ...]) -> None:
-    assert run("query", pictures, "--library", library, *arguments)[0] == 2
+    assert run("query", "--model", FAKE, pictures, "--library", library, *arguments)[0] == 2
+
+
+def test_a_library_runs_no_code_that_it_names(run: Run, library: Path, pictures: Path) -> None:
+    """P10: a manifest is data; the class that made its rows is run only when the caller names it."""
+    code, out, err = run("query", pictures / "0.png", "--library", library)
+    assert (code, out) == (3, "")
+    assert f"--model {FAKE}" in err
