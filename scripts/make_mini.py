@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
+from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -12,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from simsearch.benchmark.record import write_record
 from simsearch.extract.card import load_card
 from simsearch.extract.networks.resnet import ResNet
 from simsearch.training.export import export
@@ -40,7 +44,7 @@ def main() -> None:
         network.load_state_dict(load_file(arguments.weights))
     else:
         recipe = Recipe(minutes=arguments.minutes, steps=arguments.steps, seed=arguments.seed)
-        network = trained(arguments.data / "train", recipe, arguments.device)
+        network = trained(arguments.data / "train", recipe, arguments.device, arguments.results)
     export(network.cpu().eval(), mini_card(TRAINING_DATA), arguments.output)
     from measure_mini import measure, write_readme
 
@@ -52,23 +56,27 @@ def main() -> None:
     write_readme(load_card(arguments.output), arguments.results, arguments.output)
 
 
-def trained(photographs: Path, recipe: Recipe, device: str) -> nn.Module:
-    """Return the network after training, with a bar; a scratch file keeps it for --weights, should measuring fail."""
+def trained(photographs: Path, recipe: Recipe, device: str, results: Path) -> nn.Module:
+    """Return the network after training, with a bar; what the run was stands in `training.json`."""
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+    last: deque[Step] = deque(maxlen=25)
     with bar:
         task = bar.add_task("training", total=1.0)
 
         def report(step: Step) -> None:
+            last.append(step)
             text = f"step {step.number}, loss {step.loss:.3f}, ranked first {step.first:.3f}"
             bar.update(task, completed=min(step.share, 1.0), description=text)
 
-        if not (tars := sorted(photographs.glob("train-*.tar"))):
-            raise SystemExit(f"{photographs} holds no train-*.tar to train on; name their folder's parent with --data")
-        network = train_mini(tars, recipe, device=device, report=report)
+        network = train_mini(sorted(photographs.glob("train-*.tar")), recipe, device=device, report=report)
     scratch = Path("scratch")
     scratch.mkdir(exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, scratch / "mini.safetensors")
+    loss, first = (round(statistics.mean(values), 4) for values in zip(*((s.loss, s.first) for s in last), strict=True))
+    values = {"recipe": asdict(recipe), "steps": last[-1].number, "minutes": round(last[-1].seconds / 60, 1)}
+    verdict = f"{last[-1].number} steps; of the last 25, loss {loss}, share of edited views ranked first {first}"
+    write_record(results / "training.json", {**values, "loss": loss, "ranked_first": first}, verdict=verdict)
     return network
 
 

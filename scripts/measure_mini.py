@@ -111,6 +111,7 @@ def write_readme(card: ModelCard, results: Path, folder: Path) -> None:
         f"- **Row**: {card.dimension} non-negative values; searched by {card.metric}.",
         f"- **Input**: the whole image, squashed to {card.preprocessing.size} x {card.preprocessing.size} pixels.",
         f"- **Weights**: {card.weights.licence}; trained on {card.training_data}.",
+        f"- **Training**: {_training(json.loads((results / 'training.json').read_text()))}.",
         f"- **Limits**: {card.limits}",
         f"- **Reference**: {card.reference}.",
         "",
@@ -135,3 +136,9 @@ def write_readme(card: ModelCard, results: Path, folder: Path) -> None:
         *shares_table(first),
     ]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _training(record: dict[str, Any]) -> str:
+    recipe, machine = record["recipe"], record["measured"]["machine"]
+    where = machine["gpu"] or f"{machine['cores']} CPU cores"
+    return f"{record['steps']:,} steps of {recipe['batch']} pairs in {record['minutes']:.0f} minutes on {where}"

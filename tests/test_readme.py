@@ -15,10 +15,6 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND_SECONDS = 600
 
-needs_mini = pytest.mark.skipif(
-    not (ROOT / "models" / "mini" / "model.toml").is_file(), reason="the model folder models/mini is absent"
-)
-
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -70,7 +66,6 @@ def test_the_first_program_is_short() -> None:
     assert len(lines) <= 12
 
 
-@needs_mini
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_the_python_runs(place: Path, number: int) -> None:
     out = run([sys.executable, "-W", "error", "-c", blocks("python")[number]], place)
@@ -79,7 +74,6 @@ def test_the_python_runs(place: Path, number: int) -> None:
         assert "china.jpg" in out
 
 
-@needs_mini
 def test_the_shell_session_runs(place: Path) -> None:
     for command, shown in session():
         out = run(["bash", "-c", command], place)
