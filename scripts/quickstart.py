@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simsearch import Library
+from simsearch.cli.inputs import counted
 from simsearch.cli.progress import shown
 from simsearch.cli.terminal import escaped
 from simsearch.errors import ImageRejected, InputError, SimsearchError
@@ -80,8 +81,8 @@ def collect(folder: Path) -> None:
 
 def index(library: Library, folder: Path) -> AddReport:
     """Add all images of a folder; files that are there already and unchanged are skipped."""
-    with shown("index") as advance:
-        return library.add([folder], progress=lambda progress: advance(progress.done, progress.total))
+    with shown("index") as advance, counted([folder], None) as total:
+        return library.add([folder], progress=lambda progress: advance(progress.done, total()))
 
 
 def photographs(folder: Path, wanted: int) -> Iterator[tuple[Path, Image.Image]]:

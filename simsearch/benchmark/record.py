@@ -34,7 +34,8 @@ def provenance() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": shlex.join([Path(sys.argv[0]).name, *map(_portable, sys.argv[1:])]),
-        "commit": _commit(),
+        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "system": platform.system()},
         "versions": {"python": platform.python_version(), **_versions()},
     }
@@ -50,15 +51,16 @@ def _portable(argument: str) -> str:
     return f"{option}{equals}{path.relative_to(here) if path.is_relative_to(here) else path.name}"
 
 
-def _commit() -> str:
+def _git(*arguments: str) -> str:
+    """What git says of this checkout; nothing where there is none."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():  # installed: a repository further up is another project's
-        return "unknown"
+        return ""
     try:
-        revision = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, check=True)
+        said = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return revision.stdout.decode().strip()
+        return ""
+    return said.stdout.decode().strip()
 
 
 def _cpu() -> str:

@@ -16,7 +16,7 @@ from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolde
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
-    from simsearch.library import Library, Match, Matches, QueryMatches
+    from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -103,6 +103,14 @@ def compare(
     terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
 
 
+def _isolated(images: int) -> AddSettings:
+    """Settings under which a file that crashes a decoder costs one reject, however few there are."""
+    from simsearch.extract.pipeline import default_workers
+    from simsearch.library import AddSettings
+
+    return AddSettings(workers=min(images, default_workers()))
+
+
 def _answers(library: Library, paths: list[Path], from_list: Path | None, how: dict[str, Any]) -> Iterator[Matches]:
     """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
     from simsearch.images import find
@@ -111,7 +119,7 @@ def _answers(library: Library, paths: list[Path], from_list: Path | None, how: d
     done = 0
     with shown("query", streams=True) as advance, counted(paths, from_list) as total:
         while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
-            yield library.search(chunk, **how)
+            yield library.search(chunk, settings=_isolated(len(chunk)), **how)
             done += len(chunk)
             advance(done, total())
 

@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from simsearch.errors import InputError, ModelError, WeightsError
 from simsearch.extract.card import ModelCard, load_card, weights_path
+from simsearch.extract.device import choose_device
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.halving import Halving
 
@@ -99,22 +100,6 @@ class NeuralExtractor(Extractor):
         x = ((x - self._mean) / self._std).to(self.dtype)
         rows: NDArray[np.float32] = self._network(x).float().cpu().numpy()
         return rows
-
-
-def choose_device(device: str) -> torch.device:
-    """Return the device that a name stands for.
-
-    Raises:
-        InputError: there is no such device on this machine.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"cannot use device {device!r}: {str(error).splitlines()[0]}; try 'auto' or 'cpu'") from error
-    return chosen
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

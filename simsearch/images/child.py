@@ -27,6 +27,7 @@ from simsearch.images.wire import CODES, READY, REPLY, REQUEST, Settings
 
 DEPTH = 16  # requests under way at one worker: enough that it never waits for a busy parent
 START_S = 60.0  # a worker that is not ready by then never will be
+STUCK_S = 10.0  # that a killed worker may take to be gone
 GRACE_S = 5.0  # the worker's own alarm comes first; this is for one that cannot even be woken
 PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
 
@@ -139,8 +140,13 @@ class Child:
             if descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
         self._process.kill()
-        status = self._process.wait()
-        last_words = b"" if self.ready else os.read(self._errors, 1 << 16).strip()
+        last_words = b""
+        try:
+            status = self._process.wait(STUCK_S)
+            if not self.ready:
+                last_words = os.read(self._errors, 1 << 16).strip()
+        except subprocess.TimeoutExpired:  # held in the kernel by a disk that does not answer; it dies when that ends
+            status = -signal.SIGKILL
         for descriptor in (self._replies, self._requests, self._errors):
             os.close(descriptor)
         if not self.ready:

@@ -93,10 +93,11 @@ def knn(
     distances = np.full((len(queries), k), np.inf)
     positions = np.full((len(queries), k), -1, np.int64)
     if len(queries) and any(len(block) for block in blocks):
-        from simsearch.search.scan import Scan, device_named
+        from simsearch.extract.device import choose_device
+        from simsearch.search.scan import Scan
         from simsearch.search.scores import score_for
 
-        where = device_named(device)
+        where = choose_device(device)
         score = score_for(metric, blocks[0].shape[1], where)
         masks = [None] * len(blocks) if live is None else live
         search = _Search(Scan(blocks, masks, metric, where, score, budget), k, limit)

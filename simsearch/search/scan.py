@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.distance import Rows, check_rows
-from simsearch.errors import InputError
 from simsearch.search.scores import Prepared, Score
 
 Live = Sequence[NDArray[np.bool_] | None]
@@ -108,20 +107,6 @@ class Scan:
             here = of_block == b
             out[here] = self.blocks[b][positions[here] - starts[b]]
         return out
-
-
-def device_named(name: str) -> torch.device:
-    """The device of that name; "auto" is a GPU when there is one.
-
-    Raises:
-        InputError: There is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"no device {name!r} ({error}); use 'cpu' or 'auto'") from error
 
 
 def to_device(rows: Rows, device: torch.device) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from simsearch.extract.card import ModelCard, Weights
+from simsearch.extract.device import choose_device
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
-from simsearch.extract.neural import choose_device
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment import Augmenter, Edits
 from simsearch.training.loop import Recipe, Step, train

@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from simsearch.extract import pipeline
 from tests.cli.conftest import FAKE, Run
 
 SCHEMA = {"schema", "query", "matches", "certified", "library_size", "channel", "rejected"}
@@ -136,3 +138,20 @@ def test_a_library_runs_no_code_that_it_names(run: Run, library: Path, pictures:
     code, out, err = run("query", pictures / "0.png", "--library", library)
     assert (code, out) == (3, "")
     assert f"--model {FAKE}" in err
+
+
+def test_a_single_query_is_decoded_in_a_process_of_its_own(
+    run: Run, library: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a file which crashes a decoder costs one reject, and not the command."""
+    started: list[int] = []
+    real = pipeline.prepare
+
+    def watched(*arguments: Any, workers: int, **more: Any) -> Any:
+        started.append(workers)
+        return real(*arguments, workers=workers, **more)
+
+    monkeypatch.setattr(pipeline, "prepare", watched)
+    assert run("query", "--model", FAKE, pictures / "0.png", "--library", library)[0] == 0
+    assert started
+    assert min(started) >= 1

@@ -130,6 +130,10 @@ def test_the_golden_files_try_full_and_reduced_decoding(jpeg: bool) -> None:
     assert {one.image.width < one.width for one in decoded} == ({True, False} if jpeg else {False})
 
 
+def test_the_default_model_is_in_the_zoo() -> None:
+    assert "mini" in {card.name for card in list_models()}
+
+
 @pytest.mark.parametrize("card", list_models(), ids=lambda card: card.name)
 def test_every_model_of_the_zoo_keeps_what_its_card_says(card: ModelCard) -> None:
     folder = find_model(card.name)
