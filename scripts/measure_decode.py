@@ -68,7 +68,7 @@ def _compare(files: list[bytes], extractor: Extractor, rounds: int) -> dict[str,
     ratios = [slow / fast for slow, fast in zip(times["pillow"], times["ours"], strict=True)]
     rows = {name: _rows(extractor, value) for name, value in pixels.items()}
     pairs = zip(rows["ours"], rows["pillow"], strict=True)
-    metric = distance.METRICS[extractor.metric]
+    metric = distance.by_name(extractor.metric)
     distances = np.array([metric(a[None], b[None]).item() for a, b in pairs])
     return {
         "images": len(files),

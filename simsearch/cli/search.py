@@ -89,13 +89,13 @@ def compare(
     config: Config = None,
 ) -> None:
     """Print the distance between two images."""
-    from simsearch.distance import METRICS
+    from simsearch.distance import by_name
     from simsearch.extract.load import load_extractor
 
     extractor = load_extractor(model or "mini", device=device)
     name = str(metric or extractor.metric)
     rows = extractor.embed([a, b])
-    distance = float(METRICS[name](rows[:1], rows[1:])[0, 0])
+    distance = float(by_name(name)(rows[:1], rows[1:])[0, 0])
     if as_json:
         paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
         terminal.show_json({**paths, "distance": distance, "metric": name, "model": extractor.name})

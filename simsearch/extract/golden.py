@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch import distance
-from simsearch.errors import InputError, ModelError
+from simsearch.errors import ModelError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import decode
 
@@ -42,7 +42,7 @@ def check_golden(extractor: Extractor, folder: Path) -> float:
     rows = _rows(extractor, files)
     if rows.shape != golden.shape:
         raise ModelError(f"{folder / GOLDEN} holds rows of shape {golden.shape}, the model gives {rows.shape}")
-    metric = distance.METRICS[extractor.metric]
+    metric = distance.by_name(extractor.metric)
     return float(np.max(np.diagonal(metric(rows, golden))))
 
 
@@ -51,9 +51,7 @@ def _read(path: Path) -> tuple[list[bytes], NDArray[Any]]:
         with np.load(path, allow_pickle=False) as archive:
             joined, sizes, rows = archive["files"].tobytes(), archive["sizes"], archive["rows"]
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{path} is missing or damaged ({error}); make it again with scripts/make_mini --only golden"
-        ) from error
+        raise ModelError(f"{path} is missing or damaged: {error}; restore the file") from error
     ends = np.cumsum(sizes)
     return [joined[end - size : end] for end, size in zip(ends, sizes, strict=True)], rows
 
@@ -73,16 +71,14 @@ def _picture(seed: int) -> Image.Image:
     pixels = 127 + 60 * np.stack(waves, axis=2)
     for _ in range(6):
         top, left = rng.integers(0, height - 20), rng.integers(0, width - 20)
-        pixels[top : top + rng.integers(10, height // 2), left : left + rng.integers(10, width // 2)] = rng.integers(
-            0, 256, 3
-        )
+        colour = rng.integers(0, 256, 3)
+        bottom, right = top + rng.integers(10, height // 2), left + rng.integers(10, width // 2)
+        pixels[top:bottom, left:right] = colour
     pixels += rng.normal(0, 3, pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def _encode(image: Image.Image, kind: str) -> bytes:
-    if kind not in ("JPEG", "PNG"):
-        raise InputError(f"no golden image is made as {kind!r}")
     buffer = io.BytesIO()
     image.save(buffer, kind, **({"quality": 85} if kind == "JPEG" else {}))
     return buffer.getvalue()

@@ -94,9 +94,8 @@ class NeuralExtractor(Extractor):
 
     @torch.inference_mode()
     def _forward(self, pixels: Any) -> NDArray[np.float32]:
-        x = (
-            torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2)
-        )  # (n, 3, s, s), channels last
+        x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        x = x.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
         x = ((x - self._mean) / self._std).to(self.dtype)
         rows: NDArray[np.float32] = self._network(x).float().cpu().numpy()
         return rows

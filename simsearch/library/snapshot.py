@@ -45,7 +45,7 @@ class Snapshot:
             int(mask.sum()) for mask in self.removed if mask is not None
         )
 
-    @property
+    @cached_property
     def removed(self) -> tuple[Mask | None, ...]:
         """Of each segment, which items were removed; None for none."""
         return tuple(record.removed for record in self.state.segments)
