@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simsearch.extract.card import ModelCard as ModelCard
     from simsearch.extract.extractor import Extractor as Extractor
+    from simsearch.extract.extractor import SeveralExtractor as SeveralExtractor
     from simsearch.extract.load import load_extractor as load_extractor
     from simsearch.extract.pipeline import Embedded as Embedded
     from simsearch.extract.pipeline import embed_sources as embed_sources
@@ -18,12 +19,22 @@ _HOMES = {
     "Embedded": "pipeline",
     "Extractor": "extractor",
     "ModelCard": "card",
+    "SeveralExtractor": "extractor",
     "embed_sources": "pipeline",
     "find_model": "zoo",
     "list_models": "zoo",
     "load_extractor": "load",
 }
-__all__ = ["Embedded", "Extractor", "ModelCard", "embed_sources", "find_model", "list_models", "load_extractor"]
+__all__ = [
+    "Embedded",
+    "Extractor",
+    "ModelCard",
+    "SeveralExtractor",
+    "embed_sources",
+    "find_model",
+    "list_models",
+    "load_extractor",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import RowError
+from simsearch.errors import InputError, RowError
 from simsearch.extract.inputs import are_several, as_rgb
 from simsearch.images.preprocess import Preprocessing
 
@@ -32,6 +32,9 @@ class Extractor(ABC):
         non_negative: Whether rows are never negative, so that js is defined on them.
         metric: The recommended distance.
         preprocessing: How an image becomes the pixels that `embed_pixels` takes.
+        several: Whether an image has any number of rows, also none, which only `parts` gives.
+        cutoff: Which of the distances from an image's rows to their nearest rows in another image stands for both
+            images: 1 is the smallest, 5 the fifth.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Extractor(ABC):
     non_negative: bool
     metric: str
     preprocessing: Preprocessing
+    several: bool = False
+    cutoff: int = 1
 
     @abstractmethod
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -60,6 +65,14 @@ class Extractor(ABC):
             pixels[i] = self.preprocessing.apply(image)
         return self.embed_pixels(pixels)
 
+    def parts(self, images: Sequence[Image]) -> list[NDArray[Any]]:
+        """Return the rows of each RGB PIL image, as `rows`: arrays (p_i, d), each p_i 1 unless it gives `several`.
+
+        Raises:
+            RowError: the extractor gave rows of another shape than it promises.
+        """
+        return list(checked_rows(self, self.rows(images), len(images))[:, None, :])
+
     @final
     def embed(self, images: Any) -> NDArray[Any]:
         """Return one row an image.
@@ -74,9 +87,10 @@ class Extractor(ABC):
 
         Raises:
             ImageRejected: an image cannot be decoded; the message names it.
-            InputError: a value is no image.
+            InputError: a value is no image, or the extractor gives several rows an image.
             RowError: the extractor gave rows of another shape than it promises.
         """
+        require_one_row(self)
         images = list(images) if are_several(images) else [images]
         parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
         for start in range(0, len(images), _DECODED_AT_ONCE):
@@ -94,6 +108,46 @@ class Extractor(ABC):
         Raises:
             ModelError: they differ by more than the card's tolerance.
         """
+
+
+class SeveralExtractor(Extractor):
+    """Maps each image to any number of rows, such as its keypoints or segments; a subclass writes `parts`.
+
+    Its fingerprint covers everything that decides a row; `preprocessing` only says how a file is decoded.
+    """
+
+    several = True
+
+    @abstractmethod
+    def parts(self, images: Sequence[Image]) -> list[NDArray[Any]]:
+        """Return the rows of each RGB PIL image: arrays (p_i, d) float32, or (p_i, b) uint8 for packed bits."""
+
+    @final
+    def rows(self, images: Sequence[Image]) -> NDArray[Any]:  # noqa: ARG002
+        """Raises InputError, since an image has not exactly one row: use `parts`."""
+        raise _several(self)
+
+    @final
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:  # noqa: ARG002
+        """Raises InputError, since an image has not exactly one row: use `parts`."""
+        raise _several(self)
+
+
+def require_one_row(extractor: Extractor) -> None:
+    """Make sure that the extractor gives one row an image, as whatever stores or ranks rows needs.
+
+    Raises:
+        InputError: it gives several.
+    """
+    if extractor.several:
+        raise _several(extractor)
+
+
+def _several(extractor: Extractor) -> InputError:
+    return InputError(
+        f"{extractor.name} gives several rows an image, or none, where one is needed: use its parts(images) with "
+        "simsearch.search.parts.image_distances, or a model with one row an image"
+    )
 
 
 def checked_rows(extractor: Extractor, rows: NDArray[Any], count: int) -> NDArray[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RejectCode
-from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
 from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
@@ -73,9 +73,10 @@ def embed_sources(
             thread.
 
     Raises:
-        InputError: batch_size or workers is out of range.
+        InputError: batch_size or workers is out of range, or the extractor gives several rows an image.
         RowError: the extractor gave rows of another shape than it promises.
     """
+    require_one_row(extractor)
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from simsearch.errors import InputError
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
 from simsearch.images.rejected import Rejected
@@ -64,8 +64,9 @@ def write_folder(
         progress: Told the number of inputs done.
 
     Raises:
-        InputError: the folder holds files.
+        InputError: the folder holds files, or the extractor gives several rows an image.
     """
+    require_one_row(extractor)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} is not an empty folder; give a new one, since rows are never mixed")
     output.mkdir(parents=True, exist_ok=True)

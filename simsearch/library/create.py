@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simsearch.errors import LibraryExists
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.library.cards import MODELS, copy_card
 from simsearch.library.channel import DEFAULT_DTYPE, Channel, channel_of
 from simsearch.library.lock import WriterLock
@@ -22,8 +22,10 @@ def create(folder: Path, model: str | Path | Extractor, *, dtype: str | None, de
 
     Raises:
         LibraryExists: there is one of another model or dtype, or the folder holds other files.
+        InputError: the extractor gives several rows an image.
     """
     extractor, name = _model(model, device)
+    require_one_row(extractor)
     wanted = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
     _make(folder, wanted, extractor)
     return extractor, _same(folder, wanted, any_dtype=dtype is None)

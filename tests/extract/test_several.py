@@ -1,0 +1,78 @@
+"""One face for one row an image and for several; what needs exactly one row refuses the rest by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from simsearch.errors import InputError, RowError
+from simsearch.extract import Extractor, SeveralExtractor, embed_sources
+from simsearch.extract.rows_folder import write_folder
+from simsearch.images import find
+from simsearch.library import Library
+from tests.fake import FakeExtractor
+from tests.images.pictures import scene
+
+
+class Columns(SeveralExtractor):
+    """The mean colour of each 20-pixel column; a narrower picture has none."""
+
+    name = "columns"
+    fingerprint = hashlib.sha256(b"columns").hexdigest()
+    dimension = 3
+    non_negative = True
+    metric = "l2"
+    preprocessing = FakeExtractor.preprocessing
+
+    def parts(self, images: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
+        whole = [np.asarray(image, np.float32)[:, : image.width // 20 * 20] for image in images]
+        return [w.reshape(w.shape[0], -1, 20, 3).mean((0, 2)).astype(np.float32) for w in whole]
+
+
+class Lying(FakeExtractor):
+    dimension = 7
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.ones((len(pixels), 8), np.float32)
+
+
+def test_the_parts_of_an_ordinary_extractor_are_its_rows() -> None:
+    images = [scene(seed=i) for i in range(3)]
+    extractor = FakeExtractor()
+    parts = extractor.parts(images)
+    assert [part.shape for part in parts] == [(1, 192)] * 3
+    np.testing.assert_array_equal(np.concatenate(parts), extractor.rows(images))
+    assert extractor.parts([]) == []
+    assert (Extractor.several, Extractor.cutoff) == (False, 1)
+
+
+def test_parts_of_a_shape_that_was_not_promised_are_refused() -> None:
+    with pytest.raises(RowError, match=r"fake gave rows of shape \(1, 8\)"):
+        Lying().parts([scene()])
+
+
+def test_an_image_may_have_several_parts_or_none() -> None:
+    assert [part.shape for part in Columns().parts([scene(65), scene(19)])] == [(3, 3), (0, 3)]
+
+
+@pytest.mark.parametrize("method", ["rows", "embed", "embed_pixels"])
+def test_one_row_an_image_is_refused(method: str) -> None:
+    with pytest.raises(InputError, match=r"columns gives several rows an image.*use its parts"):
+        getattr(Columns(), method)([scene()])
+
+
+def test_files_libraries_and_folders_refuse_several_rows(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="columns gives several rows"):
+        next(embed_sources(Columns(), find([tmp_path])))
+    with pytest.raises(InputError, match="columns gives several rows"):
+        write_folder(Columns(), find([tmp_path]), tmp_path / "rows")
+    with pytest.raises(InputError, match="columns gives several rows"):
+        Library.create(tmp_path / "library", model=Columns())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png"]
