@@ -108,7 +108,7 @@ class Stage:
         return {part: tuple(i for i in self.inputs if i.part == part) for part in sorted({i.part for i in self.inputs})}
 
 
-class Unfinished(Exception):  # noqa: N818 - not an error: the work goes on
+class Unfinished(Exception):
     """The stage saved what it has; the message says what the next call does."""
 
 

@@ -15,16 +15,22 @@ from typing import Any
 
 PACKAGES = ("simsearch", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "numpy", "pillow")
 
+UNKNOWN = "unknown"
 
-def write_record(path: Path, values: dict[str, Any], *, verdict: str) -> None:
+
+def write_record(path: Path, values: dict[str, Any], *, verdict: str, commit: str | None = None) -> None:
     """Write measured values as JSON, with what is needed to judge and repeat them.
 
     Args:
         path: File to write; its folder is made.
         values: The figures; JSON types only.
         verdict: One line that says what they show, losses included.
+        commit: Of the code, for a copy of a checkout where git cannot say.
     """
-    record = {"verdict": verdict, **values, "measured": provenance()}
+    measured = provenance()
+    if measured["commit"] == UNKNOWN and commit:
+        measured["commit"] = commit
+    record = {"verdict": verdict, **values, "measured": measured}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -34,7 +40,7 @@ def provenance() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": shlex.join([Path(sys.argv[0]).name, *map(_portable, sys.argv[1:])]),
-        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "commit": _git("rev-parse", "HEAD") or UNKNOWN,
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "system": platform.system()},
         "versions": {"python": platform.python_version(), **_versions()},

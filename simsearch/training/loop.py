@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from simsearch.training.augment import Augmenter
+from simsearch.training.checkpoint import Checkpoint, Clock, Paused, Progress, load, save
 from simsearch.training.loss import koleo, nt_xent, root
+
+_REPORT_EVERY = 10  # steps on a GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def train(
     *,
     normalise: Callable[[Tensor], Tensor],
     report: Callable[[Step], None],
+    checkpoint: Checkpoint | None = None,
 ) -> nn.Module:
     """Return the network after a run of NT-Xent on the root of its own row, plus KoLeo entropy.
 
@@ -62,18 +66,26 @@ def train(
         augmenter: Draws the views.
         recipe: Length, batch, rates, weights of the loss.
         normalise: From pixels in [0, 255] to what the network takes.
-        report: Called after every step.
+        report: Called after every step; on a GPU after every tenth, since asking for the loss makes it wait.
+        checkpoint: Where the run is saved and gone on from; by default nowhere.
+
+    Raises:
+        Paused: the checkpoint's `pause` said so; the run is saved.
+        InputError: the checkpoint's file is damaged or of another network.
     """
     device = augmenter.device
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(_groups(network, recipe.weight_decay), lr=recipe.rate, betas=(0.9, 0.98))
     order = torch.Generator(device).manual_seed(recipe.seed)
-    began, number, share = time.monotonic(), 0, 0.0
-    queue = torch.empty(0, dtype=torch.long, device=device)
+    generators = {"order": order, "views": augmenter.generator}
+    progress = Progress(0, 0.0, torch.empty(0, dtype=torch.long, device=device))
+    if checkpoint and checkpoint.path.exists():
+        progress = load(checkpoint.path, network, optimiser, generators)
+    clock, saved, share = Clock(progress.seconds), time.monotonic(), _share(recipe, progress)
     while share < 1:
-        if len(queue) < recipe.batch:
-            queue = torch.randperm(len(augmenter.photographs), generator=order, device=device)
-        index, queue = queue[: recipe.batch], queue[recipe.batch :]
+        if len(progress.queue) < recipe.batch:
+            progress.queue = torch.randperm(len(augmenter.photographs), generator=order, device=device)
+        index, progress.queue = progress.queue[: recipe.batch], progress.queue[recipe.batch :]
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * schedule(share, recipe.warm_up)
         loss, first = _step(network, _views(augmenter, index, recipe, order), recipe, normalise)
@@ -81,10 +93,23 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
-        number, seconds = number + 1, time.monotonic() - began
-        share = number / recipe.steps if recipe.steps else seconds / (60 * recipe.minutes)
-        report(Step(number, share, float(loss.detach()), first, seconds))
+        progress.number, progress.seconds = progress.number + 1, clock.seconds
+        share = _share(recipe, progress)
+        if device.type == "cpu" or progress.number % _REPORT_EVERY == 0 or share >= 1:
+            report(Step(progress.number, share, float(loss.detach()), float(first), progress.seconds))
+        if checkpoint and share < 1:
+            pause = checkpoint.pause()
+            if pause or time.monotonic() - saved > checkpoint.every:
+                save(checkpoint.path, network, optimiser, generators, progress)
+                saved = time.monotonic()
+            if pause:
+                raise Paused(f"{100 * share:.0f} % of the run is done and saved in {checkpoint.path}")
     return network.eval()
+
+
+def _share(recipe: Recipe, progress: Progress) -> float:
+    """How much of the run is over, from 0."""
+    return progress.number / recipe.steps if recipe.steps else progress.seconds / (60 * recipe.minutes)
 
 
 def schedule(share: float, warm_up: float) -> float:
@@ -108,7 +133,7 @@ def _views(augmenter: Augmenter, index: Tensor, recipe: Recipe, order: torch.Gen
 
 def _step(
     network: nn.Module, views: Tensor, recipe: Recipe, normalise: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, float]:
+) -> tuple[Tensor, Tensor]:
     x = normalise(views).contiguous(memory_format=torch.channels_last)
     with torch.autocast(x.device.type, torch.bfloat16):
         rows = network(x)
@@ -116,7 +141,7 @@ def _step(
     with torch.no_grad():
         first = (b @ a.T).argmax(dim=1).eq(torch.arange(len(a), device=a.device)).float().mean()
     loss = nt_xent(a, b, temperature=recipe.temperature) + recipe.entropy * koleo(a)
-    return loss, float(first)
+    return loss, first
 
 
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:

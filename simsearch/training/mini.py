@@ -14,6 +14,7 @@ from simsearch.extract.device import choose_device
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment import Augmenter, Edits
+from simsearch.training.checkpoint import Checkpoint
 from simsearch.training.loop import Recipe, Step, train
 from simsearch.training.photographs import load_photographs
 from simsearch.training.text import text_bank
@@ -54,11 +55,17 @@ def mini_card(training_data: str) -> ModelCard:
 
 
 def train_mini(
-    paths: Iterable[str | PathLike[str]], recipe: Recipe, *, device: str, report: Callable[[Step], None]
+    paths: Iterable[str | PathLike[str]],
+    recipe: Recipe,
+    *,
+    device: str,
+    report: Callable[[Step], None],
+    checkpoint: Checkpoint | None = None,
 ) -> nn.Module:
     """Return mini's network, trained on the photographs found in `paths`.
 
     Raises:
+        Paused: the checkpoint's `pause` said so; the run is saved.
         InputError: an input is no image, there are none, or there is no such device.
     """
     torch.manual_seed(recipe.seed)
@@ -72,4 +79,4 @@ def train_mini(
         normalised: Tensor = (pixels - mean) / std
         return normalised
 
-    return train(ResNet(NETWORK), augmenter, recipe, normalise=normalise, report=report)
+    return train(ResNet(NETWORK), augmenter, recipe, normalise=normalise, report=report, checkpoint=checkpoint)

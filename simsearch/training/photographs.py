@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from simsearch.errors import ImageRejected, InputError
+from simsearch.extract.pipeline import default_workers
 from simsearch.images.decode import decode
 from simsearch.images.find import find
 from simsearch.images.limits import Limits
@@ -60,22 +64,36 @@ def load_photographs(
     Raises:
         InputError: an input is no image, or there are none.
     """
-    rng = np.random.default_rng(seed)
-    fine, coarse, aspect = [], [], []
+    sources = []
     for source in find(paths):
         if isinstance(source, Rejected):
             raise _unusable(source.source, f"{source.code}: {source.message}")
-        try:
-            image = decode(load_bytes(source, Limits().max_bytes)).image
-        except ImageRejected as error:
-            raise _unusable(source, str(error)) from error
-        forms = (image, _compressed(image, int(rng.integers(jpeg[0], jpeg[1] + 1))))
-        fine.append([np.asarray(form.resize((FINE, FINE), Image.Resampling.BILINEAR)) for form in forms])
-        coarse.append([preprocessing.apply(form) for form in forms])
-        aspect.append(image.width / image.height)
-    if not fine:
+        sources.append(source)
+    if not sources:
         raise InputError("found no photographs to train on")
-    return Photographs(_stack(fine), _stack(coarse), torch.tensor(aspect, dtype=torch.float32))
+    n, side = len(sources), preprocessing.size
+    fine = torch.empty((2, n, 3, FINE, FINE), dtype=torch.uint8)
+    coarse = torch.empty((2, n, 3, side, side), dtype=torch.uint8)
+    aspect = torch.empty(n)
+    qualities = np.random.default_rng(seed).integers(jpeg[0], jpeg[1] + 1, n)
+
+    def load(i: int) -> None:
+        image = _decoded(sources[i])
+        for form, shown in enumerate((image, _compressed(image, int(qualities[i])))):
+            fine[form, i] = _channels_first(np.asarray(shown.resize((FINE, FINE), Image.Resampling.BILINEAR)))
+            coarse[form, i] = _channels_first(preprocessing.apply(shown))
+        aspect[i] = image.width / image.height
+
+    with ThreadPoolExecutor(default_workers()) as pool:  # Pillow works without the interpreter's lock
+        deque(pool.map(load, range(n)), maxlen=0)
+    return Photographs(fine, coarse, aspect)
+
+
+def _decoded(source: Source) -> Image.Image:
+    try:
+        return decode(load_bytes(source, Limits().max_bytes)).image
+    except ImageRejected as error:
+        raise _unusable(source, str(error)) from error
 
 
 def _unusable(source: Source, why: str) -> InputError:
@@ -88,12 +106,5 @@ def _compressed(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def _stack(pairs: list[list[np.ndarray]]) -> Tensor:
-    """Return (2, n, 3, s, s) from n pairs of (s, s, 3), freeing each pair as it goes."""
-    side = pairs[0][0].shape[0]
-    out = torch.empty((2, len(pairs), 3, side, side), dtype=torch.uint8)
-    for i in range(len(pairs)):
-        for form in range(2):
-            out[form, i] = torch.from_numpy(pairs[i][form].copy()).permute(2, 0, 1)
-        pairs[i] = []
-    return out
+def _channels_first(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)  # (3, s, s)

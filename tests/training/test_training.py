@@ -17,6 +17,7 @@ from simsearch.extract.networks.resnet import ResNet, ResNetArguments
 from simsearch.extract.neural import load_network
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment import Augmenter, Edits
+from simsearch.training.checkpoint import Checkpoint, Paused
 from simsearch.training.export import export
 from simsearch.training.loop import Recipe, Step, schedule, train
 from simsearch.training.mini import NETWORK, mini_card
@@ -80,6 +81,58 @@ def test_a_short_run_learns(folder: Path) -> None:
     assert steps[-1].share == 1
     assert len(steps) == 40
     assert not network.training
+
+
+def test_a_run_that_was_paused_ends_as_one_that_was_not(folder: Path, tmp_path: Path) -> None:
+    photographs = load_photographs([folder], SMALL, jpeg=(20, 40), seed=0)
+    arguments = ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, 16), "plain", 8, "d", 0.0, 16)
+
+    def run(checkpoint: Checkpoint | None) -> tuple[dict[str, torch.Tensor], list[Step]]:
+        torch.manual_seed(0)
+        steps: list[Step] = []
+        augmenter = Augmenter(photographs, text_bank(32, count=8, seed=0), Edits(), seed=0)
+        recipe = Recipe(steps=7, batch=16)
+        network = train(
+            ResNet(arguments),
+            augmenter,
+            recipe,
+            normalise=lambda x: x / 128 - 1,
+            report=steps.append,
+            checkpoint=checkpoint,
+        )
+        return network.state_dict(), steps
+
+    whole, steps = run(None)
+    asked = itertools.count(1)
+    checkpoint = Checkpoint(tmp_path / "run.safetensors", pause=lambda: next(asked) in (3, 5))
+    for _ in range(2):
+        with pytest.raises(Paused, match="saved"):
+            run(checkpoint)
+    resumed, last = run(checkpoint)
+    assert [step.number for step in last] == [6, 7]
+    assert last[-1].loss == steps[-1].loss
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
+    photographs = load_photographs([folder], SMALL, jpeg=(20, 40), seed=0)
+    augmenter = Augmenter(photographs, text_bank(32, count=8, seed=0), Edits(), seed=0)
+    path = tmp_path / "run.safetensors"
+
+    def run(width: int, *, pause: bool) -> None:
+        arguments = ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, width), "plain", 8, "d", 0.0, 16)
+        checkpoint = Checkpoint(path, pause=lambda: pause)
+        recipe = Recipe(steps=2, batch=8)
+        train(ResNet(arguments), augmenter, recipe, normalise=lambda x: x, report=lambda _: None, checkpoint=checkpoint)
+
+    with pytest.raises(Paused):
+        run(16, pause=True)
+    with pytest.raises(InputError, match="no run of this network"):
+        run(8, pause=False)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="delete it to begin anew"):
+        run(16, pause=False)
 
 
 def test_an_exported_network_is_the_one_that_was_trained(tmp_path: Path) -> None:
