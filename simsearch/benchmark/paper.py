@@ -25,7 +25,7 @@ from simsearch.benchmark.edits import (
     photographs,
 )
 from simsearch.benchmark.paper_result import Attack, Estimate, PaperResult, Stranger
-from simsearch.decide.metrics import Statistic, auc, auc_on_grid, bootstrap_by_source, recall_at_fpr, supported
+from simsearch.decide import Statistic, auc, auc_on_grid, bootstrap_by_source, recall_at_fpr, supported
 from simsearch.distance import by_name
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor

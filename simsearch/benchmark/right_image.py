@@ -17,7 +17,7 @@ from simsearch.benchmark.edits import (
     embed_photographs,
     photographs,
 )
-from simsearch.decide.metrics import clopper_pearson
+from simsearch.decide import clopper_pearson
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.perturb import Perturbation

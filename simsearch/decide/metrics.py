@@ -1,4 +1,4 @@
-"""How well distances tell copies from strangers: curves, areas, recall at a false-positive rate, intervals.
+"""How well distances tell copies from strangers: curves, areas, recall at a false-positive rate.
 
 Everywhere `positives` are the distances of queries that have a copy, `negatives` those of strangers; lower is closer;
 a query is detected when its distance is at most the threshold. Infinity is what no finite threshold detects.
@@ -7,20 +7,15 @@ a query is detected when its distance is at most the threshold. Infinity is what
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from simsearch.errors import InputError
 
 Values = NDArray[np.float64]
-Statistic = Callable[[Values, Values], float]
-
-_FEWEST_EXPECTED = 3  # events that a rate must lead one to expect among independent sources before it is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +41,13 @@ class OperatingPoint(NamedTuple):
     fpr: float
 
 
-class Interval(NamedTuple):
-    """The two ends of a confidence interval."""
+class ImageRecall(NamedTuple):
+    """One threshold, and recall by both counts: any image of the database within it, or the right one."""
 
-    low: float
-    high: float
+    any_match: float
+    right_image: float
+    threshold: float
+    fpr: float
 
 
 def roc(positives: ArrayLike, negatives: ArrayLike) -> Roc:
@@ -132,80 +129,34 @@ def recall_at_fpr(positives: ArrayLike, negatives: ArrayLike, fpr: float) -> Ope
     return OperatingPoint(float(_share_within(near, at)[0]), threshold, float(_share_within(far, at)[0]))
 
 
-def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The exact interval of a share, for independent trials.
+def image_recall_at_fpr(positives: ArrayLike, right: ArrayLike, negatives: ArrayLike, fpr: float) -> ImageRecall:
+    """Recall at a false-positive rate when any image of the database counts, and when only the right one does.
 
-    Raises:
-        InputError: The counts do not fit each other.
-
-    Reference:
-        Clopper & Pearson, "The use of confidence or fiducial limits", 1934.
-
-    Example:
-        >>> low, high = clopper_pearson(0, 100)
-        >>> low, round(high, 4)
-        (0.0, 0.0362)
-    """
-    if not 0 <= successes <= trials:
-        raise InputError(f"{successes} successes of {trials} trials is no share")
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
-    high = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1 - tail))
-    return Interval(low, high)
-
-
-def bootstrap_by_source(
-    statistic: Statistic,
-    positives: ArrayLike,
-    negatives: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    repeats: int = 1000,
-    confidence: float = 0.95,
-) -> Interval:
-    """The percentile interval of a statistic when whole source images are drawn again, with all their edits.
-
-    Queries made from one image succeed and fail together, so drawing single queries would promise too much.
+    The threshold is that of `recall_at_fpr`. The right image counts when it is within the threshold, also where
+    another is nearer: what lies within is what a user is shown.
 
     Args:
-        statistic: What is computed from flat positives and negatives, as `auc`.
-        positives: Distances (source images, edits).
-        negatives: Distances (source images, edits).
-        rng: Decides which images are drawn.
-        repeats: How often.
-        confidence: Share of the draws inside the interval.
+        positives: Distances (p, N) of queries that have a copy to every image of the database.
+        right: Position (p,) of the right image of each.
+        negatives: Distances (n, N) of strangers to every image of the database.
+        fpr: The share allowed, in [0, 1].
 
     Raises:
-        InputError: A side is not two-dimensional, is empty or holds NaN.
-
-    Reference:
-        Field & Welsh, "Bootstrapping clustered data", 2007.
+        InputError: The arrays do not fit each other, are empty or hold NaN, or `fpr` is outside [0, 1].
 
     Example:
-        >>> bootstrap_by_source(auc, [[1.0, 2.0]], [[3.0], [4.0]], rng=np.random.default_rng(0), repeats=10)
-        Interval(low=1.0, high=1.0)
+        >>> image_recall_at_fpr([[0.1, 0.9], [0.2, 0.8]], [0, 1], [[0.5, 0.6]], 0.0)[:2]
+        (1.0, 0.5)
     """
-    near, far = _by_source(positives, "positives"), _by_source(negatives, "negatives")
-    values = [
-        statistic(
-            near[rng.integers(0, len(near), len(near))].ravel(),
-            far[rng.integers(0, len(far), len(far))].ravel(),
-        )
-        for _ in range(repeats)
-    ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high))
-
-
-def supported(rate: float, n_sources: int) -> bool:
-    """Whether that many independent source images can say anything about so small a rate.
-
-    Example:
-        >>> supported(0.005, 100), supported(0.005, 600)
-        (False, True)
-    """
-    return round(rate * n_sources, 9) >= _FEWEST_EXPECTED
+    near, far = np.asarray(positives, np.float64), np.asarray(negatives, np.float64)
+    own = np.asarray(right, np.int64)
+    if near.ndim != 2 or far.ndim != 2 or near.shape[1] != far.shape[1] or own.shape != near.shape[:1]:
+        raise InputError(f"distances {near.shape} and {far.shape} with {own.shape} right images do not fit each other")
+    if near.size == 0 or own.min() < 0 or own.max() >= near.shape[1]:
+        raise InputError(f"right images must be positions in a database of {near.shape[1]}")
+    point = recall_at_fpr(near.min(axis=1), checked(far, "negatives").min(axis=1), fpr)
+    to_right = near[np.arange(len(near)), own]
+    return ImageRecall(point.recall, float((to_right <= point.threshold).mean()), point.threshold, point.fpr)
 
 
 def _share_within(ordered: Values, thresholds: Values) -> Values:
@@ -214,17 +165,11 @@ def _share_within(ordered: Values, thresholds: Values) -> Values:
 
 
 def _sorted(values: ArrayLike, what: str) -> Values:
-    return np.sort(_checked(np.asarray(values, np.float64).ravel(), what))
+    return np.sort(checked(np.asarray(values, np.float64).ravel(), what))
 
 
-def _by_source(values: ArrayLike, what: str) -> Values:
-    array = np.asarray(values, np.float64)
-    if array.ndim != 2:
-        raise InputError(f"{what} have shape {array.shape} and must be (source images, edits)")
-    return _checked(array, what)
-
-
-def _checked(values: NDArray[Any], what: str) -> Values:
+def checked(values: NDArray[Any], what: str) -> Values:
+    """These distances, refused when there are none or one is NaN."""
     if values.size == 0:
         raise InputError(f"there are no {what}")
     if np.isnan(values).any():

@@ -80,64 +80,17 @@ def test_the_area_on_a_grid_drops_what_lies_beyond_it(rng):
     assert by_hand < metrics.auc(positives, negatives)
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (0, 40), (1, 40), (20, 40), (39, 40), (40, 40)])
-@pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_the_interval_of_a_share_is_exact(successes, trials, confidence):
-    low, high = metrics.clopper_pearson(successes, trials, confidence)
-    tail = (1 - confidence) / 2
-
-    def chance(p, counts):
-        return sum(math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in counts)
-
-    assert low <= successes / trials <= high
-    if successes > 0:
-        assert chance(low, range(successes, trials + 1)) == pytest.approx(tail)
-    if successes < trials:
-        assert chance(high, range(successes + 1)) == pytest.approx(tail)
-
-
-def test_no_trial_says_nothing():
-    with pytest.raises(InputError, match="3 successes of 2 trials"):
-        metrics.clopper_pearson(3, 2)
-    assert metrics.clopper_pearson(0, 0) == (0.0, 1.0)
-
-
-def test_drawing_sources_is_wider_than_drawing_queries(rng):
-    """Queries of a source that agree are one observation, not sixty."""
-    quality = rng.normal(0, 1, (50, 1))
-    clustered = np.repeat(quality, 60, axis=1)
-    strangers = rng.normal(1, 1, (50, 60))
-    by_source = metrics.bootstrap_by_source(metrics.auc, clustered, strangers, rng=rng, repeats=200)
-    by_query = metrics.bootstrap_by_source(
-        metrics.auc, clustered.reshape(-1, 1), strangers.reshape(-1, 1), rng=rng, repeats=200
-    )
-    assert by_source.low < metrics.auc(clustered, strangers) < by_source.high
-    assert by_source.high - by_source.low > 3 * (by_query.high - by_query.low)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    covered = 0
-    truth = 0.5 * (1 + math.erf(0.5))  # two unit normals, one apart
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        near, far = rng.normal(0, 1, (80, 1)), rng.normal(1, 1, (80, 1))
-        low, high = metrics.bootstrap_by_source(metrics.auc, near, far, rng=rng, repeats=150, confidence=0.9)
-        covered += low <= truth <= high
-    assert 46 <= covered <= 60
-
-
-def test_the_same_seed_gives_the_same_interval():
-    near, far = np.arange(12.0).reshape(4, 3), np.arange(5.0, 17.0).reshape(4, 3)
-    one, two = (
-        metrics.bootstrap_by_source(metrics.auc, near, far, rng=np.random.default_rng(3), repeats=50) for _ in range(2)
-    )
-    assert one == two
-
-
-def test_a_rate_needs_three_expected_events():
-    assert not metrics.supported(0.005, 599)
-    assert metrics.supported(0.005, 600)
-    assert metrics.supported(0.03, 100)
+def test_any_image_within_the_threshold_and_the_right_one(rng):
+    """By loops over every query, with ties and with distances that are never detected."""
+    near, far = rng.integers(0, 9, (40, 7)).astype(float), rng.integers(2, 9, (30, 7)).astype(float)
+    near[rng.random(near.shape) < 0.2] = math.inf
+    right = rng.integers(0, 7, 40)
+    found = metrics.image_recall_at_fpr(near, right, far, 0.3)
+    assert found.any_match == np.mean([any(d <= found.threshold for d in row) for row in near])
+    assert found.right_image == np.mean([row[i] <= found.threshold for row, i in zip(near, right, strict=True)])
+    assert found.fpr == np.mean([any(d <= found.threshold for d in row) for row in far]) <= 0.3
+    assert found.right_image < found.any_match
+    assert found.threshold == metrics.recall_at_fpr(near.min(axis=1), far.min(axis=1), 0.3).threshold
 
 
 @pytest.mark.parametrize("function", [metrics.roc, metrics.auc, lambda p, n: metrics.recall_at_fpr(p, n, 0.1)])
@@ -151,8 +104,10 @@ def test_nothing_and_nan_are_refused(function):
 def test_unusable_arguments_are_refused():
     with pytest.raises(InputError, match=r"rate is 1.5"):
         metrics.recall_at_fpr([1.0], [1.0], 1.5)
-    with pytest.raises(InputError, match="must be \\(source images, edits\\)"):
-        metrics.bootstrap_by_source(metrics.auc, [1.0], [[1.0]], rng=np.random.default_rng(0))
+    with pytest.raises(InputError, match="do not fit each other"):
+        metrics.image_recall_at_fpr([[1.0, 2.0]], [0, 1], [[1.0, 2.0]], 0.1)
+    with pytest.raises(InputError, match="positions in a database of 2"):
+        metrics.image_recall_at_fpr([[1.0, 2.0]], [2], [[1.0, 2.0]], 0.1)
 
 
 def test_the_examples_hold():

@@ -1,0 +1,169 @@
+"""Intervals of a statistic when whole source images are drawn again, with all the queries made from them.
+
+A draw changes how often a query counts, never where it stands, so distances are sorted once. A statistic that can be
+read off the numbers of queries within each threshold is then worked out for many draws together; any other is called
+once a draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simsearch.decide.intervals import Interval
+from simsearch.decide.metrics import Values, auc, checked, recall_at_fpr
+from simsearch.errors import InputError
+
+Statistic: TypeAlias = Callable[[Values, Values], float]
+Counts: TypeAlias = NDArray[np.int64]
+
+_AT_ONCE = 1 << 19  # numbers of one block of draws: 4 MiB, which stay in the cache
+
+
+@runtime_checkable
+class CountStatistic(Protocol):
+    """A statistic of which many draws can be worked out together."""
+
+    def __call__(self, positives: Values, negatives: Values) -> float:
+        """The statistic of flat distances."""
+
+    def of_counts(self, positives: Counts, negatives: Counts) -> Values:
+        """The statistic (r,) of r draws, from how many are within each of m ascending thresholds: (r, m) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """`auc` for many draws together."""
+
+    def __call__(self, positives: Values, negatives: Values) -> float:
+        """The exact area."""
+        return auc(positives, negatives)
+
+    def of_counts(self, positives: Counts, negatives: Counts) -> Values:
+        """The area of each draw."""
+        steps = np.diff(negatives, axis=1, prepend=0)
+        heights = positives.copy()
+        heights[:, 1:] += positives[:, :-1]
+        area: Values = np.einsum("rm,rm->r", heights, steps) / (2.0 * positives[:, -1] * negatives[:, -1])
+        return area
+
+
+@dataclass(frozen=True, slots=True)
+class RecallAtFpr:
+    """The recall of `recall_at_fpr` for many draws together."""
+
+    fpr: float
+
+    def __call__(self, positives: Values, negatives: Values) -> float:
+        """The recall at that false-positive rate."""
+        return recall_at_fpr(positives, negatives, self.fpr).recall
+
+    def of_counts(self, positives: Counts, negatives: Counts) -> Values:
+        """The recall of each draw."""
+        allowed = np.floor(np.round(self.fpr * negatives[:, -1:], 9))
+        within = (negatives <= allowed).sum(axis=1)  # thresholds that stay within the rate
+        found = positives[np.arange(len(positives)), np.maximum(within - 1, 0)]
+        share: Values = np.where(within > 0, found, 0) / positives[:, -1]
+        return share
+
+
+def bootstrap_by_source(
+    statistic: Statistic | CountStatistic,
+    positives: ArrayLike,
+    negatives: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    repeats: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """The percentile interval of a statistic when whole source images are drawn again, with all their edits.
+
+    Queries made from one image succeed and fail together, so drawing single queries would promise too much.
+
+    Args:
+        statistic: What is computed from flat positives and negatives. `auc`, `Area` and `RecallAtFpr` are fast.
+        positives: Distances (source images, edits).
+        negatives: Distances (source images, edits).
+        rng: Decides which images are drawn.
+        repeats: How often.
+        confidence: Share of the draws inside the interval.
+
+    Raises:
+        InputError: A side is not two-dimensional, is empty or holds NaN.
+
+    Reference:
+        Field & Welsh, "Bootstrapping clustered data", 2007.
+
+    Example:
+        >>> bootstrap_by_source(auc, [[1.0, 2.0]], [[3.0], [4.0]], rng=np.random.default_rng(0), repeats=10)
+        Interval(low=1.0, high=1.0)
+    """
+    near, far = _by_source(positives, "positives"), _by_source(negatives, "negatives")
+    draws = [(rng.integers(0, len(near), len(near)), rng.integers(0, len(far), len(far))) for _ in range(repeats)]
+    known = Area() if statistic is auc else statistic
+    if isinstance(known, CountStatistic):
+        values = _of_draws(known, near, far, draws)
+    else:
+        values = np.array([statistic(near[one].ravel(), far[other].ravel()) for one, other in draws])
+    return percentiles(values, confidence)
+
+
+def percentiles(values: Values, confidence: float) -> Interval:
+    """The interval that holds this share of the draws, with equal tails."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def blocks(repeats: int, numbers: int) -> Iterator[slice]:
+    """Slices of the draws, each small enough to be worked out at once when a draw takes that many numbers."""
+    step = max(1, _AT_ONCE // max(1, numbers))
+    return (slice(start, min(start + step, repeats)) for start in range(0, repeats, step))
+
+
+def times_drawn(draws: NDArray[Any], n_sources: int) -> Counts:
+    """How often each source occurs in each draw: (r, n_sources) from drawn positions (r, k)."""
+    shifted = draws + n_sources * np.arange(len(draws))[:, None]
+    return np.bincount(shifted.ravel(), minlength=len(draws) * n_sources).reshape(len(draws), n_sources)
+
+
+def counts_within(weights: Counts, sources: NDArray[Any], ends: NDArray[Any]) -> Counts:
+    """How many queries are within each threshold in each draw.
+
+    Args:
+        weights: How often each source counts (r, n_sources).
+        sources: Source of each query (n,), nearest first.
+        ends: How many of these queries are within each threshold (m,).
+
+    Returns:
+        Counts (r, m).
+    """
+    running = np.zeros((len(weights), len(sources) + 1), np.int64)
+    np.cumsum(np.take(weights, sources, axis=1), axis=1, out=running[:, 1:])
+    return np.take(running, ends, axis=1)
+
+
+def _of_draws(statistic: CountStatistic, near: Values, far: Values, draws: list[tuple[Any, Any]]) -> Values:
+    thresholds = np.unique(np.concatenate([near.ravel(), far.ravel()]))
+    sides = []
+    for values, side in ((near, 0), (far, 1)):
+        order = np.argsort(values.ravel(), kind="stable")
+        ends = np.searchsorted(values.ravel()[order], thresholds, side="right")
+        weights = times_drawn(np.stack([draw[side] for draw in draws]), len(values))
+        sides.append((weights, order // values.shape[1], ends))
+    found = [
+        statistic.of_counts(*(counts_within(weights[block], owners, ends) for weights, owners, ends in sides))
+        for block in blocks(len(draws), near.size + far.size + len(thresholds))
+    ]
+    return np.concatenate(found)
+
+
+def _by_source(values: ArrayLike, what: str) -> Values:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 2:
+        raise InputError(f"{what} have shape {array.shape} and must be (source images, edits)")
+    return checked(array, what)

@@ -1,0 +1,230 @@
+"""Copy detection as one ranking: the predictions of all queries pooled, the nearest first.
+
+A prediction says that a query is a copy of a reference, at a distance. One threshold serves all queries, so a stranger
+that comes close costs as much as a copy that stays away. Predictions at the same distance enter together: none of them
+can be accepted without the others, so the order within a tie, which a sort would make up, never counts.
+
+Reference:
+    Douze et al., "The 2021 Image Similarity Dataset and Challenge", 2021; Pizzi et al., "A self-supervised descriptor
+    for image copy detection", 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simsearch.decide.bootstrap import Counts, blocks, counts_within, percentiles, times_drawn
+from simsearch.decide.intervals import Interval
+from simsearch.decide.metrics import Values
+from simsearch.errors import InputError
+
+
+class RankPoint(NamedTuple):
+    """One threshold of a ranking and what it does."""
+
+    recall: float
+    threshold: float
+    precision: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The predictions of all queries, the nearest first.
+
+    Attributes:
+        distances: Of each prediction (n,), ascending and finite.
+        correct: Whether its reference is the query's own (n,).
+        sources: Number of the source image of its query (n,).
+        truths: How many (query, reference) pairs there are to find, of each source image (s,); 0 for strangers.
+    """
+
+    distances: Values
+    correct: NDArray[np.bool_]
+    sources: NDArray[np.int64]
+    truths: NDArray[np.int64]
+
+
+class RankStatistic(Protocol):
+    """A number read off a ranking, of which many draws can be worked out together."""
+
+    def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
+        """The number (r,) of r draws from the predictions within each threshold (r, m) and pairs to find (r,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePrecision:
+    """Micro average precision for many draws together."""
+
+    def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
+        """The average precision of each draw."""
+        gains = np.diff(correct, axis=1, prepend=0)
+        area: Values = np.einsum("rm,rm->r", gains, _precision(correct, wrong)) / truths
+        return area
+
+
+@dataclass(frozen=True, slots=True)
+class RecallAtPrecision:
+    """Recall at a precision for many draws together."""
+
+    precision: float
+
+    def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
+        """The recall of each draw."""
+        good = _precision(correct, wrong) >= self.precision - 1e-12
+        share: Values = np.where(good, correct, 0).max(axis=1, initial=0) / truths
+        return share
+
+
+def pooled(distances: ArrayLike, right: ArrayLike, sources: ArrayLike, *, nearest: int = 10) -> Ranking:
+    """The ranking of the nearest references of every query.
+
+    Args:
+        distances: Of every query to every reference (q, N); infinity is no prediction.
+        right: Position of each query's own reference (q,), -1 for a stranger.
+        sources: Number of the source image that each query was made from (q,), from 0. Sources draw as one.
+        nearest: Predictions a query, at most.
+
+    Raises:
+        InputError: The arrays do not fit each other, hold NaN, or no query has a reference.
+
+    Example:
+        >>> ranking = pooled([[0.1, 0.4], [0.3, 0.2]], [0, -1], [0, 1], nearest=1)
+        >>> ranking.distances, ranking.correct
+        (array([0.1, 0.2]), array([ True, False]))
+    """
+    matrix = np.asarray(distances, np.float64)
+    own, owner = np.asarray(right, np.int64), np.asarray(sources, np.int64)
+    if matrix.ndim != 2 or own.shape != matrix.shape[:1] or owner.shape != own.shape or matrix.size == 0:
+        raise InputError(f"distances {matrix.shape}, right {own.shape} and sources {owner.shape} do not fit each other")
+    if own.max() >= matrix.shape[1] or owner.min() < 0 or nearest < 1:
+        raise InputError(f"right images must be positions in {matrix.shape[1]}, sources and `nearest` positive")
+    kept = np.argsort(matrix, axis=1, kind="stable")[:, :nearest]
+    flat = np.take_along_axis(matrix, kept, axis=1).ravel()
+    correct = (kept == own[:, None]).ravel()
+    truths = np.bincount(owner[own >= 0], minlength=int(owner.max()) + 1)
+    return ranked(flat, correct, np.repeat(owner, kept.shape[1]), truths)
+
+
+def ranked(distances: ArrayLike, correct: ArrayLike, sources: ArrayLike, truths: ArrayLike) -> Ranking:
+    """The ranking of predictions in any order; those at infinity are none.
+
+    Args:
+        distances: Of each prediction (n,).
+        correct: Whether it names the query's own reference (n,).
+        sources: Number of the source image of its query (n,), from 0.
+        truths: Pairs to find of each source image (s,), whether predicted or not.
+
+    Raises:
+        InputError: The arrays do not fit each other, hold NaN, there is nothing to find, or more was found than that.
+    """
+    far, hit = np.asarray(distances, np.float64), np.asarray(correct, np.bool_)
+    owner, total = np.asarray(sources, np.int64), np.asarray(truths, np.int64)
+    if far.ndim != 1 or hit.shape != far.shape or owner.shape != far.shape or total.ndim != 1:
+        raise InputError(f"distances {far.shape}, correct {hit.shape} and sources {owner.shape} must be lists as long")
+    if np.isnan(far).any():
+        raise InputError("distances hold NaN, which is no distance; use infinity for what is never detected")
+    if total.sum() < 1 or (owner.size and not 0 <= owner.min() <= owner.max() < len(total)):
+        raise InputError(f"{total.sum()} pairs to find in {len(total)} sources: there must be one, and every source")
+    if (np.bincount(owner[hit], minlength=len(total)) > total).any():
+        raise InputError("more correct predictions than pairs to find; a (query, reference) pair was given twice")
+    order = np.argsort(far, kind="stable")
+    order = order[np.isfinite(far[order])]
+    return Ranking(far[order], hit[order], owner[order], total)
+
+
+def micro_average_precision(ranking: Ranking) -> float:
+    """The mean over all pairs to find of the precision at which each is found, 0 for those never predicted.
+
+    Example:
+        >>> micro_average_precision(ranked([0.1, 0.2, 0.3], [True, False, True], [0, 1, 0], [2, 0]))
+        0.8333333333333333
+    """
+    return float(AveragePrecision().of_counts(*_whole(ranking))[0])
+
+
+def recall_at_precision(ranking: Ranking, precision: float) -> RankPoint:
+    """The most that can be found while at least that share of the predictions is correct.
+
+    Returns:
+        Recall, the loosest threshold that reaches it, and the precision there; threshold -infinity where none does.
+
+    Raises:
+        InputError: The precision is outside (0, 1].
+
+    Example:
+        >>> recall_at_precision(ranked([0.1, 0.2, 0.3], [True, False, True], [0, 1, 0], [2, 0]), 0.9)
+        RankPoint(recall=0.5, threshold=0.1, precision=1.0)
+    """
+    if not 0 < precision <= 1:
+        raise InputError(f"the precision is {precision} and must be in (0, 1]")
+    correct, wrong, truths = _whole(ranking)
+    at = _precision(correct, wrong)[0]
+    good = np.flatnonzero(at >= precision - 1e-12)
+    if good.size == 0 or correct[0, good[-1]] == 0:
+        return RankPoint(0.0, -np.inf, 1.0)
+    last = good[-1]
+    return RankPoint(float(correct[0, last] / truths[0]), float(np.unique(ranking.distances)[last]), float(at[last]))
+
+
+def bootstrap_ranking(
+    statistic: RankStatistic,
+    ranking: Ranking,
+    *,
+    rng: np.random.Generator,
+    repeats: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """The percentile interval when source images are drawn again with all their queries and predictions.
+
+    Sources that have something to find and strangers are drawn apart, so that their share stays what it was.
+
+    Args:
+        statistic: `AveragePrecision()` or `RecallAtPrecision(p)`.
+        ranking: The predictions.
+        rng: Decides which images are drawn.
+        repeats: How often.
+        confidence: Share of the draws inside the interval.
+
+    Reference:
+        Field & Welsh, "Bootstrapping clustered data", 2007.
+    """
+    weights = np.zeros((repeats, len(ranking.truths)), np.int64)
+    for group in (np.flatnonzero(ranking.truths > 0), np.flatnonzero(ranking.truths == 0)):
+        if len(group):
+            drawn = rng.integers(0, len(group), (repeats, len(group)))
+            weights[:, group] = times_drawn(drawn, len(group))
+    right, wrong = _sides(ranking)
+    found = [
+        statistic.of_counts(
+            counts_within(weights[block], *right),
+            counts_within(weights[block], *wrong),
+            weights[block] @ ranking.truths,
+        )
+        for block in blocks(repeats, 3 * len(ranking.distances))
+    ]
+    return percentiles(np.concatenate(found), confidence)
+
+
+def _sides(ranking: Ranking) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Sources of the correct, then of the wrong predictions, and how many of each are within each threshold."""
+    ends = np.searchsorted(ranking.distances, np.unique(ranking.distances), side="right")
+    sides = []
+    for chosen in (ranking.correct, ~ranking.correct):
+        running = np.concatenate([[0], np.cumsum(chosen)])
+        sides.append((ranking.sources[chosen], running[ends]))
+    return sides
+
+
+def _whole(ranking: Ranking) -> tuple[Counts, Counts, Counts]:
+    """The counts of the ranking itself, as one draw."""
+    (_, correct), (_, wrong) = _sides(ranking)
+    return correct[None], wrong[None], ranking.truths.sum(keepdims=True)
+
+
+def _precision(correct: Counts, wrong: Counts) -> Values:
+    share: Values = correct / np.maximum(correct + wrong, 1)
+    return share
