@@ -1,13 +1,13 @@
 """Maps that turn the Jensen-Shannon divergence into a squared Euclidean distance, with bounds on both sides.
 
-For a weight w and a frequency l let psi(x) = sqrt(w x) [cos(l ln x), sin(l ln x)], psi(0) = 0, for every coordinate x of
-a distribution. With D = |psi(p) - psi(q)|^2, summed over coordinates, and J the divergence in nats,
+For a weight w and a frequency l let psi(x) = sqrt(w x) [cos(l ln x), sin(l ln x)], psi(0) = 0, for every coordinate
+x of a distribution. With D = |psi(p) - psi(q)|^2, summed over coordinates, and J the divergence in nats,
 
     D <= J <= c D    for all distributions p and q.
 
-Both are sums over coordinates of terms that are symmetric and homogeneous of degree 1 in (p_i, q_i). With
-x = ln(p_i / q_i) / 2 the terms, divided by p_i + q_i, are (x tanh x - ln cosh x) / 2 and sum_w w (1 - cos(2 l x) / cosh x),
-so that the bounds are statements about one number x; the tests prove them on a grid with a margin for what lies between.
+Both are sums over coordinates of terms that are symmetric and homogeneous of degree 1 in (p_i, q_i). With x =
+ln(p_i / q_i) / 2 the terms, divided by p_i + q_i, are (x tanh x - ln cosh x) / 2 and sum_w w (1 - cos(2 l x) / cosh x),
+so that the bounds speak of one number x; the tests prove them on a grid with a margin for what lies between.
 Because |psi(p)|^2 is the sum of the weights W for every p, D = 2 W - 2 psi(p) . psi(q): a matrix product.
 
 Reference:
