@@ -20,12 +20,7 @@ from simsearch.extract.card import load_card
 from simsearch.extract.networks.resnet import ResNet
 from simsearch.training.export import export
 from simsearch.training.loop import Recipe, Step
-from simsearch.training.mini import NETWORK, mini_card, train_mini
-
-TRAINING_DATA = (
-    "9,410 photographs of at most 192 pixels: Caltech-101 without faces (CC BY 4.0), flowers (CC BY), clothing (CC0), "
-    "groceries (MIT)"
-)
+from simsearch.training.mini import NETWORK, TRAINING_DATA, mini_card, train_mini
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch import distance, load_extractor
+from simsearch.benchmark.goals import goal, judge
 from simsearch.benchmark.record import write_record
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import decode
@@ -27,7 +28,7 @@ from simsearch.images.find import find
 from simsearch.images.preprocess import KERNELS, Preprocessing
 from simsearch.images.source import Source, load_bytes
 
-GOALS = {"12 megapixels": 3.5, "ImageNet size": 2.0}
+GOALS = goal("G17").targets
 
 
 def main() -> None:
@@ -51,8 +52,15 @@ def main() -> None:
     parts = [f"{name}: {values[name]['ratio']['median']:.2f}x (goal {goal})" for name, goal in GOALS.items()]
     close = [f"{values[name]['share_within_0.02']:.3f}" for name in GOALS]
     verdict = f"{'; '.join(parts)}; share of rows within 0.02: {', '.join(close)} (goal 0.99)"
-    write_record(arguments.output, {"goal": "G17", "sizes": values, "model": extractor.name}, verdict=verdict)
+    goals = [
+        judge("G17", size["ratio"]["median"], part=name, note=_note(size)).to_dict() for name, size in values.items()
+    ]
+    write_record(arguments.output, {"goals": goals, "sizes": values, "model": extractor.name}, verdict=verdict)
     print(verdict)
+
+
+def _note(size: dict[str, Any]) -> str:
+    return f"{100 * size['share_within_0.02']:.1f} % of rows within js 0.02"
 
 
 def _compare(files: list[bytes], extractor: Extractor, rounds: int) -> dict[str, Any]:

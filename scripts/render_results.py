@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from simsearch.benchmark.goals import goal
+from simsearch.benchmark.goals_page import goals_page
 from simsearch.benchmark.tables import paper_table, shares_table
 
 ROOT = Path(__file__).parents[1]
@@ -13,8 +15,17 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    readme.write_text(rendered(readme.read_text(encoding="utf-8"), ROOT / "results"), encoding="utf-8")
+    for path, text in pages(ROOT).items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Return every page that is made from results, by its path; of the README only the block between the markers."""
+    results = root / "results"
+    return {
+        "README.md": rendered((root / "README.md").read_text(encoding="utf-8"), results),
+        "docs/performance.md": goals_page(results),
+    }
 
 
 def rendered(text: str, results: Path) -> str:
@@ -55,9 +66,9 @@ def _pipeline(record: dict[str, Any]) -> str:
 
 
 def _decode(name: str, size: dict[str, Any]) -> str:
-    goal = {"12 megapixels": 3.5, "ImageNet size": 2.0}[name]
+    target = goal("G17").targets[name]
     within = f"{100 * size['share_within_0.02']:.1f} % of rows within js 0.02"
-    return f"decode and resize of a JPEG, {name}: {size['ratio']['median']:.2f} x Pillow (goal {goal}), {within}"
+    return f"decode and resize of a JPEG, {name}: {size['ratio']['median']:.2f} x Pillow (goal {target}), {within}"
 
 
 def _read(path: Path) -> dict[str, Any]:

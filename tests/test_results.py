@@ -1,14 +1,45 @@
-"""What the README says was measured is what the JSON files say."""
+"""What the pages say was measured is what the JSON files say."""
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
+
+import pytest
+
+from simsearch.benchmark.goals import GOALS, judge
+from simsearch.benchmark.goals_page import goals_page
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_readme_is_rendered_from_the_results() -> None:
-    rendered = runpy.run_path(str(ROOT / "scripts" / "render_results.py"))["rendered"]
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert rendered(text, ROOT / "results") == text, "run scripts/render_results.py"
+@pytest.mark.parametrize("page", runpy.run_path(str(ROOT / "scripts" / "render_results.py"))["pages"](ROOT).items())
+def test_every_page_is_rendered_from_the_results(page: tuple[str, str]) -> None:
+    path, text = page
+    assert (ROOT / path).read_text(encoding="utf-8") == text, "run scripts/render_results.py"
+
+
+def test_every_goal_is_judged_as_its_target_says() -> None:
+    for path in (ROOT / "results").rglob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for each in record.get("goals", []) if isinstance(record, dict) else []:
+            again = judge(each["goal"], each["value"], part=each["part"], note=each["note"])
+            assert again.to_dict() == each, path.name
+
+
+def test_a_goal_without_a_figure_is_told_as_not_measured(tmp_path: Path) -> None:
+    text = goals_page(tmp_path)
+    assert text.count("not yet measured |") == sum(len(goal.targets) for goal in GOALS)
+    assert "Not yet measured (`scripts/gpu_proof limits`)" in text
+
+
+def test_a_figure_stands_beside_its_goal_with_its_machine_met_or_missed(tmp_path: Path) -> None:
+    machine = {"cpu": "a CPU", "cores": 2, "gpu": None}
+    goals = [judge("G18", 0.8, part="CPU", note="busy").to_dict(), judge("G5", 0.7).to_dict()]
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps({"goals": goals, "measured": {"machine": machine}}))
+    text = goals_page(folder)
+    assert "**0.8** (missed); busy | 2 cores, a CPU | `results/a.json`" in text
+    assert "**0.7** (met)" in text

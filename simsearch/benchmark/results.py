@@ -13,7 +13,8 @@ Results
 └── examples                    closest strangers, false matches, missed copies, with thumbnails
 
 Lower distances are closer; a query is detected when its distance is at most the threshold. JSON has no infinity: null
-stands for a threshold or distance that is infinite. Schema 1 may gain keys, never lose them.
+stands for a threshold or distance that is infinite. An `Estimate` is a number with its 95 % interval, source images
+drawn again, and `supported: false` where the sources are too few. Schema 1 may gain keys, never lose them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
 from simsearch.errors import InputError
 
 SCHEMA = 1
@@ -33,16 +35,6 @@ FILE = "results.json"
 
 Kind = Literal["hash", "keypoints", "network", "user"]
 ExampleKind = Literal["closest_stranger", "false_match", "missed_copy"]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval, source images drawn again; unsupported where the sources are too few."""
-
-    value: float
-    low: float
-    high: float
-    supported: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +286,7 @@ class SweepPoint:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The paper's Table 2: a threshold that gives `fpr` on the main photographs, used on another set."""
+    """The paper's Table 2: a threshold that gives `fpr` on the main photographs, used on another set; first splits."""
 
     method: str
     metric: str
@@ -335,7 +327,7 @@ class PerceptionRow:
 
 @dataclass(frozen=True, slots=True)
 class CopyDetection:
-    """Copies and strangers ranked together by the distance to their nearest image, over all splits.
+    """Copies and strangers of the first split ranked together by the distance to their nearest image.
 
     Attributes:
         method, metric: Whose.
@@ -353,7 +345,7 @@ class CopyDetection:
 
 @dataclass(frozen=True, slots=True)
 class ChainPoint:
-    """Recall after k mild edits in a row, at the threshold that gives `fpr` on strangers so edited, all k pooled."""
+    """Recall after k mild edits in a row; the threshold gives `fpr` on strangers so edited, all k pooled; first split."""
 
     method: str
     metric: str

@@ -93,11 +93,19 @@ class NeuralExtractor(Extractor):
         return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
 
     @torch.inference_mode()
-    def _forward(self, pixels: Any) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-        x = x.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8 that are on the extractor's device; they stay there.
+
+        Memory that runs out is the caller's to handle; `embed_pixels` does.
+        """
+        x = pixels.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
         x = ((x - self._mean) / self._std).to(self.dtype)
-        rows: NDArray[np.float32] = self._network(x).float().cpu().numpy()
+        rows: torch.Tensor = self._network(x)
+        return rows.float()
+
+    def _forward(self, pixels: Any) -> NDArray[np.float32]:
+        on_device = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
         return rows
 
 

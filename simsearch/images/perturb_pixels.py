@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from scipy import ndimage
 
+from simsearch.errors import InputError
 from simsearch.images import median
+
+_JPEG_SIDE = 65500  # libjpeg's limit
 
 
 def gaussian_noise(image: Image.Image, rng: np.random.Generator, *, variance: float) -> Image.Image:
@@ -52,6 +55,8 @@ def median_filter(image: Image.Image, rng: np.random.Generator, *, size: int) ->
 
 def jpg_compression(image: Image.Image, rng: np.random.Generator, *, quality: int) -> Image.Image:  # noqa: ARG001
     """The image after a JPEG round trip at that quality (4:2:0, as Pillow writes by default)."""
+    if max(image.size) > _JPEG_SIDE:
+        raise InputError(f"{image.width}x{image.height}: a JPEG side has at most {_JPEG_SIDE} pixels; scale it down")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as reopened:

@@ -35,7 +35,7 @@ def text(image: Image.Image, rng: np.random.Generator, *, length: int, font: str
     out = image.copy()
     draw = ImageDraw.Draw(out)
     for size in range(font_size(image.size), 0, -1):
-        chosen = _load(font, size)
+        chosen = load_font(font, size)
         left, top, right, bottom = draw.multiline_textbbox(
             (0, 0), letters, chosen, align="center", stroke_width=_STROKE
         )
@@ -88,6 +88,7 @@ def dejavu_sans_bold() -> Path:
     return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
 
 
-@functools.lru_cache(maxsize=64)
-def _load(font: str | Path | None, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+@functools.lru_cache(maxsize=256)
+def load_font(font: str | Path | None, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """That TrueType file, or the font inside Pillow, at that size."""
     return ImageFont.load_default(size) if font is None else ImageFont.truetype(font, size)

@@ -17,12 +17,13 @@ Reference:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-_SMALLEST = 2.0**-149  # the smallest float32: its logarithm is finite and its root all but nothing
+_SMALLEST = 2.0**-126  # the smallest normal float32: its logarithm is finite, itself all but nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +56,29 @@ class FeatureMap:
         """The sum of the weights: the squared length of every mapped distribution."""
         return math.fsum(wave.weight for wave in self.waves)
 
-    def __call__(self, p: Tensor) -> Tensor:
-        """Map distributions.
+    def parts(self, roots: Tensor) -> Iterator[Tensor]:
+        """Map distributions, one feature of every coordinate after the other.
 
         Args:
-            p: Distributions (n, d), float.
+            roots: Square roots of distributions (n, d), float.
 
-        Returns:
-            (n, features x d) of the same type; `features` blocks of d columns.
+        Yields:
+            `features` times (n, d), of the same type.
 
         Example:
-            >>> mapped = HELLINGER(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+            >>> p = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+            >>> mapped = torch.cat(list(HELLINGER.parts(p.sqrt())), dim=1)
             >>> torch.cdist(mapped, mapped).square()[0, 1] / math.log(2)
             tensor(1.0000)
         """
-        if not any(wave.frequency for wave in self.waves):
-            return (p * self.weight).sqrt_()
-        logs = p.clamp_min(_SMALLEST).log_()
-        parts = []
         for wave in self.waves:
-            length, angle = (p * wave.weight).sqrt_(), logs * wave.frequency
-            parts += [torch.cos(angle).mul_(length), angle.sin_().mul_(length)] if wave.frequency else [length]
-        return torch.cat(parts, dim=1)
+            lengths = roots * math.sqrt(wave.weight)
+            if wave.frequency:
+                angles = roots.clamp_min(_SMALLEST).log_().mul_(2 * wave.frequency)
+                yield torch.cos(angles).mul_(lengths)
+                yield angles.sin_().mul_(lengths)
+            else:
+                yield lengths
 
 
 HELLINGER = FeatureMap((Wave(0.0, math.log(2) / 2),), 1.4427)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import METRICS, Rows, by_name, check_rows
-from simsearch.errors import InputError
+from simsearch.errors import InputError, RowError
 from simsearch.extract.pipeline import default_workers
 
 _QUERY_ROWS = 1024  # rows of query images compared at once with
@@ -26,7 +26,13 @@ Shared = Callable[[Callable[[slice], None], int], None]
 
 
 def image_distances(
-    queries: Sequence[Rows], database: Sequence[Rows], *, metric: str, cutoff: int = 1, threads: int | None = None
+    queries: Sequence[Rows],
+    database: Sequence[Rows],
+    *,
+    metric: str,
+    cutoff: int = 1,
+    bits: int | None = None,
+    threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Return the distance from each query image to each image of the database, from all of their rows.
 
@@ -39,6 +45,7 @@ def image_distances(
         database: The rows of each image of the database (r_j, d).
         metric: A name of `simsearch.distance.METRICS`.
         cutoff: Which of the sorted distances counts, from 1.
+        bits: Length of a hamming code that does not fill its last byte, as in `simsearch.distance.hamming`.
         threads: Threads for what is no matrix product; None is one a core.
 
     Returns:
@@ -46,7 +53,8 @@ def image_distances(
         share `cutoff` rows are at distance exactly 0.
 
     Raises:
-        RowError: a row is not finite, is all zeros or has another dimension; its image is named.
+        RowError: a row is not finite, is all zeros or has another dimension, and its image is named; or the codes
+            cannot be `bits` long.
         MetricError: the metric does not exist or is not defined on these rows.
         InputError: cutoff or threads is less than 1.
 
@@ -58,17 +66,20 @@ def image_distances(
         array([[4.]], dtype=float32)
     """
     by_name(metric)
+    if bits is not None and metric != "hamming":
+        raise InputError(f"bits is {bits} and only hamming counts bits, not {metric}")
     count = default_workers() if threads is None else threads
     if cutoff < 1 or count < 1:
         raise InputError(f"cutoff {cutoff} and threads {count} must be at least 1")
+    images = [*queries, *database]
     _check(queries, database, metric)
     out = np.full((len(queries), len(database)), np.inf, np.float32)
     with ThreadPoolExecutor(count) as pool:
-        nearest = _nearest_for(metric, [*queries, *database], cutoff, _share(pool, count))
+        nearest = _nearest_for(metric, images, bits, cutoff, _share(pool, count))
         for there in _groups(database, _DATABASE_ROWS):
-            images = nearest.prepare(_stacked(database[there]))
+            prepared = nearest.prepare(_stacked(database[there]))
             for here in _groups(queries, _QUERY_ROWS):
-                out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), images)
+                out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), prepared)
     return out
 
 
@@ -129,13 +140,12 @@ class _Nearest(ABC):
 class _Hamming(_Nearest):
     """Bits counted word by word."""
 
-    def __init__(self, cutoff: int, share: Shared) -> None:
+    def __init__(self, bits: int, cutoff: int, share: Shared) -> None:
+        self._bits = bits
         self._cutoff = cutoff
         self._share = share
-        self._bits = 8
 
     def prepare(self, stack: _Stack) -> _Stack:
-        self._bits = 8 * stack.rows.shape[1]
         padded = np.zeros((len(stack.rows), -(-stack.rows.shape[1] // 8) * 8), np.uint8)
         padded[:, : stack.rows.shape[1]] = stack.rows
         return _Stack(padded.view(np.uint64), stack.starts)
@@ -234,12 +244,20 @@ class _Plain(_Nearest):
         return out
 
 
-def _nearest_for(metric: str, images: Sequence[Rows], cutoff: int, share: Shared) -> _Nearest:
+def _nearest_for(metric: str, images: Sequence[Rows], bits: int | None, cutoff: int, share: Shared) -> _Nearest:
     if metric == "hamming":
-        return _Hamming(cutoff, share)
+        return _Hamming(_code_length(images, bits), cutoff, share)
     if metric == "l2":
         largest = max((float(np.abs(image).max(initial=0)) for image in images), default=0.0)
         return _Euclidean(0.5 ** np.frexp(largest)[1], cutoff, share)
     if metric == "cosine":
         return _Cosine(1.0, cutoff, share)
     return _Plain(metric, cutoff)
+
+
+def _code_length(images: Sequence[Rows], bits: int | None) -> int:
+    width = images[0].shape[1] if images else 1
+    length = 8 * width if bits is None else bits
+    if images and not 8 * (width - 1) < length <= 8 * width:
+        raise RowError(f"codes of {width} bytes cannot hold {length} bits; pass the length the codes were made with")
+    return length

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, final
 
 import numpy as np
@@ -17,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_UNIT = 2.0**-24  # relative rounding of float32
+from simsearch.search.kernels import log_sums
+
+UNIT = 2.0**-24  # relative rounding of float32
 _COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
-_CPU_CELLS = 1 << 16  # coordinates in one tile: two buffers of 256 KiB, which stay in a core's cache
-_GPU_CELLS = 1 << 24
 _NOTHING = 1e-30  # added to probabilities so that no logarithm meets zero; far below float32's rounding of any sum
 
 
@@ -32,11 +30,24 @@ class Prepared(NamedTuple):
 
 
 class Score(ABC):
-    """A float32 number that rises with a distance."""
+    """A float32 number that rises with a distance.
+
+    Attributes:
+        finite: Whether every score of a row that has distances is a number, so that none must be looked for.
+        expansion: Numbers that a prepared row takes for each of its columns.
+    """
+
+    finite = False
+    expansion = 1
 
     @abstractmethod
     def prepare(self, rows: Tensor) -> Prepared:
         """Rows (n, d) of the stored type, on the device, made ready for `between`."""
+
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """Which rows (n,) may be such that no distance is defined on them."""
+        largest = rows.abs().amax(dim=1)
+        return ~((largest > 0) & (largest < torch.inf))
 
     @abstractmethod
     def between(self, a: Prepared, b: Prepared) -> Tensor:
@@ -66,9 +77,14 @@ class JensenShannon(Score):
         p += _NOTHING
         return Prepared(p, 0.5 * torch.linalg.vecdot(p, p.log()))
 
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """Rows with a negative value, too."""
+        largest = rows.amax(dim=1)
+        return ~((largest > 0) & (largest < torch.inf) & (rows.amin(dim=1) >= 0))
+
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Divergences in nats (q, n)."""
-        sums = _on_cpu(a.rows, b.rows) if a.rows.device.type == "cpu" else _on_gpu(a.rows, b.rows)
+        sums = log_sums(a.rows, b.rows)
         return sums.mul_(-0.5).add_(math.log(2)).add_(a.term[:, None]).add_(b.term)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,31 +93,34 @@ class JensenShannon(Score):
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
         """Rounding of terms that sum to at most 2 ln 2d: logarithm, product, and a sum in eight lanes or more."""
-        return _UNIT * (2 * math.log(2 * dimension) + 4) * (dimension / 8 + 16)
+        return UNIT * (2 * math.log(2 * dimension) + 4) * (dimension / 8 + 16)
 
 
 @final
 class Cosine(Score):
-    """One minus the cosine, as a matrix product."""
+    """Minus the cosine, as a matrix product."""
+
+    finite = True
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Rows of length 1."""
-        unit = rows.to(torch.float32, copy=True)
+        unit = rows.to(torch.float64 if rows.dtype == torch.float64 else torch.float32, copy=True)
         unit /= unit.abs().amax(dim=1, keepdim=True)
+        unit = unit.to(torch.float32)
         unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
         return Prepared(unit, torch.ones(len(unit), device=unit.device))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """One minus cosine (q, n), in [0, 2]."""
-        return (a.rows @ b.rows.T).neg_().add_(1)
+        """Minus cosine (q, n), in [-1, 1]."""
+        return -a.rows @ b.rows.T
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One minus cosine."""
-        return 2 * distance
+        """Minus cosine."""
+        return 2 * distance - 1
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
         """Rounding of a product of unit vectors."""
-        return _product_unit() * (2 * dimension + 16)
+        return product_unit() * (2 * dimension + 16)
 
 
 @final
@@ -123,7 +142,7 @@ class Euclidean(Score):
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """Rounding of the three terms."""
-        return _product_unit() * (2 * dimension + 16) * (math.sqrt(largest[0]) + math.sqrt(largest[1])) ** 2
+        return product_unit() * (2 * dimension + 16) * (math.sqrt(largest[0]) + math.sqrt(largest[1])) ** 2
 
 
 @final
@@ -145,12 +164,14 @@ class CityBlock(Score):
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """Rounding of the sum."""
-        return _UNIT * (dimension + 16) * (largest[0] + largest[1])
+        return UNIT * (dimension + 16) * (largest[0] + largest[1])
 
 
 @final
 class BitCount(Score):
     """The number of differing bits, counted word by word on a CPU; float32 holds it exactly."""
+
+    finite = True
 
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
@@ -181,6 +202,9 @@ class BitCount(Score):
 @final
 class BitProduct(Score):
     """The number of differing bits as a matrix product of signs, for a GPU; float32 holds it exactly."""
+
+    finite = True
+    expansion = 8
 
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
@@ -216,44 +240,5 @@ def score_for(metric: str, width: int, device: torch.device) -> Score:
     return scores[metric]
 
 
-def _on_cpu(p: Tensor, q: Tensor) -> Tensor:
-    """Sums of (p+q) ln (p+q) (q, n): numpy on a few threads, each at its own tile.
-
-    Torch would split every one of these small operations among its threads and wait for the slowest, which on a busy
-    machine costs far more than the operation.
-    """
-    lines, rows = p.numpy(), q.numpy()
-    out = np.empty((len(lines), len(rows)), np.float32)
-    step = max(1, _CPU_CELLS // rows.shape[1])
-
-    def tile(start: int) -> None:
-        part = rows[start : start + step]
-        total, log = np.empty_like(part), np.empty_like(part)
-        with np.errstate(all="ignore"):  # dead rows may hold anything
-            for i, line in enumerate(lines):
-                np.add(line, part, out=total)
-                np.log(total, out=log)
-                np.vecdot(total, log, out=out[i, start : start + step])
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        deque(pool.map(tile, range(0, len(rows), step)), maxlen=0)
-    return torch.from_numpy(out)
-
-
-def _on_gpu(p: Tensor, q: Tensor) -> Tensor:
-    """Sums of (p+q) ln (p+q) (q, n), tile by tile."""
-    columns = max(1, min(len(q), _GPU_CELLS // p.shape[1]))
-    lines = max(1, min(len(p), _GPU_CELLS // (columns * p.shape[1])))
-    totals, logs = (torch.empty((lines, columns, p.shape[1]), device=p.device) for _ in range(2))
-    out = torch.empty((len(p), len(q)), device=p.device)
-    for i in range(0, len(p), lines):
-        for j in range(0, len(q), columns):
-            x, y = p[i : i + lines, None, :], q[None, j : j + columns, :]
-            total = torch.add(x, y, out=totals[: x.shape[0], : y.shape[1]])
-            log = torch.log(total, out=logs[: x.shape[0], : y.shape[1]])
-            out[i : i + lines, j : j + columns] = torch.linalg.vecdot(total, log)
-    return out
-
-
-def _product_unit() -> float:
-    return _UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT
+def product_unit() -> float:
+    return UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT

@@ -85,8 +85,8 @@ def load(
             told = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         network.load_state_dict(_below("network.", tensors))
-        for name, state in _below("random.", tensors).items():
-            generators[name].set_state(state)
+        for name, tensor in _below("random.", tensors).items():
+            generators[name].set_state(tensor)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, key = name.partition(".")

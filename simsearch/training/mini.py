@@ -32,6 +32,10 @@ PREPROCESSING = Preprocessing(
 )
 JPEG_QUALITIES = (5, 40)
 TEXTS = 2000
+TRAINING_DATA = (
+    "9,410 photographs of at most 192 pixels: Caltech-101 without faces (CC BY 4.0), flowers (CC BY), clothing (CC0), "
+    "groceries (MIT)"
+)
 
 
 def mini_card(training_data: str) -> ModelCard:

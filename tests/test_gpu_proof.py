@@ -1,0 +1,184 @@
+"""The proof that needs a GPU is rehearsed without one: its stages, plan, inputs in parts, and its way of failing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def proof() -> Any:
+    """The script as a module."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        yield importlib.import_module("gpu_proof")
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
+    """Exit status and output of a rehearsal of every stage, in a process of its own as a user would start it."""
+    command = [sys.executable, "scripts/gpu_proof.py", "--rehearse"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    (tmp_path_factory.getbasetemp() / "rehearsal.log").write_text(done.stdout + done.stderr)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_stage_passes_its_rehearsal(proof: ModuleType, rehearsal: tuple[int, str]) -> None:
+    status, output = rehearsal
+    assert status == 0, output
+    for name in proof.MODULES:
+        assert f"\n{name}: " in f"\n{output}"
+
+
+def test_every_stage_says_what_it_asks_needs_and_takes(proof: ModuleType) -> None:
+    plan = importlib.import_module("proof.plan")
+    for name in proof.MODULES:
+        stage = proof.stage(name)
+        assert stage.name == name
+        assert stage.question.endswith("?")
+        assert stage.size
+        assert 0 < stage.minutes <= 28
+        plan.check(stage)
+    assert len({proof.stage(name).value for name in proof.MODULES}) == len(proof.MODULES)
+
+
+def test_a_part_too_heavy_to_carry_is_refused(proof: ModuleType) -> None:
+    heavy = importlib.import_module("proof.stage").Input("rows.npy", 60.0, part=2)
+    with pytest.raises(ValueError, match="part 2: 60"):
+        importlib.import_module("proof.plan").check(replace(proof.stage("limits"), inputs=(heavy,)))
+
+
+@pytest.mark.parametrize("minutes", [3.0, 10.0, 30.0, 100.0])
+def test_a_plan_fits_and_prefers_what_is_worth_more(proof: ModuleType, minutes: float) -> None:
+    plan = importlib.import_module("proof.plan")
+    stages = [proof.stage(name) for name in proof.MODULES]
+    chosen, left = plan.fitting(stages, minutes)
+    assert sum(stage.minutes for stage in chosen) + plan.START_MINUTES <= max(minutes, plan.START_MINUTES)
+    assert [stage.value for stage in chosen] == sorted((stage.value for stage in chosen), reverse=True)
+    assert all(stage.minutes > left for stage in stages if stage not in chosen)
+
+
+def test_the_plan_names_the_files_that_each_stage_needs(proof: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "train-0.tar").write_bytes(bytes(3 << 20))
+    stages = [proof.stage(name) for name in proof.MODULES]
+    text = "\n".join(importlib.import_module("proof.plan").plan(stages, 100.0, tmp_path))
+    assert "part 1: train/train-0.tar (3.0 MiB), train/train-1.tar (26.2 MiB)" in text
+    for stage in stages:
+        assert stage.question in text
+        assert all(wanted.path in text for wanted in stage.inputs)
+
+
+def test_inputs_come_in_parts_and_are_kept(proof: ModuleType, tmp_path: Path) -> None:
+    train, state = proof.stage("train"), tmp_path / "state"
+    data = proof.make_toys(tmp_path / "data")
+    first = tmp_path / "first"
+    (first / "train").mkdir(parents=True)
+    (data / "train" / "train-1.tar").rename(first / "train" / "train-1.tar")
+    assert not proof.gather(train, first, state)
+    assert {wanted.path for wanted in proof.missing(train, state)} == {
+        *("train/train-0.tar", "train/train-2.tar", "strangers/dev.tar", "bsds500")
+    }
+    assert proof.gather(train, data, state)
+    assert (state / "inputs" / "train" / "train-1.tar").read_bytes() == ((first / "train" / "train-1.tar").read_bytes())
+    assert not list((state / "inputs").rglob("*.half"))
+
+
+def settled(proof: ModuleType, work: Any, folder: Path) -> bool:
+    stages = importlib.import_module("proof.stage")
+    stage = replace(proof.stage("limits"), name="example", work=work)
+    folder.mkdir(exist_ok=True)
+    run = stages.Run(torch.device("cpu"), True, folder, folder, folder, time.monotonic() + 60)
+    return bool(proof.settle(stage, run, {"limits": {"copy": 1}}, commit="abc"))
+
+
+def test_a_record_holds_verdict_limits_and_goals(proof: ModuleType, tmp_path: Path) -> None:
+    stages, goals = importlib.import_module("proof.stage"), importlib.import_module("simsearch.benchmark.goals")
+    finding = stages.Finding("it runs", {"figure": 3}, (goals.judge("G5", 0.7),))
+    assert settled(proof, lambda run: finding, tmp_path)
+    record = json.loads((tmp_path / "example.json").read_text())
+    assert (record["verdict"], record["figure"], record["limits"]) == ("it runs", 3, {"copy": 1})
+    assert record["goals"][0] == {"goal": "G5", "part": "", "value": 0.7, "target": 0.6, "met": True, "note": ""}
+    assert {"commit", "machine", "versions"} <= set(record["measured"])
+
+
+def test_a_stage_that_fails_leaves_its_reason_and_no_record(proof: ModuleType, tmp_path: Path) -> None:
+    def broken(run: Any) -> Any:
+        raise MemoryError("no room on the device")
+
+    assert not settled(proof, broken, tmp_path)
+    assert not (tmp_path / "example.json").exists()
+    assert "no room on the device" in (tmp_path / "example.failed.txt").read_text()
+
+
+def test_a_stage_that_is_not_finished_leaves_no_record(
+    proof: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def half(run: Any) -> Any:
+        raise importlib.import_module("proof.stage").Unfinished("the second half")
+
+    assert not settled(proof, half, tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert "to be continued: the second half" in capsys.readouterr().out
+
+
+def test_training_goes_on_where_its_call_ended(proof: ModuleType, tmp_path: Path) -> None:
+    train, stages = proof.stage("train"), importlib.import_module("proof.stage")
+    proof.gather(train, proof.make_toys(tmp_path / "data"), tmp_path)
+    trained = importlib.import_module("proof.train")._trained
+    run = stages.Run(torch.device("cpu"), True, tmp_path / "inputs", tmp_path, tmp_path, time.monotonic())
+    for _ in range(2):  # the deadline is over: one step a call
+        with pytest.raises(stages.Unfinished, match="training"):
+            trained(run)
+    network, told = trained(run)
+    assert told["steps"] == 3
+    again, same = trained(run)
+    assert same == told
+    for a, b in zip(network.state_dict().values(), again.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_failing_measurement_costs_no_other(proof: ModuleType) -> None:
+    stages = importlib.import_module("proof.stage")
+    failed = stages.attempt(lambda: 1 / 0)
+    assert failed == {"not_measured": "ZeroDivisionError: division by zero"}
+    assert not stages.is_measured(failed)
+    assert stages.is_measured(stages.attempt(lambda: {"median": 1.0}))
+
+
+def test_a_junit_report_is_counted(proof: ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "tests.xml"
+    report.write_text(
+        '<testsuites><testsuite><testcase classname="a" name="x" time="1.5"/>'
+        '<testcase classname="a" name="y"><failure message="1 != 2&#10;more"/></testcase>'
+        '<testcase classname="a" name="z"><skipped message="no CUDA device"/></testcase></testsuite></testsuites>'
+    )
+    assert importlib.import_module("proof.suite").counted(report) == {
+        "passed": 1,
+        "failed": {"a.y": "1 != 2"},
+        "skipped": {"a.z": "no CUDA device"},
+        "seconds": {"a.x": 1.5},
+    }
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), [(["nothing"], 2, "no stage 'nothing'"), ([], 3, "no CUDA")])
+def test_wrong_use_is_told(arguments: list[str], status: int, said: str, tmp_path: Path) -> None:
+    if status == 3 and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    command = [sys.executable, "scripts/gpu_proof.py", *arguments, "--state", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stderr) == (status, True)
