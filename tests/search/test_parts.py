@@ -107,6 +107,16 @@ def test_one_row_an_image_gives_the_plain_distances(rng):
         np.testing.assert_allclose(found, METRICS[metric](a, b), rtol=1e-6)
 
 
+def test_a_code_may_be_shorter_than_its_bytes(rng):
+    codes = [np.packbits(rng.integers(0, 2, (3, 121), np.uint8), axis=1) for _ in range(4)]
+    found = image_distances(codes[:2], codes[2:], metric="hamming", bits=121)
+    np.testing.assert_allclose(found * 121, image_distances(codes[:2], codes[2:], metric="hamming") * 128, rtol=1e-6)
+    with pytest.raises(RowError, match="codes of 16 bytes cannot hold 120 bits"):
+        image_distances(codes[:2], codes[2:], metric="hamming", bits=120)
+    with pytest.raises(InputError, match="only hamming counts bits"):
+        image_distances(codes[:2], codes[2:], metric="l2", bits=121)
+
+
 def test_the_direction_matters():
     one, two = np.array([[1.0, 0.0], [0.0, 9.0]]), np.array([[1.0, 0.0]])
     assert image_distances([one], [two], metric="l2", cutoff=2)[0, 0] > 0
@@ -143,7 +153,7 @@ def test_what_cannot_be_compared_is_named(rng):
     with pytest.raises(MetricError, match="hamming needs packed uint8"):
         image_distances(some, some, metric="hamming")
     with pytest.raises(MetricError, match="no metric 'l3'"):
-        image_distances(some, some, metric="l3")
+        image_distances([], [], metric="l3")
     for wrong in ({"cutoff": 0}, {"threads": 0}):
         with pytest.raises(InputError, match="at least 1"):
             image_distances(some, some, metric="l2", **wrong)
