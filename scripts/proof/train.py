@@ -23,7 +23,7 @@ from simsearch.images.perturb import by_name, dejavu_sans_bold, paper
 from simsearch.training.checkpoint import Checkpoint, Paused
 from simsearch.training.export import export
 from simsearch.training.loop import Recipe, Step
-from simsearch.training.mini import NETWORK, TRAINING_DATA, mini_card, train_mini
+from simsearch.training.mini import NETWORK, TEXTS, TRAINING_DATA, mini_card, train_mini
 
 RECIPE = Recipe(minutes=8.0, batch=512, rate=2e-3)
 TOY = Recipe(steps=3, batch=8)
@@ -64,7 +64,14 @@ def _trained(run: Run) -> tuple[nn.Module, dict[str, Any]]:
     checkpoint = Checkpoint(run.state / "run.safetensors", pause=lambda: run.seconds_left < MARGIN_S)
     try:
         shards = sorted((run.inputs / "train").glob("train-*.tar"))
-        network = train_mini(shards, recipe, device=str(run.device), report=steps.append, checkpoint=checkpoint)
+        network = train_mini(
+            shards,
+            recipe,
+            device=str(run.device),
+            report=steps.append,
+            checkpoint=checkpoint,
+            texts=run.size(TEXTS, 16),
+        )
     except Paused as paused:
         raise Unfinished(f"training: {paused}") from None
     training = {

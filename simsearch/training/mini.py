@@ -65,8 +65,17 @@ def train_mini(
     device: str,
     report: Callable[[Step], None],
     checkpoint: Checkpoint | None = None,
+    texts: int = TEXTS,
 ) -> nn.Module:
     """Return mini's network, trained on the photographs found in `paths`.
+
+    Args:
+        paths: Folders, images or tars.
+        recipe: Length, batch, rates, weights of the loss.
+        device: "auto", "cpu", "cuda" or "cuda:N"; photographs and augmentation are on it too.
+        report: Called after every step; on a GPU after every tenth.
+        checkpoint: Where the run is saved and gone on from; by default nowhere.
+        texts: Strings rendered to be laid over photographs.
 
     Raises:
         Paused: the checkpoint's `pause` said so; the run is saved.
@@ -75,8 +84,8 @@ def train_mini(
     torch.manual_seed(recipe.seed)
     photographs = load_photographs(paths, PREPROCESSING, jpeg=JPEG_QUALITIES, seed=recipe.seed)
     where = choose_device(device)
-    texts = text_bank(PREPROCESSING.size, count=TEXTS, seed=recipe.seed).to(where)
-    augmenter = Augmenter(photographs.to(where), texts, Edits(), seed=recipe.seed)
+    bank = text_bank(PREPROCESSING.size, count=texts, seed=recipe.seed).to(where)
+    augmenter = Augmenter(photographs.to(where), bank, Edits(), seed=recipe.seed)
     mean, std = (255 * torch.tensor([PREPROCESSING.mean, PREPROCESSING.std], device=where)).view(2, 1, 3, 1, 1)
 
     def normalise(pixels: Tensor) -> Tensor:
