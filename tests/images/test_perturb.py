@@ -319,7 +319,7 @@ def test_a_missing_font_package_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("blur_3", "no perturbation 'blur_3'; the names are gaussian_noise_{}"),
+        ("fog_3", "no perturbation 'fog_3'; the names are gaussian_noise_{}"),
         ("gaussian_filter_3x5", "no perturbation"),
         ("cropping_10", "no perturbation"),
         ("median_filter_4x4", "must be an odd number from 1 to 99"),

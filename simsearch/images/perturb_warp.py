@@ -1,0 +1,96 @@
+"""Edits that bend or turn the image on its canvas: perspective, flips, turns, swirl, barrel and pincushion."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_BICUBIC = Image.Resampling.BICUBIC
+_CELLS = 48  # along the longer side: inside each a warp is bilinear, which moves no pixel by a visible step
+_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
+Points = NDArray[np.float64]
+
+
+def flip_horizontal(image: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    """The image mirrored left to right."""
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def flip_vertical(image: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    """The image mirrored top to bottom."""
+    return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+
+
+def turn(image: Image.Image, rng: np.random.Generator, *, degrees: int) -> Image.Image:  # noqa: ARG001
+    """The image turned counter-clockwise by that multiple of 90 degrees, without loss."""
+    return image.transpose(_TURNS[degrees]) if degrees else image.copy()
+
+
+def perspective(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:
+    """The image seen aslant: each corner moves inwards by up to that percentage of either side, black around."""
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64) * image.size
+    inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * image.size
+    moved = corners + inwards * rng.random((4, 2)) * percent / 100
+    return image.transform(image.size, Image.Transform.PERSPECTIVE, _homography(moved, corners), _BICUBIC)
+
+
+def swirl(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Image.Image:  # noqa: ARG001
+    """The image twisted counter-clockwise by that angle at its centre, fading to none at half its longer side."""
+    radius = max(image.size) / 2
+
+    def source(points: Points) -> Points:
+        x, y = points.T
+        fade = np.maximum(0, 1 - (x**2 + y**2) / radius**2) ** 2  # smooth at the centre and where it ends
+        cos, sin = np.cos(math.radians(degrees) * fade), np.sin(math.radians(degrees) * fade)
+        return np.stack([cos * x - sin * y, sin * x + cos * y], 1)
+
+    return _warped(image, source)
+
+
+def barrel(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+    """The image bulged as by a wide lens: what is seen in a corner lies that percentage further out, black around."""
+    return _warped(image, _lens(image, percent / 100))
+
+
+def pincushion(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+    """The image drawn out at its corners: what is seen in a corner lies that percentage further in."""
+    return _warped(image, _lens(image, -percent / 100))
+
+
+def _lens(image: Image.Image, strength: float) -> Callable[[Points], Points]:
+    """From radius r to r (1 + strength r^2), r being 1 in the corners: the first radial term of Brown, 1966."""
+    corner = (image.width**2 + image.height**2) / 4
+    return lambda points: points * (1 + strength * (points**2).sum(1, keepdims=True) / corner)
+
+
+def _warped(image: Image.Image, source: Callable[[Points], Points]) -> Image.Image:
+    """The image whose point p shows what lies at source(p); both in pixels from the centre, as rows (x, y)."""
+    cell = max(1, max(image.size) / _CELLS)
+    x_edges, y_edges = (np.linspace(0, side, math.ceil(side / cell) + 1).round().astype(int) for side in image.size)
+    grid = np.stack(np.meshgrid(x_edges, y_edges), -1).reshape(-1, 2).astype(np.float64)
+    centre = np.array(image.size) / 2
+    there = (source(grid - centre) + centre).reshape(len(y_edges), len(x_edges), 2)
+    # Corners of each cell as Pillow takes them: left top, left bottom, right bottom, right top.
+    quads = np.concatenate([there[:-1, :-1], there[1:, :-1], there[1:, 1:], there[:-1, 1:]], -1).reshape(-1, 8)
+    boxes = [
+        (x0, y0, x1, y1)
+        for y0, y1 in itertools.pairwise(y_edges.tolist())
+        for x0, x1 in itertools.pairwise(x_edges.tolist())
+    ]
+    mesh = list(zip(boxes, map(tuple, quads.tolist()), strict=True))
+    return image.transform(image.size, Image.Transform.MESH, mesh, _BICUBIC)
+
+
+def _homography(seen: Points, source: Points) -> list[float]:
+    """The eight numbers a..h of (ax + by + c, dx + ey + f) / (gx + hy + 1) that take each seen corner to its source."""
+    rows = []
+    for (x, y), (u, v) in zip(seen, source, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    solved: list[float] = np.linalg.solve(np.array(rows), source.reshape(-1)).tolist()
+    return solved
