@@ -58,7 +58,7 @@ class DHash(BitHash):
     """The difference hash: whether a grey pixel of a 9 x 8 thumbnail is darker than its right neighbour.
 
     Flips and the half turn follow from the row: top to bottom the lines change places; left to right a line is
-    reversed and complemented, which is wrong only where neighbours are equal. Of photographs on average at least 97 %
+    reversed and complemented, which is wrong only where neighbours are equal. Of photographs on average at least 95 %
     of the bits are those of the turned picture's own hash. A quarter turn needs the differences between lines, which
     the row does not have.
 

@@ -15,14 +15,16 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
     """Return the extractor that a model name stands for.
 
     Args:
-        model: A name of the zoo ("mini"), a model folder (a path with a separator), or a user's own class as
-            `module:Class`, which is called without arguments.
-        device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; a user's own class chooses for itself.
+        model: A name of the zoo ("mini"), a model folder (a path with a separator), a hash or keypoints with or without
+            parameters ("dhash", "phash(size=16)"), or a user's own class as `module:Class`, which is called without
+            arguments.
+        device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
 
     Raises:
         ModelNotFound: there is no such model, module or class.
         WeightsError: the weights are missing, damaged, or do not fit the network.
-        InputError: the device does not exist, or the class is no extractor.
+        InputError: the device does not exist, a hash has no such parameter, or the class is no extractor.
+        DependencyMissing: an optional package that the hash needs is not installed.
 
     Example:
         >>> load_extractor("no-such-model")
@@ -32,6 +34,10 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
     """
     if isinstance(model, str) and is_class_name(model):
         return _load_class(model)
+    from simsearch.extract.methods import is_method_name, method
+
+    if isinstance(model, str) and is_method_name(model):
+        return method(model, device=device)
     from simsearch.extract.neural import NeuralExtractor
 
     return NeuralExtractor(find_model(model), device=device)
