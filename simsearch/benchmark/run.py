@@ -1,0 +1,294 @@
+"""A whole run: photographs in, rows made once and kept, every protocol scored, results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from simsearch.benchmark import tasks
+from simsearch.benchmark.edit_set import ORIGINAL, Edits, copy_id, edit_names
+from simsearch.benchmark.engine import Engine, Need
+from simsearch.benchmark.examples import with_thumbnails
+from simsearch.benchmark.figures import Rules
+from simsearch.benchmark.gallery import Gallery, Picture, look_at
+from simsearch.benchmark.means import paper_means
+from simsearch.benchmark.pool import Pool, Progress
+from simsearch.benchmark.record import provenance
+from simsearch.benchmark.results import (
+    ChainPoint,
+    CopyDetection,
+    Example,
+    PaperSplit,
+    PerceptionRow,
+    Results,
+    SweepPoint,
+    Templates,
+    Time,
+    Transfer,
+)
+from simsearch.benchmark.roster import Entry, Maker, assemble
+from simsearch.benchmark.settings import Settings
+from simsearch.benchmark.shelf import Shelf
+from simsearch.benchmark.split import Split, split_pictures
+from simsearch.benchmark.store import Store
+from simsearch.benchmark.sweeps import Point, sweep_points, sweep_result
+from simsearch.benchmark.tasks import Task, TransferTask, WholeTask
+from simsearch.benchmark.templates import TemplateTask, read_templates, split_templates, template_task
+from simsearch.benchmark.times import measure_times
+from simsearch.errors import InputError
+from simsearch.extract.pipeline import default_workers
+
+CACHE = "cache"
+
+Stages = Callable[[str], AbstractContextManager[Progress]]
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One set of photographs with its splits; every row that the splits need is stored."""
+
+    gallery: Gallery
+    splits: tuple[Split, ...]
+
+
+def run_benchmark(
+    path: Path, settings: Settings, output: Path, *, workers: int | None = None, stages: Stages | None = None
+) -> Results:
+    """Every protocol that the settings ask for; finished parts are kept in `cache` below the output.
+
+    Args:
+        path: A folder or a tar of photographs.
+        settings: What to do.
+        output: Where parts and thumbnails are written; the results themselves are returned.
+        workers: Processes; by default one a core, 0 works in this one.
+        stages: Given a stage's name, a context that gives a function to call with (done, total).
+
+    Raises:
+        InputError: Too few photographs, no method that can run, an unknown name.
+        SimsearchError: A worker died.
+    """
+    entries, methods = assemble(settings)
+    if not entries:
+        raise InputError("no method can run: " + "; ".join(f"{m.name}: {m.missing}" for m in methods))
+    chains = [f"chain_{k}" for k in range(1, settings.chains + 1)]
+    names = edit_names(settings.edits)
+    edits = Edits.of(
+        [*names, *(chain for chain in chains if chain not in names)], font=settings.font, seed=settings.edit_seed
+    )
+    with Pool(default_workers() if workers is None else workers) as pool:
+        engine = Engine(Shelf(Store(output / CACHE), edits), pool)
+        copies = tuple(map(copy_id, names)), tuple(map(copy_id, chains))
+        run = Run(settings, tuple(entries), engine, *copies, stages or _silent)
+        results = run.results(path, output)
+    return replace(results, methods=tuple(methods))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all stages of a run share.
+
+    Attributes:
+        settings: What to do.
+        entries: The methods that can run.
+        engine: Makes rows.
+        copies: The edits of the main protocols, by id.
+        chains: The chains, by id.
+        stages: Tells of progress.
+        seconds: By stage.
+    """
+
+    settings: Settings
+    entries: tuple[Entry, ...]
+    engine: Engine
+    copies: tuple[str, ...]
+    chains: tuple[str, ...]
+    stages: Stages
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def results(self, path: Path, output: Path) -> Results:
+        """All results but the methods that are missing."""
+        points = sweep_points(self.settings, self.entries)
+        world = self._world(path, points, self.settings.seeds)
+        protocols = self.settings.protocols
+        splits = self._paper(world) if "paper" in protocols else ()
+        transfer, there = self._transfer(world)
+        templates, variants = self._templates()
+        return Results(
+            settings=self.settings.as_json(),
+            photographs=world.gallery.facts,
+            methods=(),
+            paper=splits,
+            means=paper_means(splits),
+            sweeps=self._sweeps(world, points),
+            transfer=transfer,
+            perception=self._perception(world) if "perception" in protocols else (),
+            copy_detection=self._detection(world) if "copy_detection" in protocols else (),
+            chains=self._chains(world) if self.chains else (),
+            templates=templates,
+            times=self._times(world) if "times" in protocols else (),
+            examples=self._examples(world, output) if "paper" in protocols else (),
+            other_photographs=tuple(gallery.facts for gallery in (there, variants) if gallery is not None),
+            seconds={stage: round(spent, 3) for stage, spent in self.seconds.items()},
+            provenance=provenance(),
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Progress]:
+        """Time a stage and show its progress."""
+        started = time.perf_counter()
+        with self.stages(name) as progress:
+            yield progress
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def _world(self, path: Path, points: Sequence[Point], seeds: Sequence[int], *, main: bool = True) -> World:
+        """Photographs, splits and rows; a photograph that cannot be edited leaves, and the splits are drawn again."""
+        with self.stage("photographs") as progress:
+            gallery = look_at(path, workers=self.engine.pool.workers, progress=progress)
+        while True:
+            splits = tuple(split_pictures(gallery.pictures, seed, self.settings.attacked) for seed in seeds)
+            wanted: dict[Picture, list[Need]] = {picture: [] for picture in gallery.pictures}
+            self._want(wanted, self.entries, splits)
+            if main:
+                self._want_more(wanted, points, splits)
+            with self.stage("copies") as progress:
+                refused = self.engine.make(wanted, progress=progress)
+            if not refused:
+                return World(gallery, splits)
+            gallery = gallery.without(refused)
+
+    def _want(self, wanted: dict[Picture, list[Need]], entries: Sequence[Entry], splits: Sequence[Split]) -> None:
+        for split in splits:
+            for picture in split.database:
+                wanted[picture] += [(entry, (ORIGINAL,)) for entry in entries]
+            for picture in split.queries:
+                wanted[picture] += [(entry, self.copies) for entry in entries]
+
+    def _want_more(self, wanted: dict[Picture, list[Need]], points: Sequence[Point], splits: Sequence[Split]) -> None:
+        """What sweeps, chains and perception's table need besides."""
+        self._want(wanted, [point.entry for point in points], splits[: self.settings.sweeps.splits])
+        for picture in splits[0].queries if self.chains else ():
+            wanted[picture] += [(entry, self.chains) for entry in self.entries]
+        for picture, needs in wanted.items() if "perception" in self.settings.protocols else ():
+            del picture
+            needs += [(entry, (ORIGINAL,)) for entry in self.entries]
+
+    @property
+    def rules(self) -> Rules:
+        """How distances become figures."""
+        return Rules(self.settings.fpr, self.settings.bootstrap, self.settings.seeds[0])
+
+    def _task(self, maker: Maker, metric: str, split: Split, copies: tuple[str, ...]) -> Task:
+        return Task(self.engine.shelf, maker, metric, split, copies, self.rules)
+
+    def _tasks(self, splits: Sequence[Split], copies: tuple[str, ...]) -> list[Task]:
+        return [
+            self._task(entry.maker, metric, split, copies)
+            for entry in self.entries
+            for metric in entry.method.metrics
+            for split in splits
+        ]
+
+    def _map(
+        self, name: str, function: Callable[[Job], Done], jobs: Sequence[Job], here: Sequence[Task] = ()
+    ) -> list[Done]:
+        """The results of jobs; distances between a network's rows are measured in this process, on its device."""
+        with self.stage(name) as progress:
+            for task in here:
+                if task.maker.device != "cpu":
+                    task.distances()
+            return self.engine.pool.map(function, jobs, progress=progress)
+
+    def _paper(self, world: World) -> tuple[PaperSplit, ...]:
+        jobs = self._tasks(world.splits, self.copies)
+        return tuple(self._map("scores", tasks.paper, jobs, jobs))
+
+    def _sweeps(self, world: World, points: Sequence[Point]) -> tuple[SweepPoint, ...]:
+        splits = world.splits[: self.settings.sweeps.splits]
+        jobs = [
+            replace(
+                self._task(p.entry.maker, p.entry.method.metric, p.split(split), self.copies), rules=p.rules(self.rules)
+            )
+            for p in points
+            for split in splits
+        ]
+        found = self._map("sweeps", tasks.paper, jobs, jobs) if jobs else []
+        return tuple(
+            sweep_result(point, found[i * len(splits) : (i + 1) * len(splits)]) for i, point in enumerate(points)
+        )
+
+    def _perception(self, world: World) -> tuple[PerceptionRow, ...]:
+        attacked = tuple(dict.fromkeys(picture for split in world.splits for picture in split.queries))
+        rules = replace(self.rules, fpr=(self.settings.perception_fpr,))
+        jobs = [
+            WholeTask(replace(task, rules=rules), world.gallery.pictures, attacked)
+            for task in self._tasks(world.splits[:1], self.copies)
+        ]
+        return tuple(row for rows in self._map("perception", tasks.perception, jobs) for row in rows)
+
+    def _detection(self, world: World) -> tuple[CopyDetection, ...]:
+        jobs = self._tasks(world.splits[:1], self.copies)
+        with_precision = [(task, self.settings.precision) for task in jobs]
+        return tuple(self._map("copy detection", tasks.detection, with_precision, jobs))
+
+    def _chains(self, world: World) -> tuple[ChainPoint, ...]:
+        jobs = self._tasks(world.splits[:1], self.chains)
+        lengths = range(1, len(self.chains) + 1)
+        found = self._map("chains", tasks.chains, [(task, tuple(lengths)) for task in jobs], jobs)
+        return tuple(point for points in found for point in points)
+
+    def _transfer(self, world: World) -> tuple[tuple[Transfer, ...], Gallery | None]:
+        if self.settings.transfer is None:
+            return (), None
+        other = self._world(self.settings.transfer, (), self.settings.seeds[:1], main=False)
+        here, there = (self._tasks(one.splits[:1], self.copies) for one in (world, other))
+        jobs = [TransferTask(*pair) for pair in zip(here, there, strict=True)]
+        return tuple(self._map("transfer", tasks.transfer, jobs, [*here, *there])), other.gallery
+
+    def _templates(self) -> tuple[tuple[Templates, ...], Gallery | None]:
+        if self.settings.templates is None:
+            return (), None
+        template_of = read_templates(self.settings.templates)
+        with self.stage("photographs") as progress:
+            gallery = look_at(self.settings.templates.parent, workers=self.engine.pool.workers, progress=progress)
+        gallery = gallery.only(template_of)
+        with self.stage("copies") as progress:
+            needs: list[Need] = [(entry, (ORIGINAL,)) for entry in self.entries]
+            refused = self.engine.make(dict.fromkeys(gallery.pictures, needs), progress=progress)
+        gallery = gallery.without(refused)
+        split = split_templates(gallery.pictures, template_of, self.settings.seeds[0])
+        jobs = [
+            TemplateTask(self.engine.shelf, entry.maker, metric, split, gallery.name, self.rules)
+            for entry in self.entries
+            for metric in entry.method.metrics
+        ]
+        return tuple(self._map("templates", template_task, jobs)), gallery
+
+    def _times(self, world: World) -> tuple[Time, ...]:
+        with self.stage("times"):
+            chosen = world.splits[0].queries[: self.settings.timed]
+            return measure_times(self.entries, chosen, self.engine.pool, self.engine.shelf.store)
+
+    def _examples(self, world: World, output: Path) -> tuple[Example, ...]:
+        jobs = [
+            replace(
+                self._task(e.maker, e.method.metric, world.splits[0], self.copies), rules=replace(self.rules, repeats=1)
+            )
+            for e in self.entries
+        ]
+        chosen = tuple(example for found in self._map("examples", tasks.paper_examples, jobs) for example in found)
+        pictures = {picture.name: picture for picture in world.gallery.pictures}
+        return with_thumbnails(chosen, pictures, self.engine.shelf.edits, output)
+
+
+def _silent(_: str) -> AbstractContextManager[Progress]:
+    return nullcontext(_ignore)
+
+
+def _ignore(done: int, total: int | None) -> None:
+    """Show nothing."""

@@ -1,0 +1,144 @@
+"""What a benchmark is asked to do: a YAML file and flags, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from simsearch.errors import InputError
+
+Metric = Literal["js", "cosine", "l1", "l2", "hamming"]
+Protocol = Literal["paper", "perception", "copy_detection", "times"]
+
+ALL_DISTANCES: tuple[Metric, ...] = ("js", "cosine", "l1", "l2")
+
+
+class Sweeps(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Long jobs: one parameter of a method changed at a time, on the first `splits` splits.
+
+    Attributes:
+        hash_length: By method, the values of its `size`.
+        keypoint_count: By method, the values of its `count`.
+        cutoff: By method, the values of its `cutoff`.
+        database_size: Numbers of images in the database, the attacked ones always among them.
+        splits: How many of the seeds are used.
+    """
+
+    hash_length: dict[str, tuple[pydantic.PositiveInt, ...]] = {}
+    keypoint_count: dict[str, tuple[pydantic.PositiveInt, ...]] = {}
+    cutoff: dict[str, tuple[pydantic.PositiveInt, ...]] = {}
+    database_size: tuple[pydantic.PositiveInt, ...] = ()
+    splits: pydantic.PositiveInt = 1
+
+
+class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One run of the benchmark.
+
+    Attributes:
+        models: Names of methods, as `phash(size=16)`, `mini`, `module:Class`; `networks` stands for the whole zoo.
+        protocols: What is reported; chains, templates, transfer and sweeps are reported where they are set.
+        seeds: One split of the photographs each.
+        edit_seed: Decides noise, letters and places, the same for every split.
+        attacked: Photographs edited in each half; by default 100, or the half where that is smaller.
+        edits: Names of perturbations, and the sets `paper` and `platform`.
+        font: A TrueType file for text; by default the font inside Pillow.
+        fpr: False-positive rates at which recall is reported; the first is the main one.
+        bootstrap: Draws of every interval.
+        metrics: By method the distances to score; by default the one that it recommends.
+        compare_distances: Score every network by js (where it is defined), cosine, l1 and l2.
+        chains: The longest chain of mild edits; 0 for none.
+        sweeps: Long jobs.
+        transfer: A second folder of photographs, on which thresholds of the first are used.
+        templates: A CSV with the columns image and template.
+        perception_fpr: The rate of perception's table.
+        precision: Of copy detection's recall.
+        timed: Photographs whose time is taken.
+        device: Where networks run.
+    """
+
+    models: tuple[str, ...] = ("mini", "dhash")
+    protocols: tuple[Protocol, ...] = ("paper", "perception", "copy_detection", "times")
+    seeds: tuple[pydantic.NonNegativeInt, ...] = pydantic.Field(default=(0,), min_length=1)
+    edit_seed: pydantic.NonNegativeInt = 0
+    attacked: pydantic.PositiveInt | None = None
+    edits: tuple[str, ...] = pydantic.Field(default=("paper",), min_length=1)
+    font: Path | None = None
+    fpr: tuple[pydantic.PositiveFloat, ...] = pydantic.Field(default=(0.005, 0.01, 0.05), min_length=1)
+    bootstrap: pydantic.PositiveInt = 1000
+    metrics: dict[str, tuple[Metric, ...]] = {}
+    compare_distances: bool = False
+    chains: pydantic.NonNegativeInt = pydantic.Field(default=0, le=20)
+    sweeps: Sweeps = Sweeps()
+    transfer: Path | None = None
+    templates: Path | None = None
+    perception_fpr: pydantic.PositiveFloat = pydantic.Field(default=0.001, lt=1)
+    precision: pydantic.PositiveFloat = pydantic.Field(default=0.9, le=1)
+    timed: pydantic.PositiveInt = 50
+    device: str = "auto"
+
+    @pydantic.field_validator("seeds", "edits", "models", "fpr", "protocols", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | int | float) else value
+
+    @pydantic.field_validator("seeds", "edits", "models", "fpr")
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("the same value stands there twice")
+        return value
+
+    @pydantic.field_validator("fpr")
+    @classmethod
+    def _rates(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if max(value) >= 1:
+            raise ValueError("a false-positive rate must be below 1")
+        return value
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON types only, and of paths the last name, so that no folder of a machine is published."""
+        values: dict[str, Any] = self.model_dump(mode="json")
+        for key in ("font", "transfer", "templates"):
+            path = getattr(self, key)
+            values[key] = None if path is None else path.name
+        return values
+
+
+def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """The settings of a YAML file, and of flags, which win; flags that are None are not given.
+
+    Raises:
+        InputError: The file cannot be read, or a value is not allowed; it is named.
+
+    Example:
+        >>> read_settings(None, {"models": ["dhash"], "seeds": None}).models
+        ('dhash',)
+    """
+    values = {} if path is None else read_yaml(path)
+    values |= {key: value for key, value in flags.items() if value is not None}
+    try:
+        return Settings.model_validate(values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{where or 'settings'}: {first['msg']}; docs/benchmark.md lists what can be set") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, dashes in its keys made underscores.
+
+    Raises:
+        InputError: The file cannot be read or holds no mapping.
+    """
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found or {}, dict):
+        raise InputError(f"{path} holds a {type(found).__name__}; write `setting: value` lines")
+    return {str(key).replace("-", "_"): value for key, value in (found or {}).items()}
