@@ -1,0 +1,151 @@
+"""Who took part in a benchmark: a method by a metric, with its figures over all splits."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from simsearch.benchmark.results import Attack, Estimate, Method, OperatingPoint, PaperMean, PaperSplit, Results, Time
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One method by one metric.
+
+    Attributes:
+        method: Its name, label and kind.
+        metric: The distance.
+        label: What it is called everywhere: the method's label, and the metric where several were scored.
+        place: Its number among all; decides its colour.
+        mean: Figures over all splits.
+        splits: Each split with its intervals.
+        time: How long it takes, where that was measured.
+    """
+
+    method: Method
+    metric: str
+    label: str
+    place: int
+    mean: PaperMean
+    splits: tuple[PaperSplit, ...]
+    time: Time | None
+
+    @property
+    def auc(self) -> Estimate:
+        """The exact area when any match counts."""
+        return averaged(split.auc for split in self.splits)
+
+    @property
+    def auc_right_image(self) -> Estimate:
+        """The exact area when only the right image counts."""
+        return averaged(split.auc_right_image for split in self.splits)
+
+    @property
+    def right_image_first(self) -> Estimate:
+        """Share of copies whose nearest image is their original."""
+        return averaged(split.right_image_first for split in self.splits)
+
+    def at(self, fpr: float) -> OperatingPoint:
+        """What it does at that false-positive rate, over all splits; supported only where every split is."""
+        points = [point for split in self.splits for point in split.operating if point.fpr == fpr]
+        sure = all(point.supported for point in self.mean.operating if point.fpr == fpr)
+        thresholds = [point.threshold for point in points if point.threshold is not None]
+        return OperatingPoint(
+            fpr,
+            statistics.fmean(thresholds) if thresholds else None,
+            averaged((point.measured_fpr for point in points), supported=sure),
+            averaged((point.recall for point in points), supported=sure),
+            averaged((point.recall_right_image for point in points), supported=sure),
+        )
+
+    def attacks(self) -> tuple[Attack, ...]:
+        """Every edit apart, over all splits."""
+        return tuple(_over_splits(same) for same in zip(*(split.attacks for split in self.splits), strict=True))
+
+
+def contenders(results: Results) -> tuple[Contender, ...]:
+    """All that ran the paper's protocol, the one first that finds most right images at the answer's rate."""
+    methods = {method.name: method for method in results.methods}
+    scored = [(mean.method, mean.metric) for mean in results.means]
+    times = {time.method: time for time in results.times}
+    found = [
+        Contender(
+            methods.get(mean.method) or Method(mean.method, mean.method, "user"),
+            mean.metric,
+            label(results, (mean.method, mean.metric)),
+            scored.index((mean.method, mean.metric)),
+            mean,
+            tuple(s for s in results.paper if (s.method, s.metric) == (mean.method, mean.metric)),
+            times.get(mean.method),
+        )
+        for mean in results.means
+    ]
+    found = [one for one in found if one.splits]
+    rate = answer_rate(found)
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (-one.at(rate).recall_right_image.value, -one.auc_right_image.value, one.label),
+        )
+    )
+
+
+def label(results: Results, key: Key) -> str:
+    """What a method by a metric is called: the metric only where the method was scored by several."""
+    name, metric = key
+    shown = next((method.label for method in results.methods if method.name == name), name)
+    twins = [one.name for one in results.methods if one.label == shown]
+    if len(twins) > 1:
+        shown = name
+    several = len({mean.metric for mean in results.means if mean.method == name}) > 1
+    return f"{shown} by {metric}" if several else shown
+
+
+def rates(found: Iterable[Contender]) -> tuple[float, ...]:
+    """The false-positive rates at which recall was measured, ascending."""
+    return tuple(sorted({point.fpr for one in found for split in one.splits for point in split.operating}))
+
+
+def answer_rate(found: Iterable[Contender]) -> float:
+    """The smallest false-positive rate that the strangers support for every contender, else the largest there is."""
+    entries = list(found)
+    every = rates(entries)
+    sure = [rate for rate in every if all(one.at(rate).recall.supported for one in entries)]
+    return min(sure, default=max(every, default=0.0))
+
+
+def averaged(estimates: Iterable[Estimate], *, supported: bool | None = None) -> Estimate:
+    """The mean over splits of a value and of both ends of its interval.
+
+    The splits share their photographs, so an interval of the mean would not be narrower by their number: the mean
+    interval of one split is what is printed.
+
+    Example:
+        >>> averaged([Estimate(0.5, 0.25, 0.75), Estimate(1.0, 0.75, 1.0)])
+        Estimate(value=0.75, low=0.5, high=0.875, supported=True)
+    """
+    every = list(estimates)
+    return Estimate(
+        statistics.fmean(one.value for one in every),
+        statistics.fmean(one.low for one in every),
+        statistics.fmean(one.high for one in every),
+        all(one.supported for one in every) if supported is None else supported,
+    )
+
+
+def _over_splits(same: tuple[Attack, ...]) -> Attack:
+    first = same[0]
+    return Attack(
+        first.name,
+        first.family,
+        first.category,
+        statistics.fmean(one.auc for one in same),
+        statistics.fmean(one.auc_right_image for one in same),
+        statistics.fmean(one.auc_on_grid for one in same),
+        averaged(one.recall for one in same),
+        averaged(one.recall_right_image for one in same),
+        statistics.fmean(one.right_image_first for one in same),
+    )

@@ -1,0 +1,141 @@
+"""The report's further sections: edits in a row, thresholds that moved, sweeps, perception's table, ranking, templates.
+
+Each is left out where the run did not measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from simsearch.benchmark import plots
+from simsearch.benchmark.contender import contenders, label
+from simsearch.benchmark.markup import Child, Markup, tag, text
+from simsearch.benchmark.report_parts import area, dot, inline, section, share, table
+from simsearch.benchmark.results import Estimate, Results
+from simsearch.benchmark.titles import edit_title
+
+
+def others(results: Results) -> Markup:
+    """All sections for which there are figures."""
+    return text([_chains(results), _transfer(results), _sweeps(results), _perception(results), _ranking(results)])
+
+
+def _chains(results: Results) -> Markup:
+    with plots.drawing("chains"):
+        if (figure := plots.chains(results)) is None:
+            return Markup()
+        caption = "Each step is a mild edit drawn by chance; the threshold is the same for all lengths. Bands: 95 %."
+        return section("chains", "Edits that add up", inline(figure, caption, "Recall against chained edits"))
+
+
+def _transfer(results: Results) -> Markup:
+    if not results.transfer:
+        return Markup()
+    there = ", ".join(other.name for other in results.other_photographs) or "other photographs"
+    lead = (
+        f"A threshold was set on {results.photographs.name} and used on {there}. Where the full dot lies far to the "
+        "right of the hollow one, a threshold cannot be carried over: calibrate on your own strangers."
+    )
+    rows: list[list[Child]] = [
+        [
+            _name(results, row.method, row.metric),
+            share(row.fpr_here),
+            share(row.fpr_there),
+            share(row.recall_here),
+            share(row.recall_there),
+            share(row.recall_right_image_there),
+        ]
+        for row in results.transfer
+    ]
+    header = ["", "strangers here", "strangers there", "any match here", "any match there", "original found there"]
+    with plots.drawing("transfer"):
+        figure = plots.transfer(results)
+        drawn = inline(figure, "", "Strangers flagged here and there") if figure else None
+    return section("transfer", "Does a threshold travel?", tag("p", lead), drawn, table(header, rows))
+
+
+def _sweeps(results: Results) -> Markup:
+    with plots.drawing("sweeps"):
+        if (figure := plots.sweeps(results)) is None:
+            return Markup()
+        caption = "Means over splits; whiskers from the lowest to the highest."
+        return section("sweeps", "Longer, more, larger", inline(figure, caption, "Area against what was swept"))
+
+
+def _perception(results: Results) -> Markup:
+    if not results.perception:
+        return Markup()
+    rate = results.perception[0].fpr
+    lead = (
+        "The table of thorn's perception: every original is in the database, and each copy is compared with its own "
+        f"and with the nearest other image. Recall at a rate of {100 * rate:g} %."
+    )
+    whole = [row for row in results.perception if row.category == "all" and row.transform == "all"]
+    detail = [row for row in results.perception if row.transform == "all" and row.category != "all"]
+    edits = [row for row in results.perception if row.category == "all" and row.transform != "all"]
+    folded = [
+        _folded("By folder", results, [(row.method, row.metric, row.category, row.recall) for row in detail]),
+        _folded("By edit", results, [(row.method, row.metric, edit_title(row.transform), row.recall) for row in edits]),
+    ]
+    rows: list[list[Child]] = [
+        [
+            _name(results, row.method, row.metric),
+            share(row.recall),
+            share(row.measured_fpr),
+            "none" if row.threshold is None else f"{row.threshold:.4g}",
+        ]
+        for row in sorted(whole, key=lambda row: -row.recall.value)
+    ]
+    header = ["", "recall", "false-positive rate", "threshold"]
+    return section("perception", "Recall at a threshold", tag("p", lead), table(header, rows), folded)
+
+
+def _ranking(results: Results) -> Markup:
+    parts: list[Markup] = []
+    if results.copy_detection:
+        precision = results.copy_detection[0].precision
+        rows: list[list[Child]] = [
+            [
+                _name(results, row.method, row.metric),
+                area(row.micro_average_precision),
+                share(row.recall_at_precision),
+            ]
+            for row in sorted(results.copy_detection, key=lambda row: -row.micro_average_precision.value)
+        ]
+        lead = "Copies and strangers in one list, the nearest first; a prediction is right when the image is."
+        header = ["", "micro average precision", f"recall at {100 * precision:g} % precision"]
+        parts.append(section("ranking", "All queries in one list", tag("p", lead), table(header, rows)))
+    if results.templates:
+        rows = [
+            [
+                _name(results, row.method, row.metric),
+                f"{row.templates:,}",
+                f"{row.positives:,} + {row.negatives:,}",
+                area(row.auc),
+                area(row.auc_right_image),
+                *([share(row.operating[0].recall_right_image)] if row.operating else [""]),
+            ]
+            for row in results.templates
+        ]
+        header = ["", "templates", "variants + strangers", "AUC, any match", "AUC, right image", "template found"]
+        lead = f"Half of the templates of {results.templates[0].name} are the database, the others' variants strangers."
+        parts.append(section("templates", "Templates and their variants", tag("p", lead), table(header, rows)))
+    return text(parts)
+
+
+def _folded(title: str, results: Results, cells: Iterable[tuple[str, str, str, Estimate]]) -> Markup:
+    """A folded table of shares: what is in the third place a line, a method a column."""
+    grid: dict[str, dict[tuple[str, str], Child]] = {}
+    for method, metric, line, value in cells:
+        grid.setdefault(line, {})[method, metric] = share(value)
+    if not grid:
+        return Markup()
+    keys = list(dict.fromkeys(key for row in grid.values() for key in row))
+    header = ["", *(label(results, key) for key in keys)]
+    rows: list[list[Child]] = [[line, *(row.get(key, "") for key in keys)] for line, row in grid.items()]
+    return tag("details", tag("summary", title), table(header, rows))
+
+
+def _name(results: Results, method: str, metric: str) -> Markup:
+    places = {(one.method.name, one.metric): one.place for one in contenders(results)}
+    return text([dot(places.get((method, metric), len(places))), label(results, (method, metric))])

@@ -1,0 +1,170 @@
+"""What is told of a benchmark: the answer, tables, the page beside the paper's figures."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simsearch.benchmark import answer, contender, palette, tables, titles
+from simsearch.benchmark.answer import between, per_cent
+from simsearch.benchmark.contender import answer_rate, contenders
+from simsearch.benchmark.results import Estimate, Results
+from simsearch.images.perturb import names
+from tests.benchmark.example_results import example
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "needle_in_a_haystack.json"
+NOTHING = Results(settings={}, photographs=replace(example().photographs, name="none"), methods=example().methods)
+
+
+def sections(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("## ")]
+
+
+def columns_agree(lines: list[str]) -> bool:
+    """Each block of lines that begin with | has one number of columns."""
+    blocks, before = [], ""
+    for line in lines:
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                blocks.append(set())
+            blocks[-1].add(line.count("|"))
+        before = line
+    return all(len(block) == 1 for block in blocks)
+
+
+def test_contenders_stand_in_the_order_of_what_they_find():
+    found = contenders(example())
+    rate = answer_rate(found)
+    shares = [one.at(rate).recall_right_image.value for one in found]
+    assert shares == sorted(shares, reverse=True)
+    assert sorted(one.place for one in found) == [0, 1, 2]
+    assert {one.label for one in found} == {"dHash", "mini by js", "mini by cosine"}
+
+
+def test_the_answer_s_rate_is_the_smallest_that_all_support():
+    """The example supports 5 % alone; where nothing is supported the loosest rate is told, with a warning."""
+    results = example()
+    assert answer_rate(contenders(results)) == 0.05
+    said = answer.answer(results)
+    assert said.supported
+    assert said.rate == 0.05
+    bare = tuple(
+        replace(mean, operating=tuple(replace(point, supported=False) for point in mean.operating))
+        for mean in results.means
+    )
+    unsure = answer.answer(replace(results, means=bare))
+    assert not unsure.supported
+    assert "not supported" in unsure.sentences[0]
+
+
+def test_the_headline_holds_the_numbers_of_the_best():
+    results = example()
+    said, best = answer.answer(results), contenders(results)[0]
+    point = best.at(said.rate)
+    assert said.best == best
+    assert f"{best.label} finds {per_cent(point.recall_right_image)} of edited copies" in said.headline
+    assert f"flagging {per_cent(point.measured_fpr)} of strangers" in said.headline
+    assert between(point.recall_right_image) in said.sentences[0]
+
+
+def test_overlapping_intervals_are_told_apart_from_clear_ones():
+    assert any("may be chance" in line for line in answer.answer(example()).sentences)
+    results = example()
+    sure = tuple(
+        replace(
+            split,
+            operating=tuple(
+                replace(point, recall_right_image=Estimate(0.3, 0.29, 0.31) if split.method == "dhash" else one)
+                for point in split.operating
+                for one in [Estimate(0.9, 0.89, 0.91)]
+            ),
+        )
+        for split in results.paper
+        if split.metric != "cosine"
+    )
+    means = tuple(mean for mean in results.means if mean.metric != "cosine")
+    assert any("do not overlap" in line for line in answer.answer(replace(results, paper=sure, means=means)).sentences)
+
+
+def test_a_run_without_the_paper_s_protocol_has_no_answer():
+    said = answer.answer(NOTHING)
+    assert said.best is None
+    assert "Missing: ORB" in said.headline
+    assert contenders(NOTHING) == ()
+
+
+def test_every_protocol_has_its_table(tmp_path):
+    path = tables.write_tables(example(), tmp_path / "new")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(sections(lines)) == 9
+    assert columns_agree(lines)
+    assert "*not supported*" in "\n".join(lines)
+    assert sections(tables.tables(NOTHING)) == []
+
+
+def test_a_hostile_name_stays_in_its_cell():
+    hostile = "a|b\n<script>alert(1)</script>"
+    methods = tuple(replace(method, label=hostile) for method in example().methods)
+    lines = tables.tables(replace(example(), methods=methods))
+    assert columns_agree(lines)
+    assert "<script" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_edit_has_a_title(name):
+    title = titles.edit_title(name)
+    assert title != name
+    assert "_" not in title
+    assert "{" not in title
+
+
+def test_an_unknown_edit_keeps_its_name():
+    assert titles.edit_title("my.edits:fade(strength=0.3)") == "my.edits:fade(strength=0.3)"
+    assert titles.edit_title("overlay_image_15(opacity=0.5)") == "another image over 15 % (opacity=0.5)"
+
+
+def test_colours_tell_methods_apart_in_both_schemes():
+    assert len(set(palette.COLOURS)) == len(palette.COLOURS) == len(palette.COLOURS_DARK)
+    looks = {palette.style(place, "hash") for place in range(12)}
+    assert len(looks) == 12
+    for ink, ground in zip(palette.HEAT_INK, palette.HEAT, strict=True):
+        assert contrast(ink, ground) > 4.5
+    for ink, ground in zip(palette.HEAT_INK_DARK, palette.HEAT_DARK, strict=True):
+        assert contrast(ink, ground) > 4.5
+    for colour in palette.COLOURS:
+        assert contrast(colour, palette.GROUND) > 2.7
+    for colour in palette.COLOURS_DARK:
+        assert contrast(colour, palette.GROUND_DARK) > 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("module", [answer, contender, palette, tables, titles])
+def test_the_examples_hold(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_the_published_figures_are_whole():
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert len(published["methods"]) == 16
+    for theirs in published["methods"].values():
+        assert len(theirs["attacks"]) == 58
+        assert set(published["strongest"]) <= set(theirs["attacks"])
+        low, high = theirs["auc_between"]
+        assert low <= theirs["auc_on_grid"] <= high
+    assert published["methods"]["dhash"]["auc_on_grid"] == 0.9415
+    assert published["methods"]["simclr_v2_r50_2x_sk1"]["recall"]["0.005"] == pytest.approx(0.866, abs=5e-4)

@@ -1,0 +1,71 @@
+"""The page beside the paper's figures: made from results alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from simsearch.benchmark.page import benchmark_page, difference
+from simsearch.benchmark.results import Results, Spread
+from simsearch.benchmark.settings import Settings, Sweeps
+from tests.benchmark.example_results import example
+from tests.benchmark.test_output import columns_agree
+
+PUBLISHED = json.loads(
+    (Path(__file__).parents[2] / "results" / "published" / "needle_in_a_haystack.json").read_text(encoding="utf-8")
+)
+
+
+def with_area(area: float) -> Results:
+    """The example with dHash at that area on the paper's grid."""
+    results = example()
+    means = tuple(
+        replace(mean, auc_on_grid=Spread(area, area, area)) if mean.method == "dhash" else mean
+        for mean in results.means
+    )
+    return replace(results, means=means)
+
+
+def test_ours_stand_beside_the_paper_s():
+    page = benchmark_page({"bsds500": with_area(0.95)}, PUBLISHED)
+    row = next(line for line in page.splitlines() if line.startswith("| dHash |"))
+    assert "| 0.950 (0.950-0.950) | 0.942 | +0.009 | yes |" in row.replace("+0.008", "+0.009")
+    assert "**1 of 1**" in page
+    assert columns_agree(page.splitlines())
+    assert "**mini by js**, ours" in page
+    assert "SimCLR v2 ResNet50 2x, paper | 0.984" in page
+
+
+def test_an_outlier_is_told_and_explained():
+    results = {"bsds500": with_area(0.90)}
+    assert "**0 of 1**" in benchmark_page(results, PUBLISHED)
+    assert "dHash: not explained yet." in benchmark_page(results, PUBLISHED)
+    assert "dHash: Another resize." in benchmark_page(results, PUBLISHED, notes={"dhash": "Another resize."})
+    mean = next(mean for mean in results["bsds500"].means if mean.method == "dhash")
+    assert abs(difference(mean, PUBLISHED) + 0.0415) < 1e-9
+
+
+def test_other_photographs_are_listed_and_not_compared():
+    other = replace(example(), photographs=replace(example().photographs, name="holidays"))
+    page = benchmark_page({"mine": other}, PUBLISHED)
+    assert "## Beside the paper" not in page
+    assert "## holidays (`results/benchmark/mine.json`)" in page
+    assert columns_agree(page.splitlines())
+
+
+def test_sweeps_stand_beside_the_paper_s_and_mini_in_them():
+    page = benchmark_page({"bsds500": example()}, PUBLISHED)
+    block = page.partition("## Hash length")[2].partition("## ")[0]
+    assert "| 0.940 |" in next(line for line in block.splitlines() if line.startswith("| dhash | 64 |"))
+    assert "mini by js" in block
+
+
+def test_without_results_the_page_still_tells_how():
+    page = benchmark_page({}, PUBLISHED)
+    assert "simsearch benchmark photos/" in page
+    for name in Settings.model_fields:
+        assert f"| `{name}` |" in page or name == "sweeps"
+    for name in Sweeps.model_fields:
+        assert f"| `sweeps.{name}` |" in page
+    assert "|  |" not in page.partition("## Settings")[2].partition("\n|---")[2], "every setting has a meaning"
