@@ -1,14 +1,16 @@
-"""The exact nearest rows, by looking at every row: fast float32 scores first, float64 distances for the few left.
+"""The exact nearest rows, by looking at every row: fast scores first, float64 distances for the few left.
 
-The answer is that of `simsearch.distance` over all rows, ties to the lower position. A query whose candidates do not
-prove it (many ties, near-equal scores) is searched again, measuring every row that the error of the scores leaves open.
+The answer is that of `simsearch.distance` over all rows, ties to the lower position, and proved: a score has a known
+error and never says that a row is farther than it is, so that a row whose score is above what the k-th best distance
+allows is farther. A query whose candidates do not prove it (many ties, near-equal scores) is searched again, measuring
+every row that the scores leave open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +19,18 @@ from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
 
 if TYPE_CHECKING:
-    from simsearch.search.scan import Live, Scan
+    import torch
+
+    from simsearch.search.measure import Doubles, Measured, Pairs
+    from simsearch.search.scan import Block, Live, Scan
     from simsearch.search.scores import Prepared
+    from simsearch.search.settle import Official, Positions
 
 _SLACK = 32  # candidates kept beyond k
+_FIRST = 6  # and those of them measured at once; the others only where the distances found leave them open
 _BUDGET = 256 << 20
+_GPU_BUDGET = 8 << 30
+_UPLOAD_SHARE = 0.5  # of a GPU's free memory that rows may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +40,40 @@ class Neighbours:
     Attributes:
         distances: float32 (q, k), padded with infinity.
         positions: int64 (q, k) into the concatenation of the blocks, padded with -1.
+        certified: bool (q,), whether it is proved that no other row is nearer.
+        measured: int64 (q,), how many rows were measured in float64 for it.
     """
 
     distances: NDArray[np.float32]
     positions: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """What stays the same for every query of one call."""
-
-    scan: Scan
-    k: int
-    limit: float
+    certified: NDArray[np.bool_]
+    measured: NDArray[np.int64]
 
 
 def knn(
-    queries: Rows,
-    blocks: Sequence[Rows],
+    queries: Block,
+    blocks: Sequence[Block],
     *,
     k: int,
     metric: str,
     live: Live | None = None,
     max_distance: float | None = None,
     device: str = "auto",
-    budget: int = _BUDGET,
+    budget: int | None = None,
 ) -> Neighbours:
     """The k nearest rows of each query, exactly.
 
     Args:
-        queries: (q, d) float, or (q, bytes) uint8 for hamming.
-        blocks: Arrays (n_i, d), float16, float32 or uint8, often memory-mapped; their concatenation is searched.
+        queries: (q, d) float, or (q, bytes) uint8 for hamming; an array, or a tensor on the device.
+        blocks: Arrays (n_i, d), float16, float32 or uint8, often memory-mapped, or tensors on the device; their
+            concatenation is searched. A GPU is given arrays once where they fit into half of its free memory.
         k: Neighbours a query.
         metric: A name of `simsearch.distance.METRICS`.
         live: For each block the rows that count (n_i,), or None for all.
         max_distance: Rows farther than this are left out; by default none.
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU when there is one).
-        budget: Bytes of memory to work in, beside the arguments and the answer.
+        budget: Bytes of memory to work in, beside the arguments and the answer; by default 256 MiB, on a GPU a quarter
+            of what is free there and at most 8 GiB.
 
     Returns:
         Distances, the same as `simsearch.distance` rounded to float32, and positions; ties to the lower position.
@@ -85,36 +91,92 @@ def knn(
     by_name(metric)
     if k < 1:
         raise InputError(f"k is {k} and must be at least 1")
+    limit = checked_limit(max_distance)
+    distances = np.full((len(queries), k), np.inf)
+    positions = np.full((len(queries), k), -1, np.int64)
+    measured = np.zeros(len(queries), np.int64)
+    scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
+    if scan is not None:
+        for group in query_groups(scan, len(queries)):
+            found = _search(scan, queries[group], k, limit)
+            distances[group], positions[group], measured[group] = found
+    return Neighbours(distances.astype(np.float32), positions, np.ones(len(queries), bool), measured)
+
+
+def checked_limit(max_distance: float | None) -> float:
+    """Infinity for None.
+
+    Raises:
+        InputError: It is below 0 or no number.
+    """
     limit = np.inf if max_distance is None else max_distance
     if not limit >= 0:
         raise InputError(f"max_distance is {limit} and must be at least 0")
+    return limit
+
+
+def open_scan(
+    queries: Block, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str, budget: int | None
+) -> Scan | None:
+    """A scan of checked blocks for checked queries; None where there is nothing to look for or at."""
     _check_blocks(blocks, live, metric)
-    check_rows(queries, dimension=blocks[0].shape[1] if blocks else None, metric=metric, what="query")
-    distances = np.full((len(queries), k), np.inf)
-    positions = np.full((len(queries), k), -1, np.int64)
-    if len(queries) and any(len(block) for block in blocks):
-        from simsearch.extract.device import choose_device
-        from simsearch.search.scan import Scan
-        from simsearch.search.scores import score_for
+    dimension = blocks[0].shape[1] if blocks else None
+    check_rows(_array(queries), dimension=dimension, metric=metric, what="query")
+    if not len(queries) or not any(len(block) for block in blocks):
+        return None
+    from simsearch.extract.device import choose_device
+    from simsearch.search.scan import Scan
+    from simsearch.search.scores import score_for
 
-        where = choose_device(device)
-        score = score_for(metric, blocks[0].shape[1], where)
-        masks = [None] * len(blocks) if live is None else live
-        search = _Search(Scan(blocks, masks, metric, where, score, budget), k, limit)
-        step = max(1, budget // (16 * search.scan.coordinates))
-        for start in range(0, len(queries), step):
-            group = slice(start, start + step)
-            distances[group], positions[group] = _search_group(search, queries[group])
-    return Neighbours(distances.astype(np.float32), positions)
+    where = choose_device(device)
+    masks = [None] * len(blocks) if live is None else live
+    score = score_for(metric, blocks[0].shape[1], where)
+    return Scan(_uploaded(blocks, where), masks, metric, where, score, _budget(where) if budget is None else budget)
 
 
-def _check_blocks(blocks: Sequence[Rows], live: Live | None, metric: str) -> None:
+def query_groups(scan: Scan, count: int) -> list[slice]:
+    """Queries that are searched together: those whose prepared form takes a sixteenth of the budget."""
+    step = max(1, scan.budget // (16 * scan.coordinates))
+    return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _array(rows: Block) -> Rows:
+    if isinstance(rows, np.ndarray):
+        return rows
+    from simsearch.search.scan import to_numpy
+
+    return to_numpy(rows)
+
+
+def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
+    """The blocks, moved to a GPU where they fit."""
+    if device.type != "cuda":
+        return blocks
+    import torch
+
+    from simsearch.search.scan import to_device
+
+    size = sum(block.nbytes for block in blocks if isinstance(block, np.ndarray))
+    if size > _UPLOAD_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return blocks
+    return [to_device(block, device) for block in blocks]
+
+
+def _budget(device: torch.device) -> int:
+    if device.type != "cuda":
+        return _BUDGET
+    import torch
+
+    return min(_GPU_BUDGET, torch.cuda.mem_get_info(device)[0] // 4)
+
+
+def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> None:
     for i, block in enumerate(blocks):
         if block.ndim != 2 or block.shape[1] != blocks[0].shape[1]:
             raise RowError(
                 f"block {i} has shape {block.shape}, block 0 {blocks[0].shape}; were both made by one model?"
             )
-        check_rows(block[:0], metric=metric, what=f"row of block {i}")
+        check_rows(_array(block[:0]), metric=metric, what=f"row of block {i}")
     if live is None:
         return
     lengths = [None if mask is None else len(mask) for mask in live]
@@ -122,83 +184,83 @@ def _check_blocks(blocks: Sequence[Rows], live: Live | None, metric: str) -> Non
         raise InputError(f"live masks of lengths {lengths} do not fit blocks of {[len(b) for b in blocks]} rows")
 
 
-def _search_group(search: _Search, queries: Rows) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
+    """Distances and positions (q, k), and how many rows were measured (q,)."""
+    from simsearch.search.measure import Pairs
     from simsearch.search.scan import to_device
+    from simsearch.search.settle import settle
 
-    prepared = search.scan.score.prepare(to_device(queries, search.scan.device))
-    scores, candidates, error = _candidates(search, prepared)
-    distances = np.full((len(queries), search.k), np.inf)
-    positions = np.full((len(queries), search.k), -1, np.int64)
-    for i, query in enumerate(queries):
-        found = candidates[i][candidates[i] >= 0]
-        distances[i], positions[i] = _nearest(search, _measure(search, query, search.scan.gather(found)), found)
+    rows = to_device(queries, scan.device)
+    pairs = Pairs(scan, rows)
+    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), k + _SLACK)
+    measured = _measure(pairs, scan, scores, candidates, k=k, limit=limit, error=error)
+    distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
+    counts = (measured.distances < np.inf).sum(axis=1)
     worst = scores[:, -1]  # no row that was left out scores lower
-    bound = search.scan.score.of(np.minimum(distances[:, -1], search.limit)) + error
-    doubtful = np.flatnonzero((worst < np.inf) & (worst <= bound))
-    if len(doubtful):
-        distances[doubtful], positions[doubtful] = _search_all_within(search, queries, prepared, doubtful, bound)
-    return distances, positions
+    farthest = np.minimum(distances[:, -1], limit)
+    left = np.flatnonzero((worst < np.inf) & (worst <= scan.score.of(farthest) + error))
+    if len(left):
+        from simsearch.search.widen import Wanted, widen
+
+        distances[left], positions[left], more = widen(scan, rows[left], farthest[left], Wanted(k, limit))
+        counts[left] += more
+    return distances, positions, counts
 
 
-def _candidates(search: _Search, queries: Prepared) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
-    """The k + slack best scores (q, k + slack) with their positions, and the largest error of a score."""
-    import torch
+def official(scan: Scan, queries: torch.Tensor) -> Official:
+    """The distances of `simsearch.distance` from one of the queries to rows at some positions."""
+    from simsearch.search.scan import to_numpy
 
-    kept = search.k + _SLACK
-    best = torch.full((len(queries.term), kept), torch.inf, device=search.scan.device)
-    where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=search.scan.device)
-    largest = 0.0
-    for chunk in search.scan.chunks():
-        rows, dead = search.scan.prepare(chunk)
-        terms = rows.term if dead is None else rows.term.masked_fill(dead, 0)
-        largest = max(largest, float(terms.max()))
-        for part, scores in search.scan.scores(queries, rows, dead):
-            top, index = torch.topk(scores, min(kept, scores.shape[1]), dim=1, largest=False, sorted=False)
-            index = index.add_(chunk.start).masked_fill_(top == torch.inf, -1)
-            top, index = torch.cat([best[part], top], 1), torch.cat([where[part], index], 1)
-            best[part], order = torch.topk(top, kept, dim=1, largest=False)
-            where[part] = torch.gather(index, 1, order)
-    error = search.scan.score.error(search.scan.dimension, (float(queries.term.max()), largest))
-    return best.cpu().numpy().astype(np.float64), where.cpu().numpy(), error
+    def distances(line: int, positions: Positions) -> Doubles:
+        rows = to_numpy(scan.gather(positions))
+        exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows)[0]
+        return exact
 
-
-def _search_all_within(
-    search: _Search, queries: Rows, prepared: Prepared, chosen: NDArray[np.intp], bound: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The nearest of all rows whose score is within the bound, for the chosen queries."""
-    import torch
-
-    index = torch.from_numpy(chosen).to(search.scan.device)
-    subset = type(prepared)(prepared.rows[index], prepared.term[index])
-    limits = torch.from_numpy(np.nextafter(bound[chosen].astype(np.float32), np.float32(np.inf))).to(search.scan.device)
-    distances = np.full((len(chosen), search.k), np.inf)
-    positions = np.full((len(chosen), search.k), -1, np.int64)
-    for chunk in search.scan.chunks():
-        rows, dead = search.scan.prepare(chunk)
-        for part, scores in search.scan.scores(subset, rows, dead):
-            within = (scores <= limits[part, None]).cpu().numpy()
-            for i, hits in enumerate(within, start=part.start):
-                found = np.flatnonzero(hits)
-                measured = _measure(search, queries[chosen[i]], chunk.rows[found])
-                together = np.concatenate([distances[i], measured])
-                where = np.concatenate([positions[i], found + chunk.start])
-                distances[i], positions[i] = _nearest(search, together, where)
-    return distances, positions
-
-
-def _measure(search: _Search, query: Rows, rows: Rows) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = by_name(search.scan.metric)(query[None], rows)[0]
     return distances
 
 
-def _nearest(
-    search: _Search, distances: NDArray[np.float64], positions: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k best of these, padded; ties to the lower position."""
-    order = np.lexsort((positions, distances))[: search.k]
-    order = order[distances[order] <= search.limit]
-    pad: Any = (0, search.k - len(order))
-    return (
-        np.pad(distances[order], pad, constant_values=np.inf),
-        np.pad(np.where(np.isinf(distances[order]), -1, positions[order]), pad, constant_values=-1),
-    )
+def _candidates(scan: Scan, queries: Prepared, kept: int) -> tuple[Doubles, Positions, float]:
+    """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score."""
+    import torch
+
+    from simsearch.search.select import lowest
+
+    best = torch.full((len(queries.term), kept), torch.inf, device=scan.device)
+    where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
+    error = 0.0
+    for chunk in scan.chunks():
+        rows, dead = scan.prepare(chunk)
+        error = max(error, scan.error(queries, rows, dead))
+        for part, scores in scan.scores(queries, rows, dead):
+            low, columns = lowest(scores, kept)
+            low, columns = torch.cat([best[part], low], 1), torch.cat([where[part], columns.add_(chunk.start)], 1)
+            best[part], order = torch.topk(low, kept, dim=1, largest=False)
+            where[part] = torch.gather(columns, 1, order)
+    where.masked_fill_(best == torch.inf, -1)
+    return best.double().cpu().numpy(), where.cpu().numpy(), error
+
+
+def _measure(
+    pairs: Pairs, scan: Scan, scores: Doubles, candidates: Positions, *, k: int, limit: float, error: float
+) -> Measured:
+    """Distances and errors (q, kept) of the candidates that can be among the k nearest, infinite elsewhere.
+
+    The first few are measured for all; then those whose score is within what the k-th best of them allows.
+    """
+    from simsearch.search.measure import Measured
+
+    found = Measured(np.full(scores.shape, np.inf), np.zeros(scores.shape))
+    first = min(k + _FIRST, scores.shape[1])
+    wanted = candidates >= 0
+    wanted[:, first:] = False
+    for _ in range(2):
+        lines, columns = np.nonzero(wanted)
+        if len(lines):
+            found.distances[lines, columns], found.errors[lines, columns] = pairs(lines, candidates[lines, columns])
+        if first == scores.shape[1]:
+            break
+        highest = np.partition(found.distances[:, :first] + found.errors[:, :first], min(k, first) - 1, axis=1)
+        bound = scan.score.of(np.minimum(highest[:, min(k, first) - 1], limit)) + error
+        wanted = (candidates >= 0) & (scores <= bound[:, None])
+        wanted[:, :first] = False
+    return found

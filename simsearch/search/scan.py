@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,14 +14,15 @@ from torch import Tensor
 from simsearch.distance import Rows, check_rows
 from simsearch.search.scores import Prepared, Score
 
+Block: TypeAlias = Rows | Tensor
 Live = Sequence[NDArray[np.bool_] | None]
 
 
 class Chunk(NamedTuple):
-    """Consecutive rows in memory, the position of the first, and which of them count."""
+    """Consecutive rows on the device, the position of the first, and which of them count."""
 
     start: int
-    rows: Rows
+    rows: Tensor
     live: NDArray[np.bool_] | None
 
 
@@ -30,7 +31,7 @@ class Scan:
     """A pass over all rows, which can be made as often as needed.
 
     Attributes:
-        blocks: Arrays (n_i, d) whose concatenation is looked at.
+        blocks: Arrays (n_i, d), or tensors on the device, whose concatenation is looked at.
         live: For each block the rows that count (n_i,), or None for all.
         metric: The distance that the scores stand for.
         device: Where they are computed.
@@ -38,7 +39,7 @@ class Scan:
         budget: Bytes to work in.
     """
 
-    blocks: Sequence[Rows]
+    blocks: Sequence[Block]
     live: Live
     metric: str
     device: torch.device
@@ -52,18 +53,23 @@ class Scan:
 
     @property
     def coordinates(self) -> int:
-        """Numbers a row takes in its prepared form at most."""
-        return self.dimension * (8 if self.metric == "hamming" else 1)
+        """Numbers a row takes in its prepared form."""
+        return self.dimension * self.score.expansion
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(len(block) for block in self.blocks)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Copies of consecutive rows, a sixteenth of the budget in float32 coordinates each."""
+        """Consecutive rows, a sixteenth of the budget in float32 coordinates each; copies of arrays."""
         step = max(1, self.budget // (16 * self.coordinates))
         base = 0
         for block, live in zip(self.blocks, self.live, strict=True):
             for start in range(0, len(block), step):
                 stop = min(start + step, len(block))
                 mask = None if live is None else np.asarray(live[start:stop])
-                yield Chunk(base + start, np.array(block[start:stop]), mask)
+                yield Chunk(base + start, to_device(block[start:stop], self.device), mask)
             base += len(block)
 
     def prepare(self, chunk: Chunk) -> tuple[Prepared, Tensor | None]:
@@ -73,17 +79,14 @@ class Scan:
             RowError: A live row is not finite or all zeros; it is named by its position.
             MetricError: The metric is js and a live row has a negative value.
         """
-        rows = to_device(chunk.rows, self.device)
-        if self.metric != "hamming":
-            largest = rows.abs().amax(dim=1) if self.metric != "js" else rows.amax(dim=1)
-            bad = ~((largest > 0) & (largest < torch.inf))
-            if self.metric == "js":
-                bad |= rows.amin(dim=1) < 0
-            suspects = bad.cpu().numpy() if chunk.live is None else bad.cpu().numpy() & chunk.live
-            for i in np.flatnonzero(suspects)[:1]:
-                check_rows(chunk.rows[i : i + 1], metric=self.metric, what="row", start=chunk.start + int(i))
+        prepared = self.score.prepare(chunk.rows)
+        suspects = self.score.suspects(chunk.rows, prepared)
         dead = None if chunk.live is None else torch.from_numpy(~chunk.live).to(self.device)
-        return self.score.prepare(rows), dead
+        if dead is not None:
+            suspects &= ~dead
+        for i in suspects.nonzero()[:, 0].tolist():
+            check_rows(to_numpy(chunk.rows[i : i + 1]), metric=self.metric, what="row", start=chunk.start + i)
+        return prepared, dead
 
     def scores(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
         """Scores of bounded numbers of queries; infinite for dead rows only."""
@@ -92,23 +95,46 @@ class Scan:
         for start in range(0, len(queries.term), step):
             part = slice(start, min(start + step, len(queries.term)))
             scores = self.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)
-            # What overflowed float32 says nothing about the distance: it becomes a candidate.
-            scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+            if not self.score.finite:  # what overflowed float32 says nothing about the distance: it becomes a candidate
+                scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
             if dead is not None:
                 scores[:, dead] = torch.inf
             yield part, scores
 
-    def gather(self, positions: NDArray[np.int64]) -> Rows:
-        """The rows at these positions of the concatenation (c, d)."""
+    def error(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> float:
+        """How far a score of these can be from exact."""
+        terms = rows.term if dead is None else rows.term.masked_fill(dead, 0)
+        return self.score.error(self.dimension, (float(queries.term.max()), float(terms.max())))
+
+    def gather(self, positions: NDArray[np.int64]) -> Tensor:
+        """The rows at these positions of the concatenation (c, d), on the device."""
+        if len(self.blocks) == 1:
+            return _take(self.blocks[0], positions, self.device)
         starts = np.cumsum([0, *(len(block) for block in self.blocks)])
         of_block = np.searchsorted(starts, positions, side="right") - 1
-        out = np.empty((len(positions), self.blocks[0].shape[1]), np.result_type(*self.blocks))
-        for b in np.unique(of_block):
-            here = of_block == b
-            out[here] = self.blocks[b][positions[here] - starts[b]]
-        return out
+        order = np.argsort(of_block, kind="stable")
+        parts = [_take(self.blocks[b], positions[of_block == b] - starts[b], self.device) for b in np.unique(of_block)]
+        kind = parts[0].dtype
+        for part in parts[1:]:
+            kind = torch.promote_types(kind, part.dtype)
+        together = torch.cat([part.to(kind) for part in parts])
+        return torch.empty_like(together).index_copy_(0, torch.from_numpy(order).to(self.device), together)
 
 
-def to_device(rows: Rows, device: torch.device) -> Tensor:
-    """A copy of the rows as a tensor there, of the same type."""
-    return torch.from_numpy(np.array(rows)).to(device)
+def to_device(rows: Block, device: torch.device) -> Tensor:
+    """The rows as a tensor there, of the same type; a copy where they were an array."""
+    return rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)).to(device)
+
+
+def to_numpy(rows: Block) -> Rows:
+    """The rows as an array of the same values."""
+    if not isinstance(rows, Tensor):
+        return rows
+    array: Rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
+    return array
+
+
+def _take(block: Block, positions: NDArray[np.int64], device: torch.device) -> Tensor:
+    if isinstance(block, Tensor):
+        return block[torch.from_numpy(positions).to(device)]
+    return torch.from_numpy(np.asarray(block[positions])).to(device)

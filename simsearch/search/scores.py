@@ -172,9 +172,14 @@ class BitCount(Score):
     """The number of differing bits, counted word by word on a CPU; float32 holds it exactly."""
 
     finite = True
+    expansion = 8
 
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
+
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """None: every code has distances."""
+        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Codes (n, bytes) as 64-bit words, padded with zeros."""
@@ -209,6 +214,10 @@ class BitProduct(Score):
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
 
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """None: every code has distances."""
+        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+
     def prepare(self, rows: Tensor) -> Prepared:
         """Bits of the codes as signs (n, bits)."""
         weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=rows.device)
@@ -229,9 +238,12 @@ class BitProduct(Score):
 
 
 def score_for(metric: str, width: int, device: torch.device) -> Score:
-    """The score of a metric on rows of that many columns, on that device."""
+    """The score that a first look at all rows goes by, for rows of that many columns, on that device."""
+    from simsearch.search.mapped import Mapped
+    from simsearch.search.maps import HELLINGER
+
     scores: dict[str, Score] = {
-        "js": JensenShannon(),
+        "js": Mapped(HELLINGER, half=device.type == "cuda"),
         "cosine": Cosine(),
         "l2": Euclidean(),
         "l1": CityBlock(),
@@ -241,4 +253,5 @@ def score_for(metric: str, width: int, device: torch.device) -> Score:
 
 
 def product_unit() -> float:
+    """The relative rounding of a float32 matrix product."""
     return UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT

@@ -1,0 +1,132 @@
+"""Scores of js as a matrix product of mapped rows: never above the divergence, and as cheap as a cosine.
+
+A score is S = -psi(p) . psi(q), times a power of two. With D = 2 W + 2 S <= J (`maps`), a row whose J is at most tau
+has S <= tau / 2 - W: what scores higher need not be looked at, and what was not looked at is farther. That is the
+certificate of an exact answer.
+
+How far a computed score can be from S, with u = 2^-24 the rounding of float32 and W the squared length of every psi:
+
+- Roots r = sqrt(x) / sqrt(sum x) have a relative error of at most 4 u: the root, the division, the root of the sum
+  (summed in float64), and u more where x itself was rounded to float32. Below float32's smallest numbers the error is
+  absolute and under 1e-22, which the rounding up below absorbs.
+- A feature r sqrt(w) cos(2 l ln r) has relative to r sqrt(w) the error of r, 2 u for its factors, 3 u for the cosine,
+  and that of its angle: 2 l (4 u for the error of r, and |ln r| <= 88 times 4 u for the logarithm and the product). A
+  cosine and a sine err together, which makes it sqrt(2) as much. For frequency 0 only 6 u remain.
+- Kept in float16, each feature is rounded once more, relatively by 2^-11; scaled by 2^8 no feature of a probability
+  above 2e-13 is subnormal, and the rest are absolutely wrong by at most 2^-33 each, together by 2^-33 sqrt(d W).
+- A feature error of relative size e in each of two vectors changes their product by at most (2 e + e^2) W, because
+  sum |psi_i| |phi_i| <= W (Cauchy-Schwarz).
+- A product of n terms summed in float32 in any order is wrong by at most n u' W, where u' = u on a CPU, 2 u on tensor
+  cores (they cut instead of rounding; products of float16 are exact there), and 2^-8 where the caller has told torch
+  that float32 products need not be precise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simsearch.search.maps import FeatureMap
+from simsearch.search.scores import UNIT, Prepared, Score, product_unit
+
+_HALF_UNIT = 2.0**-11  # relative rounding of float16
+_HALF_SCALE = 2.0**8
+_CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
+_GPU_CELLS = 1 << 24
+
+
+@final
+class Mapped(Score):
+    """Minus the product of mapped distributions; float16 operands on a GPU, float32 on a CPU."""
+
+    finite = True
+
+    def __init__(self, feature_map: FeatureMap, *, half: bool) -> None:
+        self.map = feature_map
+        self.half = half
+        self.expansion = feature_map.features
+        self.scale = _HALF_SCALE**2 if half else 1.0
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Mapped rows (n, features x d), and their sums; a sum is NaN where a value is negative."""
+        out = torch.empty(
+            (len(rows), self.expansion * rows.shape[1]),
+            dtype=torch.float16 if self.half else torch.float32,
+            device=rows.device,
+        )
+        sums = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+
+        def tile(part: slice) -> None:
+            roots, sums[part] = _roots(rows[part])
+            for i, feature in enumerate(self.map.parts(roots)):
+                columns = slice(i * rows.shape[1], (i + 1) * rows.shape[1])
+                out[part, columns] = feature.mul_(_HALF_SCALE) if self.half else feature
+
+        if rows.device.type == "cpu":
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                deque(pool.map(tile, _slices(len(rows), _CPU_CELLS // rows.shape[1])), maxlen=0)
+        else:
+            deque(map(tile, _slices(len(rows), _GPU_CELLS // rows.shape[1])), maxlen=0)
+        return Prepared(out, sums)
+
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """Rows whose sum is no positive number."""
+        return ~((prepared.term > 0) & (prepared.term < torch.inf))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Scores (q, n), float32."""
+        minus = -a.rows
+        if a.rows.device.type == "cpu":  # where float16 is the twin of the GPU's way, for tests
+            return minus.float() @ b.rows.float().T
+        if not self.half:
+            return minus @ b.rows.T
+        return torch.mm(minus, b.rows.T, out_dtype=torch.float32)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The highest score of a row at that distance."""
+        return self.scale * (distance**2 * (math.log(2) / 2) - self.map.weight)
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """The sum of what the module's text lists, rounded up."""
+        frequency = max(wave.frequency for wave in self.map.waves)
+        feature = UNIT * (6 + (1.5 * (3 + 2 * frequency * (4 + 4 * 88)) if frequency else 0))
+        if self.half:
+            feature += _HALF_UNIT * (1 + feature)
+        unit = 2 * UNIT if self.half else product_unit()
+        terms = self.expansion * dimension
+        absolute = 2.0**-32 * math.sqrt(terms * self.map.weight) if self.half else 1e-18
+        relative = 2 * feature + feature**2 + (terms + 1) * unit * (1 + 2 * feature)
+        return self.scale * (1.001 * self.map.weight * relative + absolute)
+
+
+def _roots(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Square roots of the distributions (n, d), float32, and the sums of the rows (n,), float64."""
+    if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
+        rows = rows.double()
+        rows = rows / rows.amax(dim=1, keepdim=True)  # into the range of float32
+    values = rows.to(torch.float32, copy=True)
+    least = values.amin(dim=1)
+    if values.device.type == "cpu":  # where numpy is several times faster at both
+        array = values.numpy()
+        with np.errstate(all="ignore"):  # dead rows may hold anything
+            sums = torch.from_numpy(array.sum(axis=1, dtype=np.float64))
+            np.sqrt(array, out=array)
+    else:
+        sums = values.sum(dim=1, dtype=torch.float64)
+        values.sqrt_()
+    values /= sums.sqrt().to(torch.float32)[:, None]
+    return values, torch.where(least >= 0, sums, torch.nan)
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    step = max(1, step)
+    for start in range(0, length, step):
+        yield slice(start, start + step)

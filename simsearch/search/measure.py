@@ -1,0 +1,224 @@
+"""Distances of chosen pairs in float64 on any device, each with a bound on how far `simsearch.distance` can be from it.
+
+Both compute the same expression in float64, u = 2^-53, in an order of their own; the bounds hold for any order.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simsearch.search.scan import Scan
+
+Doubles = NDArray[np.float64]
+_UNIT = 2.0**-53
+_NORMAL = 2.0**-1022  # the smallest normal float64
+_CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
+_CELL_BYTES = 64  # of memory for a coordinate of a tile: the pair as stored and in float64, and three temporaries
+
+
+class Measure(ABC):
+    """A distance between the two rows of each pair."""
+
+    @abstractmethod
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Rows (c, d) in the form that `between` takes."""
+
+    @abstractmethod
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Distances (c,), float64, of prepared a (c, d) and b (c, d)."""
+
+    @abstractmethod
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """How far two float64 computations of these distances can be apart."""
+
+
+@final
+class JensenShannon(Measure):
+    """As `simsearch.distance.js`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Distributions."""
+        p = rows.double()
+        p = p / p.amax(dim=1, keepdim=True)
+        p /= p.sum(dim=1, keepdim=True)
+        return p
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Square roots of divergences in bits."""
+        total = torch.add(a, b).clamp_min_(_NORMAL)
+        surprise = torch.div(a, total).mul_(2).clamp_min_(_NORMAL).log_()
+        nats = torch.linalg.vecdot(a, surprise)
+        torch.div(b, total, out=surprise).mul_(2).clamp_min_(_NORMAL).log_()
+        nats += torch.linalg.vecdot(b, surprise)
+        bits: Tensor = nats.div_(2 * math.log(2)).clamp_(0, 1)
+        return bits.sqrt_()
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """Of a divergence J in nats 4 u, and (2 d + 16) u times A, half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
+
+        4 u from the arguments of the logarithms, whose relative error of 2 u counts with weight p or q; the rest from
+        p and q, known within (d + 3) u, from the logarithms, the products and the sum. A <= J + sqrt(2 J): a term is
+        at least (p - q) / 2, so that the negative ones sum to at most the total variation T, and J >= T^2 / 2.
+        A root then errs by that over the root, or by the root of that, whichever is less.
+        """
+        nats = distances**2 * math.log(2)
+        bits = _UNIT * (4 + (2 * dimension + 16) * (nats + np.sqrt(2 * nats))) * 1.01 / math.log(2)
+        with np.errstate(divide="ignore"):
+            return 2 * np.minimum(np.sqrt(bits), bits / distances)
+
+
+@final
+class Cosine(Measure):
+    """As `simsearch.distance.cosine`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Rows of length 1."""
+        unit = rows.double()
+        unit = unit / unit.abs().amax(dim=1, keepdim=True)
+        unit /= torch.linalg.vecdot(unit, unit).sqrt_()[:, None]
+        return unit
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """A quarter of the squared gap."""
+        gap = torch.sub(a, b)
+        squared: Tensor = torch.linalg.vecdot(gap, gap)
+        return squared.div_(4).clamp_(0, 1)
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """The units are known within e = (d/2 + 4) u of their values: the squared gap g^2 moves by 4 e g + 4 e^2."""
+        e = _UNIT * (dimension / 2 + 4)
+        moved = 2 * e * np.sqrt(distances) + e**2 + _UNIT * (dimension + 3) * distances
+        error: Doubles = 2.02 * moved
+        return error
+
+
+@final
+class Euclidean(Measure):
+    """As `simsearch.distance.l2`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Rows as they are."""
+        return rows.double()
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Lengths of the gaps."""
+        gap = torch.sub(a, b)
+        squared: Tensor = torch.linalg.vecdot(gap, gap)
+        return squared.sqrt_()
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """Relative: gaps, squares, sum and root."""
+        return 2 * _UNIT * (dimension / 2 + 4) * distances
+
+
+@final
+class CityBlock(Measure):
+    """As `simsearch.distance.l1`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Rows as they are."""
+        return rows.double()
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Sums of absolute gaps."""
+        return torch.sub(a, b).abs_().sum(dim=1)
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """Relative: gaps and sum."""
+        return 2 * _UNIT * (dimension + 2) * distances
+
+
+@final
+class Hamming(Measure):
+    """As `simsearch.distance.hamming`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Codes as they are."""
+        return rows
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Shares of differing bits."""
+        counts = torch.tensor([i.bit_count() for i in range(256)], dtype=torch.float64, device=a.device)
+        return counts[torch.bitwise_xor(a, b).int()].sum(dim=1) / (8 * a.shape[1])
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:  # noqa: ARG002
+        """None: counts are exact, and both divide once."""
+        return np.zeros_like(distances)
+
+
+class Measured(NamedTuple):
+    """Distances with their errors; 0 with 0 where the rows are equal, infinity with 0 where nothing was measured."""
+
+    distances: Doubles
+    errors: Doubles
+
+
+class Pairs:
+    """The distances of queries to rows of a scan."""
+
+    def __init__(self, scan: Scan, queries: Tensor) -> None:
+        measures = {
+            "js": JensenShannon(),
+            "cosine": Cosine(),
+            "l1": CityBlock(),
+            "l2": Euclidean(),
+            "hamming": Hamming(),
+        }
+        self._scan = scan
+        self._queries = queries
+        self._measure: Measure = measures[scan.metric]
+        self._prepared = self._measure.prepare(queries)
+
+    def __call__(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Measured:
+        """Distances of query `lines[i]` and row `positions[i]`, for every i (c,)."""
+        distances = self._map(self._distances, lines, positions)
+        errors = self._measure.error(distances, self._scan.dimension)
+        maybe = np.flatnonzero((distances <= errors) & (errors > 0))
+        if len(maybe):  # equal rows are at distance 0, whatever was rounded
+            equal = maybe[self._map(self._are_equal, lines[maybe], positions[maybe])]
+            distances[equal] = errors[equal] = 0
+        return Measured(distances, errors)
+
+    def _distances(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = self._measure.prepare(self._scan.gather(positions))
+        distances: Doubles = self._measure.between(self._prepared[self._index(lines)], rows).cpu().numpy()
+        return distances
+
+    def _are_equal(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        equal: NDArray[np.bool_] = (
+            (self._queries[self._index(lines)] == self._scan.gather(positions)).all(dim=1).cpu().numpy()
+        )
+        return equal
+
+    def _index(self, lines: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(lines).to(self._scan.device)
+
+    def _map(
+        self,
+        work: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]],
+        lines: NDArray[np.int64],
+        positions: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        """The work on tiles of bounded memory; on a CPU on as many threads as torch would take."""
+        on_cpu = self._scan.device.type == "cpu"
+        threads = torch.get_num_threads() if on_cpu else 1
+        cells = self._scan.budget // (_CELL_BYTES * threads)
+        step = max(1, (min(cells, _CPU_CELLS) if on_cpu else cells) // self._scan.dimension)
+        starts = range(0, max(1, len(lines)), step)
+
+        def tile(start: int) -> NDArray[Any]:
+            return work(lines[start : start + step], positions[start : start + step])
+
+        if threads == 1 or len(starts) == 1:
+            return np.concatenate([tile(start) for start in starts])
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(tile, starts)))

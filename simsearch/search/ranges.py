@@ -1,0 +1,80 @@
+"""All rows within a distance of each query, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import by_name
+from simsearch.search.exact import checked_limit, official, open_scan, query_groups
+
+if TYPE_CHECKING:
+    from simsearch.search.scan import Block, Live, Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The rows near each query, nearest first.
+
+    Attributes:
+        starts: int64 (q + 1,); those of query i are `starts[i]` to `starts[i + 1]` below.
+        distances: float32 (m,).
+        positions: int64 (m,), into the concatenation of the blocks.
+    """
+
+    starts: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    positions: NDArray[np.int64]
+
+
+def within(
+    queries: Block,
+    blocks: Sequence[Block],
+    *,
+    max_distance: float,
+    metric: str,
+    live: Live | None = None,
+    device: str = "auto",
+    budget: int | None = None,
+) -> Range:
+    """Every row within a distance of each query, exactly; arguments and errors are those of `knn`.
+
+    Memory grows with the number of rows found.
+
+    Example:
+        >>> found = within(np.array([[1.0, 0.0]]), [np.eye(2)], max_distance=0.5, metric="js", device="cpu")
+        >>> found.starts, found.distances, found.positions
+        (array([0, 1]), array([0.], dtype=float32), array([0]))
+    """
+    by_name(metric)
+    limit = checked_limit(max_distance)
+    counts = np.zeros(len(queries), np.int64)
+    distances, positions = [np.empty(0)], [np.empty(0, np.int64)]
+    scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
+    if scan is not None:
+        for group in query_groups(scan, len(queries)):
+            near, where = _search(scan, queries[group], limit)
+            counts[group] = (where >= 0).sum(axis=1)
+            distances.append(near[where >= 0])
+            positions.append(where[where >= 0])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
+
+
+def _search(scan: Scan, queries: Block, limit: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distances and positions (q, most), padded."""
+    from simsearch.search.measure import Pairs
+    from simsearch.search.scan import to_device
+    from simsearch.search.settle import settle
+    from simsearch.search.widen import NOTHING, hits, matrix
+
+    rows = to_device(queries, scan.device)
+    found = NOTHING
+    for more in hits(scan, rows, Pairs(scan, rows), np.full(len(queries), limit)):
+        found = found.join(more.take(more.distances - more.errors <= limit))
+    measured, positions = matrix(found, len(queries))
+    return settle(measured, positions, official(scan, rows), k=positions.shape[1], limit=limit)

@@ -1,0 +1,43 @@
+"""The lowest scores of each query, exactly, without ordering all of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_BLOCK = 64
+
+
+def lowest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` lowest scores of each line, in no order, and their columns.
+
+    Two levels: the lowest score of each block of 64 columns, then the `count` blocks with the lowest ones, then their
+    members. No column left out scores lower than one that is returned: a block that was left out has a lowest score
+    no lower than those of `count` blocks that were taken, and so than `count` scores.
+
+    Args:
+        scores: (q, n) float, contiguous, without NaN.
+        count: At least 1.
+
+    Returns:
+        Scores (q, min(count, n)) and columns, int64.
+
+    Example:
+        >>> lowest(torch.tensor([[3.0, 1.0, 2.0]]), 1)
+        (tensor([[1.]]), tensor([[1]]))
+    """
+    q, n = scores.shape
+    count = min(count, n)
+    blocks = n // _BLOCK
+    if blocks <= 2 * count:
+        low, columns = torch.topk(scores, count, dim=1, largest=False, sorted=False)
+        return low, columns
+    whole = blocks * _BLOCK
+    minima = scores[:, :whole].reshape(q, blocks, _BLOCK).amin(dim=2)  # (q, blocks)
+    chosen = torch.topk(minima, count, dim=1, largest=False, sorted=False).indices
+    members = (chosen[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)  # (q, count * 64)
+    if whole < n:
+        rest = torch.arange(whole, n, device=scores.device).expand(q, -1)
+        members = torch.cat([members, rest], dim=1)
+    low, order = torch.topk(scores.gather(1, members), count, dim=1, largest=False, sorted=False)
+    return low, members.gather(1, order)

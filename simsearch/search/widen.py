@@ -1,0 +1,157 @@
+"""A second look at all rows: everything that the scores leave open is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simsearch.search.exact import official
+from simsearch.search.mapped import Mapped
+from simsearch.search.maps import FOUR
+from simsearch.search.measure import Doubles, Measured, Pairs
+from simsearch.search.scores import JensenShannon, Score
+from simsearch.search.settle import Official, Positions, settle
+
+if TYPE_CHECKING:
+    from simsearch.search.scan import Scan
+
+_FEW = 12  # queries, up to which js scored directly beats mapping every row into four features
+_MANY = 1 << 20  # found rows, above which they are settled in between
+
+
+class Found(NamedTuple):
+    """Measured rows of several queries, one after the other (c,)."""
+
+    lines: NDArray[np.int64]
+    positions: Positions
+    distances: Doubles
+    errors: Doubles
+
+    def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Found:
+        """Some of them."""
+        return Found(self.lines[which], self.positions[which], self.distances[which], self.errors[which])
+
+    def join(self, other: Found) -> Found:
+        """Both."""
+        return Found(
+            np.concatenate([self.lines, other.lines]),
+            np.concatenate([self.positions, other.positions]),
+            np.concatenate([self.distances, other.distances]),
+            np.concatenate([self.errors, other.errors]),
+        )
+
+
+NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+
+
+class Wanted(NamedTuple):
+    """How many rows each query wants, and how far they may be.
+
+    Attributes:
+        k: Rows a query.
+        limit: The farthest.
+    """
+
+    k: int
+    limit: float
+
+
+def widen(
+    scan: Scan, queries: torch.Tensor, within: Doubles, wanted: Wanted
+) -> tuple[Doubles, Positions, NDArray[np.int64]]:
+    """The k nearest rows of queries that a first look left open.
+
+    Every chunk tightens what is asked of the next: a row counts only while it is no farther than the k-th best.
+
+    Args:
+        scan: Over the rows.
+        queries: (q, d), on the device.
+        within: (q,), distances that k rows do not exceed.
+        wanted: k and the limit.
+
+    Returns:
+        Distances and positions as `settle` gives them, and how many rows were measured (q,).
+    """
+    scan = replace(scan, score=_second_score(scan, len(queries)))
+    pairs, exact = Pairs(scan, queries), official(scan, queries)
+    found, counts = NOTHING, np.zeros(len(queries), np.int64)
+    limits = np.minimum(within, wanted.limit)
+    for more in hits(scan, queries, pairs, limits):
+        counts += np.bincount(more.lines, minlength=len(counts))
+        found, highest = _nearest(found.join(more), len(queries), wanted.k)
+        np.minimum(limits, highest, out=limits)  # what follows must be nearer
+        if len(found.lines) > _MANY + len(queries) * wanted.k:
+            found = _settled(found, len(queries), exact, pairs, wanted)
+    distances, positions = settle(*matrix(found, len(queries)), exact, k=wanted.k, limit=wanted.limit)
+    return distances, positions, counts
+
+
+def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles) -> Iterator[Found]:
+    """Measured rows whose score leaves it open whether they are within the limit of the query (q,), chunk by chunk.
+
+    The limits may be lowered between chunks.
+    """
+    prepared = scan.score.prepare(queries)
+    for chunk in scan.chunks():
+        rows, dead = scan.prepare(chunk)
+        error = scan.error(prepared, rows, dead)
+        bound = (scan.score.of(limits) + error).astype(np.float32)
+        bounds = torch.from_numpy(np.nextafter(bound, np.float32(np.inf))).to(scan.device)
+        for part, scores in scan.scores(prepared, rows, dead):
+            within = scores <= bounds[part, None]
+            if dead is not None:
+                within[:, dead] = False
+            lines, columns = within.nonzero().cpu().numpy().T
+            if len(lines):
+                lines, positions = lines + part.start, columns + chunk.start
+                yield Found(lines, positions, *pairs(lines, positions))
+
+
+def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
+    """Found rows as one line a query (queries, most), padded with infinite distances."""
+    order = np.argsort(found.lines, kind="stable")
+    found = found.take(order)
+    ranks = _ranks(found.lines, queries)
+    shape = (queries, int(ranks.max(initial=0)) + 1)
+    measured = Measured(np.full(shape, np.inf), np.zeros(shape))
+    positions = np.full(shape, -1, np.int64)
+    measured.distances[found.lines, ranks] = found.distances
+    measured.errors[found.lines, ranks] = found.errors
+    positions[found.lines, ranks] = found.positions
+    return measured, positions
+
+
+def _second_score(scan: Scan, queries: int) -> Score:
+    """For js tighter than the map of the first look; for the others what it was."""
+    if not isinstance(scan.score, Mapped):
+        return scan.score
+    return JensenShannon() if queries <= _FEW else Mapped(FOUR, half=scan.score.half)
+
+
+def _nearest(found: Found, queries: int, k: int) -> tuple[Found, Doubles]:
+    """Those that can be among the k nearest of their query, and a distance (q,) that k of them do not exceed."""
+    high = found.distances + found.errors
+    order = np.lexsort((high, found.lines))
+    found, high = found.take(order), high[order]
+    kth = _ranks(found.lines, queries) == k - 1
+    highest = np.full(queries, np.inf)
+    highest[found.lines[kth]] = high[kth]
+    return found.take(found.distances - found.errors <= highest[found.lines]), highest
+
+
+def _ranks(lines: NDArray[np.int64], queries: int) -> NDArray[np.int64]:
+    """Which of its line each is, where the lines are sorted."""
+    starts = np.searchsorted(lines, np.arange(queries))
+    ranks: NDArray[np.int64] = np.arange(len(lines)) - starts[lines]
+    return ranks
+
+
+def _settled(found: Found, queries: int, official: Official, pairs: Pairs, wanted: Wanted) -> Found:
+    _, positions = settle(*matrix(found, queries), official, k=wanted.k, limit=wanted.limit)
+    lines, columns = np.nonzero(positions >= 0)
+    return Found(lines, positions[lines, columns], *pairs(lines, positions[lines, columns]))
