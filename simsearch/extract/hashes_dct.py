@@ -14,6 +14,8 @@ from simsearch.extract.hashes_isometric import Isometry, turn_frequencies
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_ROUNDING = 1e-6  # of coefficients that are 0; one level of one pixel of the thumbnail makes more than 1e-3
+
 
 @dataclass(kw_only=True, eq=False)
 class PHash(BitHash):
@@ -74,7 +76,8 @@ class PHashFloat(FloatHash):
     They are compared by cosine: more contrast or brightness multiplies them all, which leaves the angle; and without
     the first one, the mean, which is larger than all others together, adding a constant does nothing either.
 
-    Turned forms follow from the row, up to the rounding of the resize (cosine distance below 0.001).
+    A flat picture has a row of zeros, which has no angle. Turned forms follow from the row, up to the rounding of the
+    resize (of photographs at a mean cosine distance below 0.0001).
 
     Attributes:
         size: Coefficients along each axis.
@@ -107,6 +110,7 @@ class PHashFloat(FloatHash):
     def values(self, image: Image) -> NDArray[np.float64]:
         """Return the coefficients."""
         coefficients = low_frequencies(image, self.size, factor=self.factor, shift=self.shift)
+        coefficients[np.abs(coefficients) < _ROUNDING] = 0
         return coefficients if self.first else coefficients.ravel()[1:]
 
     def turn(self, values: NDArray[Any], isometry: Isometry) -> NDArray[Any]:

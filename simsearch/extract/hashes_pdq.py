@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SIDE = 16  # frequencies 1 to 16 along each axis
 _SHAPE = (_SIDE, _SIDE)
+_ROUNDING = 1e-4  # of coefficients that are 0, in float32; one level of one pixel of a photograph makes 4e-3
 
 
 @dataclass(kw_only=True, eq=False)
@@ -73,9 +74,9 @@ class Pdq(BitHash):
 class PdqFloat(FloatHash):
     """The 16 x 16 cosine coefficients behind PDQ, compared by cosine: more contrast multiplies them all.
 
-    The mean is not among them, so that more brightness leaves them alone. Turned forms follow from the row, as roughly
-    as for `Pdq`: of photographs the mean cosine distance from the turned picture's own row is below 0.01 from 768
-    pixels on, and below 0.04 at 192 pixels.
+    The mean is not among them, so that more brightness leaves them alone; a flat picture has a row of zeros, which has
+    no angle. Turned forms follow from the row, as roughly as for `Pdq`: of photographs the mean cosine distance from
+    the turned picture's own row is below 0.01 from 768 pixels on, and below 0.04 at 192 pixels.
 
     Reference:
         Facebook, "PDQ & TMK + PDQF: a suite of photo and video hashes", 2019; the package pdqhash.
@@ -99,6 +100,7 @@ class PdqFloat(FloatHash):
         """Return the coefficients."""
         vector, _ = needed("pdqhash", self.base).compute_float(np.array(image))
         coefficients: NDArray[np.float64] = np.asarray(vector, np.float64).reshape(_SHAPE)
+        coefficients[np.abs(coefficients) < _ROUNDING] = 0
         return coefficients
 
     def turn(self, values: NDArray[Any], isometry: Isometry) -> NDArray[Any]:

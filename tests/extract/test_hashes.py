@@ -292,6 +292,12 @@ def test_brightness_and_contrast_leave_the_float_forms_alone(photos):
         assert np.diagonal(apart(extractor, extractor.rows(muted), extractor.rows(photos))).max() < 1e-3
 
 
+def test_a_flat_picture_has_no_frequencies_that_rounding_made():
+    flat = [Image.new("RGB", (200, 130), colour) for colour in ((127, 127, 127), (200, 30, 77), (255, 255, 255))]
+    for extractor in (PHashFloat(), PHashFloat(size=11), PdqFloat()):
+        assert not extractor.rows(flat).any()
+
+
 def test_opencv_compares_as_we_do(photos):
     pixels = [np.ascontiguousarray(np.asarray(photo)[:, :, ::-1]) for photo in photos[:2]]
     for extractor, theirs in (
