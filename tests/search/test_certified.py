@@ -1,0 +1,175 @@
+"""Laws of certified search by js: the oracle's answer for every kind of rows, precision and second look."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from simsearch import distance
+from simsearch.search import mapped, ranges, scores, widen
+from simsearch.search.exact import knn
+from simsearch.search.maps import FOUR, HELLINGER, TWO
+from simsearch.search.ranges import within
+from tests.search.test_exact import METRICS, assert_exact, make, oracle
+
+
+def independent(rng, n, d):
+    """Rows without structure, on which the maps bound the divergence worst."""
+    rows = rng.dirichlet(np.full(d, 0.3), n) * (rng.random((n, d)) > 0.1)
+    return (rows + 1e-3 * (np.arange(d) == 0)).astype(np.float32)
+
+
+def use(monkeypatch, score):
+    """Let the first look go by that score."""
+    monkeypatch.setattr(scores, "score_for", lambda metric, width, device: score)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("feature_map", [HELLINGER, TWO, FOUR])
+@pytest.mark.parametrize("kind", [independent, lambda rng, n, d: make(rng, n, d, "js")])
+def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, feature_map, kind):
+    rows, queries = kind(rng, 700, 48), kind(rng, 20, 48)
+    use(monkeypatch, mapped.Mapped(feature_map, half=half))
+    found = knn(queries, [rows[:300], rows[300:]], k=6, metric="js", device="cpu")
+    assert_exact(found, oracle(queries, [rows], 6, "js"))
+    assert found.certified.all()
+
+
+@pytest.mark.parametrize("few", [0, 12])
+@pytest.mark.parametrize("budget", [20_000, 1 << 24])
+def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, few, budget):
+    rows, queries = independent(rng, 900, 64), independent(rng, 9, 64)
+    monkeypatch.setattr(widen, "_FEW", few)
+    looks = []
+    look = widen.widen
+    monkeypatch.setattr(widen, "widen", lambda scan, left, *rest: (looks.append(len(left)), look(scan, left, *rest))[1])
+    found = knn(queries, [rows], k=10, metric="js", device="cpu", budget=budget)
+    assert_exact(found, oracle(queries, [rows], 10, "js"))
+    assert sum(looks) > 0
+    assert (found.measured >= 10).all()
+
+
+def test_what_is_found_is_settled_in_between_when_it_is_much(rng, monkeypatch):
+    row = make(rng, 1, 16, "js")
+    rows = np.concatenate([make(rng, 50, 16, "js"), np.repeat(row, 300, axis=0)])
+    monkeypatch.setattr(widen, "_MANY", 20)
+    found = knn(row, [rows], k=5, metric="js", device="cpu", budget=5_000)
+    assert_exact(found, oracle(row, [rows], 5, "js"))
+
+
+def test_clustered_rows_need_few_exact_distances(rng):
+    centres = independent(rng, 100, 64)
+    rows = np.repeat(centres, 20, axis=0) * rng.uniform(0.9, 1.1, (2000, 64)).astype(np.float32)
+    found = knn(rows[::50], [rows], k=10, metric="js", device="cpu")
+    assert_exact(found, oracle(rows[::50], [rows], 10, "js"))
+    assert found.measured.mean() < 30
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_tensors_are_searched_like_arrays(rng, metric):
+    blocks = [make(rng, n, 24, metric) for n in (80, 0, 70)]
+    queries = make(rng, 5, 24, metric)
+    live = [rng.random(80) > 0.3, None, None]
+    tensors = [torch.from_numpy(block) for block in blocks]
+    found = knn(torch.from_numpy(queries), tensors, k=7, metric=metric, live=live, device="cpu")
+    full = [live[0], np.ones(0, bool), np.ones(70, bool)]
+    assert_exact(found, oracle(queries, blocks, 7, metric, live=full))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("budget", [5_000, 1 << 24])
+def test_a_range_holds_all_rows_within_the_distance(rng, metric, budget):
+    blocks = [make(rng, n, 24, metric) for n in (90, 0, 60)]
+    blocks[2][:5] = blocks[0][:5]
+    queries = np.concatenate([blocks[0][:3], make(rng, 5, 24, metric)])
+    live = [None, None, rng.random(60) > 0.3]
+    exact = distance.METRICS[metric](queries, np.concatenate(blocks))
+    alive = np.concatenate([np.ones(90, bool), live[2]])
+    for limit in (0.0, float(np.quantile(exact, 0.05)), float(exact[4, 7]), np.inf):
+        found = within(queries, blocks, max_distance=limit, metric=metric, live=live, device="cpu", budget=budget)
+        assert found.starts[0] == 0
+        for i, line in enumerate(exact):
+            expected = [j for j in np.argsort(line, kind="stable") if alive[j] and line[j] <= limit]
+            mine = slice(found.starts[i], found.starts[i + 1])
+            np.testing.assert_array_equal(found.positions[mine], expected)
+            np.testing.assert_array_equal(found.distances[mine], line[expected].astype(np.float32))
+
+
+def test_a_range_over_nothing_is_empty(rng):
+    rows = make(rng, 3, 8, "js")
+    for queries, blocks in ((rows, []), (rows, [rows[:0]]), (rows[:0], [rows])):
+        found = within(queries, blocks, max_distance=1, metric="js", device="cpu")
+        np.testing.assert_array_equal(found.starts, np.zeros(len(queries) + 1))
+        assert found.positions.size == found.distances.size == 0
+
+
+def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
+    from simsearch.search import kernels
+
+    p, q = (scores.JensenShannon().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
+    on_cpu = kernels._on_cpu(p, q)
+    for cells in (1, 400, 1 << 20):
+        monkeypatch.setattr(kernels, "_GPU_CELLS", cells)
+        monkeypatch.setattr(kernels, "_CPU_CELLS", cells)
+        torch.testing.assert_close(kernels._by_torch(p, q), on_cpu)
+        torch.testing.assert_close(kernels._on_cpu(p, q), on_cpu)
+
+
+KERNEL = """
+import torch
+from simsearch.search.js_kernel import Tile, fused_log_sums
+from simsearch.search.kernels import _by_torch
+
+torch.manual_seed(0)
+for q, n, d in ((1, 1, 1), (3, 40, 17), (33, 5, 16)):
+    p, r = ((torch.rand(m, d) * (torch.rand(m, d) > 0.3) + 1e-30) / d for m in (q, n))
+    for tile in (Tile(), Tile(16, 8, 4, 4)):
+        out = fused_log_sums(p, r, tile)
+        torch.testing.assert_close(out, _by_torch(p, r), rtol=1e-5, atol=1e-6)
+assert fused_log_sums(p[:0], r).shape == (0, len(r))
+"""
+
+
+def test_the_compiled_kernel_agrees_with_torch_in_the_interpreter():
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(1, 1, 1), (33, 1000, 17), (200, 3000, 2048)])
+def test_the_compiled_kernel_agrees_with_torch_on_a_gpu(rng, shape):
+    from simsearch.search.js_kernel import fused_log_sums
+    from simsearch.search.kernels import _by_torch
+
+    q, n, d = shape
+    p, r = (scores.JensenShannon().prepare(torch.from_numpy(independent(rng, m, d)).cuda()).rows for m in (q, n))
+    error = scores.JensenShannon().error(d, (0.0, 0.0))
+    assert float((fused_log_sums(p, r).double() - _by_torch(p.double(), r.double())).abs().max()) <= 2 * error
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", [independent, lambda rng, n, d: make(rng, n, d, "js")])
+@pytest.mark.parametrize("budget", [100_000, None])
+def test_rows_on_a_gpu_are_searched_there(rng, kind, budget):
+    rows, queries = kind(rng, 5000, 96), kind(rng, 40, 96)
+    queries[:5] = rows[100:105]
+    expected = oracle(queries, [rows], 10, "js")
+    for given in ([rows[:999], rows[999:]], [torch.from_numpy(rows).cuda()]):
+        found = knn(queries, given, k=10, metric="js", device="cuda", budget=budget)
+        assert_exact(found, expected)
+    exact = distance.js(queries, rows)
+    limit = float(np.quantile(exact, 0.01))
+    found = within(queries, [torch.from_numpy(rows).cuda()], max_distance=limit, metric="js", device="cuda")
+    np.testing.assert_array_equal(np.diff(found.starts), (exact <= limit).sum(axis=1))
+
+
+def test_the_example_holds():
+    assert doctest.testmod(ranges).failed == 0

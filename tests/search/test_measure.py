@@ -1,0 +1,90 @@
+"""Laws of batched distances: as near to `simsearch.distance` as stated, and settled to its very answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from simsearch import distance
+from simsearch.search.measure import Measured, Pairs
+from simsearch.search.scan import Scan
+from simsearch.search.scores import score_for
+from simsearch.search.settle import settle
+from tests.search.test_exact import make
+
+METRICS = tuple(distance.METRICS)
+CPU = torch.device("cpu")
+
+
+def pairs_of(queries, blocks, metric, budget=1 << 20):
+    scan = Scan(blocks, [None] * len(blocks), metric, CPU, score_for(metric, queries.shape[1], CPU), budget)
+    return Pairs(scan, torch.from_numpy(queries))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("d", [1, 17, 512])
+@pytest.mark.parametrize("budget", [1, 1 << 20])
+def test_distances_are_within_their_errors_of_the_exact_ones(rng, metric, d, budget):
+    queries, rows = make(rng, 7, d, metric), make(rng, 60, d, metric)
+    rows[5] = queries[3]
+    lines, positions = rng.integers(0, 7, 200), rng.integers(0, 60, 200)
+    lines[0], positions[0] = 3, 5
+    found = pairs_of(queries, [rows[:9], rows[9:9], rows[9:]], metric, budget)(lines, positions)
+    exact = distance.METRICS[metric](queries, rows)[lines, positions]
+    assert (np.abs(found.distances - exact) <= found.errors).all()
+    assert (found.errors <= np.where(exact > 0.01, 1e-10 * np.maximum(1, exact), 1e-6)).all()
+    assert (found.distances[0], found.errors[0]) == (0, 0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_pairs_give_nothing(rng, metric):
+    nothing = np.empty(0, np.int64)
+    found = pairs_of(make(rng, 3, 8, metric), [make(rng, 5, 8, metric)], metric)(nothing, nothing)
+    assert found.distances.shape == found.errors.shape == (0,)
+
+
+def test_near_copies_of_float64_rows_are_within_their_errors(rng):
+    queries = rng.random((1, 300))
+    rows = queries * (1 + rng.normal(size=(400, 300)) * 10.0 ** -rng.integers(3, 17, (400, 1)))
+    found = pairs_of(queries, [rows], "js")(np.zeros(400, np.int64), np.arange(400))
+    assert (np.abs(found.distances - distance.js(queries, rows)[0]) <= found.errors).all()
+
+
+def sloppy(exact, rng, errors):
+    """What a computation with such errors may give instead of the exact distances."""
+    return np.maximum(0, exact + errors * rng.uniform(-1, 1, exact.shape))
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-9, 0.02])
+@pytest.mark.parametrize("k", [1, 5, 40])
+@pytest.mark.parametrize("limit", [np.inf, 0.5])
+def test_settling_gives_the_exact_answer_whatever_the_errors(rng, error, k, limit):
+    exact = rng.integers(0, 30, (50, 30)) / 30 + rng.choice([0, 1e-10], (50, 30))
+    exact[:, 20:][rng.random((50, 10)) < 0.5] = np.inf
+    positions = np.stack([rng.permutation(1000)[:30] for _ in exact])
+    errors = np.where(exact < np.inf, error, 0)
+    asked = []
+
+    def official(line, where):
+        asked.extend(where)
+        at = dict(zip(positions[line], exact[line], strict=True))
+        return np.array([at[p] for p in where])
+
+    measured = Measured(np.where(exact < np.inf, sloppy(exact, rng, errors), np.inf), errors)
+    distances, found = settle(measured, positions, official, k=k, limit=limit)
+    for i in range(50):
+        order = [j for j in np.lexsort((positions[i], exact[i])) if exact[i, j] <= limit and exact[i, j] < np.inf][:k]
+        np.testing.assert_array_equal(found[i, : len(order)], positions[i, order])
+        np.testing.assert_array_equal(distances[i, : len(order)].astype(np.float32), exact[i, order].astype(np.float32))
+        assert (found[i, len(order) :] == -1).all()
+    assert bool(asked) == (error > 0)
+
+
+def test_clear_distances_are_not_measured_again():
+    def official(line, where):
+        raise AssertionError(where)
+
+    measured = Measured(np.array([[0.3, 0.1, 0.2]]), np.full((1, 3), 1e-13))
+    distances, positions = settle(measured, np.array([[4, 5, 6]]), official, k=2, limit=0.9)
+    assert (distances.tolist(), positions.tolist()) == ([[0.1, 0.2]], [[5, 6]])
