@@ -107,18 +107,16 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
         return values
 
 
-def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """The settings of a YAML file, and of flags, which win; flags that are None are not given.
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """The settings with these values; flags give numbers as text.
 
     Raises:
-        InputError: The file cannot be read, or a value is not allowed; it is named.
+        InputError: A value is not allowed, or there is no such setting; it is named.
 
     Example:
-        >>> read_settings(None, {"models": ["dhash"], "seeds": None}).models
-        ('dhash',)
+        >>> settings_of({"models": ["dhash"], "seeds": ["1", "2"]}).seeds
+        (1, 2)
     """
-    values = {} if path is None else read_yaml(path)
-    values |= {key: value for key, value in flags.items() if value is not None}
     try:
         return Settings.model_validate(values)
     except pydantic.ValidationError as error:

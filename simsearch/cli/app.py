@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli import doctor, embed, library, models, search
+from simsearch.cli import benchmark, doctor, embed, library, models, search
 
 app = typer.Typer(
     name="simsearch",
@@ -43,5 +43,6 @@ def _root(
 app.add_typer(library.app)
 app.add_typer(search.app)
 app.add_typer(embed.app)
+app.add_typer(benchmark.app)
 app.add_typer(models.app, name="models", help="Show which models there are.")
 app.add_typer(doctor.app)

@@ -1,0 +1,232 @@
+"""`simsearch benchmark`: which method suits these images, by the protocols of the paper and its peers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.options import AsJson, Strict, examples
+from simsearch.cli.progress import shown
+from simsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from simsearch.benchmark.results import Results
+    from simsearch.benchmark.settings import Settings
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED = 1
+_OF_RUN = ("path", "output", "workers", "log", "strict", "json", "replot")
+_NEVER_CHOSEN_ON = "bsds500"
+
+
+@app.command(
+    epilog=examples(
+        "benchmark photos/ --models mini,dhash,phash --output report/",
+        "benchmark photos/ --models 'orb,sift(count=100,cutoff=5)' --seeds 0,1,2 --output report/",
+        "benchmark photos/ --config configs/benchmark.yaml --output report/",
+        "benchmark --output report/ --replot",
+    )
+)
+def benchmark(
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder or a tar of photographs.")] = None,
+    *,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models",
+            metavar="A,B,C",
+            help="Hashes and keypoints, as phash(size=16); models of the zoo (networks: all); your own module:Class.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="DIR", help="Folder for results, report and finished parts.")
+    ] = None,
+    edits: Annotated[
+        str | None,
+        typer.Option("--edits", metavar="A,B", help="paper, platform, or names of single edits.  [default: paper]"),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="N,N", help="One split of the photographs each.  [default: 0]")
+    ] = None,
+    attacked: Annotated[
+        int | None,
+        typer.Option("--attacked", min=1, metavar="N", help="Photographs edited in each half.  [default: 100]"),
+    ] = None,
+    fpr: Annotated[
+        str | None,
+        typer.Option("--fpr", metavar="P,P", help="False-positive rates.  [default: 0.005,0.01,0.05]"),
+    ] = None,
+    chains: Annotated[
+        int | None, typer.Option("--chains", min=0, metavar="K", help="Also chains of up to K mild edits.")
+    ] = None,
+    transfer: Annotated[
+        Path | None, typer.Option("--transfer", metavar="PATH", help="Use the thresholds on these photographs too.")
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option("--templates", metavar="FILE.csv", help="Columns image and template, as of memes.")
+    ] = None,
+    font: Annotated[Path | None, typer.Option("--font", metavar="FILE.ttf", help="Of text in edits.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="Where networks run.  [default: auto]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, metavar="N", help="Processes; 0: this one.  [default: one a core]")
+    ] = None,
+    replot: Annotated[
+        bool, typer.Option("--replot", help="Make tables, plots and report again from results.json alone.")
+    ] = False,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE.json", help="Append the run's figures to this list.")
+    ] = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.yaml", help="Read settings and flags from a file; flags win."),
+    ] = None,
+) -> None:
+    """Compare methods on your photographs: edited copies are looked for, strangers must not be found.
+
+    Writes results.json, tables.md, plots and report.html. Finished parts are kept below the output folder: an
+    interrupted run goes on where it stopped, and another method computes only what is its own.
+    """
+    given = {
+        "models": models,
+        "edits": _listed(edits),
+        "seeds": _listed(seeds),
+        "attacked": attacked,
+        "fpr": _listed(fpr),
+        "chains": chains,
+        "transfer": transfer,
+        "templates": templates,
+        "font": font,
+        "device": device,
+    }
+    run, settings = _settings(config, given)
+    folder = _path(output or run.get("output"), "--output")
+    if replot or run.get("replot"):
+        from simsearch.benchmark.results import read_results
+
+        results = read_results(folder)
+    else:
+        results = _run(_path(path or run.get("path"), "PATH"), settings, folder, _count(workers, run))
+    report = _written(results, folder, log or run.get("log"), replot=replot)
+    if as_json or run.get("json"):
+        terminal.show_json(_facts(results, folder, report))
+    else:
+        _print(results, report)
+    if (strict or run.get("strict")) and results.photographs.rejected:
+        raise typer.Exit(SOME_REJECTED)
+
+
+def _settings(config: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
+    """The flags of the command in a file, and the settings of the benchmark from it and from the flags given."""
+    from simsearch.benchmark.settings import read_yaml, settings_of
+    from simsearch.extract.methods import split_names
+
+    try:
+        values = {} if config is None else read_yaml(config)
+        run = {key: values.pop(key) for key in _OF_RUN if key in values}
+        values |= {key: value for key, value in given.items() if value is not None}
+        if isinstance(values.get("models"), str):
+            values["models"] = split_names(values["models"])
+        return run, settings_of(values)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _run(path: Path, settings: Settings, folder: Path, workers: int | None) -> Results:
+    from simsearch.benchmark.results import write_results
+    from simsearch.benchmark.run import run_benchmark
+
+    results = run_benchmark(path, settings, folder, workers=workers, stages=lambda name: shown(f"benchmark: {name}"))
+    write_results(results, folder)
+    return results
+
+
+def _written(results: Results, folder: Path, log: Path | str | None, *, replot: bool) -> Path:
+    from simsearch.benchmark.log import append_log
+    from simsearch.benchmark.output import write_output
+
+    if log is not None and not replot:
+        append_log(results, Path(log))
+    elif _NEVER_CHOSEN_ON in results.photographs.name.lower() and not replot:
+        terminal.note("BSDS500 is for finished candidates only; --log results/bsds500_log.json records each run")
+    return write_output(results, folder)
+
+
+def _facts(results: Results, folder: Path, report: Path) -> dict[str, Any]:
+    return {
+        "output": str(folder),
+        "report": str(report),
+        "photographs": results.photographs.count,
+        "rejected": len(results.photographs.rejected),
+        "missing": {method.name: method.missing for method in results.methods if method.missing is not None},
+        "methods": [
+            {
+                "method": mean.method,
+                "metric": mean.metric,
+                "auc": mean.auc.mean,
+                "auc_right_image": mean.auc_right_image.mean,
+                "auc_on_grid": mean.auc_on_grid.mean,
+                "fpr": mean.fpr,
+                "recall": mean.recall.mean,
+                "recall_right_image": mean.recall_right_image.mean,
+                "supported": mean.supported,
+            }
+            for mean in results.means
+        ],
+    }
+
+
+def _print(results: Results, report: Path) -> None:
+    photographs = results.photographs
+    terminal.show(f"{photographs.count:,} photographs of {photographs.name}, {len(photographs.rejected):,} rejected")
+    labels = {method.name: method.label for method in results.methods}
+    if results.means:
+        head = (
+            "method",
+            "metric",
+            "AUC",
+            "right image",
+            "AUC, paper's grid",
+            f"recall at FPR {results.means[0].fpr:g}",
+        )
+        rows = [
+            (
+                labels.get(mean.method, mean.method),
+                mean.metric,
+                f"{mean.auc.mean:.4f}",
+                f"{mean.auc_right_image.mean:.4f}",
+                f"{mean.auc_on_grid.mean:.4f}",
+                f"{mean.recall.mean:.3f}{'' if mean.supported else ' (too few strangers)'}",
+            )
+            for mean in results.means
+        ]
+        terminal.show_columns([head, *rows], right=(2, 3, 4))
+    for method in results.methods:
+        if method.missing is not None:
+            terminal.note(f"{method.name} is missing: {method.missing}")
+    for file in photographs.rejected[:10]:
+        terminal.note(f"rejected: {file.name}: {file.code}: {file.message}")
+    terminal.show(f"report: {report}")
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _path(value: Path | str | None, what: str) -> Path:
+    if value is None:
+        raise typer.BadParameter(f"{what} is missing: give it as a flag, or in --config")
+    return Path(value)
+
+
+def _count(workers: int | None, run: dict[str, Any]) -> int | None:
+    value = run.get("workers") if workers is None else workers
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise typer.BadParameter(f"workers is {value!r}; give 0 or more")
+    return value
