@@ -232,7 +232,7 @@ def _candidates(scan: Scan, queries: Prepared, kept: int) -> tuple[Doubles, Posi
         rows, dead = scan.prepare(chunk)
         error = max(error, scan.error(queries, rows, dead))
         for part, scores in scan.scores(queries, rows, dead):
-            low, columns = lowest(scores, kept)
+            low, columns = lowest(scores, kept, best[part, -1])
             low, columns = torch.cat([best[part], low], 1), torch.cat([where[part], columns.add_(chunk.start)], 1)
             best[part], order = torch.topk(low, kept, dim=1, largest=False)
             where[part] = torch.gather(columns, 1, order)

@@ -24,9 +24,6 @@ How far a computed score can be from S, with u = 2^-24 the rounding of float32 a
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
 import numpy as np
@@ -36,11 +33,10 @@ from torch import Tensor
 
 from simsearch.search.maps import FeatureMap
 from simsearch.search.scores import UNIT, Prepared, Score, product_unit
+from simsearch.search.tiles import each_tile
 
 _HALF_UNIT = 2.0**-11  # relative rounding of float16
 _HALF_SCALE = 2.0**8
-_CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
-_GPU_CELLS = 1 << 24
 
 
 @final
@@ -65,16 +61,18 @@ class Mapped(Score):
         sums = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
 
         def tile(part: slice) -> None:
-            roots, sums[part] = _roots(rows[part])
-            for i, feature in enumerate(self.map.parts(roots)):
+            values, sums[part] = _roots(rows[part])
+            lengths = sums[part].abs().sqrt_()[:, None]  # those of the roots
+            if self.expansion == 1:  # Hellinger: the roots, scaled
+                factors = math.sqrt(self.scale * self.map.weight) / lengths
+                torch.mul(values, factors.to(torch.float32), out=out[part])
+                return
+            values /= lengths.to(torch.float32)
+            for i, feature in enumerate(self.map.parts(values)):
                 columns = slice(i * rows.shape[1], (i + 1) * rows.shape[1])
                 out[part, columns] = feature.mul_(_HALF_SCALE) if self.half else feature
 
-        if rows.device.type == "cpu":
-            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-                deque(pool.map(tile, _slices(len(rows), _CPU_CELLS // rows.shape[1])), maxlen=0)
-        else:
-            deque(map(tile, _slices(len(rows), _GPU_CELLS // rows.shape[1])), maxlen=0)
+        each_tile(tile, (len(rows), rows.shape[1]), rows.device)
         return Prepared(out, sums)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
@@ -108,7 +106,7 @@ class Mapped(Score):
 
 
 def _roots(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Square roots of the distributions (n, d), float32, and the sums of the rows (n,), float64."""
+    """Square roots of the values (n, d), float32, and the sums of the rows (n,), float64, NaN where one is negative."""
     if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
         rows = rows.double()
         rows = rows / rows.amax(dim=1, keepdim=True)  # into the range of float32
@@ -122,11 +120,4 @@ def _roots(rows: Tensor) -> tuple[Tensor, Tensor]:
     else:
         sums = values.sum(dim=1, dtype=torch.float64)
         values.sqrt_()
-    values /= sums.sqrt().to(torch.float32)[:, None]
     return values, torch.where(least >= 0, sums, torch.nan)
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    step = max(1, step)
-    for start in range(0, length, step):
-        yield slice(start, start + step)

@@ -56,9 +56,9 @@ class JensenShannon(Measure):
         """Square roots of divergences in bits."""
         total = torch.add(a, b).clamp_min_(_NORMAL)
         surprise = torch.div(a, total).mul_(2).clamp_min_(_NORMAL).log_()
-        nats = torch.linalg.vecdot(a, surprise)
+        nats = _dot(a, surprise)
         torch.div(b, total, out=surprise).mul_(2).clamp_min_(_NORMAL).log_()
-        nats += torch.linalg.vecdot(b, surprise)
+        nats += _dot(b, surprise)
         bits: Tensor = nats.div_(2 * math.log(2)).clamp_(0, 1)
         return bits.sqrt_()
 
@@ -84,14 +84,13 @@ class Cosine(Measure):
         """Rows of length 1."""
         unit = rows.double()
         unit = unit / unit.abs().amax(dim=1, keepdim=True)
-        unit /= torch.linalg.vecdot(unit, unit).sqrt_()[:, None]
+        unit /= _dot(unit, unit).sqrt_()[:, None]
         return unit
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """A quarter of the squared gap."""
         gap = torch.sub(a, b)
-        squared: Tensor = torch.linalg.vecdot(gap, gap)
-        return squared.div_(4).clamp_(0, 1)
+        return _dot(gap, gap).div_(4).clamp_(0, 1)
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
         """The units are known within e = (d/2 + 4) u of their values: the squared gap g^2 moves by 4 e g + 4 e^2."""
@@ -112,8 +111,7 @@ class Euclidean(Measure):
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """Lengths of the gaps."""
         gap = torch.sub(a, b)
-        squared: Tensor = torch.linalg.vecdot(gap, gap)
-        return squared.sqrt_()
+        return _dot(gap, gap).sqrt_()
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
         """Relative: gaps, squares, sum and root."""
@@ -153,6 +151,14 @@ class Hamming(Measure):
     def error(self, distances: Doubles, dimension: int) -> Doubles:  # noqa: ARG002
         """None: counts are exact, and both divide once."""
         return np.zeros_like(distances)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
+    if a.device.type == "cpu":
+        return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
+    product: Tensor = torch.linalg.vecdot(a, b)
+    return product
 
 
 class Measured(NamedTuple):

@@ -14,6 +14,8 @@ from torch import Tensor
 from simsearch.distance import Rows, check_rows
 from simsearch.search.scores import Prepared, Score
 
+_SHARE = 40  # of 256 MiB, 26 MB: what is freed below 32 MiB is given out again without clearing it
+
 Block: TypeAlias = Rows | Tensor
 Live = Sequence[NDArray[np.bool_] | None]
 
@@ -62,8 +64,8 @@ class Scan:
         return sum(len(block) for block in self.blocks)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Consecutive rows, a sixteenth of the budget in float32 coordinates each; copies of arrays."""
-        step = max(1, self.budget // (16 * self.coordinates))
+        """Consecutive rows, a tenth of the budget in float32 coordinates each; copies of arrays."""
+        step = max(1, self.budget // (_SHARE * self.coordinates))
         base = 0
         for block, live in zip(self.blocks, self.live, strict=True):
             for start in range(0, len(block), step):
@@ -91,7 +93,7 @@ class Scan:
     def scores(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
         """Scores of bounded numbers of queries; infinite for dead rows only."""
         n = len(rows.term)
-        step = max(1, self.budget // (32 * n))
+        step = max(1, self.budget // (_SHARE * n))
         for start in range(0, len(queries.term), step):
             part = slice(start, min(start + step, len(queries.term)))
             scores = self.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)

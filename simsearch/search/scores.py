@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.search.kernels import log_sums
+from simsearch.search.tiles import each_tile
 
 UNIT = 2.0**-24  # relative rounding of float32
 _COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
@@ -103,12 +104,23 @@ class Cosine(Score):
     finite = True
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Rows of length 1."""
-        unit = rows.to(torch.float64 if rows.dtype == torch.float64 else torch.float32, copy=True)
-        unit /= unit.abs().amax(dim=1, keepdim=True)
-        unit = unit.to(torch.float32)
-        unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
-        return Prepared(unit, torch.ones(len(unit), device=unit.device))
+        """Rows of length 1, and their largest absolute values."""
+        out = torch.empty(rows.shape, device=rows.device)
+        largest = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+
+        def tile(part: slice) -> None:
+            values = rows[part].to(torch.float64 if rows.dtype == torch.float64 else torch.float32)
+            most = torch.linalg.vector_norm(values, ord=torch.inf, dim=1, keepdim=True)
+            unit = torch.div(values, most).to(torch.float32)
+            out[part] = unit.div_(torch.linalg.vector_norm(unit, dim=1, keepdim=True))
+            largest[part] = most[:, 0]
+
+        each_tile(tile, (len(rows), rows.shape[1]), rows.device)
+        return Prepared(out, largest)
+
+    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
+        """Rows whose largest absolute value is no positive number."""
+        return ~((prepared.term > 0) & (prepared.term < torch.inf))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Minus cosine (q, n), in [-1, 1]."""

@@ -8,7 +8,7 @@ from torch import Tensor
 _BLOCK = 64
 
 
-def lowest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def lowest(scores: Tensor, count: int, ceiling: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The `count` lowest scores of each line, in no order, and their columns.
 
     Two levels: the lowest score of each block of 64 columns, then the `count` blocks with the lowest ones, then their
@@ -18,9 +18,10 @@ def lowest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Args:
         scores: (q, n) float, contiguous, without NaN.
         count: At least 1.
+        ceiling: (q,); higher scores need not be returned, which saves work on a CPU.
 
     Returns:
-        Scores (q, min(count, n)) and columns, int64.
+        Scores (q, m) and columns, int64; m is at most `count` and n.
 
     Example:
         >>> lowest(torch.tensor([[3.0, 1.0, 2.0]]), 1)
@@ -34,10 +35,14 @@ def lowest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return low, columns
     whole = blocks * _BLOCK
     minima = scores[:, :whole].reshape(q, blocks, _BLOCK).amin(dim=2)  # (q, blocks)
-    chosen = torch.topk(minima, count, dim=1, largest=False, sorted=False).indices
-    members = (chosen[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)  # (q, count * 64)
+    taken = count
+    if ceiling is not None and scores.device.type == "cpu":
+        taken = min(count, int((minima <= ceiling[:, None]).sum(dim=1).max()))
+    chosen = torch.topk(minima, taken, dim=1, largest=False, sorted=False).indices
+    members = (chosen[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)  # (q, taken * 64)
     if whole < n:
         rest = torch.arange(whole, n, device=scores.device).expand(q, -1)
         members = torch.cat([members, rest], dim=1)
+    count = min(count, members.shape[1])
     low, order = torch.topk(scores.gather(1, members), count, dim=1, largest=False, sorted=False)
     return low, members.gather(1, order)

@@ -14,11 +14,11 @@ from simsearch.search.exact import official
 from simsearch.search.mapped import Mapped
 from simsearch.search.maps import FOUR
 from simsearch.search.measure import Doubles, Measured, Pairs
-from simsearch.search.scores import JensenShannon, Score
+from simsearch.search.scores import JensenShannon, Prepared, Score
 from simsearch.search.settle import Official, Positions, settle
 
 if TYPE_CHECKING:
-    from simsearch.search.scan import Scan
+    from simsearch.search.scan import Chunk, Scan
 
 _FEW = 12  # queries, up to which js scored directly beats mapping every row into four features
 _MANY = 1 << 20  # found rows, above which they are settled in between
@@ -77,10 +77,10 @@ def widen(
     Returns:
         Distances and positions as `settle` gives them, and how many rows were measured (q,).
     """
-    scan = replace(scan, score=_second_score(scan, len(queries)))
+    limits = np.minimum(within, wanted.limit)
+    scan = replace(scan, score=_second_score(scan, queries, limits))
     pairs, exact = Pairs(scan, queries), official(scan, queries)
     found, counts = NOTHING, np.zeros(len(queries), np.int64)
-    limits = np.minimum(within, wanted.limit)
     for more in hits(scan, queries, pairs, limits):
         counts += np.bincount(more.lines, minlength=len(counts))
         found, highest = _nearest(found.join(more), len(queries), wanted.k)
@@ -98,18 +98,23 @@ def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles) -> It
     """
     prepared = scan.score.prepare(queries)
     for chunk in scan.chunks():
-        rows, dead = scan.prepare(chunk)
-        error = scan.error(prepared, rows, dead)
-        bound = (scan.score.of(limits) + error).astype(np.float32)
-        bounds = torch.from_numpy(np.nextafter(bound, np.float32(np.inf))).to(scan.device)
-        for part, scores in scan.scores(prepared, rows, dead):
-            within = scores <= bounds[part, None]
-            if dead is not None:
-                within[:, dead] = False
+        for start, within in _open(scan, chunk, prepared, limits):
             lines, columns = within.nonzero().cpu().numpy().T
             if len(lines):
-                lines, positions = lines + part.start, columns + chunk.start
+                lines, positions = lines + start, columns + chunk.start
                 yield Found(lines, positions, *pairs(lines, positions))
+
+
+def _open(scan: Scan, chunk: Chunk, queries: Prepared, limits: Doubles) -> Iterator[tuple[int, torch.Tensor]]:
+    """For successive queries the number of the first, and which rows of a chunk can be within their limits."""
+    rows, dead = scan.prepare(chunk)
+    bound = (scan.score.of(limits) + scan.error(queries, rows, dead)).astype(np.float32)
+    bounds = torch.from_numpy(np.nextafter(bound, np.float32(np.inf))).to(scan.device)
+    for part, scores in scan.scores(queries, rows, dead):
+        within = scores <= bounds[part, None]
+        if dead is not None:
+            within[:, dead] = False
+        yield part.start, within
 
 
 def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
@@ -126,11 +131,19 @@ def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
     return measured, positions
 
 
-def _second_score(scan: Scan, queries: int) -> Score:
-    """For js tighter than the map of the first look; for the others what it was."""
+def _second_score(scan: Scan, queries: torch.Tensor, limits: Doubles) -> Score:
+    """What it was, unless it is a map that leaves so many rows open that a tighter score costs less.
+
+    To measure a row takes about as long as to map a row into four features, and a hundred times as long as to score
+    one. The rows of the first chunk stand for all.
+    """
     if not isinstance(scan.score, Mapped):
         return scan.score
-    return JensenShannon() if queries <= _FEW else Mapped(FOUR, half=scan.score.half)
+    chunk = next(scan.chunks())
+    left = sum(int(within.sum()) for _, within in _open(scan, chunk, scan.score.prepare(queries), limits))
+    if left <= (1 + len(queries) / 100) * len(chunk.rows):
+        return scan.score
+    return JensenShannon() if len(queries) <= _FEW else Mapped(FOUR, half=scan.score.half)
 
 
 def _nearest(found: Found, queries: int, k: int) -> tuple[Found, Doubles]:

@@ -16,6 +16,7 @@ from simsearch.search import mapped, ranges, scores, widen
 from simsearch.search.exact import knn
 from simsearch.search.maps import FOUR, HELLINGER, TWO
 from simsearch.search.ranges import within
+from simsearch.search.scan import Scan
 from tests.search.test_exact import METRICS, assert_exact, make, oracle
 
 
@@ -41,18 +42,36 @@ def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, 
     assert found.certified.all()
 
 
-@pytest.mark.parametrize("few", [0, 12])
+@pytest.mark.parametrize(
+    "second",
+    [scores.JensenShannon(), *(mapped.Mapped(each, half=half) for each in (HELLINGER, FOUR) for half in (False, True))],
+)
 @pytest.mark.parametrize("budget", [20_000, 1 << 24])
-def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, few, budget):
+def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, second, budget):
     rows, queries = independent(rng, 900, 64), independent(rng, 9, 64)
-    monkeypatch.setattr(widen, "_FEW", few)
     looks = []
-    look = widen.widen
-    monkeypatch.setattr(widen, "widen", lambda scan, left, *rest: (looks.append(len(left)), look(scan, left, *rest))[1])
+    monkeypatch.setattr(widen, "_second_score", lambda scan, left, limits: (looks.append(len(left)), second)[1])
     found = knn(queries, [rows], k=10, metric="js", device="cpu", budget=budget)
     assert_exact(found, oracle(queries, [rows], 10, "js"))
     assert sum(looks) > 0
     assert (found.measured >= 10).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "queries", "rank", "expected"),
+    [
+        (independent, 12, 40, "js"),
+        (independent, 200, 40, FOUR),
+        (lambda rng, n, d: make(rng, n, d, "js"), 20, 3, HELLINGER),
+    ],
+)
+def test_a_second_look_scores_tighter_where_the_map_leaves_much_open(rng, kind, queries, rank, expected):
+    rows = kind(rng, 2000 + queries, 256)
+    first = mapped.Mapped(HELLINGER, half=False)
+    scan = Scan([rows[queries:]], [None], "js", torch.device("cpu"), first, 1 << 24)
+    limits = np.sort(distance.js(rows[:queries], rows[queries:]), axis=1)[:, rank]
+    chosen = widen._second_score(scan, torch.from_numpy(rows[:queries]), limits)
+    assert (chosen.map if isinstance(chosen, mapped.Mapped) else "js") == expected
 
 
 def test_what_is_found_is_settled_in_between_when_it_is_much(rng, monkeypatch):
