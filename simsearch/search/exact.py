@@ -200,9 +200,12 @@ def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, 
     farthest = np.minimum(distances[:, -1], limit)
     left = np.flatnonzero((worst < np.inf) & (worst <= scan.score.of(farthest) + error))
     if len(left):
+        import torch
+
         from simsearch.search.widen import Wanted, widen
 
-        distances[left], positions[left], more = widen(scan, rows[left], farthest[left], Wanted(k, limit))
+        subset = rows[torch.from_numpy(left).to(scan.device)]
+        distances[left], positions[left], more = widen(scan, subset, farthest[left], Wanted(k, limit))
         counts[left] += more
     return distances, positions, counts
 

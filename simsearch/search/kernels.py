@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-_CPU_CELLS = 1 << 16  # coordinates in one tile: two buffers of 256 KiB, which stay in a core's cache
+from simsearch.search.tiles import each_tile
+
 _GPU_CELLS = 1 << 24
 
 
@@ -33,26 +32,18 @@ def log_sums(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _on_cpu(p: Tensor, q: Tensor) -> Tensor:
-    """Numpy on a few threads, each at its own tile.
-
-    Torch would split every one of these small operations among its threads and wait for the slowest, which on a busy
-    machine costs far more than the operation.
-    """
+    """Numpy, a tile of rows after the other."""
     lines, rows = p.numpy(), q.numpy()
     out = np.empty((len(lines), len(rows)), np.float32)
-    step = max(1, _CPU_CELLS // rows.shape[1])
 
-    def tile(start: int) -> None:
-        part = rows[start : start + step]
-        total, log = np.empty_like(part), np.empty_like(part)
-        with np.errstate(all="ignore"):  # dead rows may hold anything
-            for i, line in enumerate(lines):
-                np.add(line, part, out=total)
-                np.log(total, out=log)
-                np.vecdot(total, log, out=out[i, start : start + step])
+    def tile(part: slice) -> None:
+        total, log = np.empty_like(rows[part]), np.empty_like(rows[part])
+        for i, line in enumerate(lines):
+            np.add(line, rows[part], out=total)
+            np.log(total, out=log)
+            np.vecdot(total, log, out=out[i, part])
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        deque(pool.map(tile, range(0, len(rows), step)), maxlen=0)
+    each_tile(tile, rows)
     return torch.from_numpy(out)
 
 

@@ -53,27 +53,15 @@ class Mapped(Score):
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Mapped rows (n, features x d), and their sums; a sum is NaN where a value is negative."""
-        out = torch.empty(
-            (len(rows), self.expansion * rows.shape[1]),
-            dtype=torch.float16 if self.half else torch.float32,
-            device=rows.device,
-        )
-        sums = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-
-        def tile(part: slice) -> None:
-            values, sums[part] = _roots(rows[part])
-            lengths = sums[part].abs().sqrt_()[:, None]  # those of the roots
-            if self.expansion == 1:  # Hellinger: the roots, scaled
-                factors = math.sqrt(self.scale * self.map.weight) / lengths
-                torch.mul(values, factors.to(torch.float32), out=out[part])
-                return
-            values /= lengths.to(torch.float32)
-            for i, feature in enumerate(self.map.parts(values)):
-                columns = slice(i * rows.shape[1], (i + 1) * rows.shape[1])
-                out[part, columns] = feature.mul_(_HALF_SCALE) if self.half else feature
-
-        each_tile(tile, (len(rows), rows.shape[1]), rows.device)
-        return Prepared(out, sums)
+        if self.expansion == 1:
+            roots, sums = _roots(rows, math.sqrt(self.scale * self.map.weight))
+            return Prepared(roots.half() if self.half else roots, sums)
+        roots, sums = _roots(rows, 1.0)
+        kind = torch.float16 if self.half else torch.float32
+        out = torch.empty((len(rows), self.expansion, rows.shape[1]), dtype=kind, device=rows.device)
+        for i, feature in enumerate(self.map.parts(roots)):
+            out[:, i] = feature.mul_(_HALF_SCALE) if self.half else feature
+        return Prepared(out.flatten(1), sums)  # (n, features x d)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
         """Rows whose sum is no positive number."""
@@ -105,19 +93,28 @@ class Mapped(Score):
         return self.scale * (1.001 * self.map.weight * relative + absolute)
 
 
-def _roots(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Square roots of the values (n, d), float32, and the sums of the rows (n,), float64, NaN where one is negative."""
+def _roots(rows: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """Square roots of distributions times a factor (n, d), float32; sums of the rows (n,), NaN where one is negative."""
     if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
         rows = rows.double()
         rows = rows / rows.amax(dim=1, keepdim=True)  # into the range of float32
     values = rows.to(torch.float32, copy=True)
-    least = values.amin(dim=1)
-    if values.device.type == "cpu":  # where numpy is several times faster at both
-        array = values.numpy()
-        with np.errstate(all="ignore"):  # dead rows may hold anything
-            sums = torch.from_numpy(array.sum(axis=1, dtype=np.float64))
-            np.sqrt(array, out=array)
-    else:
-        sums = values.sum(dim=1, dtype=torch.float64)
-        values.sqrt_()
-    return values, torch.where(least >= 0, sums, torch.nan)
+    if values.device.type == "cpu":  # where numpy is several times faster at roots and sums
+        return values, torch.from_numpy(_roots_in_place(values.numpy(), factor))
+    sums = torch.where(values.amin(dim=1) >= 0, values.sum(dim=1, dtype=torch.float64), torch.nan)
+    values.sqrt_().mul_((factor / sums.sqrt()).to(torch.float32)[:, None])
+    return values, sums
+
+
+def _roots_in_place(values: NDArray[np.float32], factor: float) -> NDArray[np.float64]:
+    """The twin of the lines above."""
+    sums = np.empty(len(values))
+
+    def tile(part: slice) -> None:
+        here = values[part]
+        sums[part] = np.where(here.min(axis=1) >= 0, here.sum(axis=1, dtype=np.float64), np.nan)
+        np.sqrt(here, out=here)
+        np.multiply(here, (factor / np.sqrt(sums[part])).astype(np.float32)[:, None], out=here)
+
+    each_tile(tile, values)
+    return sums

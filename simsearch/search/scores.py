@@ -105,18 +105,15 @@ class Cosine(Score):
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Rows of length 1, and their largest absolute values."""
-        out = torch.empty(rows.shape, device=rows.device)
-        largest = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-
-        def tile(part: slice) -> None:
-            values = rows[part].to(torch.float64 if rows.dtype == torch.float64 else torch.float32)
-            most = torch.linalg.vector_norm(values, ord=torch.inf, dim=1, keepdim=True)
-            unit = torch.div(values, most).to(torch.float32)
-            out[part] = unit.div_(torch.linalg.vector_norm(unit, dim=1, keepdim=True))
-            largest[part] = most[:, 0]
-
-        each_tile(tile, (len(rows), rows.shape[1]), rows.device)
-        return Prepared(out, largest)
+        if rows.dtype == torch.float64:  # into the range of float32
+            rows = rows / rows.abs().amax(dim=1, keepdim=True)
+        unit = rows.to(torch.float32, copy=True)
+        if unit.device.type == "cpu":
+            return Prepared(unit, torch.from_numpy(_unit_in_place(unit.numpy())))
+        largest = torch.linalg.vector_norm(unit, ord=torch.inf, dim=1)
+        unit /= largest[:, None]
+        unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
+        return Prepared(unit, largest)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
         """Rows whose largest absolute value is no positive number."""
@@ -262,6 +259,20 @@ def score_for(metric: str, width: int, device: torch.device) -> Score:
         "hamming": BitCount(width) if device.type == "cpu" else BitProduct(width),
     }
     return scores[metric]
+
+
+def _unit_in_place(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows (n, d) to length 1; the largest absolute values."""
+    largest = np.empty(len(values), np.float32)
+
+    def tile(part: slice) -> None:
+        here = values[part]
+        largest[part] = np.maximum(here.max(axis=1), -here.min(axis=1))
+        np.divide(here, largest[part, None], out=here)
+        np.divide(here, np.sqrt(np.vecdot(here, here))[:, None], out=here)
+
+    each_tile(tile, values)
+    return largest
 
 
 def product_unit() -> float:

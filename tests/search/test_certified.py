@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from simsearch import distance
-from simsearch.search import mapped, ranges, scores, widen
+from simsearch.search import mapped, ranges, scores, tiles, widen
 from simsearch.search.exact import knn
 from simsearch.search.maps import FOUR, HELLINGER, TWO
 from simsearch.search.ranges import within
@@ -135,7 +135,7 @@ def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
     on_cpu = kernels._on_cpu(p, q)
     for cells in (1, 400, 1 << 20):
         monkeypatch.setattr(kernels, "_GPU_CELLS", cells)
-        monkeypatch.setattr(kernels, "_CPU_CELLS", cells)
+        monkeypatch.setattr(tiles, "_CELLS", cells)
         torch.testing.assert_close(kernels._by_torch(p, q), on_cpu)
         torch.testing.assert_close(kernels._on_cpu(p, q), on_cpu)
 
