@@ -154,12 +154,12 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
         return blocks
     import torch
 
-    from simsearch.search.scan import to_device
+    from simsearch.search.scan import upload
 
     size = sum(block.nbytes for block in blocks if isinstance(block, np.ndarray))
     if size > _UPLOAD_SHARE * torch.cuda.mem_get_info(device)[0]:
         return blocks
-    return [to_device(block, device) for block in blocks]
+    return [upload(block, device) for block in blocks]
 
 
 def _budget(device: torch.device) -> int:

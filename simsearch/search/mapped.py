@@ -32,11 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.search.maps import FeatureMap
-from simsearch.search.scores import UNIT, Prepared, Score, product_unit
+from simsearch.search.scores import HALF_SCALE, HALF_UNIT, UNIT, Prepared, Score, minus_product, product_unit
 from simsearch.search.tiles import each_tile
-
-_HALF_UNIT = 2.0**-11  # relative rounding of float16
-_HALF_SCALE = 2.0**8
 
 
 @final
@@ -49,7 +46,7 @@ class Mapped(Score):
         self.map = feature_map
         self.half = half
         self.expansion = feature_map.features
-        self.scale = _HALF_SCALE**2 if half else 1.0
+        self.scale = HALF_SCALE**2 if half else 1.0
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Mapped rows (n, features x d), and their sums; a sum is NaN where a value is negative."""
@@ -60,7 +57,7 @@ class Mapped(Score):
         kind = torch.float16 if self.half else torch.float32
         out = torch.empty((len(rows), self.expansion, rows.shape[1]), dtype=kind, device=rows.device)
         for i, feature in enumerate(self.map.parts(roots)):
-            out[:, i] = feature.mul_(_HALF_SCALE) if self.half else feature
+            out[:, i] = feature.mul_(HALF_SCALE) if self.half else feature
         return Prepared(out.flatten(1), sums)  # (n, features x d)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
@@ -69,12 +66,7 @@ class Mapped(Score):
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Scores (q, n), float32."""
-        minus = -a.rows
-        if a.rows.device.type == "cpu":  # where float16 is the twin of the GPU's way, for tests
-            return minus.float() @ b.rows.float().T
-        if not self.half:
-            return minus @ b.rows.T
-        return torch.mm(minus, b.rows.T, out_dtype=torch.float32)
+        return minus_product(a.rows, b.rows)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """The highest score of a row at that distance."""
@@ -85,7 +77,7 @@ class Mapped(Score):
         frequency = max(wave.frequency for wave in self.map.waves)
         feature = UNIT * (6 + (1.5 * (3 + 2 * frequency * (4 + 4 * 88)) if frequency else 0))
         if self.half:
-            feature += _HALF_UNIT * (1 + feature)
+            feature += HALF_UNIT * (1 + feature)
         unit = 2 * UNIT if self.half else product_unit()
         terms = self.expansion * dimension
         absolute = 2.0**-32 * math.sqrt(terms * self.map.weight) if self.half else 1e-18
@@ -94,7 +86,7 @@ class Mapped(Score):
 
 
 def _roots(rows: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Square roots of distributions times a factor (n, d), float32; sums of the rows (n,), NaN where one is negative."""
+    """Square roots of distributions times a factor (n, d), float32; sums of the rows (n,), NaN by a negative value."""
     if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
         rows = rows.double()
         rows = rows / rows.amax(dim=1, keepdim=True)  # into the range of float32

@@ -15,6 +15,7 @@ from simsearch.distance import Rows, check_rows
 from simsearch.search.scores import Prepared, Score
 
 _SHARE = 40  # of 256 MiB, 26 MB: what is freed below 32 MiB is given out again without clearing it
+_PIECE = 64 << 20  # bytes brought to a GPU at once
 
 Block: TypeAlias = Rows | Tensor
 Live = Sequence[NDArray[np.bool_] | None]
@@ -126,6 +127,17 @@ class Scan:
 def to_device(rows: Block, device: torch.device) -> Tensor:
     """The rows as a tensor there, of the same type; a copy where they were an array."""
     return rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)).to(device)
+
+
+def upload(rows: Block, device: torch.device) -> Tensor:
+    """The rows as a tensor there, brought piece by piece, so that no second copy of them is made here."""
+    if isinstance(rows, Tensor):
+        return rows
+    out = torch.empty(rows.shape, dtype=to_device(rows[:0], device).dtype, device=device)
+    step = max(1, _PIECE // (rows.shape[1] * rows.itemsize))
+    for start in range(0, len(rows), step):
+        out[start : start + step] = to_device(rows[start : start + step], device)
+    return out
 
 
 def to_numpy(rows: Block) -> Rows:

@@ -19,6 +19,8 @@ from simsearch.search.kernels import log_sums
 from simsearch.search.tiles import each_tile
 
 UNIT = 2.0**-24  # relative rounding of float32
+HALF_UNIT = 2.0**-11  # of float16
+HALF_SCALE = 2.0**8  # what float16 features are multiplied by, so that hardly one is subnormal
 _COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
 _NOTHING = 1e-30  # added to probabilities so that no logarithm meets zero; far below float32's rounding of any sum
 
@@ -99,9 +101,13 @@ class JensenShannon(Score):
 
 @final
 class Cosine(Score):
-    """Minus the cosine, as a matrix product."""
+    """Minus the cosine, as a matrix product, times a power of two; float16 operands on a GPU, float32 on a CPU."""
 
     finite = True
+
+    def __init__(self, *, half: bool) -> None:
+        self.half = half
+        self.scale = HALF_SCALE**2 if half else 1.0
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Rows of length 1, and their largest absolute values."""
@@ -109,27 +115,31 @@ class Cosine(Score):
             rows = rows / rows.abs().amax(dim=1, keepdim=True)
         unit = rows.to(torch.float32, copy=True)
         if unit.device.type == "cpu":
-            return Prepared(unit, torch.from_numpy(_unit_in_place(unit.numpy())))
-        largest = torch.linalg.vector_norm(unit, ord=torch.inf, dim=1)
-        unit /= largest[:, None]
-        unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
-        return Prepared(unit, largest)
+            largest = torch.from_numpy(_unit_in_place(unit.numpy()))
+        else:
+            largest = torch.linalg.vector_norm(unit, ord=torch.inf, dim=1)
+            unit /= largest[:, None]
+            unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True)
+        return Prepared(unit.mul_(HALF_SCALE).half() if self.half else unit, largest)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
         """Rows whose largest absolute value is no positive number."""
         return ~((prepared.term > 0) & (prepared.term < torch.inf))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Minus cosine (q, n), in [-1, 1]."""
-        return -a.rows @ b.rows.T
+        """Scores (q, n), float32."""
+        return minus_product(a.rows, b.rows)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Minus cosine."""
-        return 2 * distance - 1
+        return self.scale * (2 * distance - 1)
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Rounding of a product of unit vectors."""
-        return product_unit() * (2 * dimension + 16)
+        """Rounding of a product of unit vectors, and of their lengths; of float16 as in `mapped`."""
+        if not self.half:
+            return product_unit() * (2 * dimension + 16)
+        relative = 2 * HALF_UNIT + HALF_UNIT**2 + 1.001 * UNIT * (3 * dimension + 16)
+        return self.scale * (relative + 2.0**-32 * math.sqrt(dimension))
 
 
 @final
@@ -253,7 +263,7 @@ def score_for(metric: str, width: int, device: torch.device) -> Score:
 
     scores: dict[str, Score] = {
         "js": Mapped(HELLINGER, half=device.type == "cuda"),
-        "cosine": Cosine(),
+        "cosine": Cosine(half=device.type == "cuda"),
         "l2": Euclidean(),
         "l1": CityBlock(),
         "hamming": BitCount(width) if device.type == "cpu" else BitProduct(width),
@@ -273,6 +283,17 @@ def _unit_in_place(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
     each_tile(tile, values)
     return largest
+
+
+def minus_product(a: Tensor, b: Tensor) -> Tensor:
+    """Minus the products of rows (q, n), summed in float32, of float32 or float16 operands."""
+    minus = -a
+    if a.device.type == "cpu":  # where float16 is the twin of the GPU's way, for tests
+        return minus.float() @ b.float().T
+    if a.dtype == torch.float32:
+        return minus @ b.T
+    product: Tensor = torch.mm(minus, b.T, out_dtype=torch.float32)
+    return product
 
 
 def product_unit() -> float:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from simsearch import distance
-from simsearch.search import mapped, ranges, scores, tiles, widen
+from simsearch.search import mapped, ranges, scan, scores, tiles, widen
 from simsearch.search.exact import knn
 from simsearch.search.maps import FOUR, HELLINGER, TWO
 from simsearch.search.ranges import within
@@ -68,9 +68,9 @@ def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, second, budg
 def test_a_second_look_scores_tighter_where_the_map_leaves_much_open(rng, kind, queries, rank, expected):
     rows = kind(rng, 2000 + queries, 256)
     first = mapped.Mapped(HELLINGER, half=False)
-    scan = Scan([rows[queries:]], [None], "js", torch.device("cpu"), first, 1 << 24)
+    look = Scan([rows[queries:]], [None], "js", torch.device("cpu"), first, 1 << 24)
     limits = np.sort(distance.js(rows[:queries], rows[queries:]), axis=1)[:, rank]
-    chosen = widen._second_score(scan, torch.from_numpy(rows[:queries]), limits)
+    chosen = widen._second_score(look, torch.from_numpy(rows[:queries]), limits)
     assert (chosen.map if isinstance(chosen, mapped.Mapped) else "js") == expected
 
 
@@ -88,6 +88,23 @@ def test_clustered_rows_need_few_exact_distances(rng):
     found = knn(rows[::50], [rows], k=10, metric="js", device="cpu")
     assert_exact(found, oracle(rows[::50], [rows], 10, "js"))
     assert found.measured.mean() < 30
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.uint8])
+def test_rows_are_brought_to_a_device_piece_by_piece(rng, monkeypatch, kind):
+    monkeypatch.setattr(scan, "_PIECE", 100)
+    for rows in (rng.integers(0, 9, (50, 7)).astype(kind), np.empty((0, 7), kind)):
+        rows.flags.writeable = False
+        found = scan.upload(rows, torch.device("cpu"))
+        assert found.numpy().dtype == kind
+        np.testing.assert_array_equal(found.numpy(), rows)
+
+
+def test_half_precision_cosine_gives_the_exact_answer(rng, monkeypatch):
+    rows, queries = make(rng, 700, 48, "cosine"), make(rng, 20, 48, "cosine")
+    use(monkeypatch, scores.Cosine(half=True))
+    found = knn(queries, [rows], k=6, metric="cosine", device="cpu")
+    assert_exact(found, oracle(queries, [rows], 6, "cosine"))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -210,13 +210,15 @@ def test_unusable_arguments_are_refused(rng):
 @pytest.mark.parametrize("d", [3, 64, 512, 2048])
 def test_no_score_is_farther_from_exact_than_its_bound(rng, metric, d):
     torch = pytest.importorskip("torch")
-    from simsearch.search.scores import BitProduct, JensenShannon, score_for
+    from simsearch.search.scores import BitProduct, Cosine, JensenShannon, score_for
 
     a, b = make(rng, 20, d, metric), make(rng, 200, d, metric)
     b[0] = a[0]
     scores = [JensenShannon() if metric == "js" else score_for(metric, d, torch.device("cpu"))]
     if metric == "hamming":
         scores.append(BitProduct(d))  # what a GPU uses
+    if metric == "cosine":
+        scores.append(Cosine(half=True))
     for score in scores:
         prepared = [score.prepare(torch.from_numpy(rows)) for rows in (a, b)]
         found = score.between(*prepared).numpy().astype(np.float64)
