@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from simsearch.benchmark.copies import Done, Job, Want, missing, work
 from simsearch.benchmark.gallery import Picture
-from simsearch.benchmark.pool import Pool, Progress
+from simsearch.benchmark.pool import Pool, Progress, torch_threads
 from simsearch.benchmark.roster import Entry
 from simsearch.benchmark.shelf import Shelf
 from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.pipeline import default_workers
 
 _BATCH = 64
 Rows = NDArray[Any]
@@ -57,7 +58,8 @@ class Engine:
             if done.refused is not None:
                 refused[job.picture.sha256] = done.refused
             else:
-                _embed(job, done, methods)
+                with torch_threads(max(1, default_workers() - self.pool.busy)):
+                    _embed(job, done, methods)
             made += len(job.copies)
             if progress is not None:
                 progress(made, total)

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from simsearch.errors import SimsearchError
 
@@ -34,6 +35,12 @@ class Pool:
         self.workers = workers
         self.budget = memory() // 2 if budget is None else budget
         self._executor: ProcessPoolExecutor | None = None
+        self._running: dict[Future[Any], tuple[Any, int]] = {}
+
+    @property
+    def busy(self) -> int:
+        """Workers that have something to do at this moment."""
+        return min(self.workers, sum(not future.done() for future in self._running))
 
     def __enter__(self) -> Pool:
         return self
@@ -60,7 +67,7 @@ class Pool:
         if self.workers == 0:
             yield from ((job, function(job)) for job in jobs)
             return
-        running: dict[Future[Done], tuple[Job, int]] = {}
+        running = self._running
         try:
             for job in jobs:
                 bytes_of_job = cost(job)
@@ -80,6 +87,7 @@ class Pool:
         finally:
             for future in running:
                 future.cancel()
+            running.clear()
 
     def map(
         self, function: Callable[[Job], Done], jobs: Sequence[Job], *, progress: Progress | None = None
@@ -97,6 +105,20 @@ class Pool:
             spawn = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(self.workers, mp_context=spawn, initializer=_begin)
         return self._executor
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch, where it is loaded, use that many threads: cores that are busy elsewhere only make it wait."""
+    torch = sys.modules.get("torch")
+    before = 0 if torch is None else torch.get_num_threads()
+    if torch is not None and count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if torch is not None and count != before:
+            torch.set_num_threads(before)
 
 
 def single_threaded() -> None:
@@ -120,7 +142,7 @@ def _begin() -> None:
     single_threaded()
 
 
-def _finished(running: dict[Future[Done], tuple[Job, int]]) -> Iterator[tuple[Job, Done]]:
+def _finished(running: dict[Future[Any], tuple[Any, int]]) -> Iterator[tuple[Any, Any]]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
         job, _ = running.pop(future)

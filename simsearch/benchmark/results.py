@@ -345,7 +345,7 @@ class CopyDetection:
 
 @dataclass(frozen=True, slots=True)
 class ChainPoint:
-    """Recall after k mild edits in a row; the threshold gives `fpr` on strangers so edited, all k pooled; first split."""
+    """Recall after k mild edits, at the threshold that gives `fpr` on strangers so edited, all k pooled; one split."""
 
     method: str
     metric: str

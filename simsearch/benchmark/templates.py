@@ -122,13 +122,15 @@ def template_task(task: TemplateTask) -> Templates:
         nearest(task.shelf, task.maker, task.metric, compared, [ORIGINAL])
         for compared in (Sides(split.database, split.positives, split.own), strangers)
     )
-    ends = Ends(near.distance[:, 0], near.own[:, 0], far.distance[:, 0], np.array(split.own), np.array(split.strangers))
+    ends = TemplateEnds(
+        near.distance[:, 0], near.own[:, 0], far.distance[:, 0], np.array(split.own), np.array(split.strangers)
+    )
     names = task.maker.method.name, task.metric, task.name
     return template_figures(ends, names, len(split.database), task.rules)
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class TemplateEnds:
     """Distances (queries,) of positives and negatives, and the template that each was made from."""
 
     near: Values
@@ -138,7 +140,7 @@ class Ends:
     far_of: NDArray[np.int64]
 
 
-def template_figures(sides: Ends, names: tuple[str, str, str], templates: int, rules: Rules) -> Templates:
+def template_figures(sides: TemplateEnds, names: tuple[str, str, str], templates: int, rules: Rules) -> Templates:
     """Areas and recalls with intervals from drawing whole templates again.
 
     Args:
@@ -152,7 +154,7 @@ def template_figures(sides: Ends, names: tuple[str, str, str], templates: int, r
     both = np.concatenate([sides.near, sides.far])
     both = both[np.isfinite(both)]
     ends = GRIDS.get(base, (float(both.min(initial=0)), float(both.max(initial=1))))
-    right = Ends(sides.own, sides.own, sides.far, sides.near_of, sides.far_of)
+    right = TemplateEnds(sides.own, sides.own, sides.far, sides.near_of, sides.far_of)
     return Templates(
         method=method,
         metric=metric,
@@ -168,7 +170,7 @@ def template_figures(sides: Ends, names: tuple[str, str, str], templates: int, r
     )
 
 
-def _operating_point(sides: Ends, right: Ends, fpr: float, rules: Rules) -> OperatingPoint:
+def _operating_point(sides: TemplateEnds, right: TemplateEnds, fpr: float, rules: Rules) -> OperatingPoint:
     point = recall_at_fpr(sides.near, sides.far, fpr)
     enough = supported(fpr, len(np.unique(sides.far_of)))
     own = float((sides.own <= point.threshold).mean())
@@ -181,12 +183,12 @@ def _operating_point(sides: Ends, right: Ends, fpr: float, rules: Rules) -> Oper
     )
 
 
-def _estimate(statistic: CountStatistic, sides: Ends, rules: Rules, *, enough: bool = True) -> Estimate:
+def _estimate(statistic: CountStatistic, sides: TemplateEnds, rules: Rules, *, enough: bool = True) -> Estimate:
     value = statistic(sides.near, sides.far)
     return Estimate.of_interval(value, _interval(statistic, sides, rules), supported=enough)
 
 
-def _interval(statistic: CountStatistic, sides: Ends, rules: Rules) -> Interval:
+def _interval(statistic: CountStatistic, sides: TemplateEnds, rules: Rules) -> Interval:
     """As `bootstrap_by_source`, for sources of different numbers of queries."""
     rng = np.random.default_rng(rules.seed)
     thresholds = np.unique(np.concatenate([sides.near, sides.far]))
@@ -203,7 +205,7 @@ def _interval(statistic: CountStatistic, sides: Ends, rules: Rules) -> Interval:
     return percentiles(np.concatenate(found), _CONFIDENCE)
 
 
-def _share_interval(hits: NDArray[np.bool_], sides: Ends, rules: Rules) -> Interval:
+def _share_interval(hits: NDArray[np.bool_], sides: TemplateEnds, rules: Rules) -> Interval:
     sources, owner = np.unique(sides.far_of, return_inverse=True)
     drawn = np.random.default_rng(rules.seed).integers(0, len(sources), (rules.repeats, len(sources)))
     weights = times_drawn(drawn, len(sources))
