@@ -22,7 +22,7 @@ from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
 from simsearch.extract.device import choose_device
 
-MODULES = ("train", "tests", "coexist", "limits", "embed")
+MODULES = ("train", "js", "tests", "coexist", "limits", "embed")
 _HOMES = {"tests": "suite"}  # pytest would take a module of that name for its own
 
 
