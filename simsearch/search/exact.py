@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from simsearch.search.scores import Prepared
     from simsearch.search.settle import Official, Positions
 
-_SLACK = 32  # candidates kept beyond k
-_FIRST = 6  # and those of them measured at once; the others only where the distances found leave them open
+_SLACK = 54  # candidates kept beyond k
+_FIRST = 2  # and those of them measured at once; the others only where the distances found leave them open
 _BUDGET = 256 << 20
 _GPU_BUDGET = 8 << 30
 _UPLOAD_SHARE = 0.5  # of a GPU's free memory that rows may take
@@ -186,7 +186,7 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
 
 def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k), and how many rows were measured (q,)."""
-    from simsearch.search.measure import Pairs
+    from simsearch.search.measure import Measured, Pairs
     from simsearch.search.scan import to_device
     from simsearch.search.settle import settle
 
@@ -202,10 +202,11 @@ def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, 
     if len(left):
         import torch
 
-        from simsearch.search.widen import Wanted, widen
+        from simsearch.search.widen import Wanted, flat, widen
 
         subset = rows[torch.from_numpy(left).to(scan.device)]
-        distances[left], positions[left], more = widen(scan, subset, farthest[left], Wanted(k, limit))
+        known = Measured(measured.distances[left], measured.errors[left]), candidates[left]
+        distances[left], positions[left], more = widen(scan, subset, farthest[left], Wanted(k, limit), flat(*known))
         counts[left] += more
     return distances, positions, counts
 

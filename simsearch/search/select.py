@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BLOCK = 64
+_BLOCK = 16  # columns, a block's being as far apart as there are blocks: minima of neighbouring blocks vectorise
 
 
 def lowest(scores: Tensor, count: int, ceiling: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The `count` lowest scores of each line, in no order, and their columns.
 
-    Two levels: the lowest score of each block of 64 columns, then the `count` blocks with the lowest ones, then their
+    Two levels: the lowest score of each block of 16 columns, then the `count` blocks with the lowest ones, then their
     members. No column left out scores lower than one that is returned: a block that was left out has a lowest score
     no lower than those of `count` blocks that were taken, and so than `count` scores.
 
@@ -34,12 +34,12 @@ def lowest(scores: Tensor, count: int, ceiling: Tensor | None = None) -> tuple[T
         low, columns = torch.topk(scores, count, dim=1, largest=False, sorted=False)
         return low, columns
     whole = blocks * _BLOCK
-    minima = scores[:, :whole].reshape(q, blocks, _BLOCK).amin(dim=2)  # (q, blocks)
+    minima = scores[:, :whole].reshape(q, _BLOCK, blocks).amin(dim=1)  # (q, blocks)
     taken = count
     if ceiling is not None and scores.device.type == "cpu":
         taken = min(count, int((minima <= ceiling[:, None]).sum(dim=1).max()))
     chosen = torch.topk(minima, taken, dim=1, largest=False, sorted=False).indices
-    members = (chosen[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)  # (q, taken * 64)
+    members = (chosen[:, :, None] + blocks * torch.arange(_BLOCK, device=scores.device)).flatten(1)  # (q, taken * 16)
     if whole < n:
         rest = torch.arange(whole, n, device=scores.device).expand(q, -1)
         members = torch.cat([members, rest], dim=1)

@@ -62,7 +62,7 @@ class Wanted(NamedTuple):
 
 
 def widen(
-    scan: Scan, queries: torch.Tensor, within: Doubles, wanted: Wanted
+    scan: Scan, queries: torch.Tensor, within: Doubles, wanted: Wanted, known: Found
 ) -> tuple[Doubles, Positions, NDArray[np.int64]]:
     """The k nearest rows of queries that a first look left open.
 
@@ -73,6 +73,7 @@ def widen(
         queries: (q, d), on the device.
         within: (q,), distances that k rows do not exceed.
         wanted: k and the limit.
+        known: What is measured already.
 
     Returns:
         Distances and positions as `settle` gives them, and how many rows were measured (q,).
@@ -80,8 +81,8 @@ def widen(
     limits = np.minimum(within, wanted.limit)
     scan = replace(scan, score=_second_score(scan, queries, limits))
     pairs, exact = Pairs(scan, queries), official(scan, queries)
-    found, counts = NOTHING, np.zeros(len(queries), np.int64)
-    for more in hits(scan, queries, pairs, limits):
+    found, counts = known, np.zeros(len(queries), np.int64)
+    for more in hits(scan, queries, pairs, limits, known):
         counts += np.bincount(more.lines, minlength=len(counts))
         found, highest = _nearest(found.join(more), len(queries), wanted.k)
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
@@ -91,17 +92,20 @@ def widen(
     return distances, positions, counts
 
 
-def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles) -> Iterator[Found]:
+def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles, known: Found = NOTHING) -> Iterator[Found]:
     """Measured rows whose score leaves it open whether they are within the limit of the query (q,), chunk by chunk.
 
-    The limits may be lowered between chunks.
+    The limits may be lowered between chunks. What is known is not measured again.
     """
     prepared = scan.score.prepare(queries)
+    seen = known.lines * scan.rows + known.positions
     for chunk in scan.chunks():
         for start, within in _open(scan, chunk, prepared, limits):
             lines, columns = within.nonzero().cpu().numpy().T
+            lines, positions = lines + start, columns + chunk.start
+            new = ~np.isin(lines * scan.rows + positions, seen)
+            lines, positions = lines[new], positions[new]
             if len(lines):
-                lines, positions = lines + start, columns + chunk.start
                 yield Found(lines, positions, *pairs(lines, positions))
 
 
@@ -115,6 +119,13 @@ def _open(scan: Scan, chunk: Chunk, queries: Prepared, limits: Doubles) -> Itera
         if dead is not None:
             within[:, dead] = False
         yield part.start, within
+
+
+def flat(measured: Measured, positions: Positions) -> Found:
+    """The measured ones of a matrix (q, m)."""
+    lines, columns = np.nonzero(measured.distances < np.inf)
+    at = lines, columns
+    return Found(lines, positions[at], measured.distances[at], measured.errors[at])
 
 
 def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
