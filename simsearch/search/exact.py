@@ -121,7 +121,12 @@ def open_scan(
     """A scan of checked blocks for checked queries; None where there is nothing to look for or at."""
     _check_blocks(blocks, live, metric)
     dimension = blocks[0].shape[1] if blocks else None
-    check_rows(_array(queries), dimension=dimension, metric=metric, what="query")
+    if isinstance(queries, np.ndarray):
+        check_rows(queries, dimension=dimension, metric=metric, what="query")
+    else:
+        from simsearch.search.scan import check_tensor
+
+        check_tensor(queries, dimension=dimension, metric=metric, what="query")
     if not len(queries) or not any(len(block) for block in blocks):
         return None
     from simsearch.extract.device import choose_device

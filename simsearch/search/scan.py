@@ -148,6 +148,18 @@ def to_numpy(rows: Block) -> Rows:
     return array
 
 
+def check_tensor(rows: Tensor, *, dimension: int | None, metric: str, what: str) -> None:
+    """As `simsearch.distance.check_rows`, of a tensor where it is: only rows that look bad are brought here."""
+    fits = rows.ndim == 2 and dimension in (None, rows.shape[1])
+    check_rows(to_numpy(rows[:0] if fits else rows), dimension=dimension, metric=metric, what=what)
+    if metric == "hamming" or not len(rows):
+        return
+    largest = rows.abs().amax(dim=1)
+    good = (largest > 0) & (largest < torch.inf) & (rows.amin(dim=1) >= (0 if metric == "js" else -torch.inf))
+    for i in (~good).nonzero()[:, 0].tolist():
+        check_rows(to_numpy(rows[i : i + 1]), metric=metric, what=what, start=i)
+
+
 def _take(block: Block, positions: NDArray[np.int64], device: torch.device) -> Tensor:
     if isinstance(block, Tensor):
         return block[torch.from_numpy(positions).to(device)]

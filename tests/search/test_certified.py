@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from simsearch import distance
+from simsearch.errors import MetricError, RowError
 from simsearch.search import mapped, ranges, scan, scores, tiles, widen
 from simsearch.search.exact import knn
 from simsearch.search.maps import FOUR, HELLINGER, TWO
@@ -116,6 +117,26 @@ def test_tensors_are_searched_like_arrays(rng, metric):
     found = knn(torch.from_numpy(queries), tensors, k=7, metric=metric, live=live, device="cpu")
     full = [live[0], np.ones(0, bool), np.ones(70, bool)]
     assert_exact(found, oracle(queries, blocks, 7, metric, live=full))
+
+
+def test_bad_tensors_are_named_like_bad_arrays(rng):
+    rows = torch.from_numpy(make(rng, 6, 8, "js"))
+    for value, error, message in (
+        (torch.nan, RowError, "query 4 holds NaN"),
+        (-1.0, MetricError, "query 4 has a negative value"),
+        (torch.inf, RowError, "query 4 holds NaN or infinity"),
+    ):
+        bad = rows.clone()
+        bad[4, 2] = value
+        with pytest.raises(error, match=message):
+            knn(bad, [rows], k=1, metric="js", device="cpu")
+        with pytest.raises(error, match=message.replace("query", "row")):
+            knn(rows, [bad], k=1, metric="js", device="cpu")
+    zero = rows * (torch.arange(6) != 2)[:, None]
+    with pytest.raises(RowError, match="query 2 is all zeros"):
+        knn(zero, [rows], k=1, metric="cosine", device="cpu")
+    with pytest.raises(RowError, match=r"queries have shape \(6, 7\)"):
+        knn(rows[:, :7], [rows], k=1, metric="l2", device="cpu")
 
 
 @pytest.mark.parametrize("metric", METRICS)
