@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from simsearch.search.exact import Neighbours, knn
+from simsearch.search.ranges import Range, within
 
-__all__ = ["Neighbours", "knn"]
+__all__ = ["Neighbours", "Range", "knn", "within"]
