@@ -41,6 +41,7 @@ from simsearch.benchmark.templates import TemplateTask, read_templates, split_te
 from simsearch.benchmark.times import measure_times
 from simsearch.errors import InputError
 from simsearch.extract.pipeline import default_workers
+from simsearch.images.perturb import dejavu_sans_bold
 
 CACHE = "cache"
 
@@ -71,6 +72,7 @@ def run_benchmark(
 
     Raises:
         InputError: Too few photographs, no method that can run, an unknown name.
+        DependencyMissing: No font is given and matplotlib, which brings one, is not installed.
         SimsearchError: A worker died.
     """
     entries, methods = assemble(settings)
@@ -78,15 +80,14 @@ def run_benchmark(
         raise InputError("no method can run: " + "; ".join(f"{m.name}: {m.missing}" for m in methods))
     chains = [f"chain_{k}" for k in range(1, settings.chains + 1)]
     names = edit_names(settings.edits)
-    edits = Edits.of(
-        [*names, *(chain for chain in chains if chain not in names)], font=settings.font, seed=settings.edit_seed
-    )
+    font = settings.font or dejavu_sans_bold()
+    edits = Edits.of([*names, *(chain for chain in chains if chain not in names)], font=font, seed=settings.edit_seed)
     with Pool(default_workers() if workers is None else workers) as pool:
         engine = Engine(Shelf(Store(output / CACHE), edits), pool)
         copies = tuple(map(copy_id, names)), tuple(map(copy_id, chains))
         run = Run(settings, tuple(entries), engine, *copies, stages or _silent)
         results = run.results(path, output)
-    return replace(results, methods=tuple(methods))
+    return replace(results, methods=tuple(methods), settings={**results.settings, "font": font.name})
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
         edit_seed: Decides noise, letters and places, the same for every split.
         attacked: Photographs edited in each half; by default 100, or the half where that is smaller.
         edits: Names of perturbations, and the sets `paper` and `platform`.
-        font: A TrueType file for text; by default the font inside Pillow.
+        font: A TrueType file for text; by default DejaVu Sans Bold for the paper's Impact, which cannot be shipped.
         fpr: False-positive rates at which recall is reported; the first is the main one.
         bootstrap: Draws of every interval.
         metrics: By method the distances to score; by default the one that it recommends.
@@ -122,7 +122,8 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where or 'settings'}: {first['msg']}; docs/benchmark.md lists what can be set") from error
+        known = ", ".join(Settings.model_fields)
+        raise InputError(f"{where or 'settings'}: {first['msg']}; the settings are {known}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from simsearch.benchmark.shelf import Shelf
 from simsearch.benchmark.store import Store
 from simsearch.distance import js
 from simsearch.errors import DependencyMissing, InputError
-from simsearch.images.perturb import PAPER
+from simsearch.images.perturb import PAPER, dejavu_sans_bold
 from simsearch.search.parts import image_distances
 from tests.benchmark.world import CALLS, CORNERS, FAKE, MEANS, MILD, measured, photographs, picture, run
 from tests.fake import FakeExtractor
@@ -44,7 +44,7 @@ def stored(output):
 
 
 def shelf_of(output):
-    return Shelf(Store(output / "cache"), Edits.of(MILD))
+    return Shelf(Store(output / "cache"), Edits.of(MILD, font=dejavu_sans_bold()))
 
 
 def test_every_split_shares_the_rows(world, tmp_path):
