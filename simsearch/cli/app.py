@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli import benchmark, doctor, embed, library, models, search
+from simsearch.cli import benchmark, doctor, embed, finetune, library, models, search
 
 app = typer.Typer(
     name="simsearch",
@@ -44,5 +44,6 @@ app.add_typer(library.app)
 app.add_typer(search.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
+app.add_typer(finetune.app)
 app.add_typer(models.app, name="models", help="Show which models there are.")
 app.add_typer(doctor.app)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -60,15 +61,49 @@ def save(
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"random.{name}": generator.get_state() for name, generator in generators.items()}
     tensors["queue"] = progress.queue
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items()}
-    told = {"number": progress.number, "seconds": progress.seconds}
+    tensors |= optimiser_tensors(optimiser)
+    write_state(path, tensors, {"number": progress.number, "seconds": progress.seconds})
+
+
+def write_state(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+    """Write tensors, and what is told in JSON beside them; the file appears whole or not at all."""
     half = path.with_name(path.name + ".half")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(whole, half, {"progress": json.dumps(told)})
     with half.open("rb") as file:
         os.fsync(file.fileno())
     half.replace(path)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of a file and what is told beside them; nothing in it can run code.
+
+    Raises:
+        SafetensorError: the file is damaged.
+        KeyError: it holds no run.
+        ValueError: what it tells is no JSON.
+    """
+    with safe_open(path, "pt") as file:
+        told = json.loads(file.metadata()["progress"])
+        return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118 - no mapping
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimiser by name."""
+    return {
+        f"optimiser.{number}.{key}": torch.as_tensor(value)
+        for number, state in optimiser.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimiser_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in below("optimiser.", tensors).items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def load(
@@ -81,23 +116,18 @@ def load(
     """
     device = next(network.parameters()).device
     try:
-        with safe_open(path, "pt") as file:
-            told = json.loads(file.metadata()["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        network.load_state_dict(_below("network.", tensors))
-        for name, tensor in _below("random.", tensors).items():
+        tensors, told = read_state(path)
+        network.load_state_dict(below("network.", tensors))
+        for name, tensor in below("random.", tensors).items():
             generators[name].set_state(tensor)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below("optimiser.", tensors).items():
-            number, _, key = name.partition(".")
-            state.setdefault(int(number), {})[key] = tensor
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        restore_optimiser(optimiser, tensors)
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} holds no run of this network ({error}); delete it to begin anew") from error
     return Progress(told["number"], told["seconds"], tensors["queue"].to(device))
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

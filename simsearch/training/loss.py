@@ -1,6 +1,8 @@
-"""What training minimises: the contrast of the very row that js searches, and its entropy."""
+"""What training minimises: the contrast of the very row that is searched, its entropy, a teacher's likeness, labels."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +24,104 @@ def root(rows: Tensor) -> Tensor:
     """
     total = rows.sum(dim=1, keepdim=True).clamp_min(1e-6)
     return F.normalize((rows / total + FLOOR).sqrt(), dim=1)
+
+
+def unit(rows: Tensor, similarity: str) -> Tensor:
+    """Return unit vectors (n, d) whose inner product is the similarity that the search will use.
+
+    Args:
+        rows: (n, d) as the network gives them; for `js` non-negative.
+        similarity: `js` (by the root) or `cosine`.
+    """
+    return root(rows) if similarity == "js" else F.normalize(rows, dim=1, eps=1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What anchors are compared with.
+
+    Attributes:
+        rows: (m, d) unit vectors: both views of the batch, of all devices, and perhaps of earlier batches.
+        images: (m,) which image each shows.
+    """
+
+    rows: Tensor
+    images: Tensor
+
+
+def contrast(anchors: Tensor, images: Tensor, keys: Keys, *, partners: Tensor, temperature: float) -> Tensor:
+    """Return the mean cross entropy of finding each anchor's partner among the keys.
+
+    Keys that show the anchor's own image, itself among them, are no negatives: only the partner counts.
+
+    Args:
+        anchors: (n, d) unit vectors.
+        images: (n,) which image each shows.
+        keys: All that may be found.
+        partners: (n,) position of each anchor's partner among the keys.
+        temperature: Divisor of the similarities.
+
+    Reference: van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018; with keys of
+        earlier batches Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018.
+    """
+    same = images.view(-1, 1) == keys.images.view(1, -1)
+    same.scatter_(1, partners.view(-1, 1), value=False)
+    logits = (anchors @ keys.rows.T / temperature).masked_fill(same, float("-inf"))
+    return F.cross_entropy(logits, partners)
+
+
+def blended_contrast(
+    mixed: Tensor, clean: Tensor, *, parts: tuple[Tensor, Tensor], share: Tensor, temperature: float
+) -> Tensor:
+    """Return the mean cross entropy of finding both images of which each mixture was made, in its shares.
+
+    Args:
+        mixed: (k, d) unit vectors of mixtures.
+        clean: (n, d) unit vectors of the images.
+        parts: Positions (k,) of both images of each mixture.
+        share: (k,) of the first image.
+        temperature: Divisor of the similarities.
+
+    Reference: Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection", 2022, who mix images likewise.
+    """
+    told = F.log_softmax(mixed @ clean.T / temperature, dim=1)
+    first, second = (told.gather(1, part.view(-1, 1)).squeeze(1) for part in parts)
+    return -(share * first + (1 - share) * second).mean()
+
+
+def distillation(student: Tensor, teacher: Tensor, *, temperature: float, teacher_temperature: float) -> Tensor:
+    """Return the cross entropy between how both see the likeness of the images of a batch.
+
+    SimCLR v2 distils the probabilities of classes; here the other images of the batch stand for them.
+
+    Args:
+        student: (n, d) unit vectors.
+        teacher: (n, D) unit vectors of the same images.
+        temperature: Divisor of the student's similarities.
+        teacher_temperature: Divisor of the teacher's.
+
+    Reference: Chen et al., "Big Self-Supervised Models are Strong Semi-Supervised Learners", 2020, section 3.3.
+    """
+    others = ~torch.eye(len(student), dtype=torch.bool, device=student.device)
+    n = len(student)
+    wanted = (teacher @ teacher.T)[others].view(n, n - 1) / teacher_temperature
+    told = (student @ student.T)[others].view(n, n - 1) / temperature
+    return -(F.softmax(wanted, dim=1) * F.log_softmax(told, dim=1)).sum(dim=1).mean()
+
+
+def labelled(a: Tensor, b: Tensor, copies: Tensor, *, margin: float) -> Tensor:
+    """Return the mean cost of pairs: copies that are not alike, and others that are more alike than the margin.
+
+    Args:
+        a: (n, d) unit vectors.
+        b: (n, d) unit vectors.
+        copies: (n,) bool.
+        margin: Similarity below which a pair that is no copy costs nothing.
+
+    Reference: Hadsell, Chopra & LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", 2006.
+    """
+    alike = (a * b).sum(dim=1)
+    return torch.where(copies, 1 - alike, (alike - margin).clamp(min=0)).square().mean()
 
 
 def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from simsearch.errors import InputError
 from simsearch.images import perturb_call as call
 from simsearch.images.perturb import FAMILIES, PAPER, PLATFORM, Perturbation, by_name
 from simsearch.images.perturb_family import Family
+from simsearch.training.forms import FORMS
 from simsearch.training.settings import Edit, View
 
 SETS: dict[str, tuple[Perturbation, ...]] = {"paper": PAPER, "platform": PLATFORM}
@@ -42,11 +43,15 @@ class Entry:
         edit: The setting.
         family: The family whose strength is drawn; None for a fixed name, a set, or a user's own.
         options: What stands in parentheses behind the family's name.
+        form: The tensor form that makes it on the device; empty where Pillow does.
+        fixed: The strength that stands in a fixed name.
     """
 
     edit: Edit
     family: Family | None
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    form: str = ""
+    fixed: float = 0.0
 
     def perturbation(self, strength: float, rng: np.random.Generator) -> Perturbation:
         """Return the perturbation of that strength; of a set, one of its perturbations by chance."""
@@ -60,7 +65,7 @@ class Entry:
     def strengths(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
         """Return n strengths, drawn evenly between the ends (or their logarithms), as the family allows them."""
         if self.edit.strength is None:
-            return np.zeros(n)
+            return np.full(n, self.fixed)
         low, high = self.edit.strength
         drawn = np.exp(rng.uniform(math.log(low), math.log(high), n)) if self.edit.log else rng.uniform(low, high, n)
         return drawn if self.family is None else _allowed(self.family, drawn, low, high)
@@ -87,13 +92,19 @@ class Plan:
         return Draw(hits, np.array(strengths).reshape(len(self.entries), n))
 
 
-def plan_of(view: View, where: str) -> Plan:
+def plan_of(view: View, where: str, *, engine: str = "auto") -> Plan:
     """Return a view with its names understood; each edit is tried at both of its ends.
+
+    Args:
+        view: The setting.
+        where: What it is called.
+        engine: `auto` uses tensor forms where there are any, `pillow` none.
 
     Raises:
         InputError: there is no such edit, or a strength is not allowed; `where` and the name begin the message.
     """
-    return Plan(tuple(_entry(edit, f"{where}.edits.{i}") for i, edit in enumerate(view.edits)), view.clean)
+    entries = (_entry(edit, f"{where}.edits.{i}") for i, edit in enumerate(view.edits))
+    return Plan(tuple(_formed(entry) if engine == "auto" else entry for entry in entries), view.clean)
 
 
 def trained_families(*plans: Plan) -> frozenset[str]:
@@ -142,6 +153,20 @@ def _entry(edit: Edit, where: str) -> Entry:
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return entry
+
+
+def _formed(entry: Entry) -> Entry:
+    """The edit with its tensor form, if it has one and the name asks for no more than a strength."""
+    if entry.family is not None:
+        form, fixed = ("" if entry.options else entry.family.name), 0.0
+    elif "{}" in entry.edit.edit or entry.edit.edit in SETS:
+        return entry
+    else:
+        perturbation = by_name(entry.edit.edit)
+        if perturbation.family not in FORMS or len(perturbation.parameters) > 1:
+            return entry
+        form, fixed = perturbation.family, float(sum(perturbation.parameters.values()))
+    return replace(entry, form=form, fixed=fixed) if form in FORMS else entry
 
 
 def _ends(entry: Entry) -> tuple[float, ...]:

@@ -35,7 +35,8 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
 def test_the_help_lists_exactly_the_commands(run: Run) -> None:
     out = run("--help")[1].split("Commands:")[1]
     assert [line.split()[0] for line in out.splitlines() if line.strip()] == [
-        *("index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "benchmark", "models", "doctor"),
+        *("index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "benchmark", "finetune"),
+        *("models", "doctor"),
     ]
 
 

@@ -23,7 +23,7 @@ BY_NAME = {family.name: family for family in FAMILIES}
 STRENGTHS = [
     (name, strength)
     for name in FORMS
-    for strength in dict.fromkeys(BY_NAME[name].strengths[:: len(BY_NAME[name].strengths) - 1 or 1])
+    for strength in dict.fromkeys((BY_NAME[name].strengths[0], BY_NAME[name].strengths[-1]))
 ]
 RANDOM = {"gaussian_noise", "s&p_noise", "speckle_noise", "perspective"}
 LEVELS = 4.5

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-5
+_GEM_POWER = 3.0
+_LEAST = 1e-6  # the slope of a root is infinite at zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class ResNetArguments:
         shortcut: "d" for an average pool before the 1x1 projection, "plain" for a strided projection.
         sk_ratio: Reduction ratio of selective kernels; 0 turns them off.
         row: Length of the trained non-negative row after the pool; 0 gives the pooled features themselves.
+        pool: "avg", or "gem" for the generalised mean of power 3, which leans towards the strongest places.
     """
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -42,6 +45,7 @@ class ResNetArguments:
     shortcut: Literal["d", "plain"] = "d"
     sk_ratio: float = 0.0
     row: int = 0
+    pool: Literal["avg", "gem"] = "avg"
 
     @property
     def dimension(self) -> int:
@@ -149,9 +153,19 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return rows (n, dimension), non-negative, of normalised images (n, 3, h, w)."""
-        features = self.stages(self.stem(x)).mean(dim=(2, 3), dtype=torch.float32)
-        rows: Tensor = self.row(features)
+        places = self.stages(self.stem(x))
+        pooled = _generalised_mean(places) if self.arguments.pool == "gem" else _mean(places)
+        rows: Tensor = self.row(pooled)
         return rows
+
+
+def _mean(places: Tensor) -> Tensor:
+    return places.mean(dim=(2, 3), dtype=torch.float32)
+
+
+def _generalised_mean(places: Tensor) -> Tensor:
+    """GeM: Radenovic, Tolias & Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018."""
+    return _mean(places.float().clamp(min=_LEAST) ** _GEM_POWER) ** (1 / _GEM_POWER)
 
 
 def _initialise(network: nn.Module) -> None:

@@ -1,0 +1,144 @@
+"""`simsearch finetune`: a better extractor for the edits that one's own images suffer."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.options import AsJson, Device, examples
+from simsearch.cli.progress import Advance, shown
+from simsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from simsearch.training.finetune import Outcome
+    from simsearch.training.keeper import Told
+
+app = typer.Typer(rich_markup_mode=None)
+INTERRUPTED = 130
+
+
+@app.command(
+    epilog=examples(
+        "finetune configs/watermark.yaml",
+        "finetune configs/watermark.yaml --output runs/watermark --device cuda",
+        "index photos/ --library photos.library --model ./runs/watermark/model",
+    )
+)
+def finetune(
+    settings: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train on and for which edits.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Folder of the run.  [default: `output` in the file]"),
+    ] = None,
+    device: Device = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train an extractor for your own edits, prove what changed, and export it as a model folder.
+
+    Writes DIR/model, the table of recall before and after as DIR/guard.json (and .png), and DIR/log.csv. A run that was
+    stopped goes on where it was saved last. Exits with 3, without a model, when a family of edits got worse.
+    """
+    from simsearch.training.settings import read_config
+
+    try:
+        config = read_config(settings)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+    folder = output or config.output
+    if folder is None:
+        raise typer.BadParameter("--output is missing: give it as a flag, or as `output` in the file")
+    from simsearch.training.checkpoint import Paused
+    from simsearch.training.finetune import finetune as run
+    from simsearch.training.guard import GuardRefused
+
+    command = shlex.join(["simsearch", "finetune", str(settings), *(["--output", str(folder)] if output else [])])
+    try:
+        with shown("finetune") as advance, _asked_to_stop() as asked:
+            outcome = run(
+                config,
+                folder,
+                device=device,
+                force=force,
+                command=command,
+                report=lambda told: _show_step(advance, told),
+                pause=asked,
+            )
+    except Paused as paused:
+        terminal.note(f"stopped: {paused}; the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from paused
+    except GuardRefused as refused:
+        if as_json:
+            terminal.show_json({"output": str(folder), "model": None, "guard": refused.table.as_json()})
+        else:
+            terminal.show_columns(refused.table.lines(), right=(1, 3, 4, 5))
+        raise
+    if as_json:
+        terminal.show_json(_facts(outcome))
+    else:
+        _print(outcome)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end a run after the step under way, saved; a second one ends it at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show_step(advance: Advance, told: Told) -> None:
+    advance(told.step, round(told.step / told.share) if told.share else None)
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    from simsearch.training.finetune import MODEL
+
+    return {
+        "output": str(outcome.folder),
+        "model": str(outcome.folder / MODEL),
+        "name": outcome.card.name,
+        "fingerprint": outcome.card.fingerprint,
+        "steps": outcome.steps,
+        "minutes": round(outcome.seconds / 60, 2),
+        "images": outcome.images,
+        "rejected": len(outcome.rejected),
+        "guard": outcome.table.as_json(),
+    }
+
+
+def _print(outcome: Outcome) -> None:
+    from simsearch.training.finetune import MODEL
+    from simsearch.training.report import GUARD, verdict
+
+    terminal.show(f"{outcome.steps:,} steps in {outcome.seconds / 60:.1f} minutes on {outcome.images:,} photographs")
+    terminal.show_columns(outcome.table.lines(), right=(1, 3, 4, 5))
+    terminal.show(verdict(outcome.table))
+    terminal.show(f"model: {outcome.folder / MODEL}   table: {outcome.folder / GUARD}")
+    for rejected in outcome.rejected[:10]:
+        terminal.note(f"rejected: {rejected.source.printable}: {rejected.code}: {rejected.message}")
+    if len(outcome.rejected) > 10:
+        terminal.note(f"and {len(outcome.rejected) - 10:,} more rejected")

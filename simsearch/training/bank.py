@@ -1,0 +1,76 @@
+"""Rows of earlier batches that go on serving as negatives, and rows of the other devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from simsearch.training.loss import Keys
+
+
+class Bank(nn.Module):
+    """The newest rows of a run, first in first out; part of its saved state.
+
+    Reference: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018.
+    """
+
+    rows: Tensor
+    images: Tensor
+    held: Tensor
+
+    def __init__(self, size: int, dimension: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(size, dimension))
+        self.register_buffer("images", torch.full((size,), -1))
+        self.register_buffer("held", torch.tensor(0))
+
+    def keys(self) -> Keys:
+        """Return what the bank holds, newest first."""
+        n = int(self.held)
+        return Keys(self.rows[:n].clone(), self.images[:n].clone())
+
+    @torch.no_grad()
+    def add(self, keys: Keys) -> None:
+        """Put rows in front; the oldest fall out."""
+        size = len(self.rows)
+        self.rows.copy_(torch.cat([keys.rows.detach().float(), self.rows])[:size])
+        self.images.copy_(torch.cat([keys.images, self.images])[:size])
+        self.held.copy_(torch.clamp(self.held + len(keys.rows), max=size))
+
+
+def joined(keys: Keys, more: Keys) -> Keys:
+    """Return both sets of keys as one."""
+    return Keys(torch.cat([keys.rows, more.rows]), torch.cat([keys.images, more.images]))
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Return the rows of all devices, in the order of their ranks; gradients flow back to where each was made.
+
+    Every device must hold as many. Without several devices, the rows themselves.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return rows
+    out: Tensor = _Gather.apply(rows)
+    return out
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather whose gradient is the sum of what every device asks of these rows."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        """Return (world * n, d)."""
+        ctx.n = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Return the gradient of this device's own rows."""
+        whole = gradients[0].contiguous().clone()
+        distributed.all_reduce(whole)
+        first = distributed.get_rank() * ctx.n
+        return whole[first : first + ctx.n]

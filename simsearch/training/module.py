@@ -1,0 +1,230 @@
+"""One step of fine-tuning as a Lightning module: views, rows, loss, rates.
+
+Lightning runs the steps, on one device or several, in the precision that is asked for, and logs them. What a run
+depends on is saved by `keeper` as safetensors, not by Lightning, whose checkpoints are pickles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, distributed, nn
+from torch.utils.data import DataLoader
+
+from simsearch.images.preprocess import Preprocessing
+from simsearch.training.bank import Bank, gathered, joined
+from simsearch.training.batches import Batch, Batches, From, Recipe
+from simsearch.training.loop import schedule
+from simsearch.training.loss import Keys, blended_contrast, contrast, distillation, koleo, labelled, unit
+from simsearch.training.mixing import Mixture, mixed
+from simsearch.training.pictures import Pictures
+from simsearch.training.settings import FinetuneConfig
+from simsearch.training.squares import Squares
+from simsearch.training.student import Averaged, frozen_names, groups, training_mode
+from simsearch.training.views import ViewMaker, network_input
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A larger model that is asked, not trained.
+
+    Attributes:
+        network: Maps normalised images to rows.
+        how: Its preprocessing.
+        similarity: `js` or `cosine`, as its card recommends.
+    """
+
+    network: nn.Module
+    how: Preprocessing
+    similarity: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        number: Batches that were trained on.
+        seconds: Of training, those before a pause included.
+        share: Of the run that is over.
+    """
+
+    number: int = 0
+    seconds: float = 0.0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a run trains on.
+
+    Attributes:
+        pictures: The photographs.
+        recipe: How batches are made of them.
+        maker: Makes views of batches.
+        how: The model's preprocessing.
+        workers: Processes for edits by Pillow.
+    """
+
+    pictures: Pictures
+    recipe: Recipe
+    maker: ViewMaker
+    how: Preprocessing
+    workers: int
+
+
+class Finetuning(LightningModule):
+    """The network, its head, its bank and its averaged weights, and what a step does with them."""
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        material: Material,
+        *,
+        network: nn.Module,
+        head: nn.Module,
+        similarity: str,
+        teacher: Teacher | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.material = material
+        self.similarity = similarity
+        self.teacher = teacher
+        self.network = network
+        self.head = head
+        self.frozen = frozen_names(network, config.optimiser)
+        self.bank = Bank(config.loss.bank, _dimension(network, head, material.how))
+        self.average = Averaged(network, config.ema) if config.ema else None
+        self.progress = Progress()
+        self._maker = material.maker
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW over the parts that move."""
+        settings = self.config.optimiser
+        own = groups(self.network, self.head, settings)
+        return torch.optim.AdamW(own, lr=settings.rate, betas=(0.9, 0.98))
+
+    def on_fit_start(self) -> None:
+        """Put the photographs, and a teacher, on the device."""
+        maker = self.material.maker
+        self._maker = replace(maker, squares=maker.squares.to(self.device), sizes=maker.sizes.to(self.device))
+        if self.teacher is not None:
+            self.teacher.network.to(self.device)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return batches without end, from the first that is still to be trained on."""
+        recipe = replace(self.material.recipe, rank=self.global_rank, world=self.trainer.world_size)
+        workers = self.material.workers
+        several: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 2} if workers else {}
+        batches = Batches(self.material.pictures, recipe)
+        return DataLoader(batches, batch_size=None, sampler=From(self.progress.number), num_workers=workers, **several)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
+        """Return the batch with its views, made on the device in full precision."""
+        with torch.no_grad():
+            first, second = self._maker.views(batch)
+            how = self.material.how
+            inputs = [network_input(first, how), network_input(second, how)]
+            generator = torch.Generator(first.pixels.device).manual_seed(batch["seed"] + 1)
+            mixture = mixed(inputs[1], self.config.loss, generator)
+            ready: Batch = {"index": batch["index"], "mixture": mixture}
+            if mixture is not None:
+                inputs.append(mixture.pixels)
+            if "pairs" in batch:
+                ready["pairs"] = batch["pairs"]["copies"]
+                for key, sizes in zip(("a", "b"), batch["pairs"]["sizes"], strict=True):
+                    inputs.append(network_input(Squares(batch["pairs"][key].float(), sizes), how))
+            if self.teacher is not None:
+                seen = network_input(first, self.teacher.how)
+                ready["taught"] = unit(self.teacher.network(seen).float(), self.teacher.similarity)
+            ready["inputs"] = inputs
+        return ready
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Set the rates for where the run is; leave the batch norms of frozen parts alone."""
+        settings = self.config.optimiser
+        training_mode(self.network, self.frozen)
+        factor = settings.rate * schedule(self.progress.share, settings.warm_up)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = factor * group["factor"]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return the loss of a batch."""
+        counts = [len(x) for x in batch["inputs"]]
+        rows = self.network(torch.cat(batch["inputs"]))
+        with torch.autocast(self.device.type, enabled=False):
+            parts = torch.split(self._units(rows.float()), counts)
+            a, b = parts[:2]
+            terms = self._contrast(a, b, batch["index"])
+            if batch["mixture"] is not None:
+                terms["mixed"] = self._mixed(parts[2], a, batch["mixture"])
+            if "pairs" in batch:
+                settings = self.config.pairs
+                assert settings is not None
+                cost = labelled(parts[-2], parts[-1], batch["pairs"], margin=settings.margin)
+                terms["pairs"] = settings.weight * cost
+            if self.teacher is not None:
+                terms["distilled"] = self._distilled(a, batch["taught"])
+            loss = torch.stack(list(terms.values())).sum()
+        with torch.no_grad():
+            first = (b @ a.T).argmax(dim=1).eq(torch.arange(len(a), device=a.device)).float().mean()
+        logged = {"loss": loss.detach(), "ranked_first": first, **{k: v.detach() for k, v in terms.items()}}
+        logged["step"] = torch.tensor(float(self.progress.number))  # the axis of the logs, also after a pause
+        self.log_dict(logged, batch_size=len(a))
+        return loss
+
+    def _units(self, rows: Tensor) -> Tensor:
+        if self.config.head is None:
+            return unit(rows, self.similarity)
+        return unit(self.head(rows), "cosine")
+
+    def _contrast(self, a: Tensor, b: Tensor, index: Tensor) -> dict[str, Tensor]:
+        """NT-Xent over both views of all devices and the bank, and the entropy of the clean view."""
+        settings = self.config.loss
+        first, second, images = gathered(a), gathered(b), gathered(index)
+        own = Keys(torch.cat([first, second]), images.repeat(2))
+        keys = joined(own, self.bank.keys()) if settings.bank else own
+        n, rank = len(a), distributed.get_rank() if len(first) > len(a) else 0
+        at = torch.arange(n, device=a.device) + rank * n
+        loss = contrast(
+            torch.cat([a, b]),
+            index.repeat(2),
+            keys,
+            partners=torch.cat([at + len(first), at]),
+            temperature=settings.temperature,
+        )
+        if settings.bank:
+            self.bank.add(own)
+        terms = {"contrast": loss}
+        if settings.koleo:
+            terms["koleo"] = settings.koleo * koleo(first)
+        return terms
+
+    def _mixed(self, rows: Tensor, a: Tensor, mixture: Mixture) -> Tensor:
+        temperature = self.config.loss.temperature
+        return blended_contrast(rows, a, parts=mixture.parts, share=mixture.share, temperature=temperature)
+
+    def _distilled(self, a: Tensor, taught: Tensor) -> Tensor:
+        settings = self.config.distillation
+        assert settings is not None
+        return settings.weight * distillation(
+            a, taught, temperature=self.config.loss.temperature, teacher_temperature=settings.temperature
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the network's weights as they would be exported: averaged, where that is asked for."""
+        return self.network.state_dict() if self.average is None else self.average.state()
+
+
+def _dimension(network: nn.Module, head: nn.Module, how: Preprocessing) -> int:
+    """Length of the rows that the loss compares."""
+    was = network.training
+    network.eval(), head.eval()
+    with torch.no_grad():
+        rows = head(network(torch.zeros(1, 3, how.size, how.size)))
+    network.train(was), head.train(was)
+    return int(rows.shape[1])

@@ -1,0 +1,123 @@
+"""How well a network finds edited copies of photographs that it was not trained on, among strangers edited alike."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch import distance
+from simsearch.decide import recall_at_fpr
+from simsearch.errors import InputError
+from simsearch.extract.pipeline import default_workers
+from simsearch.images.perturb import Perturbation
+from simsearch.images.preprocess import Preprocessing
+from simsearch.training.pictures import Pictures
+
+Pixels = NDArray[np.uint8]
+Embed = Callable[[Pixels], NDArray[Any]]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The material of a measurement.
+
+    Attributes:
+        edits: Each is made of every picture.
+        own: Photographs that are in the library.
+        strangers: Photographs that are not.
+        how: The model's preprocessing.
+        seed: Decides noise, letters and places.
+    """
+
+    edits: tuple[Perturbation, ...]
+    own: Pictures
+    strangers: Pictures
+    how: Preprocessing
+    seed: int
+
+    def originals(self) -> Pixels:
+        """Return the library's pixels (n, s, s, 3)."""
+        return np.stack([self.how.apply(self.own.image(i)) for i in range(len(self.own))])
+
+    def queries(self) -> Iterator[Pixels]:
+        """Yield for each edit the pixels (n + m, s, s, 3) of all its copies, own ones first."""
+        pictures = [*(self.own.image(i) for i in range(len(self.own)))]
+        pictures += [self.strangers.image(i) for i in range(len(self.strangers))]
+        with ThreadPoolExecutor(default_workers()) as pool:
+            for edit in self.edits:
+                stream = zlib.crc32(edit.name.encode())
+
+                def edited(i: int, edit: Perturbation = edit, stream: int = stream) -> Pixels:
+                    rng = np.random.default_rng((self.seed, stream, i))
+                    return self.how.apply(edit.apply(pictures[i], rng))
+
+                yield np.stack(list(pool.map(edited, range(len(pictures)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Distances that one model gave.
+
+    Attributes:
+        right: (n, e) from each edited copy to its own original.
+        strangers: (m, e) from each edited stranger to the nearest image of the library.
+    """
+
+    right: Values
+    strangers: Values
+
+    def recall(self, fpr: float) -> float:
+        """Return the share of copies whose original lies within the threshold of that false-positive rate."""
+        return recall_at_fpr(self.right, self.strangers, fpr).recall
+
+
+def scores(
+    originals: Pixels, queries: Iterable[Pixels], models: Sequence[Embed], metrics: Sequence[str]
+) -> list[Scores]:
+    """Return what each model gives for the same pixels.
+
+    Args:
+        originals: (n, s, s, 3) of the library.
+        queries: For each edit (n + m, s, s, 3), the copies of the library's pictures first.
+        models: From pixels (k, s, s, 3) to rows (k, d).
+        metrics: The distance of each.
+
+    Raises:
+        InputError: a model gave a row that is no number.
+    """
+    n = len(originals)
+    library = [_rows(embed, originals, metric) for embed, metric in zip(models, metrics, strict=True)]
+    right: list[list[Values]] = [[] for _ in models]
+    strange: list[list[Values]] = [[] for _ in models]
+    for pixels in queries:
+        for k, (embed, metric) in enumerate(zip(models, metrics, strict=True)):
+            between = distance.by_name(metric)(_rows(embed, pixels, metric), library[k])
+            right[k].append(np.diagonal(between[:n]).astype(np.float64))
+            strange[k].append(between[n:].min(axis=1).astype(np.float64))
+    return [Scores(np.stack(a, 1), np.stack(b, 1)) for a, b in zip(right, strange, strict=True)]
+
+
+def supported_fpr(strangers: int, wanted: float | None) -> float:
+    """Return the false-positive rate that is wanted, or by default the lowest, from 0.005, that strangers support.
+
+    Example:
+        >>> supported_fpr(600, None), supported_fpr(100, None), supported_fpr(100, 0.001)
+        (0.005, 0.03, 0.001)
+    """
+    return wanted if wanted is not None else min(0.5, max(0.005, 3 / strangers))
+
+
+def _rows(embed: Embed, pixels: Pixels, metric: str) -> NDArray[Any]:
+    """Rows that the metric is defined on: for js a row of zeros becomes a flat one, which resembles nothing."""
+    rows = embed(pixels)
+    if not np.isfinite(rows).all():
+        raise InputError("the network gives rows that are no numbers; train with a lower optimiser.rate")
+    dead = np.asarray((rows == 0).all(axis=1))
+    return np.where(dead[:, None], np.float32(1), rows) if metric == "js" and dead.any() else rows

@@ -1,0 +1,115 @@
+"""`simsearch finetune`: settings in, model folder out; named errors; stopped by a signal, it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simsearch.training.checkpoint import Paused
+from tests.cli.conftest import Run
+from tests.training.world import WATERMARK, pictures
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pictures(tmp_path_factory.mktemp("photos"))
+
+
+def written(path: Path, photos: Path, tiny: Path, **changes: Any) -> Path:
+    values: dict[str, Any] = {
+        "start": str(tiny),
+        "images": str(photos),
+        "views": {"hard": {"edits": [{"edit": WATERMARK, "strength": [0.3, 0.9], "share": 0.5}]}},
+        "batch": 8,
+        "steps": 3,
+        "workers": 0,
+        "validation": {"images": 12},
+        "guard": {"edits": [], "margin": 1.0, "draws": 20},
+        "export": {"name": "mine"},
+    }
+    path.write_text(yaml.safe_dump(values | changes))
+    return path
+
+
+def test_a_model_comes_out_that_index_accepts(run: Run, photos: Path, tiny: Path, tmp_path: Path) -> None:
+    settings = written(tmp_path / "x.yaml", photos, tiny)
+    code, out, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["name"], told["steps"], told["images"], told["rejected"]) == ("mine", 3, 28, 0)
+    assert told["guard"]["families"][0]["family"] == "tests.training.world:stamp"
+    assert any(json.loads(line)["progress"] == "finetune" for line in err.splitlines() if line.startswith("{"))
+    library = tmp_path / "photos.library"
+    code, _, err = run("index", photos, "--library", library, "--model", told["model"], "--workers", 0)
+    assert code == 0, err
+    code, out, err = run("query", photos / "07.png", "--library", library, "--json", "-k", 1)
+    assert json.loads(out)["matches"][0]["distance"] == 0, err
+    assert list((tmp_path / "out" / "tensorboard").glob("events.*")), "logs for TensorBoard"
+
+
+def test_the_table_is_printed_also_when_the_guard_refuses(run: Run, photos: Path, tiny: Path, tmp_path: Path) -> None:
+    spoiling = {"optimiser": {"rate": 0.5, "clip": 0}, "guard": {"edits": [], "margin": 0.0, "draws": 20}}
+    settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False, **spoiling)
+    code, out, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu")
+    assert code == 3
+    assert "FELL" in out
+    assert "error: recall fell by more than 0" in err
+    code, out, _ = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu", "--json")
+    assert (code, json.loads(out)["model"]) == (3, None)
+    code, out, _ = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu", "--force")
+    assert code == 0
+    assert f"model: {tmp_path / 'out' / 'model'}" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run_and_the_same_command_goes_on(
+    run: Run, photos: Path, tiny: Path, tmp_path: Path, *, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simsearch.cli import finetune as module
+
+    settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False)
+    shown = module._show_step
+    kills = iter([number])
+    monkeypatch.setattr(module, "_show_step", lambda *told: [os.kill(os.getpid(), number) for number in kills])
+    code, _, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu")
+    assert code == 130
+    assert "stopped: 33 % of the run is done and saved" in err
+    monkeypatch.setattr(module, "_show_step", shown)
+    code, out, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu", "--json")
+    assert code == 0, err
+    assert json.loads(out)["steps"] == 3
+    assert Paused.__name__ not in err
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"stepz": 3}, "stepz: there is no such setting"),
+        ({"loss": {"temperature": -1}}, "loss.temperature: Input should be greater than 0"),
+        ({"minutes": 1}, "give either `steps` or `minutes`"),
+        ({"views": {"hard": {"edits": [{"edit": "rotation_{}"}]}}}, "takes `strength: [low, high]`"),
+    ],
+)
+def test_wrong_settings_are_wrong_usage(
+    run: Run, photos: Path, tiny: Path, tmp_path: Path, *, changes: dict[str, Any], told: str
+) -> None:
+    code, _, err = run("finetune", written(tmp_path / "x.yaml", photos, tiny, **changes), "--output", tmp_path / "out")
+    assert code == 2
+    assert told in " ".join(err.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_yaml_and_a_missing_output_are_named(
+    run: Run, photos: Path, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text("a: [")
+    assert run("finetune", tmp_path / "bad.yaml", "--output", tmp_path / "out")[0] == 2
+    code, _, err = run("finetune", written(tmp_path / "x.yaml", photos, tiny))
+    assert code == 2
+    assert "--output is missing" in err

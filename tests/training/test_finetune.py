@@ -1,0 +1,154 @@
+"""A run end to end: it learns, goes on after a stop, is judged, and what it exports is searched with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from simsearch import Library, load_extractor
+from simsearch.training.checkpoint import Paused
+from simsearch.training.finetune import Outcome, finetune
+from simsearch.training.guard import GuardRefused
+from tests.library.helpers import HERE
+from tests.training.world import config, pictures
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pictures(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def done(photos: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return finetune(config(photos, tiny), tmp_path_factory.mktemp("run"), device="cpu", command="finetune x.yaml")
+
+
+def test_the_exported_folder_is_loaded_and_searched(done: Outcome, photos: Path, tmp_path: Path) -> None:
+    folder = done.folder / "model"
+    extractor = load_extractor(folder, device="cpu")
+    extractor.admit()
+    assert (extractor.name, extractor.fingerprint) == ("finetuned", done.card.fingerprint)
+    library = Library.create(tmp_path / "x.library", model=str(folder), device="cpu")
+    library.add(photos, settings=HERE)
+    assert library.search(photos / "07.png", k=1, settings=HERE).distances[0, 0] == 0
+    assert "finetune x.yaml" in (folder / "README.md").read_text()
+
+
+def test_training_changed_the_weights(done: Outcome, tiny: Path) -> None:
+    before, after = (load_file(folder / "weights.safetensors") for folder in (tiny, done.folder / "model"))
+    assert before.keys() == after.keys()
+    assert all((before[name] != after[name]).any() for name in before if name.endswith("weight"))
+
+
+def test_the_table_and_the_log_are_kept(done: Outcome) -> None:
+    kept = json.loads((done.folder / "guard.json").read_text())
+    families = {row["family"]: row["trained"] for row in kept["families"]}
+    assert families == {
+        "tests.training.world:stamp": True,
+        "rotation": True,
+        "gaussian_noise": True,
+        "brightness_enhancement": False,
+    }
+    assert kept["held_out"] == ["brightness_enhancement"]
+    assert kept["passed"] is True
+    assert kept["supported"] is True
+    log = (done.folder / "log.csv").read_text().splitlines()
+    assert log[0].startswith("step,seconds,rate,contrast,koleo,loss,ranked_first")
+    assert len(log) == 5
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    """With everything that has a state: averaged weights, bank, mixtures, looks, a rate that follows the run."""
+    changes = {
+        "steps": 6,
+        "ema": 0.9,
+        "accumulation": 2,
+        "loss": {"bank": 24, "mixup": 0.3, "cutmix": 0.3},
+        "validation": {"images": 12, "every": 2},
+    }
+    whole = finetune(config(photos, tiny, **changes), tmp_path / "whole", device="cpu")
+    asked = itertools.count(1)
+    for _ in range(2):
+        with pytest.raises(Paused, match="saved"):
+            finetune(
+                config(photos, tiny, **changes), tmp_path / "parts", device="cpu", pause=lambda: next(asked) in (2, 4)
+            )
+    resumed = finetune(config(photos, tiny, **changes), tmp_path / "parts", device="cpu")
+    assert resumed.card.weights.sha256 == whole.card.weights.sha256
+    assert resumed.table == whole.table
+    logs = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "parts")]
+    without_time = [[[*row.split(",")[:1], *row.split(",")[2:]] for row in log] for log in logs]
+    assert without_time[0] == without_time[1]
+
+
+def test_a_finished_run_is_only_judged_again(done: Outcome, photos: Path, tiny: Path) -> None:
+    told: list[object] = []
+    again = finetune(config(photos, tiny), done.folder, device="cpu", report=told.append)
+    assert told == []
+    assert again.card == done.card
+
+
+def test_another_run_in_the_same_folder_is_refused(done: Outcome, photos: Path, tiny: Path) -> None:
+    with pytest.raises(ValueError, match="run of other settings; choose another --output"):
+        finetune(config(photos, tiny, batch=9), done.folder, device="cpu")
+
+
+def test_a_spoiled_network_is_not_exported_unless_forced(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    spoiling = config(photos, tiny, optimiser={"rate": 0.5, "clip": 0}, guard={"edits": [], "margin": 0.0, "draws": 20})
+    with pytest.raises(GuardRefused, match=r"recall fell by more than 0: .*--force"):
+        finetune(spoiling, tmp_path, device="cpu")
+    assert json.loads((tmp_path / "guard.json").read_text())["passed"] is False
+    assert not (tmp_path / "model").exists()
+    forced = finetune(spoiling, tmp_path, device="cpu", force=True)
+    assert forced.table.fallen
+    assert (tmp_path / "model" / "model.toml").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_run(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"loss of step \d+ is nan; .* lower optimiser\.rate"):
+        finetune(config(photos, tiny, steps=20, optimiser={"rate": 1e12, "clip": 0}), tmp_path, device="cpu")
+    assert not (tmp_path / "run.safetensors").exists()
+
+
+def test_frozen_stages_do_not_move(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    settings = config(photos, tiny, optimiser={"rate": 0.01, "frozen": ["stem", "stages.0"]})
+    finetune(settings, tmp_path, device="cpu")
+    before, after = (load_file(folder / "weights.safetensors") for folder in (tiny, tmp_path / "model"))
+    for name in before:
+        still = bool((before[name] == after[name]).all())
+        if name.startswith(("stem.", "stages.0.")):
+            assert still, "neither weights nor running statistics"
+        elif name.endswith("weight"):
+            assert not still
+
+
+def test_early_stop_stops_and_exports_the_best(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    """Training that spoils is best before its first step: after two looks without gain the start comes out."""
+    settings = config(
+        photos,
+        tiny,
+        steps=50,
+        optimiser={"rate": 0.5, "clip": 0, "warm_up": 0.0},
+        validation={"images": 12, "every": 1, "patience": 2},
+    )
+    outcome = finetune(settings, tmp_path, device="cpu")
+    assert outcome.steps < 50
+    looks = json.loads((tmp_path / "guard.json").read_text())["looks"]
+    best = max(range(len(looks)), key=lambda i: (looks[i][1], -i))
+    assert len(looks) - 1 - best == 2
+    if best == 0:
+        before, after = (load_file(folder / "weights.safetensors") for folder in (tiny, tmp_path / "model"))
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_training_finds_more_copies_of_the_edit_it_was_shown(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    settings = config(photos, tiny, steps=60, optimiser={"rate": 0.003}, guard={"edits": [], "draws": 50})
+    table = finetune(settings, tmp_path, device="cpu").table
+    assert table.overall.difference > 0
+    assert np.isfinite([table.overall.low, table.overall.high]).all()
