@@ -24,6 +24,7 @@ from simsearch.benchmark.edits import (
     embed_photographs,
     photographs,
 )
+from simsearch.benchmark.figures import GRIDS
 from simsearch.benchmark.paper_result import Attack, Estimate, PaperResult, Stranger
 from simsearch.decide import Statistic, auc, auc_on_grid, bootstrap_by_source, recall_at_fpr, supported
 from simsearch.distance import by_name
@@ -32,7 +33,6 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.perturb import PAPER, Perturbation
 from simsearch.search.exact import knn
 
-GRIDS = {"ahash": (0.0, 0.4), "phash": (0.1, 0.4), "dhash": (0.05, 0.4), "whash": (0.0, 0.4)}  # of the paper
 _GRID_POINTS = 20
 _CLOSEST = 5
 

@@ -144,6 +144,24 @@ def test_sets_of_edits_stand_for_their_names():
         edit_names(["paper", "scaling_0.4"])
 
 
+def test_a_users_own_edit_joins_and_is_made_again_when_its_module_changes(world, tmp_path, monkeypatch):
+    (tmp_path / "own_edit.py").write_text("def half(image, rng):\n    return image.resize((80, 60))\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    edits = ("scaling_0.8", "tests.benchmark.world:darker", "own_edit:half")
+    results = run(world, tmp_path / "out", edits=edits, protocols=("paper",))
+    assert [(attack.name, attack.category) for attack in results.paper[0].attacks][1:] == [
+        ("tests.benchmark.world:darker", "own"),
+        ("own_edit:half", "own"),
+    ]
+    before = copy_id("own_edit:half")
+    CALLS.clear()
+    with (tmp_path / "own_edit.py").open("a") as file:
+        file.write("# changed\n")
+    assert copy_id("own_edit:half") != before
+    run(world, tmp_path / "out", edits=edits, protocols=("paper",))
+    assert CALLS["counting"] == 8, "of each attacked photograph one copy"
+
+
 def test_distances_are_those_of_brute_force(world, tmp_path):
     """One row by js, bits that do not fill their bytes, several rows: nearest, own, nearest other."""
     run(world, tmp_path, models=(FAKE, CORNERS, MEANS))
