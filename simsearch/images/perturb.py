@@ -91,14 +91,14 @@ def names() -> tuple[str, ...]:
 
 
 def listing() -> str:
-    """All families for a help text: a heading for each category, then template, range, options, and what they do."""
+    """All families for a help text: a heading for each category, then template, strengths, what it does, options."""
     order = sorted(FAMILIES, key=lambda family: CATEGORIES.index(family.category))
     lines: list[str] = []
     for category, families in groupby(order, key=lambda family: family.category):
         lines += [*([""] if lines else []), category]
         for family in families:
-            strength = f" {{}} {family.allowed}" if family.parameter else ""
-            lines += [f"  {family.template}{strength}", f"      {family.summary}"]
+            usual = f": {family.allowed}, as {', '.join(family.strengths)}" if family.parameter else ""
+            lines += [f"  {family.template}{usual}", f"      {family.summary}"]
             lines += [f"      {key}: {allowed}" for key, allowed in family.options.items()]
     return "\n".join(lines)
 

@@ -138,6 +138,8 @@ def test_names_and_listing_hold_everything():
         assert family.template in text
         assert family.summary.endswith(".")
         assert f"      {family.summary}" in text.splitlines()
+    assert "  turn_{}: a multiple of 90 from 0 to 270, as 90, 180, 270" in text.splitlines()
+    assert "  flip_vertical" in text.splitlines()
     headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
     assert headings == ["noise", "filter", "compression", "geometry", "colour", "text", "overlay", "layout", "chain"]
 

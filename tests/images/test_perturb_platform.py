@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from simsearch.errors import InputError
+from simsearch.images import perturb_codec
 from simsearch.images.perturb import (
     CATEGORIES,
     CHAINS,
@@ -442,6 +443,16 @@ def test_re_encoding_gives_the_size_of_its_last_generation(kind, photo):
         out = edited(f"re_encoding_3(kind={kind})", photo, seed)
         assert 0.5 <= out.width / photo.width <= 1
         assert out.width / photo.width == pytest.approx(out.height / photo.height, abs=0.01)
+
+
+def test_re_encoding_sends_on_what_it_received(photo):
+    generations = perturb_codec.generations(np.random.default_rng(3), 3)
+    out = photo
+    for one in generations:
+        size = [round(one.ratio * side) for side in photo.size]
+        name = f"{one.kind}_compression_{one.quality}"
+        out = edited(name, out.resize(size, Image.Resampling.BICUBIC))
+    assert edited("re_encoding_3", photo, seed=3).tobytes() == out.tobytes()
 
 
 # Chains
