@@ -86,7 +86,7 @@ def hardest(one: Contender, count: int = 5) -> list[Attack]:
 def _sure(point: OperatingPoint, best: Contender) -> str:
     sources = best.splits[0].attacked
     said = (
-        f"The share found lies between {between(point.recall_right_image)}, that of strangers between "
+        f"The share found is {between(point.recall_right_image)}, that of strangers "
         f"{between(point.measured_fpr)} (95 % intervals; {sources} copied photographs and {sources} strangers"
     )
     said += f" in each of {len(best.splits)} splits)." if len(best.splits) > 1 else ")."

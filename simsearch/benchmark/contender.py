@@ -65,6 +65,16 @@ class Contender:
         """Every edit apart, over all splits."""
         return tuple(_over_splits(same) for same in zip(*(split.attacks for split in self.splits), strict=True))
 
+    def categories(self) -> dict[str, Estimate]:
+        """Share of originals found by category of edits, over all splits, the worst first."""
+        pooled: dict[str, list[Estimate]] = {}
+        for split in self.splits:
+            for group in split.groups:
+                if group.kind == "category":
+                    pooled.setdefault(group.name, []).append(group.recall_right_image)
+        means = {name: averaged(every) for name, every in pooled.items()}
+        return dict(sorted(means.items(), key=lambda pair: pair[1].value))
+
 
 def contenders(results: Results) -> tuple[Contender, ...]:
     """All that ran the paper's protocol, the one first that finds most right images at the answer's rate."""

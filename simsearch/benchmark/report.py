@@ -14,7 +14,7 @@ from simsearch.benchmark.contender import Contender, contenders
 from simsearch.benchmark.markup import Child, Markup, sentence, tag, text
 from simsearch.benchmark.palette import HEAT, SHARE_STEPS, heat
 from simsearch.benchmark.report_gallery import galleries
-from simsearch.benchmark.report_parts import area, bar, inline, name, section, share, table
+from simsearch.benchmark.report_parts import area, bar, inline, name, section, shares, table
 from simsearch.benchmark.report_rest import others
 from simsearch.benchmark.report_style import style_sheet
 from simsearch.benchmark.results import Attack, Results
@@ -105,40 +105,31 @@ def _navigation(sections: list[Markup]) -> Markup:
 
 
 def _methods(results: Results, said: Answer, found: tuple[Contender, ...]) -> Markup:
-    main = found[0].mean.fpr
-    strict = main != said.rate
-    ranking = {(one.method, one.metric): one for one in results.copy_detection}
-    header: list[Child] = [
-        "",
-        f"original found, {100 * said.rate:g} % of strangers allowed",
-        *([f"at {100 * main:g} %"] if strict else []),
-        f"any match found, {100 * said.rate:g} %",
-        "AUC, right image",
-        "AUC, any match",
-        "nearest is the original",
+    main, rate = found[0].mean.fpr, f"{100 * said.rate:g}\N{NO-BREAK SPACE}%"
+    points = [one.at(said.rate) for one in found]
+    bars = [bar(point.recall_right_image, one.place) for one, point in zip(found, points, strict=True)]
+    heading, *values = shares(f"original found, {rate} of strangers allowed", [p.recall_right_image for p in points])
+    columns: list[list[Child]] = [
+        ["", *map(name, found)],
+        [heading, *([drawn, text(value)] for drawn, value in zip(bars, values, strict=True))],
     ]
-    header += ["micro AP"] if ranking else []
-    header += ["time an image"] if results.times else []
-    rows: list[list[Child]] = []
-    for one in found:
-        point = one.at(said.rate)
-        row: list[Child] = [
-            name(one),
-            [bar(point.recall_right_image, one.place), share(point.recall_right_image)],
-            *([share(one.at(main).recall_right_image)] if strict else []),
-            share(point.recall),
-            area(one.auc_right_image),
-            area(one.auc),
-            share(one.right_image_first),
-        ]
-        copies = ranking.get((one.method.name, one.metric))
-        row += [area(copies.micro_average_precision) if copies else ""] if ranking else []
-        row += [milliseconds(one.time.ms) if one.time else ""] if results.times else []
-        rows.append(row)
+    if main != said.rate:
+        columns.append(shares(f"at {100 * main:g} %", [one.at(main).recall_right_image for one in found]))
+    columns += [
+        shares(f"any match found, {rate}", [point.recall for point in points]),
+        ["AUC, right image", *(area(one.auc_right_image) for one in found)],
+        ["AUC, any match", *(area(one.auc) for one in found)],
+        shares("nearest is the original", [one.right_image_first for one in found]),
+    ]
+    ranked = {(row.method, row.metric): area(row.micro_average_precision) for row in results.copy_detection}
+    if ranked:
+        columns.append(["micro AP", *(ranked.get((one.method.name, one.metric), "") for one in found)])
+    if results.times:
+        columns.append(["time an image", *(milliseconds(one.time.ms) if one.time else "" for one in found)])
     missing = [f"{method.label}: {method.missing}" for method in results.methods if method.missing]
     note = tag("p", "Could not run: ", "; ".join(missing), ".", class_="note") if missing else None
     lead = "The one first that finds most originals. The thin line in a bar is the 95 % interval."
-    return section("methods", "The methods", tag("p", lead), table(header, rows, best=True), note)
+    return section("methods", "The methods", tag("p", lead), table(columns, best=True), note)
 
 
 def _map(found: tuple[Contender, ...]) -> Markup:
@@ -199,14 +190,12 @@ def _curves(results: Results) -> Markup:
 def _weak(found: tuple[Contender, ...]) -> Markup:
     cards = []
     for one in found:
-        groups = [group for group in one.splits[0].groups if group.kind == "category"]
-        groups.sort(key=lambda group: group.recall_right_image.value)
         by_category = [
             item
-            for group in groups
+            for category, found_there in one.categories().items()
             for item in (
-                tag("dt", group.name, bar(group.recall_right_image, one.place)),
-                tag("dd", per_cent(group.recall_right_image, 0)),
+                tag("dt", category, bar(found_there, one.place)),
+                tag("dd", per_cent(found_there, 0)),
             )
         ]
         worst = [
@@ -239,7 +228,7 @@ def _measured(results: Results, found: tuple[Contender, ...]) -> Markup:
     )
     words = [item for word, meaning in _WORDS.items() for item in (tag("dt", word), tag("dd", meaning))]
     rejected = [f"{one.name}: {one.code}: {one.message}" for one in results.photographs.rejected]
-    out = tag("details", tag("summary", f"{len(rejected)} files took no part"), tag("pre", "\n".join(rejected)))
+    out = tag("details", tag("summary", f"Files that took no part: {len(rejected)}"), tag("pre", "\n".join(rejected)))
     settings = json.dumps(results.settings, indent=1, ensure_ascii=False)
     facts = json.dumps({"seconds": results.seconds, **results.provenance}, indent=1, ensure_ascii=False)
     command = str(results.provenance.get("command", "simsearch benchmark PATH"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _JPEG = b"\xff\xd8\xff"
+_PIXELS_A_POINT = 1.3  # so that letters are as large in every figure
 _OWN_COLOURS = {
     palette.INK: "--ink",
     palette.LINE: "--line",
@@ -33,8 +34,14 @@ def section(anchor: str, heading: str, *children: Child) -> Markup:
     return tag("section", tag("h2", heading), *children, id=anchor)
 
 
-def table(header: Sequence[Child], rows: Sequence[Sequence[Child]], *, best: bool = False) -> Markup:
-    """A table that scrolls sideways where it must; the first column stays, `best` marks the first row."""
+def table(columns: Sequence[Sequence[Child]], *, best: bool = False) -> Markup:
+    """A table that scrolls sideways where it must; the first column stays, `best` marks the first row.
+
+    Args:
+        columns: Each its heading and then its cells.
+        best: Whether the first row is the best.
+    """
+    header, *rows = zip(*columns, strict=True)
     head = tag("tr", *(tag("th", cell, scope="col") for cell in header))
     body = [
         tag("tr", tag("th", row[0], scope="row", class_="name"), *(tag("td", cell) for cell in row[1:]), class_=mark)
@@ -44,12 +51,19 @@ def table(header: Sequence[Child], rows: Sequence[Sequence[Child]], *, best: boo
     return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll")
 
 
-def share(estimate: Estimate) -> Markup:
+def share(estimate: Estimate, *, marked: bool = True) -> Markup:
     """A share in per cent above its interval, marked where the sources do not support it."""
     parts = [text(per_cent(estimate)), tag("small", between(estimate))]
-    if not estimate.supported:
+    if marked and not estimate.supported:
         parts.append(unsupported())
     return text(parts)
+
+
+def shares(heading: Child, estimates: Sequence[Estimate]) -> list[Child]:
+    """A column of shares below its heading; the mark stands in the heading where it holds for all of them."""
+    none = bool(estimates) and not any(one.supported for one in estimates)
+    head = text([text(heading), tag("br"), unsupported()]) if none else heading
+    return [head, *(share(one, marked=not none) for one in estimates)]
 
 
 def area(estimate: Estimate) -> Markup:
@@ -87,10 +101,13 @@ def inline(figure: Figure, caption: Child, label: str) -> Markup:
     drawn = buffer.getvalue().decode()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    width = float(re.findall(r' width="([\d.]+)pt"', drawn)[0])
     drawn = re.sub(r' width="[\d.]+pt"', "", re.sub(r' height="[\d.]+pt"', "", drawn, count=1), count=1)
     for colour, own in _OWN_COLOURS.items():
         drawn = drawn.replace(colour, f"var({own})")
-    head = tag("svg", role="img", aria_label=label).removesuffix("></svg>")
+    head = tag("svg", role="img", aria_label=label, style=f"max-width:{_PIXELS_A_POINT * width:.0f}px").removesuffix(
+        "></svg>"
+    )
     drawn = drawn.replace("<svg", head, 1)
     return tag("figure", tag("div", Markup(drawn), class_="scroll"), tag("figcaption", caption))
 

@@ -6,13 +6,16 @@ Each is left out where the run did not measure it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from simsearch.benchmark import plots
 from simsearch.benchmark.contender import contenders, label
 from simsearch.benchmark.markup import Child, Markup, tag, text
-from simsearch.benchmark.report_parts import area, dot, inline, section, share, table
-from simsearch.benchmark.results import Estimate, Results
+from simsearch.benchmark.report_parts import area, dot, inline, section, share, shares, table
+from simsearch.benchmark.results import CopyDetection, Estimate, PerceptionRow, Results, Templates, Transfer
 from simsearch.benchmark.titles import edit_title
+
+Named: TypeAlias = Transfer | PerceptionRow | CopyDetection | Templates
 
 
 def others(results: Results) -> Markup:
@@ -36,22 +39,19 @@ def _transfer(results: Results) -> Markup:
         f"A threshold was set on {results.photographs.name} and used on {there}. Where the full dot lies far to the "
         "right of the hollow one, a threshold cannot be carried over: calibrate on your own strangers."
     )
-    rows: list[list[Child]] = [
-        [
-            _name(results, row.method, row.metric),
-            share(row.fpr_here),
-            share(row.fpr_there),
-            share(row.recall_here),
-            share(row.recall_there),
-            share(row.recall_right_image_there),
-        ]
-        for row in results.transfer
+    rows = results.transfer
+    columns: list[list[Child]] = [
+        _names(results, rows),
+        shares("strangers here", [row.fpr_here for row in rows]),
+        shares("strangers there", [row.fpr_there for row in rows]),
+        shares("any match here", [row.recall_here for row in rows]),
+        shares("any match there", [row.recall_there for row in rows]),
+        shares("original found there", [row.recall_right_image_there for row in rows]),
     ]
-    header = ["", "strangers here", "strangers there", "any match here", "any match there", "original found there"]
     with plots.drawing("transfer"):
         figure = plots.transfer(results)
         drawn = inline(figure, "", "Strangers flagged here and there") if figure else None
-    return section("transfer", "Does a threshold travel?", tag("p", lead), drawn, table(header, rows))
+    return section("transfer", "Does a threshold travel?", tag("p", lead), drawn, table(columns))
 
 
 def _sweeps(results: Results) -> Markup:
@@ -77,49 +77,41 @@ def _perception(results: Results) -> Markup:
         _folded("By folder", results, [(row.method, row.metric, row.category, row.recall) for row in detail]),
         _folded("By edit", results, [(row.method, row.metric, edit_title(row.transform), row.recall) for row in edits]),
     ]
-    rows: list[list[Child]] = [
-        [
-            _name(results, row.method, row.metric),
-            share(row.recall),
-            share(row.measured_fpr),
-            "none" if row.threshold is None else f"{row.threshold:.4g}",
-        ]
-        for row in sorted(whole, key=lambda row: -row.recall.value)
+    rows = sorted(whole, key=lambda row: -row.recall.value)
+    columns: list[list[Child]] = [
+        _names(results, rows),
+        shares("recall", [row.recall for row in rows]),
+        shares("false-positive rate", [row.measured_fpr for row in rows]),
+        ["threshold", *("none" if row.threshold is None else f"{row.threshold:.4g}" for row in rows)],
     ]
-    header = ["", "recall", "false-positive rate", "threshold"]
-    return section("perception", "Recall at a threshold", tag("p", lead), table(header, rows), folded)
+    return section("perception", "Recall at a threshold", tag("p", lead), table(columns), folded)
 
 
 def _ranking(results: Results) -> Markup:
     parts: list[Markup] = []
+    columns: list[list[Child]]
     if results.copy_detection:
         precision = results.copy_detection[0].precision
-        rows: list[list[Child]] = [
-            [
-                _name(results, row.method, row.metric),
-                area(row.micro_average_precision),
-                share(row.recall_at_precision),
-            ]
-            for row in sorted(results.copy_detection, key=lambda row: -row.micro_average_precision.value)
+        rows = sorted(results.copy_detection, key=lambda row: -row.micro_average_precision.value)
+        columns = [
+            _names(results, rows),
+            ["micro average precision", *(area(row.micro_average_precision) for row in rows)],
+            shares(f"recall at {100 * precision:g} % precision", [row.recall_at_precision for row in rows]),
         ]
         lead = "Copies and strangers in one list, the nearest first; a prediction is right when the image is."
-        header = ["", "micro average precision", f"recall at {100 * precision:g} % precision"]
-        parts.append(section("ranking", "All queries in one list", tag("p", lead), table(header, rows)))
+        parts.append(section("ranking", "All queries in one list", tag("p", lead), table(columns)))
     if results.templates:
-        rows = [
-            [
-                _name(results, row.method, row.metric),
-                f"{row.templates:,}",
-                f"{row.positives:,} + {row.negatives:,}",
-                area(row.auc),
-                area(row.auc_right_image),
-                *([share(row.operating[0].recall_right_image)] if row.operating else [""]),
-            ]
-            for row in results.templates
+        sets = results.templates
+        columns = [
+            _names(results, sets),
+            ["templates", *(f"{row.templates:,}" for row in sets)],
+            ["variants + strangers", *(f"{row.positives:,} + {row.negatives:,}" for row in sets)],
+            ["AUC, any match", *(area(row.auc) for row in sets)],
+            ["AUC, right image", *(area(row.auc_right_image) for row in sets)],
+            ["template found", *(share(row.operating[0].recall_right_image) if row.operating else "" for row in sets)],
         ]
-        header = ["", "templates", "variants + strangers", "AUC, any match", "AUC, right image", "template found"]
-        lead = f"Half of the templates of {results.templates[0].name} are the database, the others' variants strangers."
-        parts.append(section("templates", "Templates and their variants", tag("p", lead), table(header, rows)))
+        lead = f"Half of the templates of {sets[0].name} are the database, the others' variants strangers."
+        parts.append(section("templates", "Templates and their variants", tag("p", lead), table(columns)))
     return text(parts)
 
 
@@ -131,11 +123,13 @@ def _folded(title: str, results: Results, cells: Iterable[tuple[str, str, str, E
     if not grid:
         return Markup()
     keys = list(dict.fromkeys(key for row in grid.values() for key in row))
-    header = ["", *(label(results, key) for key in keys)]
-    rows: list[list[Child]] = [[line, *(row.get(key, "") for key in keys)] for line, row in grid.items()]
-    return tag("details", tag("summary", title), table(header, rows))
+    columns: list[list[Child]] = [["", *grid]]
+    columns += [[label(results, key), *(row.get(key, "") for row in grid.values())] for key in keys]
+    return tag("details", tag("summary", title), table(columns))
 
 
-def _name(results: Results, method: str, metric: str) -> Markup:
+def _names(results: Results, entries: Iterable[Named]) -> list[Child]:
+    """The column of the methods that these entries are about."""
     places = {(one.method.name, one.metric): one.place for one in contenders(results)}
-    return text([dot(places.get((method, metric), len(places))), label(results, (method, metric))])
+    keys = [(one.method, one.metric) for one in entries]
+    return ["", *(text([dot(places.get(key, len(places))), label(results, key)]) for key in keys)]

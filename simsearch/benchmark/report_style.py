@@ -58,6 +58,7 @@ section{scroll-margin-top:44px}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 td{white-space:nowrap}
 th,td{padding:7px 12px;text-align:right;vertical-align:middle;border-bottom:1px solid var(--line)}
+th .badge{margin-top:4px}
 th{font-weight:600;color:var(--faint);font-size:.8rem;line-height:1.25;vertical-align:bottom}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--ground);z-index:1}
 tbody th{color:var(--ink);font-size:.9rem;vertical-align:middle}
@@ -82,7 +83,7 @@ td small{display:block;line-height:1.2;font-weight:400;white-space:nowrap}
 .scale{display:flex;flex-wrap:wrap;gap:3px;font-size:.76rem;margin:12px 0 0}
 .scale span{padding:3px 9px;border-radius:4px;white-space:nowrap}
 figure{margin:16px 0}
-figure svg{display:block;width:100%;height:auto;min-width:660px;max-width:1080px}
+figure svg{display:block;width:100%;height:auto;min-width:560px}
 figure svg text{font-family:inherit!important}
 figcaption{color:var(--faint);font-size:.86rem;max-width:78ch}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:14px;margin:16px 0}
@@ -113,7 +114,8 @@ footer{margin-top:64px;padding-top:18px;padding-bottom:40px;border-top:1px solid
 }
 @media print{
   body{font-size:10.5pt} nav{display:none} .scroll{overflow:visible} figure svg{min-width:0}
-  h2{margin-top:28px;break-after:avoid} figure,.card,tr{break-inside:avoid} a{color:inherit;text-decoration:none}
+  h2{margin-top:28px} h2,h3,section>p{break-after:avoid}
+  figure,.card,tr{break-inside:avoid} a{color:inherit;text-decoration:none}
   *{-webkit-print-color-adjust:exact;print-color-adjust:exact} .more,.card,pre{border:1px solid var(--line)}
   th:first-child,td:first-child{position:static} details::details-content{content-visibility:visible;display:block}
   .heat{font-size:6.5pt} .heat td{min-width:0}
