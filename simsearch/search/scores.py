@@ -22,6 +22,7 @@ UNIT = 2.0**-24  # relative rounding of float32
 HALF_UNIT = 2.0**-11  # of float16
 HALF_SCALE = 2.0**8  # what float16 features are multiplied by, so that hardly one is subnormal
 _COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
+_TINY = 2.0**-120  # more than float32 loses of a number or product near zero, even where it drops subnormal ones
 _NOTHING = 1e-30  # added to probabilities so that no logarithm meets zero; far below float32's rounding of any sum
 
 
@@ -74,6 +75,8 @@ class JensenShannon(Score):
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Rows divided by their sums, and 1/2 sum p ln p."""
+        if rows.dtype == torch.float64:  # into the range of float32
+            rows = rows / rows.amax(dim=1, keepdim=True)
         p = rows.to(torch.float32, copy=True)
         p /= p.amax(dim=1, keepdim=True)
         p /= p.sum(dim=1, keepdim=True)
@@ -161,7 +164,8 @@ class Euclidean(Score):
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """Rounding of the three terms."""
-        return product_unit() * (2 * dimension + 16) * (math.sqrt(largest[0]) + math.sqrt(largest[1])) ** 2
+        lengths = math.sqrt(largest[0]) + math.sqrt(largest[1])
+        return product_unit() * (2 * dimension + 16) * lengths**2 + (dimension + 1) * _TINY
 
 
 @final
@@ -183,7 +187,7 @@ class CityBlock(Score):
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """Rounding of the sum."""
-        return UNIT * (dimension + 16) * (largest[0] + largest[1])
+        return UNIT * (dimension + 16) * (largest[0] + largest[1]) + (dimension + 1) * _TINY
 
 
 @final
@@ -298,4 +302,7 @@ def minus_product(a: Tensor, b: Tensor) -> Tensor:
 
 def product_unit() -> float:
     """The relative rounding of a float32 matrix product."""
-    return UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT
+    try:
+        return UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT
+    except RuntimeError:  # the precision was set for each backend by itself, which this question does not answer
+        return _COARSE_UNIT

@@ -116,6 +116,37 @@ def test_values_that_overflow_float32_products_are_measured_all_the_same(rng, me
     assert_exact(knn(rows[:5], [rows], k=8, metric=metric, device="cpu"), oracle(rows[:5], [rows], 8, metric))
 
 
+@pytest.mark.parametrize(("metric", "scale"), [("l2", 1e-22), ("l1", 1e-44)])
+def test_values_so_small_that_products_lose_them_are_measured_all_the_same(rng, metric, scale):
+    rows = rng.standard_normal((300, 3)) * scale
+    queries = rows[:14] + rng.standard_normal((14, 3)) * scale / 9
+    assert_exact(knn(queries, [rows], k=10, metric=metric, device="cpu"), oracle(queries, [rows], 10, metric))
+
+
+def test_direct_js_takes_float64_rows_of_any_size(rng):
+    torch = pytest.importorskip("torch")
+    from simsearch.search.scores import JensenShannon
+
+    scores = JensenShannon()
+    rows = rng.dirichlet(np.ones(9), 40)
+    expected = scores.between(*[scores.prepare(torch.from_numpy(rows))] * 2)
+    for scale in (1e-44, 1e-300, 1e300):
+        prepared = scores.prepare(torch.from_numpy(rows * scale))
+        np.testing.assert_allclose(scores.between(prepared, prepared), expected, atol=1e-6)
+
+
+def test_matrix_products_of_a_precision_set_for_each_backend_are_taken_as_coarse(rng):
+    torch = pytest.importorskip("torch")
+    rows = make(rng, 100, 24, "cosine")
+    was = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        found = knn(rows[:5], [rows], k=3, metric="cosine", device="cpu")
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = was
+    assert_exact(found, oracle(rows[:5], [rows], 3, "cosine"))
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_nothing_to_search_gives_padding(rng, metric):
     queries = make(rng, 3, 8, metric)
