@@ -1,4 +1,8 @@
-"""From every edited copy to its nearest images of the database: what all protocols count."""
+"""From every edited copy to its nearest images of the database: what all protocols count.
+
+A float row of zeros, as some methods give for a flat picture, has no distance: it is infinitely far from every image,
+like an image without keypoints.
+"""
 
 from __future__ import annotations
 
@@ -113,6 +117,7 @@ def nearest(shelf: Shelf, maker: Maker, metric: str, sides: Sides, copies: Seque
         [picture.sha256 for picture in sides.database],
         [[picture.sha256, i] for picture, i in zip(sides.queries, sides.own, strict=True)],
         [shelf.edits.seed, shelf.edits.stamp, *copies],
+        *([maker.method.bits] if (maker.method.bits or 0) % 8 else ()),  # whole bytes tell their length
     )
     if (stored := shelf.store.read(_DISTANCES, key)) is not None:
         return Nearest(**stored)
@@ -142,8 +147,11 @@ class _Several:
     maker: Maker
 
     def nearest(self, rows: Parts, own: Positions) -> Found:
-        cutoff = self.maker.method.cutoff
-        return _of_matrix(image_distances(rows, self.originals, metric=self.metric, cutoff=cutoff, threads=1), own)
+        method, originals = self.maker.method, self.originals
+        if self.metric != "hamming":
+            rows, originals = ([image[_seen(image)] for image in images] for images in (rows, originals))
+        matrix = image_distances(rows, originals, metric=self.metric, cutoff=method.cutoff, bits=method.bits, threads=1)
+        return _of_matrix(matrix, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +168,31 @@ class _Single:
             bits = self.maker.method.bits or 8 * database.shape[1]
             scale = 8 * database.shape[1] / bits  # bytes may end in bits that no hash fills
             return _of_matrix((by_name("hamming")(queries, database) * scale).astype(np.float32), own)
-        found = knn(queries, [database], k=min(2, len(database)), metric=self.metric, device=self.maker.device)
-        distance, position = found.distances.astype(np.float64), found.positions
-        first_is_own = position[:, 0] == own
-        other = np.where(first_is_own, distance[:, 1] if len(database) > 1 else np.inf, distance[:, 0])
-        return distance[:, 0], position[:, 0], self._own(queries, database, own), other
+        seen = _seen(queries)
+        k = min(2, len(database))
+        found = knn(
+            queries[seen], [database], k=k, metric=self.metric, live=[_seen(database)], device=self.maker.device
+        )
+        distance, position = np.full((len(queries), 2), np.inf), np.full(len(queries), -1)
+        distance[seen, :k], position[seen] = found.distances, found.positions[:, 0]
+        other = np.where(position == own, distance[:, 1], distance[:, 0])
+        return distance[:, 0], position, self._own(queries, database, own), other
 
     def _own(self, queries: NDArray[Any], database: NDArray[Any], own: Positions) -> Values:
         """Distance of each query to its own original, rounded as `knn` rounds."""
-        out = np.full(len(queries), np.nan)
+        out = np.where(own < 0, np.nan, np.inf)
         measure = by_name(self.metric)
         for position in np.unique(own[own >= 0]):
-            here = own == position
-            out[here] = measure(queries[here], database[position][None])[:, 0].astype(np.float32)
+            here = (own == position) & _seen(queries)
+            if database[position].any():
+                out[here] = measure(queries[here], database[position][None])[:, 0].astype(np.float32)
         return out
+
+
+def _seen(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which float rows (n, d) are more than zeros."""
+    seen: NDArray[np.bool_] = np.any(rows, axis=1)
+    return seen
 
 
 def _of_matrix(matrix: NDArray[np.float32], own: Positions) -> Found:

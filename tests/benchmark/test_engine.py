@@ -23,7 +23,20 @@ from simsearch.distance import js
 from simsearch.errors import DependencyMissing, InputError
 from simsearch.images.perturb import PAPER, dejavu_sans_bold
 from simsearch.search.parts import image_distances
-from tests.benchmark.world import CALLS, CORNERS, FAKE, MEANS, MILD, measured, photographs, picture, run
+from tests.benchmark.world import (
+    CALLS,
+    CORNERS,
+    EDGES,
+    FAKE,
+    MEANS,
+    MILD,
+    SLOPES,
+    TAILS,
+    measured,
+    photographs,
+    picture,
+    run,
+)
 from tests.fake import FakeExtractor
 
 
@@ -164,11 +177,11 @@ def test_a_users_own_edit_joins_and_is_made_again_when_its_module_changes(world,
 
 def test_distances_are_those_of_brute_force(world, tmp_path):
     """One row by js, bits that do not fill their bytes, several rows: nearest, own, nearest other."""
-    run(world, tmp_path, models=(FAKE, CORNERS, MEANS))
+    run(world, tmp_path, models=(FAKE, CORNERS, MEANS, TAILS))
     photos, shelf = look_at(world, workers=0).pictures, shelf_of(tmp_path)
     queries = tuple(p for p in photos if MILD[0] in shelf.stored(enter(FAKE, settings_of({})).maker.key, p))
     sides = Sides.of(photos[:7], queries)
-    for name in (FAKE, CORNERS, MEANS):
+    for name in (FAKE, CORNERS, MEANS, TAILS):
         entry = enter(name, settings_of({}))
         found = nearest(shelf, entry.maker, entry.method.metric, sides, MILD)
         originals = [entry.extractor.parts([p.load()])[0] for p in photos[:7]]
@@ -180,6 +193,8 @@ def test_distances_are_those_of_brute_force(world, tmp_path):
                 elif name == CORNERS:
                     differ = [np.unpackbits(rows[0] ^ one[0]).sum() for one in originals]
                     distances = (np.array(differ) / 12).astype(np.float32)
+                elif name == TAILS:
+                    distances = image_distances([rows], originals, metric="hamming", bits=12)[0]
                 else:
                     distances = image_distances([rows], originals, metric="l2")[0]
                 assert found.distance[i, e] == pytest.approx(distances.min(), abs=1e-6)
@@ -191,6 +206,27 @@ def test_distances_are_those_of_brute_force(world, tmp_path):
                 else:
                     assert np.isnan(found.own[i, e])
                 assert found.other[i, e] == pytest.approx(distances.min(), abs=1e-6)
+
+
+@pytest.mark.parametrize("model", [SLOPES, EDGES])
+def test_a_row_of_zeros_is_far_from_everything(world, tmp_path, model):
+    folder = shutil.copytree(world, tmp_path / "photos")
+    for name, colour in (("black", 0), ("white", 255)):
+        Image.new("RGB", (160, 120), (colour,) * 3).save(folder / "a" / f"{name}.png")
+    edits = ("jpg_compression_50", "scaling_0.8")
+    results = run(folder, tmp_path / "out", models=(model,), edits=edits, attacked=7)
+    photos, entry = look_at(folder, workers=0).pictures, enter(model, settings_of({}))
+    flat = np.array(["/0" not in photo.name and "/1" not in photo.name for photo in photos])
+    assert flat.sum() == 2
+    shelf = Shelf(Store(tmp_path / "out" / "cache"), Edits.of(edits, font=dejavu_sans_bold()))
+    for database in (photos, tuple(photo for photo, dark in zip(photos, flat, strict=True) if dark)):
+        found = nearest(shelf, entry.maker, entry.method.metric, Sides.of(database, photos), edits)
+        assert np.isinf(found.distance[flat]).all()
+        assert np.isinf(found.own[flat]).all()
+        assert (found.position[flat] == -1).all()
+        assert np.isinf(found.other[flat]).all()
+        assert np.isfinite(found.distance[~flat]).all() == (database is photos)
+    assert results.paper[0].attacked == 7
 
 
 def test_rows_of_a_job_are_those_of_the_method_alone(world, tmp_path):

@@ -19,6 +19,9 @@ from tests.fake import FakeExtractor
 FAKE = "tests.benchmark.world:Counting"
 CORNERS = "tests.benchmark.world:Corners"
 MEANS = "tests.benchmark.world:Means"
+TAILS = "tests.benchmark.world:Tails"
+SLOPES = "tests.benchmark.world:Slopes"
+EDGES = "tests.benchmark.world:Edges"
 MILD = ("jpg_compression_50", "scaling_0.8", "gaussian_noise_0.01", "text_length_10")
 CALLS: Counter[str] = Counter()
 
@@ -62,6 +65,50 @@ class Means(SeveralExtractor):
         CALLS[self.name] += len(images)
         small = [np.asarray(image.resize((2, 2), Image.Resampling.BOX), np.float32).reshape(4, 3) for image in images]
         return [values[values.sum(axis=1) > 150] for values in small]
+
+
+class Tails(SeveralExtractor):
+    """Several codes of 12 bits an image, in two bytes: whether each twelfth of its left and right half is bright."""
+
+    name = "tails"
+    fingerprint = "f0"
+    dimension = 2
+    bits = 12
+    non_negative = True
+    metric = "hamming"
+    preprocessing = FakeExtractor.preprocessing
+
+    def parts(self, images):
+        small = [np.asarray(image.convert("L").resize((8, 3), Image.Resampling.BOX)) for image in images]
+        halves = [np.stack([values[:, :4].ravel(), values[:, 4:].ravel()]) for values in small]
+        return [np.packbits(half > half.mean(), axis=1) for half in halves]
+
+
+class Slopes(FakeExtractor):
+    """How colours change from left to right: nothing but zeros for a flat picture."""
+
+    name = "slopes"
+    fingerprint = "a0"
+    non_negative = False
+    metric = "cosine"
+
+    def embed_pixels(self, pixels):
+        rows = super().embed_pixels(pixels).reshape(-1, 8, 8, 3)
+        return (rows - rows[:, :, ::-1]).reshape(len(pixels), -1)
+
+
+class Edges(SeveralExtractor):
+    """The rows of `Slopes` one by one, of which a flat picture's are zeros."""
+
+    name = "edges"
+    fingerprint = "b0"
+    dimension = 24
+    non_negative = False
+    metric = "l2"
+    preprocessing = FakeExtractor.preprocessing
+
+    def parts(self, images):
+        return list(Slopes().rows(images).reshape(len(images), 8, 24))
 
 
 def darker(image: Image.Image, rng: np.random.Generator) -> Image.Image:
