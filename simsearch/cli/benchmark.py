@@ -95,7 +95,7 @@ def benchmark(
     """
     given = {
         "models": models,
-        "edits": _listed(edits),
+        "edits": edits,
         "seeds": _listed(seeds),
         "attacked": attacked,
         "fpr": _listed(fpr),
@@ -131,8 +131,7 @@ def _settings(config: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any
         values = {} if config is None else read_yaml(config)
         run = {key: values.pop(key) for key in _OF_RUN if key in values}
         values |= {key: value for key, value in given.items() if value is not None}
-        if isinstance(values.get("models"), str):
-            values["models"] = split_names(values["models"])
+        values |= {key: split_names(values[key]) for key in ("models", "edits") if isinstance(values.get(key), str)}
         return run, settings_of(values)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error

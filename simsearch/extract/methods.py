@@ -135,7 +135,7 @@ def split_names(text: str) -> list[str]:
             names[-1] += letter
     names = [name.strip() for name in names]
     if depth != 0 or not all(names):
-        raise InputError(f"cannot read the methods {text!r}; write them as mini,dhash,phash(size=16,shift=1)")
+        raise InputError(f"cannot read the names {text!r}; write them as mini,dhash,phash(size=16,shift=1)")
     return names
 
 

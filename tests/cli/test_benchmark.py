@@ -69,9 +69,12 @@ def test_settings_come_from_a_file_and_flags_win(run: Run, photos: Path, tmp_pat
     ("arguments", "said"),
     [
         (("--seeds", "one"), "seeds.0: Input should be a valid integer"),
-        (("--models", "dhash,,"), "cannot read the methods"),
+        (("--models", "dhash,,"), "cannot read the names"),
         (("--fpr", "2"), "fpr: Value error, a false-positive rate must be below 1"),
-        (("--edits", "paper,paper"), "edits: Value error, the same value stands there twice"),
+        (
+            ("--edits", "overlay_image_15(opacity=0.5,place=centre),paper,paper"),
+            "edits: Value error, the same value stands there twice",
+        ),
     ],
 )
 def test_wrong_usage(run: Run, photos: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

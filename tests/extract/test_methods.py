@@ -66,7 +66,7 @@ def test_commas_in_parentheses_do_not_split(text, names):
 
 @pytest.mark.parametrize("text", ["", "a,,b", "a,", "a(b=1", "a)b(", "a(b))"])
 def test_a_list_that_cannot_be_read_is_refused(text):
-    with pytest.raises(InputError, match="cannot read the methods"):
+    with pytest.raises(InputError, match="cannot read the names"):
         split_names(text)
 
 
