@@ -20,6 +20,7 @@ from PIL.Image import Image
 from simsearch.benchmark.store import digest
 from simsearch.errors import InputError
 from simsearch.images import perturb
+from simsearch.images import perturb_call as call
 from simsearch.images.perturb import PAPER, PLATFORM, Perturbation, by_name
 
 ORIGINAL = "original"
@@ -33,7 +34,7 @@ class Edits:
     """The edits of a run, by name, so that they can be sent to a worker, and with the text's font.
 
     Attributes:
-        names: By copy id: what stored rows are called. A user's own edit carries a digest of its module's source.
+        names: By copy id: what stored rows are called, as `copy_id` makes it.
         font: A TrueType file for text, or None for the font inside Pillow.
         seed: Decides noise, letters and places.
         stamp: Digest of all else that decides how copies look.
@@ -78,17 +79,34 @@ def edit_names(asked: Sequence[str]) -> list[str]:
 
 
 def copy_id(name: str) -> str:
-    """What rows of a copy are stored as: the edit's name, and for a user's own a digest of its module's source.
+    """What rows of a copy are stored as: the edit's name, and a digest of what of the user's it is made with.
+
+    That is the source of the module of a user's own edit, and the pictures that an edit is told to take.
 
     Example:
         >>> copy_id("jpg_compression_30")
         'jpg_compression_30'
     """
+    head, arguments = call.parse(name)
+    parts = [part for part in (module_source(head), _pictures(arguments.get("picture"))) if part is not None]
+    return f"{name}@{digest(*parts)[:12]}" if parts else name
+
+
+def module_source(name: str) -> str | None:
+    """The source, in hex, of the module in `module:name`; None where it has none or the name is no such."""
     module, colon, _ = name.partition(":")
     spec = importlib.util.find_spec(module) if colon else None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        return name
-    return f"{name}@{digest(Path(spec.origin).read_bytes().hex())[:12]}"
+        return None
+    return Path(spec.origin).read_bytes().hex()
+
+
+def _pictures(place: str | None) -> list[tuple[str, int, int]] | None:
+    """Names, sizes and times of the files in a place; None without a place."""
+    if place is None:
+        return None
+    files = [path for path in (Path(place), *sorted(Path(place).rglob("*"))) if path.is_file()]
+    return [(str(path), (facts := path.stat()).st_size, facts.st_mtime_ns) for path in files]
 
 
 def copy_of(image: Image, copy: str, edits: Edits, sha256: str) -> Image:

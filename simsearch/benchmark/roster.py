@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from simsearch.benchmark.edit_set import module_source
 from simsearch.benchmark.results import Kind, Method
 from simsearch.benchmark.settings import ALL_DISTANCES, Settings
 from simsearch.benchmark.store import digest
@@ -118,7 +119,8 @@ def enter(name: str, settings: Settings) -> Entry:
     )
     own = type(extractor)
     at_hand = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
-    key = digest(extractor.fingerprint, extractor.runtime())
+    source = module_source(name) if is_class_name(name) else None  # a user's own may change under its fingerprint
+    key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
     return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
 
 

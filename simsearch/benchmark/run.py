@@ -196,7 +196,11 @@ class Run:
         ]
 
     def _map(
-        self, name: str, function: Callable[[Job], Done], jobs: Sequence[Job], here: Sequence[Task] = ()
+        self,
+        name: str,
+        function: Callable[[Job], Done],
+        jobs: Sequence[Job],
+        here: Sequence[Task | WholeTask | TemplateTask] = (),
     ) -> list[Done]:
         """The results of jobs; distances between a network's rows are measured in this process, on its device."""
         with self.stage(name) as progress:
@@ -230,7 +234,7 @@ class Run:
             WholeTask(replace(task, rules=rules), world.gallery.pictures, attacked)
             for task in self._tasks(world.splits[:1], self.copies)
         ]
-        return tuple(row for rows in self._map("perception", tasks.perception, jobs) for row in rows)
+        return tuple(row for rows in self._map("perception", tasks.perception, jobs, jobs) for row in rows)
 
     def _detection(self, world: World) -> tuple[CopyDetection, ...]:
         jobs = self._tasks(world.splits[:1], self.copies)
@@ -268,7 +272,7 @@ class Run:
             for entry in self.entries
             for metric in entry.method.metrics
         ]
-        return tuple(self._map("templates", template_task, jobs)), gallery
+        return tuple(self._map("templates", template_task, jobs, jobs)), gallery
 
     def _times(self, world: World) -> tuple[Time, ...]:
         with self.stage("times"):

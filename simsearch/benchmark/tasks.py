@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simsearch.benchmark.detection import chain_points, copy_detection
-from simsearch.benchmark.distances import Distances, Sides, measure_split, nearest
+from simsearch.benchmark.distances import Distances, Nearest, Sides, measure_split, nearest
 from simsearch.benchmark.examples import examples
 from simsearch.benchmark.figures import Rules, Subject, paper_split
 from simsearch.benchmark.gallery import Picture
@@ -67,6 +67,16 @@ class WholeTask:
     pictures: tuple[Picture, ...]
     attacked: tuple[Picture, ...]
 
+    @property
+    def maker(self) -> Maker:
+        """The method."""
+        return self.task.maker
+
+    def distances(self) -> Nearest:
+        """From the store, or measured."""
+        task = self.task
+        return nearest(task.shelf, task.maker, task.metric, Sides.of(self.pictures, self.attacked), task.copies)
+
 
 @dataclass(frozen=True, slots=True)
 class TransferTask:
@@ -101,9 +111,8 @@ def chains(job: tuple[Task, Sequence[int]]) -> tuple[ChainPoint, ...]:
 def perception(job: WholeTask) -> tuple[PerceptionRow, ...]:
     """Perception's table."""
     task = job.task
-    found = nearest(task.shelf, task.maker, task.metric, Sides.of(job.pictures, job.attacked), task.copies)
     names = [edit.name for edit in task.edits]
-    return perception_rows(found, job.attacked, (*task.names, names), task.rules)
+    return perception_rows(job.distances(), job.attacked, (*task.names, names), task.rules)
 
 
 def transfer(job: TransferTask) -> Transfer:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.benchmark.distances import Sides, nearest
+from simsearch.benchmark.distances import Nearest, Sides, nearest
 from simsearch.benchmark.edit_set import ORIGINAL
 from simsearch.benchmark.figures import GRID_POINTS, GRIDS, Rules, curve
 from simsearch.benchmark.gallery import Picture
@@ -113,15 +113,21 @@ class TemplateTask:
     name: str
     rules: Rules
 
+    def distances(self) -> tuple[Nearest, Nearest]:
+        """Of positives and of negatives, from the store or measured."""
+        split = self.split
+        strangers = Sides(split.database, split.negatives, (-1,) * len(split.negatives))
+        near, far = (
+            nearest(self.shelf, self.maker, self.metric, compared, [ORIGINAL])
+            for compared in (Sides(split.database, split.positives, split.own), strangers)
+        )
+        return near, far
+
 
 def template_task(task: TemplateTask) -> Templates:
     """The figures of one method and metric, from stored rows."""
     split = task.split
-    strangers = Sides(split.database, split.negatives, (-1,) * len(split.negatives))
-    near, far = (
-        nearest(task.shelf, task.maker, task.metric, compared, [ORIGINAL])
-        for compared in (Sides(split.database, split.positives, split.own), strangers)
-    )
+    near, far = task.distances()
     ends = TemplateEnds(
         near.distance[:, 0], near.own[:, 0], far.distance[:, 0], np.array(split.own), np.array(split.strangers)
     )

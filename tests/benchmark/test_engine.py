@@ -175,6 +175,26 @@ def test_a_users_own_edit_joins_and_is_made_again_when_its_module_changes(world,
     assert CALLS["counting"] == 8, "of each attacked photograph one copy"
 
 
+def test_rows_are_made_again_when_what_they_are_made_with_changes(world, tmp_path, monkeypatch):
+    source = "from tests.fake import FakeExtractor\n\n\nclass Mine(FakeExtractor):\n    name = 'mine'\n"
+    (tmp_path / "own_model.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = enter("own_model:Mine", settings_of({})).maker.key
+    assert enter("own_model:Mine", settings_of({})).maker.key == before
+    (tmp_path / "own_model.py").write_text(source + "    dimension = 192\n")
+    assert enter("own_model:Mine", settings_of({})).maker.key != before
+
+    for place in (tmp_path / "over.png", tmp_path / "pictures" / "one.png"):
+        place.parent.mkdir(exist_ok=True)
+        picture(50).save(place)
+        name = f"overlay_image_25(picture={place if place.parent == tmp_path else place.parent})"
+        first = copy_id(name)
+        assert first == copy_id(name)
+        picture(51).save(place)
+        assert copy_id(name) != first
+        assert Edits.of([name]).perturbation(copy_id(name)).name == name
+
+
 def test_distances_are_those_of_brute_force(world, tmp_path):
     """One row by js, bits that do not fill their bytes, several rows: nearest, own, nearest other."""
     run(world, tmp_path, models=(FAKE, CORNERS, MEANS, TAILS))

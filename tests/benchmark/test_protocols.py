@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from simsearch.benchmark import distances
 from simsearch.benchmark.examples import THUMBNAILS
 from simsearch.benchmark.figures import Rules
 from simsearch.benchmark.pool import Pool
@@ -133,6 +134,32 @@ def test_networks_are_compared_by_every_distance(world, tmp_path, tiny):
     assert measured(
         run(world, tmp_path, models=(f"{tiny}/",), compare_distances=True, protocols=("paper",))
     ) == measured(results)
+
+
+def test_distances_between_rows_of_networks_are_measured_outside_the_workers(world, tmp_path, monkeypatch, tiny):
+    under_way = []
+    each, measure = Pool.map, distances._measured
+
+    def mapped(pool, *arguments, **options):
+        under_way.append(pool)
+        try:
+            return each(pool, *arguments, **options)
+        finally:
+            under_way.pop()
+
+    def checked(shelf, maker, *rest):
+        assert not under_way or maker.device == "cpu"
+        measured_with.append(maker.device)
+        return measure(shelf, maker, *rest)
+
+    measured_with = []
+    monkeypatch.setattr(Pool, "map", mapped)
+    monkeypatch.setattr(distances, "_measured", checked)
+    folder = photographs(tmp_path / "memes", 8, start=40)
+    lines = [f"{'ab'[i % 2]}/{i:02}.png,{i // 2}" for i in range(8)]
+    (folder / "memes.csv").write_text("\n".join(["image,template", *lines]))
+    run(world, tmp_path / "out", models=(f"{tiny}/", CORNERS), chains=1, templates=folder / "memes.csv", device="auto")
+    assert set(measured_with) == {"auto", "cpu"}
 
 
 def test_a_store_gives_back_what_it_was_given(tmp_path, rng):
