@@ -64,7 +64,7 @@ def finetune(
 
     command = shlex.join(["simsearch", "finetune", str(settings), *(["--output", str(folder)] if output else [])])
     try:
-        with shown("finetune") as advance, _asked_to_stop() as asked:
+        with shown("finetune") as advance, shown("finetune: guard") as judged, _asked_to_stop() as asked:
             outcome = run(
                 config,
                 folder,
@@ -72,6 +72,7 @@ def finetune(
                 force=force,
                 command=command,
                 report=lambda told: _show_step(advance, told),
+                judged=judged,
                 pause=asked,
             )
     except Paused as paused:

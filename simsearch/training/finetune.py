@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,7 @@ def finetune(
     force: bool = False,
     command: str = "simsearch finetune",
     report: Callable[[Told], None] = lambda _: None,
+    judged: Callable[[int, int], None] = lambda *_: None,
     pause: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train as the settings say, prove what changed, and export the model to `output`/model.
@@ -84,6 +85,7 @@ def finetune(
         force: Export also where the guard refuses.
         command: What the model's README says it was made by.
         report: Told after each step (on a GPU after every tenth).
+        judged: Told how many edits of how many the models were tried on, at the end.
         pause: Asked after each step; once it says True the run is saved and `Paused` is raised.
 
     Raises:
@@ -110,7 +112,7 @@ def finetune(
     start = "random weights" if isinstance(config.start, Scratch) else Path(config.start).name
     candidate = run.folder / f"{MODEL}.candidate"
     card = export(network, exported_card(run.card, config, start, config.images), candidate)
-    table = _guarded(run, candidate)
+    table = _guarded(run, candidate, judged)
     facts: dict[str, Any] = {
         "start": start,
         "model": card.name,
@@ -212,7 +214,7 @@ def _digest(run: Run) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _guarded(run: Run, candidate: Path) -> GuardTable:
+def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> GuardTable:
     """The table of the start against the model as it was written, both run as a search would run them."""
     config, trial = run.config, run.trial(*run.config.guard.edits)
     after = NeuralExtractor(candidate, device=str(run.device))
@@ -226,7 +228,8 @@ def _guarded(run: Run, candidate: Path) -> GuardTable:
     else:
         extractor = NeuralExtractor(find_model(config.start), device=str(run.device))
         before = extractor.embed_pixels, extractor.metric
-    found = scores(trial.originals(), trial.queries(), [before[0], after.embed_pixels], [before[1], after.metric])
+    queries = _counted(trial.queries(), len(trial.edits), judged)
+    found = scores(trial.originals(), queries, [before[0], after.embed_pixels], [before[1], after.metric])
     return compare(
         found[0],
         found[1],
@@ -237,3 +240,9 @@ def _guarded(run: Run, candidate: Path) -> GuardTable:
         draws=config.guard.draws,
         seed=config.seed,
     )
+
+
+def _counted(queries: Iterator[Any], total: int, judged: Callable[[int, int], None]) -> Iterator[Any]:
+    for done, pixels in enumerate(queries, start=1):
+        yield pixels
+        judged(done, total)

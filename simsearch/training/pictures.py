@@ -80,12 +80,16 @@ def square(image: Image.Image, side: int) -> Tensor:
     return torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
 
 
-def load_pictures(paths: Iterable[str | PathLike[str]], *, side: int) -> tuple[Pictures, list[Rejected]]:
+def load_pictures(
+    paths: Iterable[str | PathLike[str]], *, side: int, most: int | None = None, seed: int = 0
+) -> tuple[Pictures, list[Rejected]]:
     """Return all images found in folders, files and tars, each content once, and what could not be used.
 
     Args:
         paths: Folders, images or WebDataset tars.
         side: Longest side at which a picture is held; larger ones are scaled down.
+        most: How many inputs are read, chosen by chance; by default all.
+        seed: Of that choice.
 
     Raises:
         InputError: there are no images, or they do not fit into half of this machine's memory.
@@ -96,6 +100,9 @@ def load_pictures(paths: Iterable[str | PathLike[str]], *, side: int) -> tuple[P
             rejected.append(found)
         else:
             sources.append(found)
+    if most is not None and most < len(sources):
+        chosen = np.random.default_rng(seed).choice(len(sources), most, replace=False)
+        sources = [sources[i] for i in sorted(chosen)]
     _make_sure_they_fit(len(sources), side)
     with ThreadPoolExecutor(default_workers()) as pool:  # Pillow works without the interpreter's lock
         loaded = list(pool.map(lambda source: _loaded(source, side), sources))

@@ -90,7 +90,7 @@ def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
     if (config.loss.similarity or card.metric) == "js" and not card.non_negative:
         raise MetricError(f"loss.similarity: rows of {card.name} may be negative, so js is not defined; use cosine")
     side = config.side or round(_HELD_SIDE * card.preprocessing.size)
-    pictures, rejected = load_pictures(config.images, side=side)
+    pictures, rejected = load_pictures(config.images, side=side, most=config.most_images, seed=config.seed)
     train, held, strangers = _split(config, pictures, side)
     output.mkdir(parents=True, exist_ok=True)
     plans = (first, second)
@@ -108,7 +108,9 @@ def _split(config: FinetuneConfig, pictures: Pictures, side: int) -> tuple[Pictu
         )
     held, train = order[:wanted], order[wanted:]
     if config.validation.strangers:
-        strangers, _ = load_pictures(config.validation.strangers, side=side)
+        strangers, _ = load_pictures(
+            config.validation.strangers, side=side, most=config.validation.most_strangers, seed=config.seed
+        )
         return pictures.part(train), pictures.part(held), strangers
     if wanted < 2:
         raise InputError("validation.images: without validation.strangers half of them are strangers; hold out more")

@@ -17,6 +17,11 @@ from simsearch.images.preprocess import Preprocessing
 Share = Field(default=0.0, ge=0, le=1)
 
 
+def one_is_a_list(value: Any) -> Any:
+    """Return a name as a list of one, anything else as it is."""
+    return (value,) if isinstance(value, str) else value
+
+
 class Edit(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One edit of a view.
 
@@ -148,6 +153,7 @@ class Validation(pydantic.BaseModel, frozen=True, extra="forbid"):
     Attributes:
         images: Photographs held out with all their edits; the network never trains on them.
         strangers: Photographs that are in no library, for the false-positive rate; by default half of those held out.
+        most_strangers: How many of them are used, chosen by chance.
         edits: Names of edits, and the sets `paper` and `platform`; by default the hard view's, at both ends.
         fpr: By default what the number of strangers supports, but no less than 0.005.
         every: Steps between looks; 0 for none.
@@ -156,10 +162,16 @@ class Validation(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     images: PositiveInt = 100
     strangers: tuple[str, ...] = ()
+    most_strangers: PositiveInt = 300
     edits: tuple[str, ...] = ()
     fpr: float | None = Field(default=None, gt=0, lt=1)
     every: NonNegativeInt = 0
     patience: NonNegativeInt = 0
+
+    @pydantic.field_validator("strangers", "edits", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return one_is_a_list(value)
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_looks(self) -> Validation:
@@ -236,6 +248,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     Attributes:
         start: Name or folder of a model, or a network that begins at random.
         images: Folders, images or tars to train on.
+        most_images: How many of them are used, chosen by chance; by default all.
         side: Longest side at which photographs are held; by default one and a half times the model's.
         views: How the two views are made.
         loss: What is minimised.
@@ -263,6 +276,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     start: str | Scratch = "mini"
     images: tuple[str, ...] = Field(min_length=1)
+    most_images: PositiveInt | None = None
     side: PositiveInt | None = None
     views: Views
     loss: Loss = Loss()
@@ -290,7 +304,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     @pydantic.field_validator("images", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        return one_is_a_list(value)
 
     @pydantic.model_validator(mode="after")
     def _has_a_length(self) -> FinetuneConfig:

@@ -152,3 +152,47 @@ def test_training_finds_more_copies_of_the_edit_it_was_shown(photos: Path, tiny:
     table = finetune(settings, tmp_path, device="cpu").table
     assert table.overall.difference > 0
     assert np.isfinite([table.overall.low, table.overall.high]).all()
+
+
+def test_every_part_of_the_recipe_trains_together(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    """A network from scratch with a head whose first layer is kept, a teacher, labelled pairs, GeM, worker-less."""
+    (photos.parent / "pairs.csv").write_text(
+        "a,b,copy\n"
+        + "".join(f"{photos.name}/0{i}.png,{photos.name}/0{i + 1}.png,{['yes', 'no'][i % 2]}\n" for i in range(6))
+    )
+    scratch = {
+        "arguments": {"block": "basic", "depths": [1, 1, 1, 1], "widths": [8, 8, 8, 16], "stem_width": 8},
+        "preprocessing": {
+            **{"size": 32, "fit": "squash", "resize": 32, "kernel": "bilinear"},
+            **{"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+        },
+    }
+    changes = {
+        "head": {"hidden": 24, "output": 8, "keep": True},
+        "pooling": "gem",
+        "distillation": {"teacher": str(tiny)},
+        "pairs": {"file": str(photos.parent / "pairs.csv"), "batch": 3},
+    }
+    outcome = finetune(config(photos, scratch, **changes), tmp_path, device="cpu")
+    assert (outcome.card.dimension, outcome.card.arguments["pool"]) == (24, "gem")
+    assert load_extractor(tmp_path / "model", device="cpu").embed(photos / "00.png").shape == (1, 24)
+    columns = (tmp_path / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"contrast", "koleo", "distilled", "pairs"} <= set(columns)
+
+
+def test_labelled_pairs_come_together_or_go_apart(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    """Two runs that differ in their labels alone: what is called a copy in one is more alike there."""
+    names = [f"{photos.name}/0{i}.png" for i in range(4)]
+    alike = []
+    for run, labels in enumerate((("yes", "no"), ("no", "yes"))):
+        path = photos.parent / f"labels-{run}.csv"
+        path.write_text(f"a,b,copy\n{names[0]},{names[1]},{labels[0]}\n{names[2]},{names[3]},{labels[1]}\n")
+        pairs = {"file": str(path), "batch": 4, "weight": 20.0, "margin": 0.0}
+        settings = config(photos, tiny, steps=25, pairs=pairs, optimiser={"rate": 0.003})
+        finetune(settings, tmp_path / str(run), device="cpu")
+        extractor = load_extractor(tmp_path / str(run) / "model", device="cpu")
+        rows = extractor.embed([photos.parent / name for name in names])
+        roots = np.sqrt(rows / rows.sum(axis=1, keepdims=True))
+        alike.append((roots[0] @ roots[1], roots[2] @ roots[3]))
+    assert alike[0][0] > alike[1][0]
+    assert alike[0][1] < alike[1][1]
