@@ -1,4 +1,4 @@
-"""Write the measured figures of results/ into the README, between its two markers, so that they cannot drift."""
+"""Make every page of measured figures from results/, and the README's block of them, so that none can drift."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
+from simsearch.benchmark.page import benchmark_page
+from simsearch.benchmark.results import Results
 from simsearch.benchmark.tables import paper_table, shares_table
 
 ROOT = Path(__file__).parents[1]
@@ -24,8 +26,15 @@ def pages(root: Path) -> dict[str, str]:
     results = root / "results"
     return {
         "README.md": rendered((root / "README.md").read_text(encoding="utf-8"), results),
+        "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
     }
+
+
+def _benchmark(results: Path) -> str:
+    runs = {path.stem: Results.from_json(path.read_bytes()) for path in sorted((results / "benchmark").glob("*.json"))}
+    published = _read(results / "published" / "needle_in_a_haystack.json")
+    return benchmark_page(runs, published)
 
 
 def rendered(text: str, results: Path) -> str:

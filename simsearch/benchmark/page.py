@@ -112,7 +112,7 @@ def _beside(found: Sequence[Contender], published: Mapping[str, Any], notes: Map
     for one in known:
         if one not in inside:
             lines += ["", f"{cell(one.label)}: {notes.get(one.method.name, 'not explained yet.')}"]
-    lines += ["", "Networks of ours, and those of the paper, by its figures:", "", *_networks(others, networks)]
+    lines += ["", "What else we measured, and the networks of the paper, by its figures:", "", *_networks(others, networks)]
     return lines
 
 
