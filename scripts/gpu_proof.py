@@ -102,7 +102,12 @@ def settle(each: Stage, run: Run, more: dict[str, Any], *, commit: str | None = 
     write_record(run.output / f"{each.name}.json", values, verdict=finding.verdict, commit=commit)
     (run.output / f"{each.name}.failed.txt").unlink(missing_ok=True)
     print(f"{each.name}: {finding.verdict}", flush=True)
-    return True
+    heavy = [file for file in run.output.rglob("*") if file.is_file() and file.stat().st_size > FILE_MIB * 2**20]
+    for file in heavy:
+        print(
+            f"{each.name}: {file.relative_to(run.output)} is above {FILE_MIB:g} MiB, too heavy to come back", flush=True
+        )
+    return not heavy
 
 
 def rehearse(stages: list[Stage], folder: Path) -> int:
@@ -117,10 +122,6 @@ def rehearse(stages: list[Stage], folder: Path) -> int:
             return 1
         run = _run(each, device, state, output, deadline=time.monotonic() + 600, toy=True)
         done &= settle(each, run, {})
-    for file in output.rglob("*"):
-        if file.is_file() and file.stat().st_size > FILE_MIB * 2**20:
-            print(f"{file.relative_to(output)} is above {FILE_MIB} MiB")
-            done = False
     return 0 if done else 1
 
 

@@ -125,6 +125,16 @@ def test_a_stage_that_fails_leaves_its_reason_and_no_record(proof: ModuleType, t
     assert "no room on the device" in (tmp_path / "example.failed.txt").read_text()
 
 
+def test_a_file_too_heavy_to_come_back_is_told(
+    proof: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = importlib.import_module("proof.stage")
+    with (tmp_path / "rows.npy").open("wb") as file:
+        file.truncate(int(stages.FILE_MIB * 2**20) + 1)
+    assert not settled(proof, lambda run: stages.Finding("it runs", {}), tmp_path)
+    assert "rows.npy is above 15 MiB" in capsys.readouterr().out
+
+
 def test_a_stage_that_is_not_finished_leaves_no_record(
     proof: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,7 +112,8 @@ def _beside(found: Sequence[Contender], published: Mapping[str, Any], notes: Map
     for one in known:
         if one not in inside:
             lines += ["", f"{cell(one.label)}: {notes.get(one.method.name, 'not explained yet.')}"]
-    lines += ["", "What else we measured, and the networks of the paper, by its figures:", "", *_networks(others, networks)]
+    title = "What else we measured, and the networks of the paper, by its figures:"
+    lines += ["", title, "", *_networks(others, networks)]
     return lines
 
 
