@@ -57,24 +57,30 @@ def within(
     scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
     if scan is not None:
         for group in query_groups(scan, len(queries)):
-            near, where = _search(scan, queries[group], limit)
-            counts[group] = (where >= 0).sum(axis=1)
-            distances.append(near[where >= 0])
-            positions.append(where[where >= 0])
+            lines, near, where = _search(scan, queries[group], limit)
+            counts[group] = np.bincount(lines, minlength=len(counts[group]))
+            distances.append(near)
+            positions.append(where)
     starts = np.concatenate([[0], np.cumsum(counts)])
     return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
 
 
-def _search(scan: Scan, queries: Block, limit: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Distances and positions (q, most), padded."""
+def _search(
+    scan: Scan, queries: Block, limit: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Query, distance and position of every row within the limit (m,), query by query, nearest first."""
     from simsearch.search.measure import Pairs
     from simsearch.search.scan import to_device
-    from simsearch.search.settle import settle
-    from simsearch.search.widen import NOTHING, hits, matrix
+    from simsearch.search.widen import NOTHING, hits, settled
 
     rows = to_device(queries, scan.device)
     found = NOTHING
     for more in hits(scan, rows, Pairs(scan, rows), np.full(len(queries), limit)):
         found = found.join(more.take(more.distances - more.errors <= limit))
-    measured, positions = matrix(found, len(queries))
-    return settle(measured, positions, official(scan, rows), k=positions.shape[1], limit=limit)
+    flat = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))]
+    for some, distances, positions in settled(found, len(queries), official(scan, rows), k=None, limit=limit):
+        at = np.nonzero(positions >= 0)
+        flat.append((some[at[0]], distances[at], positions[at]))
+    lines, near, where = (np.concatenate(column) for column in zip(*flat, strict=True))
+    order = np.argsort(lines, kind="stable")
+    return lines[order], near[order], where[order]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -87,8 +88,11 @@ def widen(
         found, highest = _nearest(found.join(more), len(queries), wanted.k)
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
         if len(found.lines) > _MANY + len(queries) * wanted.k:
-            found = _settled(found, len(queries), exact, pairs, wanted)
-    distances, positions = settle(*matrix(found, len(queries)), exact, k=wanted.k, limit=wanted.limit)
+            found = _shortened(found, len(queries), exact, pairs, wanted)
+    shape = len(queries), wanted.k
+    distances, positions = np.full(shape, np.inf), np.full(shape, -1, np.int64)
+    for lines, *nearest in settled(found, len(queries), exact, k=wanted.k, limit=wanted.limit):
+        distances[lines], positions[lines] = nearest
     return distances, positions, counts
 
 
@@ -126,6 +130,29 @@ def flat(measured: Measured, positions: Positions) -> Found:
     lines, columns = np.nonzero(measured.distances < np.inf)
     at = lines, columns
     return Found(lines, positions[at], measured.distances[at], measured.errors[at])
+
+
+def settled(
+    found: Found, queries: int, official: Official, *, k: int | None, limit: float
+) -> Iterator[tuple[NDArray[np.intp], Doubles, Positions]]:
+    """What `settle` gives for some of the queries at a time, and which these are.
+
+    Those for which about as much was found go together: no matrix has more than twice as many places as it needs.
+
+    Args:
+        found: Measured rows.
+        queries: How many there are.
+        official: The distances of `simsearch.distance`.
+        k: Rows a query; None for all.
+        limit: Farther rows are left out.
+    """
+    sizes = np.frexp(np.bincount(found.lines, minlength=queries))[1]  # of a query with 2^(size - 1) rows or more
+    for size in np.unique(sizes):
+        lines = np.flatnonzero(sizes == size)
+        some = found.take(sizes[found.lines] == size)
+        measured, positions = matrix(some._replace(lines=np.searchsorted(lines, some.lines)), len(lines))
+        of_some = partial(_renumbered, official, lines)
+        yield lines, *settle(measured, positions, of_some, k=k or positions.shape[1], limit=limit)
 
 
 def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
@@ -175,7 +202,15 @@ def _ranks(lines: NDArray[np.int64], queries: int) -> NDArray[np.int64]:
     return ranks
 
 
-def _settled(found: Found, queries: int, official: Official, pairs: Pairs, wanted: Wanted) -> Found:
-    _, positions = settle(*matrix(found, queries), official, k=wanted.k, limit=wanted.limit)
-    lines, columns = np.nonzero(positions >= 0)
-    return Found(lines, positions[lines, columns], *pairs(lines, positions[lines, columns]))
+def _shortened(found: Found, queries: int, official: Official, pairs: Pairs, wanted: Wanted) -> Found:
+    """No more than the k nearest of each query."""
+    short = NOTHING
+    for some, _, positions in settled(found, queries, official, k=wanted.k, limit=wanted.limit):
+        lines, columns = np.nonzero(positions >= 0)
+        nearest = some[lines], positions[lines, columns]
+        short = short.join(Found(*nearest, *pairs(*nearest)))
+    return short
+
+
+def _renumbered(official: Official, lines: NDArray[np.intp], line: int, positions: Positions) -> Doubles:
+    return official(int(lines[line]), positions)

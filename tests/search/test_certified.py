@@ -6,6 +6,7 @@ import doctest
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -106,6 +107,19 @@ def test_half_precision_cosine_gives_the_exact_answer(rng, monkeypatch):
     use(monkeypatch, scores.Cosine(half=True))
     found = knn(queries, [rows], k=6, metric="cosine", device="cpu")
     assert_exact(found, oracle(queries, [rows], 6, "cosine"))
+
+
+def test_a_query_near_many_rows_costs_the_others_no_memory():
+    rows = np.concatenate([np.eye(64, dtype=np.float32), np.ones((6000, 64), np.float32)])
+    queries = np.concatenate([rows[:1], rows[-1:], np.tile(rows[:64], (30, 1))])
+    tracemalloc.start()
+    found = within(queries, [rows], max_distance=0.3, metric="cosine", device="cpu")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(np.diff(found.starts), [1, 6000, *[1] * 1920])
+    np.testing.assert_array_equal(found.positions, [0, *range(64, 6064), *list(range(64)) * 30])
+    assert (found.distances == 0).all()
+    assert peak < 50 << 20
 
 
 @pytest.mark.parametrize("metric", METRICS)
