@@ -45,16 +45,17 @@ def benchmark_page(
     """The page's Markdown.
 
     Args:
-        runs: Results by the name of their file; those on the paper's photographs are compared, all are listed.
+        runs: Results by the name of their file; of those on the paper's photographs the one over most splits is
+            compared, so that no method stands twice; all are listed.
         published: The paper's figures, as `results/published/needle_in_a_haystack.json`.
         notes: By method why it lies outside the tolerance.
     """
-    compared = [run for run in runs.values() if run.photographs.name == published["source"]["photographs"]]
-    found = [one for run in compared for one in contenders(run)]
+    same = [run for run in runs.values() if run.photographs.name == published["source"]["photographs"]]
     lines = [_HEAD]
-    if found:
+    if same:
+        found = contenders(max(same, key=lambda run: (len({split.seed for split in run.paper}), len(run.methods))))
         lines += [*_beside(found, published, notes or {}), *_text(found, published), *_strongest(found, published)]
-    for run in compared:
+    for run in same:
         lines += _swept(run, published)
     lines += _thresholds(runs, published)
     for name, run in runs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,13 +161,21 @@ def _transfer(results: Results) -> list[str]:
     return _named(results, header, results.transfer, rows)
 
 
+def _threshold(value: float | None) -> str:
+    """A threshold; none where it is infinite, or so strict that it lies below zero and nothing is detected.
+
+    The loosest threshold below a distance of 0 is negative by next to nothing, and -0.0 once it is rounded.
+    """
+    return "none" if value is None or math.copysign(1, value) < 0 else f"{value:.4g}"
+
+
 def _perception(results: Results) -> list[str]:
     rows = [
         [
             cell(row.category),
             cell(edit_title(row.transform)),
             f"{row.fpr:g}",
-            "none" if row.threshold is None else f"{row.threshold:.4g}",
+            _threshold(row.threshold),
             estimated(row.recall),
         ]
         for row in results.perception

@@ -9,6 +9,7 @@ from pathlib import Path
 from simsearch.benchmark.page import benchmark_page, difference
 from simsearch.benchmark.results import Results, Spread
 from simsearch.benchmark.settings import Settings, Sweeps
+from simsearch.benchmark.tables import tables
 from tests.benchmark.example_results import example
 from tests.benchmark.test_output import columns_agree
 
@@ -44,6 +45,28 @@ def test_an_outlier_is_told_and_explained():
     assert "dHash: Another resize." in benchmark_page(results, PUBLISHED, notes={"dhash": "Another resize."})
     mean = next(mean for mean in results["bsds500"].means if mean.method == "dhash")
     assert abs(difference(mean, PUBLISHED) + 0.0415) < 1e-9
+
+
+def test_of_two_runs_on_the_paper_s_photographs_the_one_over_most_splits_is_compared():
+    fewer = with_area(0.90)
+    fewer = replace(fewer, paper=tuple(split for split in fewer.paper if split.seed == fewer.paper[0].seed))
+    more = with_area(0.95)
+    more = replace(more, paper=(*more.paper, *(replace(split, seed=99) for split in more.paper)))
+    page = benchmark_page({"a": fewer, "b": more}, PUBLISHED)
+    beside = page.partition("## Beside the paper")[2].partition("## ")[0]
+    assert beside.count("| dHash |") == 1
+    assert "| dHash | 0.950" in beside
+    assert "`results/benchmark/a.json`" in page
+
+
+def test_a_threshold_that_detects_nothing_is_told_as_none():
+    results = example()
+    strict = [replace(results.perception[0], threshold=value) for value in (-5e-324, -0.0, None, 0.0, 0.25)]
+    whole = "\n".join(tables(replace(results, perception=tuple(strict))))
+    text = whole.partition("Recall at a threshold, as perception tells it")[2]
+    assert text.count("| none |") == 3
+    assert "| 0 |" in text
+    assert "| 0.25 |" in text
 
 
 def test_other_photographs_are_listed_and_not_compared():
