@@ -36,10 +36,13 @@ def copy_detection(found: Distances, names: tuple[str, str], rules: Rules, preci
     average = bootstrap_ranking(AveragePrecision(), ranking, rng=rng, repeats=rules.repeats)
     rng = np.random.default_rng(rules.seed)
     recall = bootstrap_ranking(RecallAtPrecision(precision), ranking, rng=rng, repeats=rules.repeats)
+    enough = supported(1 - precision, len(found.strangers.distance))  # wrong predictions that the precision allows
     return CopyDetection(
         *names,
-        micro_average_precision=Estimate.of_interval(micro_average_precision(ranking), average),
-        recall_at_precision=Estimate.of_interval(recall_at_precision(ranking, precision).recall, recall),
+        micro_average_precision=Estimate.of_interval(micro_average_precision(ranking), average, supported=enough),
+        recall_at_precision=Estimate.of_interval(
+            recall_at_precision(ranking, precision).recall, recall, supported=enough
+        ),
         precision=precision,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from simsearch.cli.progress import shown
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:
-    from simsearch.benchmark.results import Results
+    from simsearch.benchmark.results import Estimate, PaperMean, Results
     from simsearch.benchmark.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None)
@@ -28,6 +29,7 @@ _NEVER_CHOSEN_ON = "bsds500"
         "benchmark photos/ --models 'orb,sift(count=100,cutoff=5)' --seeds 0,1,2 --output report/",
         "benchmark photos/ --config configs/benchmark.yaml --output report/",
         "benchmark --output report/ --replot",
+        "benchmark --list",
     )
 )
 def benchmark(
@@ -78,6 +80,9 @@ def benchmark(
     replot: Annotated[
         bool, typer.Option("--replot", help="Make tables, plots and report again from results.json alone.")
     ] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print all methods and edits that can be named, and exit.")
+    ] = False,
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE.json", help="Append the run's figures to this list.")
     ] = None,
@@ -93,6 +98,9 @@ def benchmark(
     Writes results.json, tables.md, plots and report.html. Finished parts are kept below the output folder: an
     interrupted run goes on where it stopped, and another method computes only what is its own.
     """
+    if listed:
+        _print_names()
+        return
     given = {
         "models": models,
         "edits": edits,
@@ -194,17 +202,7 @@ def _print(results: Results, report: Path) -> None:
             "AUC, paper's grid",
             f"recall at FPR {results.means[0].fpr:g}",
         )
-        rows = [
-            (
-                labels.get(mean.method, mean.method),
-                mean.metric,
-                f"{mean.auc.mean:.4f}",
-                f"{mean.auc_right_image.mean:.4f}",
-                f"{mean.auc_on_grid.mean:.4f}",
-                f"{mean.recall.mean:.3f}{'' if mean.supported else ' (too few strangers)'}",
-            )
-            for mean in results.means
-        ]
+        rows = [(labels.get(mean.method, mean.method), mean.metric, *_figures(results, mean)) for mean in results.means]
         terminal.show_columns([head, *rows], right=(2, 3, 4))
     for method in results.methods:
         if method.missing is not None:
@@ -212,6 +210,38 @@ def _print(results: Results, report: Path) -> None:
     for file in photographs.rejected[:10]:
         terminal.note(f"rejected: {file.name}: {file.code}: {file.message}")
     terminal.show(f"report: {report}")
+
+
+def _figures(results: Results, mean: PaperMean) -> tuple[str, str, str, str]:
+    """The figures of one method and metric; 95 % intervals are the means of those of its splits."""
+    splits = [split for split in results.paper if (split.method, split.metric) == (mean.method, mean.metric)]
+    recall = _with_interval([split.operating[0].recall for split in splits])
+    return (
+        _with_interval([split.auc for split in splits]),
+        _with_interval([split.auc_right_image for split in splits]),
+        f"{mean.auc_on_grid.mean:.4f}",
+        recall if mean.supported else f"{recall} too few strangers",
+    )
+
+
+def _with_interval(of_splits: list[Estimate]) -> str:
+    value, low, high = (statistics.mean(getattr(one, end) for one in of_splits) for end in ("value", "low", "high"))
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _print_names() -> None:
+    from simsearch.extract.methods import known_methods
+    from simsearch.images.perturb import listing
+
+    lines = ["Methods, for --models (parameters with their defaults):", ""]
+    for method in known_methods():
+        parameters = ",".join(f"{key}={str(value).lower()}" for key, value in method.parameters.items())
+        lines.append(f"  {method.name}{f'({parameters})' if parameters else ''}")
+        lines.append(f"      {method.summary}{'' if method.usable else f'; not usable here: {method.advice}'}")
+    lines += ["  module:Class", "      your own class derived from simsearch.Extractor", ""]
+    lines += ["Edits, for --edits (besides the sets paper and platform):", "", *listing().splitlines()]
+    for line in lines:
+        terminal.show(line)
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -28,7 +28,8 @@ def test_from_photographs_to_a_report_and_again_from_results_alone(run: Run, pho
     code, out, err = run(*command, "--log", log)
     assert code == 0, err
     assert "12 photographs of photos, 1 rejected" in out
-    assert "dHash" in out
+    (row,) = [line for line in out.splitlines() if line.startswith("  dHash")]
+    assert row.count("-") == 3, "areas and recall have their intervals"
     assert str(folder / "report.html") in out
     assert "rejected: notes.txt: unknown_format" in err
     assert {json.loads(line)["progress"] for line in err.splitlines() if line.startswith("{")} >= {"benchmark: copies"}
@@ -49,6 +50,14 @@ def test_from_photographs_to_a_report_and_again_from_results_alone(run: Run, pho
     assert [method["method"] for method in facts["methods"]] == ["fake", "other", "dhash"]
     assert not facts["methods"][0]["supported"]
     assert len(json.loads(log.read_text())) == 1, "a replot is no run"
+
+
+def test_all_names_can_be_listed(run: Run) -> None:
+    status, out, _ = run("benchmark", "--list")
+    assert status == 0
+    for name in ("phash(size=8", "mini", "rotation_{}_and_rescaling", "overlay_image_{}", "chain_{}"):
+        assert name in out
+    assert "\\n" not in out
 
 
 def test_settings_come_from_a_file_and_flags_win(run: Run, photos: Path, tmp_path: Path) -> None:
