@@ -135,7 +135,7 @@ def _hard(found: tuple[Contender, ...]) -> str:
         return "Every edit is seen through by one of the methods for at least half of the copies."
     names = [edit_title(attack.name, attack.family) for attack in lost]
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"No method finds half of the copies that were {'; '.join(names[:4])}{more}."
+    return f"After these edits no method finds half of the copies: {'; '.join(names[:4])}{more}."
 
 
 def milliseconds(value: float) -> str:

@@ -123,7 +123,9 @@ def chains(results: Results) -> Figure | None:
     if not results.chains:
         return None
     figure, axes = _figure(6.4, 3.8)
-    keys = sorted({(point.method, point.metric) for point in results.chains}, key=lambda key: _order(results, key))
+    ranked = {(one.method.name, one.metric): rank for rank, one in enumerate(contenders(results))}
+    named = dict.fromkeys((point.method, point.metric) for point in results.chains)
+    keys = sorted(named, key=lambda key: ranked.get(key, len(ranked)))
     for key in keys:
         points = sorted((p for p in results.chains if (p.method, p.metric) == key), key=lambda p: p.k)
         k, recall = [p.k for p in points], [p.recall_right_image for p in points]
@@ -214,8 +216,9 @@ def _roc(results: Results, what: str, curve: Callable[[Any], Curve]) -> Figure |
     logarithmic.set_xlim(floor, 1)
     linear.set_xlim(0, 1)
     logarithmic.axvspan(floor, min(sure, 1), color=LINE, alpha=0.5, linewidth=0)
+    ground = {"facecolor": GROUND, "edgecolor": "none", "alpha": 0.8, "pad": 1}
     note = f" too few strangers\n for rates below {100 * sure:.2g} %"
-    logarithmic.text(floor, 0.02, note, fontsize=7.5, color=FAINT, va="bottom")
+    logarithmic.text(floor, 0.02, note, fontsize=7.5, color=FAINT, va="bottom", zorder=5, bbox=ground)
     for axes in (logarithmic, linear):
         axes.set(xlabel="strangers flagged", ylabel="copies found", ylim=(0, 1.01))
         _per_cent(axes.xaxis)
@@ -291,11 +294,6 @@ def _place(results: Results, key: tuple[str, str]) -> tuple[int, str]:
     families = [other.partition("(")[0] for other, _ in scored]
     place = scored.index(key) if key in scored else families.index(name) if name in families else len(scored)
     return place, kinds.get(name, "user")
-
-
-def _order(results: Results, key: tuple[str, str]) -> int:
-    ranked = [(one.method.name, one.metric) for one in contenders(results)]
-    return ranked.index(key) if key in ranked else len(ranked)
 
 
 def _swept(point: Any) -> tuple[str, str, int]:

@@ -14,7 +14,7 @@ from simsearch.benchmark.contender import Contender, contenders
 from simsearch.benchmark.markup import Child, Markup, sentence, tag, text
 from simsearch.benchmark.palette import HEAT, SHARE_STEPS, heat
 from simsearch.benchmark.report_gallery import galleries
-from simsearch.benchmark.report_parts import area, bar, inline, name, section, shares, table
+from simsearch.benchmark.report_parts import area, bar, inline, name, section, shares, table, unsupported
 from simsearch.benchmark.report_rest import others
 from simsearch.benchmark.report_style import style_sheet
 from simsearch.benchmark.results import Attack, Results
@@ -148,7 +148,14 @@ def _map(found: tuple[Contender, ...]) -> Markup:
         "flagged. Rest on a number to see its interval."
     )
     grid = tag("table", tag("thead", head), tag("tbody", *body), class_="heat", style=f"--n:{len(found)}")
-    return section("edits", "What each edit does", tag("p", lead), _scale(), tag("div", grid, class_="scroll"))
+    return section(
+        "edits", "What each edit does", tag("p", lead, _doubt(found)), _scale(), tag("div", grid, class_="scroll")
+    )
+
+
+def _doubt(found: tuple[Contender, ...]) -> Markup:
+    """The mark of the main rate, where the strangers do not support it."""
+    return Markup() if found[0].at(found[0].mean.fpr).recall.supported else text([" ", unsupported()])
 
 
 def _cell(label: str, attack: Attack) -> Markup:
@@ -209,7 +216,7 @@ def _weak(found: tuple[Contender, ...]) -> Markup:
         card = [tag("h3", name(one)), tag("dl", *by_category), tag("p", tag("small", "Its five hardest edits"))]
         cards.append(tag("div", *card, tag("dl", *worst), class_="card"))
     lead = f"Originals found when {100 * found[0].mean.fpr:g} % of strangers may be flagged, by kind of edit."
-    return section("weak", "Where each method fails", tag("p", lead), tag("div", *cards, class_="cards"))
+    return section("weak", "Where each method fails", tag("p", lead, _doubt(found)), tag("div", *cards, class_="cards"))
 
 
 def _measured(results: Results, found: tuple[Contender, ...]) -> Markup:

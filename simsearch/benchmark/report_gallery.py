@@ -22,12 +22,17 @@ class Pair:
 
     examples: tuple[Example, ...]
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The query, its edit and the image beside it."""
+        return self.examples[0].query, self.examples[0].edit, self.examples[0].image
+
 
 def galleries(results: Results, folder: Path) -> Markup:
     """Both galleries; nothing where the run kept no examples."""
-    wrong = _pairs([one for one in results.examples if one.kind == "false_match"])
-    close = _pairs([one for one in results.examples if one.kind == "closest_stranger"])
-    missed = _pairs([one for one in results.examples if one.kind == "missed_copy"])
+    wrong, missed = _pairs(results, "false_match"), _pairs(results, "missed_copy")
+    shown = {pair.key for pair in wrong}
+    close = [pair for pair in _pairs(results, "closest_stranger") if pair.key not in shown]
     parts = []
     if wrong or close:
         lead = "Strangers: photographs whose original is not in the database, edited, beside the image they came near."
@@ -36,19 +41,26 @@ def galleries(results: Results, folder: Path) -> Markup:
         blocks = [_cards(results, folder, pairs, head) for pairs, head in zip((wrong, close), heads, strict=True)]
         parts.append(section("false-matches", "Strangers that came too close", tag("p", lead), tag("p", hint), blocks))
     if missed:
-        lead = "An edited copy, and beside it the original that should have been found within the threshold."
+        lead = "An edited copy, and beside it the original that should have been found within the threshold. "
+        lead += "These are each method's own examples, the best method's first; others may have missed them too."
         parts.append(section("missed", "Copies that were missed", tag("p", lead), _cards(results, folder, missed)))
     return text(parts)
 
 
-def _pairs(examples: Sequence[Example]) -> list[Pair]:
-    """The pairs that most methods were wrong about first."""
+def _pairs(results: Results, kind: str) -> list[Pair]:
+    """The pairs of one kind: first those of the best method, of these first what most methods were wrong about."""
+    ranks = {(one.method.name, one.metric): rank for rank, one in enumerate(contenders(results))}
+
+    def rank(one: Example) -> int:
+        return ranks.get((one.method, one.metric), len(ranks))
+
     found: dict[tuple[str, str, str], list[Example]] = {}
-    for one in examples:
+    for one in sorted((one for one in results.examples if one.kind == kind), key=rank):
         known = found.setdefault((one.query, one.edit, one.image), [])
         if all((one.method, one.metric) != (other.method, other.metric) for other in known):
             known.append(one)
-    return [Pair(tuple(same)) for same in sorted(found.values(), key=len, reverse=True)][:_MOST]
+    pairs = [Pair(tuple(same)) for same in found.values()]
+    return sorted(pairs, key=lambda pair: (rank(pair.examples[0]), -len(pair.examples)))[:_MOST]
 
 
 def _cards(results: Results, folder: Path, pairs: Sequence[Pair], heading: str | None = None) -> Markup:
@@ -92,4 +104,8 @@ def _flagged(one: Example) -> bool:
 def _far(one: Example) -> str:
     if one.distance is None:
         return " (no distance)"
-    return f" {one.distance:.3g} (limit {one.threshold:.3g})" if one.threshold is not None else f" {one.distance:.3g}"
+    if one.threshold is None:
+        return f" {one.distance:.3g}"
+    if one.distance > one.threshold and f"{one.distance:.3g}" == f"{one.threshold:.3g}":
+        return f" {one.distance:.3g} (just beyond the limit)"
+    return f" {one.distance:.3g} (limit {one.threshold:.3g})"

@@ -13,6 +13,7 @@ from PIL import Image
 from simsearch.benchmark import markup
 from simsearch.benchmark.markup import Markup, sentence, tag, text
 from simsearch.benchmark.report import report, write_report
+from simsearch.benchmark.report_gallery import galleries
 from simsearch.benchmark.results import Results
 from tests.benchmark.example_results import example
 
@@ -119,6 +120,27 @@ def test_thumbnails_come_from_the_folder_alone(page):
     pictures = [attributes for element, attributes in page.tags if element == "img"]
     assert len(pictures) == 1, "neither what lies outside, nor what is no JPEG, nor what is not there"
     assert page.text.count("no thumbnail") == 5
+
+
+def test_a_gallery_begins_with_the_best_method_and_shows_a_pair_once(folder):
+    """dHash and mini missed one copy; both stand at one card. A false match is not shown again as the closest."""
+    missed, stranger = example().examples[2], example().examples[0]
+    wrong = replace(stranger, kind="false_match", query="wrong.jpg", distance=0.1)
+    examples = (
+        replace(missed, method="dhash", metric="hamming", query="first.jpg"),
+        replace(missed, method="dhash", metric="hamming", query="both.jpg"),
+        replace(missed, method="mini", metric="js", query="both.jpg"),
+        replace(stranger, distance=0.1600001),
+        wrong,
+        replace(wrong, kind="closest_stranger"),
+    )
+    shown = galleries(replace(example(), examples=examples), folder)
+    assert shown.index('title="both.jpg"') < shown.index('title="first.jpg"')
+    assert shown.count('title="both.jpg"') == 1
+    assert shown.count('title="wrong.jpg"') == 1
+    assert shown.count('class="card"') == 4
+    assert "dHash 0.16 (just beyond the limit)" in shown
+    assert "dHash 0.1 (limit 0.16)" in shown
 
 
 def test_the_page_tells_what_was_measured(html):
