@@ -54,13 +54,6 @@ _EDITS = {
     "chain": "{} mild edits in a row",
 }
 _FAMILIES = {"s&p_noise": "salt and pepper", "jpg_compression": "JPEG", "webp_compression": "WebP"}
-_METRICS = {
-    "js": "Jensen-Shannon",
-    "l1": "L1",
-    "l2": "L2",
-    "cosine": "cosine",
-    "hamming": "Hamming",
-}
 _ENDING = "_and_rescaling"
 
 
@@ -102,11 +95,6 @@ def family_title(family: str) -> str:
         ('contrast', 'JPEG')
     """
     return _FAMILIES.get(family, family.removesuffix("_enhancement").replace("color", "colour").replace("_", " "))
-
-
-def metric_title(metric: str) -> str:
-    """A distance in words."""
-    return _METRICS.get(metric, metric)
 
 
 def _family(name: str) -> str:
