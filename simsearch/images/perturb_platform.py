@@ -84,6 +84,7 @@ FAMILIES = (
     Family("padding_{}", layout.padding, "percent", ("5", "15", "30"), _PERCENT, "layout", {"fill": _FILL}),
     Family("letterbox_{}", layout.letterbox, "percent", ("10", "25"), _PERCENT, "layout", {"fill": _FILL}),
     Family("pillarbox_{}", layout.pillarbox, "percent", ("25", "50"), _PERCENT, "layout", {"fill": _FILL}),
+    Family("crop_anywhere_{}", warp.crop_anywhere, "percent", ("10", "30", "50"), Range(0, 99), "geometry"),
     Family("perspective_{}", warp.perspective, "percent", ("10", "20", "30"), Range(0, 45), "geometry"),
     Family("flip_horizontal", warp.flip_horizontal, "", ("",), _NONE, "geometry"),
     Family("flip_vertical", warp.flip_vertical, "", ("",), _NONE, "geometry"),

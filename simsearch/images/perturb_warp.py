@@ -1,4 +1,4 @@
-"""Edits that bend or turn the image on its canvas: perspective, flips, turns, swirl, barrel and pincushion."""
+"""Edits that cut, bend or turn the image: crops, perspective, flips, turns, swirl, barrel and pincushion."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def flip_vertical(image: Image.Image, rng: np.random.Generator) -> Image.Image: 
 def turn(image: Image.Image, rng: np.random.Generator, *, degrees: int) -> Image.Image:  # noqa: ARG001
     """The image turned counter-clockwise by that multiple of 90 degrees, without loss."""
     return image.transpose(_TURNS[degrees]) if degrees else image.copy()
+
+
+def crop_anywhere(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:
+    """The image without that percentage of each side length, cut at a place drawn evenly; it keeps the new size."""
+    kept = [max(1, round(side * (100 - percent) / 100)) for side in image.size]
+    left, top = (int(rng.integers(side - own + 1)) for side, own in zip(image.size, kept, strict=True))
+    return image.crop((left, top, left + kept[0], top + kept[1]))
 
 
 def perspective(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:

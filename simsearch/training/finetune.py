@@ -216,7 +216,7 @@ def _digest(run: Run) -> str:
 
 def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> GuardTable:
     """The table of the start against the model as it was written, both run as a search would run them."""
-    config, trial = run.config, run.trial(*run.config.guard.edits)
+    config, how = run.config, run.card.preprocessing
     after = NeuralExtractor(candidate, device=str(run.device))
     if isinstance(config.start, Scratch):
         from simsearch.training.keeper import embedder
@@ -227,7 +227,8 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
         before: tuple[Any, str] = embedder(fresh.eval(), run.card.preprocessing, torch.device("cpu")), after.metric
     else:
         extractor = NeuralExtractor(find_model(config.start), device=str(run.device))
-        before = extractor.embed_pixels, extractor.metric
+        before, how = (extractor.embed_pixels, extractor.metric), extractor.preprocessing
+    trial = run.trial(*config.guard.edits, start=how)
     queries = _counted(trial.queries(), len(trial.edits), judged)
     found = scores(trial.originals(), queries, [before[0], after.embed_pixels], [before[1], after.metric])
     return compare(

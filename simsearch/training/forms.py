@@ -22,6 +22,7 @@ FORMS: Mapping[str, Form] = {
     "jpg_compression": jpeg.jpg_compression,
     "scaling": shape.scaling,
     "cropping": shape.cropping,
+    "crop_anywhere": shape.crop_anywhere,
     "rotation": shape.rotation,
     "shearing": shape.shearing,
     "contrast_enhancement": pixels.contrast_enhancement,

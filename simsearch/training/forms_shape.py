@@ -18,6 +18,15 @@ def cropping(squares: Squares, percent: Tensor, generator: torch.Generator) -> S
     return sampled(squares, torch.cat([torch.diag_embed(keep), centre.unsqueeze(2)], dim=2))
 
 
+def crop_anywhere(squares: Squares, percent: Tensor, generator: torch.Generator) -> Squares:
+    """Without that percentage of each side, cut at a place drawn evenly; it keeps the new size."""
+    sizes = (squares.sizes * (100 - percent).view(-1, 1) / 100).round().clamp(min=1)
+    keep = sizes / squares.sizes
+    place = 2 * torch.rand(keep.shape, generator=generator, device=keep.device) - 1
+    matrix = torch.cat([torch.diag_embed(keep), (place * (1 - keep)).unsqueeze(2)], dim=2)
+    return Squares(sampled(squares, matrix).pixels, sizes)
+
+
 def rotation(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
     """Turned counter-clockwise on a canvas that holds all of it, black around, back at its size."""
     angle, aspect = -torch.deg2rad(degrees), squares.aspect

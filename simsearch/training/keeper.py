@@ -29,7 +29,7 @@ from simsearch.training.checkpoint import (
     write_state,
 )
 from simsearch.training.module import Finetuning
-from simsearch.training.trial import Trial, scores
+from simsearch.training.trial import Pixels, Trial, scores
 
 RUN, LOG = "run.safetensors", "log.csv"
 _AT_ONCE = 64  # images embedded together
@@ -90,7 +90,7 @@ class Keeper(Callback):
     over: bool = False
     _saved: float = 0.0
     _clock: Clock | None = None
-    _kept: tuple[NDArray[np.uint8], list[NDArray[np.uint8]]] | None = None
+    _kept: tuple[tuple[Pixels, ...], list[tuple[Pixels, ...]]] | None = None
     _state: dict[str, Tensor] = field(default_factory=dict)
 
     def restore(self, module: Finetuning) -> None:
@@ -174,7 +174,7 @@ class Keeper(Callback):
         assert self.trial is not None
         network = copy.deepcopy(module.network).eval()
         network.load_state_dict(module.weights())
-        embed = embedder(network, self.trial.how, module.device)
+        embed = embedder(network, self.trial.hows[0], module.device)
         found = scores(*self._kept, [embed], [self.metric])[0]
         step = module.progress.number // module.config.accumulation
         self.looks.append(Look(step, found.recall(self.fpr)))

@@ -12,6 +12,7 @@ from torch import nn
 from simsearch.errors import InputError, MetricError
 from simsearch.extract.card import ModelCard
 from simsearch.extract.device import choose_device
+from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 from simsearch.training.pictures import Pictures, load_pictures
 from simsearch.training.plan import Plan, ends_of, perturbations, plan_of
@@ -62,11 +63,17 @@ class Run:
         """Of the exported row: `js` or `cosine`."""
         return self.config.loss.similarity or ("js" if self.card.metric == "js" else "cosine")
 
-    def trial(self, *names: str) -> Trial:
-        """Return the material of a measurement with these edits beside the trained ones."""
+    def trial(self, *names: str, start: Preprocessing | None = None) -> Trial:
+        """Return the material of a measurement with these edits beside the trained ones.
+
+        Args:
+            names: Of edits and sets.
+            start: The preprocessing of what training began with, where that is tried too, first.
+        """
         own = [edit for plan in reversed(self.plans) for edit in ends_of(plan)]
         edits = {edit.name: edit for edit in (*own, *perturbations(names, "edits"))}
-        return Trial(tuple(edits.values()), self.held, self.strangers, self.card.preprocessing, self.config.seed)
+        hows = (self.card.preprocessing,) if start is None else (start, self.card.preprocessing)
+        return Trial(tuple(edits.values()), self.held, self.strangers, hows, self.config.seed)
 
 
 def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:

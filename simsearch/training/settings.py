@@ -254,6 +254,8 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         loss: What is minimised.
         head: A head on which the loss is taken; by default it is taken on the exported row.
         pooling: `avg` or `gem`; by default as the start has it.
+        scales: Parts of the picture that the network sees one after the other; by default as the start has it.
+        size: Side of the square that the network takes; by default as the start has it.
         batch: Images of a step, on each device.
         accumulation: Batches of an optimiser's step.
         precision: `float32`, `bfloat16`, or by default what the device computes well.
@@ -282,6 +284,8 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     loss: Loss = Loss()
     head: Head | None = None
     pooling: Literal["avg", "gem"] | None = None
+    scales: tuple[float, ...] | None = None
+    size: PositiveInt | None = None
     batch: int = Field(default=64, ge=2)
     accumulation: PositiveInt = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -305,6 +309,13 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return one_is_a_list(value)
+
+    @pydantic.field_validator("scales")
+    @classmethod
+    def _scales_are_shares(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and not (value and all(0 < scale <= 1 for scale in value)):
+            raise ValueError(f"{list(value)} are no shares of a picture's sides; give numbers above 0 and at most 1")
+        return value
 
     @pydantic.model_validator(mode="after")
     def _has_a_length(self) -> FinetuneConfig:

@@ -49,6 +49,11 @@ class Squares:
         """Return the batch with the chosen ones replaced."""
         return Squares(self.pixels.index_copy(0, chosen, edited.pixels), self.sizes.index_copy(0, chosen, edited.sizes))
 
+    def write(self, chosen: Tensor, edited: Squares) -> None:
+        """Replace the chosen ones in place: what `put` does, without a copy of the batch."""
+        self.pixels.index_copy_(0, chosen, edited.pixels)
+        self.sizes.index_copy_(0, chosen, edited.sizes)
+
     def show(self, pixels: Tensor) -> Squares:
         """Return other pixels of the same sizes, clipped."""
         return replace(self, pixels=pixels.clamp(0, 255))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from simsearch.errors import InputError
 from simsearch.extract.card import ModelCard, Weights, load_card
 from simsearch.extract.neural import build_network, load_network
 from simsearch.extract.zoo import find_model
+from simsearch.images.preprocess import Preprocessing
 from simsearch.training.settings import FinetuneConfig, Head, Optimiser, Scratch
 
 _NO_WEIGHTS = "0" * 64
@@ -35,7 +37,8 @@ def starting_point(config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
     folder = find_model(config.start)
     began = load_card(folder)
     network = load_network(began, folder)
-    card = began.model_copy(update={"arguments": _arguments(began.arguments, config)})
+    seen = _preprocessing(began.preprocessing, config.size)
+    card = began.model_copy(update={"arguments": _arguments(began.arguments, config), "preprocessing": seen})
     if card.arguments == began.arguments:
         return card, network
     card = card.model_copy(update={"dimension": card.arguments["row"] or card.dimension})
@@ -57,12 +60,19 @@ def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
         dimension=_dimension(start.network, arguments),
         non_negative=True,
         metric=config.loss.similarity or "js",
-        preprocessing=start.preprocessing,
+        preprocessing=_preprocessing(start.preprocessing, config.size),
         weights=Weights(file="weights.safetensors", sha256=_NO_WEIGHTS, licence=config.export.licence or "not stated"),
         training_data=config.export.training_data or "not stated",
         reference="Chen et al., Big Self-Supervised Models are Strong Semi-Supervised Learners, 2020",
         limits=config.export.limits or "not measured",
     )
+
+
+def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
+    """The same for a square of another size."""
+    if size is None:
+        return how
+    return replace(how, size=size, resize=size if how.fit == "squash" else round(how.resize * size / how.size))
 
 
 def _dimension(network: str, arguments: dict[str, Any]) -> int:
@@ -79,6 +89,8 @@ def _arguments(arguments: dict[str, Any], config: FinetuneConfig) -> dict[str, A
     out = dict(arguments)
     if config.pooling is not None and config.pooling != out.get("pool", "avg"):
         out["pool"] = config.pooling
+    if config.scales is not None and config.scales != tuple(out.get("scales", (1.0,))):
+        out["scales"] = config.scales
     if config.head is not None and config.head.keep:
         if out.get("row"):
             raise InputError(f"head.keep: the network has a row of {out['row']} already; leave `keep` out")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from simsearch import distance
 from simsearch.decide import recall_at_fpr
@@ -20,6 +21,7 @@ from simsearch.images.preprocess import Preprocessing
 from simsearch.training.pictures import Pictures
 
 Pixels = NDArray[np.uint8]
+Seen = dict[Preprocessing, Pixels]
 Embed = Callable[[Pixels], NDArray[Any]]
 Values = NDArray[np.float64]
 
@@ -32,33 +34,40 @@ class Trial:
         edits: Each is made of every picture.
         own: Photographs that are in the library.
         strangers: Photographs that are not.
-        how: The model's preprocessing.
+        hows: The preprocessing of each model that is tried.
         seed: Decides noise, letters and places.
     """
 
     edits: tuple[Perturbation, ...]
     own: Pictures
     strangers: Pictures
-    how: Preprocessing
+    hows: tuple[Preprocessing, ...]
     seed: int
 
-    def originals(self) -> Pixels:
-        """Return the library's pixels (n, s, s, 3)."""
-        return np.stack([self.how.apply(self.own.image(i)) for i in range(len(self.own))])
+    def originals(self) -> tuple[Pixels, ...]:
+        """Return the library's pixels (n, s, s, 3), for each model as it takes them."""
+        return self._stacked([self._seen(self.own.image(i)) for i in range(len(self.own))])
 
-    def queries(self) -> Iterator[Pixels]:
-        """Yield for each edit the pixels (n + m, s, s, 3) of all its copies, own ones first."""
+    def queries(self) -> Iterator[tuple[Pixels, ...]]:
+        """Yield for each edit the pixels (n + m, s, s, 3) of all its copies, own ones first, for each model."""
         pictures = [*(self.own.image(i) for i in range(len(self.own)))]
         pictures += [self.strangers.image(i) for i in range(len(self.strangers))]
         with ThreadPoolExecutor(default_workers()) as pool:
             for edit in self.edits:
                 stream = zlib.crc32(edit.name.encode())
 
-                def edited(i: int, edit: Perturbation = edit, stream: int = stream) -> Pixels:
+                def edited(i: int, edit: Perturbation = edit, stream: int = stream) -> Seen:
                     rng = np.random.default_rng((self.seed, stream, i))
-                    return self.how.apply(edit.apply(pictures[i], rng))
+                    return self._seen(edit.apply(pictures[i], rng))
 
-                yield np.stack(list(pool.map(edited, range(len(pictures)))))
+                yield self._stacked(list(pool.map(edited, range(len(pictures)))))
+
+    def _seen(self, image: Image.Image) -> Seen:
+        return {how: how.apply(image) for how in dict.fromkeys(self.hows)}
+
+    def _stacked(self, seen: list[Seen]) -> tuple[Pixels, ...]:
+        by_how = {how: np.stack([one[how] for one in seen]) for how in dict.fromkeys(self.hows)}
+        return tuple(by_how[how] for how in self.hows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +88,28 @@ class Scores:
 
 
 def scores(
-    originals: Pixels, queries: Iterable[Pixels], models: Sequence[Embed], metrics: Sequence[str]
+    originals: Sequence[Pixels],
+    queries: Iterable[Sequence[Pixels]],
+    models: Sequence[Embed],
+    metrics: Sequence[str],
 ) -> list[Scores]:
-    """Return what each model gives for the same pixels.
+    """Return what each model gives for the same pictures.
 
     Args:
-        originals: (n, s, s, 3) of the library.
-        queries: For each edit (n + m, s, s, 3), the copies of the library's pictures first.
+        originals: For each model (n, s, s, 3) of the library.
+        queries: For each edit and model (n + m, s, s, 3), the copies of the library's pictures first.
         models: From pixels (k, s, s, 3) to rows (k, d).
         metrics: The distance of each.
 
     Raises:
         InputError: a model gave a row that is no number.
     """
-    n = len(originals)
-    library = [_rows(embed, originals, metric) for embed, metric in zip(models, metrics, strict=True)]
+    n = len(originals[0])
+    library = [_rows(*one) for one in zip(models, originals, metrics, strict=True)]
     right: list[list[Values]] = [[] for _ in models]
     strange: list[list[Values]] = [[] for _ in models]
-    for pixels in queries:
-        for k, (embed, metric) in enumerate(zip(models, metrics, strict=True)):
+    for seen in queries:
+        for k, (embed, pixels, metric) in enumerate(zip(models, seen, metrics, strict=True)):
             between = distance.by_name(metric)(_rows(embed, pixels, metric), library[k])
             right[k].append(np.diagonal(between[:n]).astype(np.float64))
             strange[k].append(between[n:].min(axis=1).astype(np.float64))

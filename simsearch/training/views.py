@@ -37,15 +37,17 @@ class ViewMaker:
             self._view(batch["index"], batch[name], plan, generator)
             for name, plan in zip(VIEWS, self.plans, strict=True)
         )
-        return first.put(turned, _mirrored(first.at(turned))), second.put(turned, _mirrored(second.at(turned)))
+        for view in (first, second):
+            view.write(turned, _mirrored(view.at(turned)))
+        return first, second
 
     def _view(self, index: Tensor, drawn: dict[str, Tensor], plan: Plan, generator: torch.Generator) -> Squares:
         view = Squares(self.squares[index].float(), self.sizes[index])
-        view = view.put(drawn["at"], Squares(drawn["pixels"].float(), drawn["sizes"]))
+        view.write(drawn["at"], Squares(drawn["pixels"].float(), drawn["sizes"]))
         for e, entry in enumerate(plan.entries):
             at = drawn["hits"][e].nonzero().squeeze(1)
             if entry.form and len(at):
-                view = view.put(at, FORMS[entry.form](view.at(at), drawn["strengths"][e, at], generator))
+                view.write(at, FORMS[entry.form](view.at(at), drawn["strengths"][e, at], generator))
         return view
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ FAMILY = [
     for block, stem, shortcut, sk, row in itertools.product(
         ("basic", "bottleneck"), ("d", "plain"), ("d", "plain"), (0.0, 0.0625), (0, 12)
     )
-]
+] + [ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 16, 16), "plain", 8, row=12, scales=(1, 0.7, 0.5))]
 
 
 @pytest.mark.parametrize("arguments", FAMILY, ids=str)
@@ -44,6 +45,19 @@ def test_folding_batch_norm_changes_nothing(arguments: ResNetArguments) -> None:
         after = network(x)
     assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) for module in network.modules())
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_the_row_of_several_scales_is_the_mean_of_theirs() -> None:
+    torch.manual_seed(2)
+    one = ResNet(ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 16, 16), "plain", 8, row=12)).eval()
+    two = ResNet(replace(one.arguments, scales=(1, 0.5))).eval()
+    two.load_state_dict(one.state_dict())
+    x = torch.randn(4, 3, 64, 64)
+    with torch.inference_mode():
+        whole = one(x.view(4, 3, 32, 2, 32, 2).mean(dim=(3, 5)))
+        middle = one(x[:, :, 16:48, 16:48])
+        wanted = (whole / whole.sum(1, keepdim=True) + middle / middle.sum(1, keepdim=True)) / 2
+        torch.testing.assert_close(two(x), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_resnet50_has_the_published_size() -> None:

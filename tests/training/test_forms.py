@@ -25,7 +25,7 @@ STRENGTHS = [
     for name in FORMS
     for strength in dict.fromkeys((BY_NAME[name].strengths[0], BY_NAME[name].strengths[-1]))
 ]
-RANDOM = {"gaussian_noise", "s&p_noise", "speckle_noise", "perspective"}
+RANDOM = {"gaussian_noise", "s&p_noise", "speckle_noise", "perspective", "crop_anywhere"}
 LEVELS = 4.5
 """Tolerance: mean absolute difference of what the network sees, in grey levels of 255, for edits without chance."""
 SHARE = 0.25

@@ -118,6 +118,18 @@ def test_gem_pooling_is_the_generalised_mean(tiny: Path, tmp_path: Path) -> None
         assert (gem(x) - avg(x)).abs().max() > 1e-3
 
 
+def test_scales_and_size_may_change_at_the_start(tiny: Path, tmp_path: Path) -> None:
+    before, plain = starting_point(config(tmp_path, tiny))
+    card, two = starting_point(config(tmp_path, tiny, scales=[1, 0.5], size=64))
+    assert tuple(card.arguments["scales"]) == (1, 0.5)
+    assert (card.preprocessing.size, card.preprocessing.resize) == (64, 64)
+    assert card.preprocessing.mean == before.preprocessing.mean
+    assert all(torch.equal(tensor, two.state_dict()[name]) for name, tensor in plain.state_dict().items())
+    for wrong in ([], [0], [1.5]):
+        with pytest.raises(InputError, match="scales"):
+            config(tmp_path, tiny, scales=wrong)
+
+
 def test_the_bank_holds_the_newest_rows() -> None:
     bank = Bank(5, 2)
     assert len(bank.keys().rows) == 0

@@ -15,6 +15,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 EPSILON = 1e-5
 _GEM_POWER = 3.0
@@ -35,6 +36,9 @@ class ResNetArguments:
         sk_ratio: Reduction ratio of selective kernels; 0 turns them off.
         row: Length of the trained non-negative row after the pool; 0 gives the pooled features themselves.
         pool: "avg", or "gem" for the generalised mean of power 3, which leans towards the strongest places.
+        scales: Shares of the picture's sides, around its centre. The network sees each of these parts at the size of
+            the smallest, and the row is the mean of theirs, each of sum 1: what a crop shows was then seen as large
+            in the original. (1,) is the whole picture alone.
     """
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -46,6 +50,7 @@ class ResNetArguments:
     sk_ratio: float = 0.0
     row: int = 0
     pool: Literal["avg", "gem"] = "avg"
+    scales: tuple[float, ...] = (1.0,)
 
     @property
     def dimension(self) -> int:
@@ -152,11 +157,29 @@ class ResNet(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return rows (n, dimension), non-negative, of normalised images (n, 3, h, w)."""
+        """Return rows (n, dimension), non-negative, of normalised images (n, 3, h, w); of sum 1 if several scales."""
+        scales = self.arguments.scales
+        if scales == (1.0,):
+            return self._rows(x)
+        rows = self._rows(torch.cat([_part(x, scale, min(scales)) for scale in scales]))
+        shares = rows / rows.sum(dim=1, keepdim=True).clamp_min(_LEAST)
+        return torch.stack(shares.chunk(len(scales))).mean(dim=0)
+
+    def _rows(self, x: Tensor) -> Tensor:
         places = self.stages(self.stem(x))
         pooled = _generalised_mean(places) if self.arguments.pool == "gem" else _mean(places)
         rows: Tensor = self.row(pooled)
         return rows
+
+
+def _part(x: Tensor, scale: float, smallest: float) -> Tensor:
+    """The middle of images (n, 3, h, w), that share of each side, at the size of the smallest share."""
+    height, width = x.shape[2:]
+    high, wide = round(scale * height), round(scale * width)
+    top, left = (height - high) // 2, (width - wide) // 2
+    part = x[:, :, top : top + high, left : left + wide]
+    size = (round(smallest * height), round(smallest * width))
+    return part if size == (high, wide) else F.adaptive_avg_pool2d(part, size)
 
 
 def _mean(places: Tensor) -> Tensor:
