@@ -11,6 +11,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from simsearch.benchmark.merge import merged
 from simsearch.benchmark.results import Results, read_results
 
 DECIMALS = 5
@@ -20,13 +21,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where `simsearch benchmark --output` wrote")
     parser.add_argument("name", help="of the kept file")
+    parser.add_argument(
+        "--merge", action="store_true", help="take the methods of this run over into the kept file, which has others"
+    )
     parser.add_argument("--output", type=Path, default=Path("results/benchmark"))
     arguments = parser.parse_args()
-    text = json.loads(
-        kept(read_results(arguments.folder)).to_json(), parse_float=lambda digits: round(float(digits), 5)
-    )
-    arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / f"{arguments.name}.json"
+    results = kept(read_results(arguments.folder))
+    if arguments.merge:
+        results = merged(Results.from_json(path.read_bytes()), results)
+    text = json.loads(results.to_json(), parse_float=lambda digits: round(float(digits), DECIMALS))
+    arguments.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(text, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

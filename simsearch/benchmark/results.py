@@ -82,6 +82,7 @@ class Method:
         cutoff: The cutoff-th smallest descriptor distance is the image's.
         runtime: Device, dtype, versions.
         missing: Why it could not run; null where it did.
+        measured: Provenance, where it was taken over from another run.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Method:
     cutoff: int = 1
     runtime: dict[str, str] = field(default_factory=dict, hash=False)
     missing: str | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
