@@ -1,0 +1,98 @@
+"""Measure the training loop's images a second, beside the network's own forward and backward pass on ready batches."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simsearch.benchmark.record import write_record
+from simsearch.extract.device import choose_device
+from simsearch.training.finetune import finetune
+from simsearch.training.keeper import Told
+from simsearch.training.loss import Keys, contrast, koleo, unit
+from simsearch.training.settings import FinetuneConfig, read_config
+from simsearch.training.student import starting_point
+
+_WARM = 10  # steps before the clock starts: worker processes begin, memory is found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=Path, default=Path("configs/mini.yaml"))
+    parser.add_argument("--steps", type=int, default=50, help="timed, after ten that are not")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--output", type=Path, default=Path("results/training.json"))
+    arguments = parser.parse_args()
+    config = _short(read_config(arguments.recipe), _WARM + arguments.steps)
+    device = choose_device(arguments.device)
+    loop = _loop(config, arguments.device)
+    alone = _alone(config, device, max(5, arguments.steps // 5))
+    images = 2 * config.batch
+    values: dict[str, Any] = {
+        "recipe": arguments.recipe.name,
+        "batch": config.batch,
+        "views_a_step": images,
+        "steps": arguments.steps,
+        "precision": config.precision,
+        "loop_images_a_second": round(images / loop, 1),
+        "network_images_a_second": round(images / alone, 1),
+        "loop_over_network": round(alone / loop, 3),
+    }
+    verdict = (
+        f"training: {images / loop:.0f} views a second with all augmentation, {alone / loop:.2f} of the network's own "
+        "forward and backward pass"
+    )
+    write_record(arguments.output, values, verdict=verdict)
+    print(verdict)
+
+
+def _short(config: FinetuneConfig, steps: int) -> FinetuneConfig:
+    few = config.validation.model_copy(update={"images": 2, "most_strangers": 2, "every": 0, "patience": 0})
+    none = config.guard.model_copy(update={"edits": (), "margin": 1.0, "draws": 1})
+    changes = {"steps": steps, "minutes": None, "validation": few, "guard": none, "tensorboard": False}
+    return config.model_copy(update=changes)
+
+
+def _loop(config: FinetuneConfig, device: str) -> float:
+    """Seconds of a step of the whole loop, the mean after the first few."""
+    times: dict[int, float] = {}
+
+    def note(told: Told) -> None:
+        times[told.step] = time.perf_counter()
+
+    with tempfile.TemporaryDirectory() as folder:
+        finetune(config, Path(folder), device=device, force=True, report=note)
+    counted = [step for step in times if step >= _WARM]
+    first, last = min(counted), max(counted)
+    return (times[last] - times[first]) / (last - first)
+
+
+def _alone(config: FinetuneConfig, device: torch.device, rounds: int) -> float:
+    """Median seconds of a forward and backward pass over views that lie ready."""
+    card, network = starting_point(config)
+    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    side, n = card.preprocessing.size, config.batch
+    x = torch.randn(2 * n, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    images = torch.arange(n, device=device)
+    taken = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        rows = unit(network(x).float(), "js")
+        partners = torch.cat([images + n, images])
+        loss = contrast(rows, images.repeat(2), Keys(rows, images.repeat(2)), partners=partners, temperature=0.05)
+        (loss + koleo(rows[:n])).backward()
+        network.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])
+
+
+if __name__ == "__main__":
+    main()
