@@ -112,6 +112,45 @@ def bootstrap_by_source(
     return percentiles(values, confidence)
 
 
+def bootstrap_difference(
+    statistic: CountStatistic,
+    before: tuple[ArrayLike, ArrayLike],
+    after: tuple[ArrayLike, ArrayLike],
+    *,
+    rng: np.random.Generator,
+    repeats: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """The percentile interval of a statistic's change between two methods, tried on the same images and edits.
+
+    The same source images are drawn for both, so that what is hard for both does not widen the interval.
+
+    Args:
+        statistic: `Area` or `RecallAtFpr`.
+        before: Positives and negatives of the one method, each (source images, edits).
+        after: Of the other, in the same order.
+        rng: Decides which images are drawn.
+        repeats: How often.
+        confidence: Share of the draws inside the interval.
+
+    Raises:
+        InputError: A side is not two-dimensional, is empty, holds NaN, or is of another number of source images.
+
+    Example:
+        >>> worse, better = ([[3.0], [2.0]], [[2.0], [4.0]]), ([[1.0], [1.0]], [[2.0], [4.0]])
+        >>> bootstrap_difference(Area(), worse, better, rng=np.random.default_rng(0), repeats=200).high
+        1.0
+    """
+    sides = [(_by_source(near, "positives"), _by_source(far, "negatives")) for near, far in (before, after)]
+    counts = [tuple(map(len, side)) for side in sides]
+    if counts[0] != counts[1]:
+        raise InputError(f"{counts[0]} and {counts[1]} source images; both methods must be tried on the same ones")
+    n, m = counts[0]
+    draws = [(rng.integers(0, n, n), rng.integers(0, m, m)) for _ in range(repeats)]
+    old, new = (_of_draws(statistic, near, far, draws) for near, far in sides)
+    return percentiles(new - old, confidence)
+
+
 def percentiles(values: Values, confidence: float) -> Interval:
     """The interval that holds this share of the draws, with equal tails."""
     tail = (1 - confidence) / 2

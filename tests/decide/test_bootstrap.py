@@ -91,3 +91,20 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_the_examples_hold():
     assert doctest.testmod(bootstrap).failed == 0
+
+
+@pytest.mark.parametrize("statistic", [bootstrap.Area(), bootstrap.RecallAtFpr(0.1)])
+def test_a_difference_is_that_of_the_same_draws(rng, statistic):
+    far = rng.random((30, 3)) + 0.3
+    before, after = (rng.random((20, 3)) + 0.2, far), (rng.random((20, 3)), far + 0.01)
+    found = bootstrap.bootstrap_difference(statistic, before, after, rng=np.random.default_rng(1), repeats=200)
+    again, values = np.random.default_rng(1), []
+    for _ in range(200):
+        own, others = again.integers(0, 20, 20), again.integers(0, 30, 30)
+        old, new = (statistic(near[own].ravel(), off[others].ravel()) for near, off in (before, after))
+        values.append(new - old)
+    assert found == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+    none = bootstrap.bootstrap_difference(statistic, after, after, rng=np.random.default_rng(1), repeats=50)
+    assert (none.low, none.high) == (0, 0)
+    with pytest.raises(InputError, match="must be tried on the same ones"):
+        bootstrap.bootstrap_difference(statistic, (far, far), after, rng=np.random.default_rng(1))
