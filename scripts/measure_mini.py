@@ -139,6 +139,7 @@ def write_readme(card: ModelCard, results: Path, folder: Path) -> None:
 
 
 def _training(record: dict[str, Any]) -> str:
-    recipe, machine = record["recipe"], record["measured"]["machine"]
+    machine = record["measured"]["machine"]
     where = machine["gpu"] or f"{machine['cores']} CPU cores"
-    return f"{record['steps']:,} steps of {recipe['batch']} pairs in {record['minutes']:.0f} minutes on {where}"
+    begun = f" from {record['start']} (weights {record['start_sha256'][:12]})" if "start_sha256" in record else ""
+    return f"{record['steps']:,} steps of {record['batch']} pairs in {record['minutes']:.0f} minutes on {where}{begun}"

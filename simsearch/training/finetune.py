@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from simsearch.errors import DependencyMissing
-from simsearch.extract.card import ModelCard
+from simsearch.extract.card import ModelCard, load_card
 from simsearch.extract.neural import NeuralExtractor, load_network
 from simsearch.extract.pipeline import default_workers
 from simsearch.extract.zoo import find_model
@@ -117,6 +117,7 @@ def finetune(
         "start": start,
         "model": card.name,
         "weights_sha256": card.weights.sha256,
+        **_began(config),
         "steps": module.progress.number // config.accumulation,
         "minutes": round(module.progress.seconds / 60, 2),
         "images": len(run.train),
@@ -195,7 +196,6 @@ def _material(run: Run) -> Material:
 def _teacher(config: FinetuneConfig) -> Teacher | None:
     if config.distillation is None:
         return None
-    from simsearch.extract.card import load_card
     from simsearch.training.module import Teacher
 
     folder = find_model(config.distillation.teacher)
@@ -241,6 +241,13 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
         draws=config.guard.draws,
         seed=config.seed,
     )
+
+
+def _began(config: FinetuneConfig) -> dict[str, str]:
+    """The digest of the weights that training began with; nothing where they were random."""
+    if isinstance(config.start, Scratch):
+        return {}
+    return {"start_sha256": load_card(find_model(config.start)).weights.sha256}
 
 
 def _counted(queries: Iterator[Any], total: int, judged: Callable[[int, int], None]) -> Iterator[Any]:
