@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from simsearch.extract.networks.resnet import ResNet, ResNetArguments
+from simsearch.extract.networks.resnet import ResNet, ResNetArguments, SamePool, simclr
 from simsearch.extract.neural import _fold
 
 FAMILY = [
@@ -17,7 +17,10 @@ FAMILY = [
     for block, stem, shortcut, sk, row in itertools.product(
         ("basic", "bottleneck"), ("d", "plain"), ("d", "plain"), (0.0, 0.0625), (0, 12)
     )
-] + [ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 16, 16), "plain", 8, row=12, scales=(1, 0.7, 0.5))]
+] + [
+    ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 16, 16), "plain", 8, row=12, scales=(1, 0.7, 0.5)),
+    ResNetArguments("bottleneck", (1, 2, 1, 1), (8, 8, 16, 16), "d", 8, "d", 0.0625, edges="simclr"),
+]
 
 
 @pytest.mark.parametrize("arguments", FAMILY, ids=str)
@@ -67,6 +70,44 @@ def test_resnet50_has_the_published_size() -> None:
         network = ResNet(arguments)
     assert arguments.dimension == 2048
     assert sum(p.numel() for p in network.parameters()) == 23_508_032
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "selective", "millions"),
+    [
+        (50, 1, False, 24),
+        (50, 1, True, 35),
+        (50, 2, False, 94),
+        (50, 2, True, 140),
+        (50, 4, False, 375),
+        (101, 1, False, 43),
+        (101, 1, True, 65),
+        (101, 2, False, 170),
+        (101, 2, True, 257),
+        (152, 1, False, 58),
+        (152, 1, True, 89),
+        (152, 2, False, 233),
+        (152, 2, True, 354),
+        (152, 3, True, 795),
+    ],
+)
+def test_simclr_networks_have_the_published_sizes(depth: int, width: int, selective: bool, millions: int) -> None:
+    """Table 1 of the paper of v2, table 6 of v1's (4x); in millions of parameters, to the million."""
+    with torch.device("meta"):
+        network = ResNet(simclr(depth, width, selective=selective))
+    assert network.arguments.dimension == 2048 * width
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 6), (7, 6), (7, 9)])
+def test_the_pool_keeps_to_the_rule_same(height: int, width: int) -> None:
+    """Window i begins at 2 i less half of what the windows hang over, and the odd half hangs over the end."""
+    x = torch.rand(1, 2, height, width)
+    tops, lefts = (range(0 - side % 2, side - 1 + side % 2, 2) for side in (height, width))
+    wanted = [
+        [x[:, :, max(top, 0) : top + 3, max(left, 0) : left + 3].amax(dim=(2, 3)) for left in lefts] for top in tops
+    ]
+    torch.testing.assert_close(SamePool()(x), torch.stack([torch.stack(row, -1) for row in wanted], -2))
 
 
 def test_a_block_begins_as_its_shortcut() -> None:

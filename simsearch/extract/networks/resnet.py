@@ -1,8 +1,9 @@
 """The SimCLR v2 ResNet family as one parameterised network.
 
 Departures from torchvision's ResNet, all taken from the SimCLR v2 paper and its published description: the ResNet-D
-stem (three 3x3 convolutions), the average-pool shortcut, selective kernels. Narrow members, with basic blocks and any
-widths, come from the same code; so does the trained non-negative row that `mini` ends in.
+stem (three 3x3 convolutions), the average-pool shortcut, selective kernels; with `edges` "simclr", TensorFlow's way
+with windows that hang over an edge, for the published weights. Narrow members, with basic blocks and any widths, come
+from the same code; so does the trained non-negative row that `mini` ends in.
 
 Reference: Chen et al., "Big Self-Supervised Models are Strong Semi-Supervised Learners", 2020; He et al., "Bag of
 Tricks for Image Classification", 2019 (ResNet-D); Li et al., "Selective Kernel Networks", 2019.
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EPSILON = 1e-5
+SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _GEM_POWER = 3.0
 _LEAST = 1e-6  # the slope of a root is infinite at zero
 
@@ -39,6 +41,8 @@ class ResNetArguments:
         scales: Shares of the picture's sides, around its centre. The network sees each of these parts at the size of
             the smallest, and the row is the mean of theirs, each of sum 1: what a crop shows was then seen as large
             in the original. (1,) is the whole picture alone.
+        edges: "simclr" for the pools of the published SimCLR weights: what a window lacks is added to the right and
+            below, and the "d" shortcut averages places in the first stage too. "even" is PyTorch's habit.
     """
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -51,12 +55,34 @@ class ResNetArguments:
     row: int = 0
     pool: Literal["avg", "gem"] = "avg"
     scales: tuple[float, ...] = (1.0,)
+    edges: Literal["even", "simclr"] = "even"
 
     @property
     def dimension(self) -> int:
         """Length of the network's output row."""
         expansion = 4 if self.block == "bottleneck" else 1
         return self.row or self.widths[-1] * expansion
+
+
+def simclr(depth: int, width: int, *, selective: bool = False) -> ResNetArguments:
+    """Return the published network of a depth (50, 101 or 152) and a width multiplier, as v1 and v2 have it.
+
+    Selective kernels come with the stem and shortcut of ResNet-D; without them v2 is v1's network.
+
+    Example:
+        >>> simclr(50, 2, selective=True).dimension
+        4096
+    """
+    kind: Literal["d", "plain"] = "d" if selective else "plain"
+    return ResNetArguments(
+        depths=SIMCLR_DEPTHS[depth],
+        widths=(64 * width, 128 * width, 256 * width, 512 * width),
+        stem=kind,
+        stem_width=64 * width,
+        shortcut=kind,
+        sk_ratio=1 / 16 if selective else 0.0,
+        edges="simclr",
+    )
 
 
 class ConvNorm(nn.Sequential):
@@ -98,7 +124,7 @@ class Block(nn.Module):
         else:
             first = _spatial(inputs, width, stride, arguments.sk_ratio)
             self.body = nn.Sequential(first, ConvNorm(width, outputs, 3, relu=False))
-        self.shortcut = _shortcut(inputs, outputs, stride, arguments.shortcut)
+        self.shortcut = _shortcut(inputs, outputs, stride, arguments)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,18 +139,32 @@ def _spatial(inputs: int, outputs: int, stride: int, sk_ratio: float) -> nn.Modu
     return ConvNorm(inputs, outputs, 3, stride=stride)
 
 
-def _shortcut(inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
+def _shortcut(inputs: int, outputs: int, stride: int, arguments: ResNetArguments) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    if kind == "plain" or stride == 1:
+    simclr_edges = arguments.edges == "simclr"
+    if arguments.shortcut == "plain" or (stride == 1 and not simclr_edges):
         return ConvNorm(inputs, outputs, 1, stride=stride, relu=False)
-    pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
-    return nn.Sequential(pool, ConvNorm(inputs, outputs, 1, relu=False))
+    projection = ConvNorm(inputs, outputs, 1, relu=False)
+    if not simclr_edges:
+        return nn.Sequential(nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False), projection)
+    # A mean over the places that exist, as TensorFlow takes it, is the mean with the last ones repeated.
+    pad = nn.ReplicationPad2d((0, 1, 0, 1)) if stride == 1 else nn.ZeroPad2d((0, 1, 0, 1))
+    return nn.Sequential(nn.Sequential(pad, nn.AvgPool2d(2, stride)), projection)
+
+
+class SamePool(nn.Module):
+    """The largest of 3x3 non-negative values at every second place, by TensorFlow's rule "SAME"."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, c, ceil(h / 2), ceil(w / 2)); an even side lacks one value at its end, an odd one at both."""
+        top, left = x.shape[2] % 2, x.shape[3] % 2
+        return F.max_pool2d(F.pad(x, (left, 1, top, 1)), 3, 2)
 
 
 def _stem(arguments: ResNetArguments) -> nn.Sequential:
     width = arguments.stem_width
-    pool = nn.MaxPool2d(3, 2, padding=1)
+    pool = SamePool() if arguments.edges == "simclr" else nn.MaxPool2d(3, 2, padding=1)
     if arguments.stem == "plain":
         return nn.Sequential(ConvNorm(3, width, 7, stride=2), pool)
     half = width // 2
