@@ -21,7 +21,10 @@ RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scal
 HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.items()}
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
-LOADS_TORCH = ("extract.neural", "extract.device", "extract.networks.", "search.", "training.", "benchmark.")
+LOADS_TORCH = (
+    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint"),
+    *("search.", "training.", "benchmark."),
+)
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}
 
 Import = tuple[str, int, bool]
