@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from simsearch import Library, load_extractor
+from simsearch.extract.card import load_card
 from simsearch.training.checkpoint import Paused
 from simsearch.training.finetune import Outcome, finetune
 from simsearch.training.guard import GuardRefused
@@ -61,6 +62,20 @@ def test_the_table_and_the_log_are_kept(done: Outcome) -> None:
     log = (done.folder / "log.csv").read_text().splitlines()
     assert log[0].startswith("step,seconds,rate,contrast,koleo,loss,ranked_first")
     assert len(log) == 5
+
+
+def test_a_model_of_another_size_is_judged_beside_the_start(photos: Path, tiny: Path, tmp_path: Path) -> None:
+    """Each sees the same pictures as its own preprocessing makes them."""
+    began = load_card(tiny)
+    outcome = finetune(config(photos, tiny, scales=[1, 0.5], size=64), tmp_path, device="cpu")
+    card = load_card(tmp_path / "model")
+    assert (card.preprocessing.size, card.arguments["scales"]) == (64, [1, 0.5])
+    assert began.preprocessing.size != 64
+    kept = json.loads((tmp_path / "guard.json").read_text())
+    assert kept["start_sha256"] == began.weights.sha256
+    assert kept["weights_sha256"] == outcome.card.weights.sha256
+    rows = load_extractor(tmp_path / "model", device="cpu").embed([photos / "07.png"])
+    assert rows.sum() == pytest.approx(1, abs=1e-3)
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(photos: Path, tiny: Path, tmp_path: Path) -> None:
