@@ -228,8 +228,15 @@ def _thresholds(runs: Mapping[str, Results], published: Mapping[str, Any]) -> li
 
 
 def _whole(run: Results) -> list[str]:
-    """All tables of one run, one level down and without their title."""
-    return [f"#{line}" if line.startswith("## ") else line for line in tables(run)[2:]]
+    """All tables of one run, one level down and without their title; which methods are of another run comes first."""
+    later = [
+        f"{cell(method.label)} was measured anew on {method.measured.get('date')} "
+        f"(commit {str(method.measured.get('commit'))[:7]}), its times too; the others stand from before."
+        for method in run.methods
+        if method.measured
+    ]
+    told = [*later, ""] if later else []
+    return [*told, *(f"#{line}" if line.startswith("## ") else line for line in tables(run)[2:])]
 
 
 def _settings() -> list[str]:

@@ -15,6 +15,7 @@ _EDITS = {
     "cropping": "{} % of each side cropped",
     "rotation": "turned by {}°",
     "shearing": "sheared by {}°",
+    "crop_anywhere": "{} % of each side cropped off anywhere",
     "perspective": "seen aslant by {} %",
     "flip_horizontal": "mirrored left to right",
     "flip_vertical": "mirrored top to bottom",
