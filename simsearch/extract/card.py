@@ -72,6 +72,12 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     def _as_toml_has_it(cls, value: dict[str, Any]) -> dict[str, Any]:
         return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
 
+    @pydantic.model_validator(mode="after")
+    def _metric_is_defined(self) -> ModelCard:
+        if self.metric == "js" and not self.non_negative:
+            raise ValueError("metric js is defined for non-negative rows only; use cosine, or say non_negative = true")
+        return self
+
     @property
     def fingerprint(self) -> str:
         """Hex digest of all that decides what a row means: weights, network, dimension, preprocessing."""

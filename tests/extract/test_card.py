@@ -55,6 +55,7 @@ def test_weights_network_and_dimension_are_in_the_fingerprint(tiny: Path) -> Non
         ('metric = "chebyshev"', "metric"),
         ("dimension = -1", "dimension"),
         ("surprise = 1", "surprise"),
+        ("non_negative = false", "js is defined for non-negative rows only"),
         ("= 3", "TOML"),
     ],
 )
