@@ -23,6 +23,7 @@ from simsearch.decide.metrics import auc
 from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.zoo import find_model
 from simsearch.images.perturb import PAPER
+from simsearch.images.preprocess import Preprocessing
 from simsearch.training.guard import compare
 from simsearch.training.pictures import load_pictures
 from simsearch.training.trial import Scores, Trial, scores
@@ -46,10 +47,13 @@ def main() -> None:
     models = [
         NeuralExtractor(find_model(name), device=arguments.device) for name in (arguments.before, arguments.after)
     ]
-    pictures, _ = load_pictures([arguments.photographs], side=SIDE, most=arguments.most, seed=arguments.seed)
-    order = np.random.default_rng(arguments.seed).permutation(len(pictures)).tolist()
-    own, others = (pictures.part(part) for part in (order[: arguments.library], order[arguments.library :]))
-    trial = Trial(PAPER, own, others, tuple(model.preprocessing for model in models), arguments.seed)
+    trial = trial_of(
+        arguments.photographs,
+        *[model.preprocessing for model in models],
+        library=arguments.library,
+        most=arguments.most,
+        seed=arguments.seed,
+    )
     found = scores(
         trial.originals(), _shown(trial), [model.embed_pixels for model in models], [model.metric for model in models]
     )
@@ -58,8 +62,8 @@ def main() -> None:
     areas = auc_change(before, after, seed=arguments.seed)
     values = {
         "photographs": arguments.photographs.name,
-        "library": len(own),
-        "strangers": len(others),
+        "library": len(trial.own),
+        "strangers": len(trial.strangers),
         "edits": len(PAPER),
         "fpr": FPR,
         "models": [{"name": model.name, "weights_sha256": model.card.weights.sha256} for model in models],
@@ -70,12 +74,19 @@ def main() -> None:
         "by_edit": {edit.name: _by_edit(found, i) for i, edit in enumerate(PAPER)},
     }
     verdict = (
-        f"right image, {len(others)} strangers: AUC {areas['before']:.4f} to {areas['after']:.4f} "
+        f"right image, {len(trial.strangers)} strangers: AUC {areas['before']:.4f} to {areas['after']:.4f} "
         f"({areas['low']:+.4f} to {areas['high']:+.4f}), recall at FPR {FPR:g} {table.overall.before:.3f} to "
         f"{table.overall.after:.3f} ({table.overall.low:+.3f} to {table.overall.high:+.3f})"
     )
     write_record(arguments.output, values, verdict=verdict)
     print(verdict)
+
+
+def trial_of(photographs: Path, *hows: Preprocessing, library: int, most: int, seed: int) -> Trial:
+    """The paper's edits of photographs, of which some, by chance, are the library and the others strangers."""
+    pictures, _ = load_pictures([photographs], side=SIDE, most=most, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
+    return Trial(PAPER, pictures.part(order[:library]), pictures.part(order[library:]), hows, seed)
 
 
 def _shown(trial: Trial) -> Iterator[Any]:

@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import track
 
+from compare_models import trial_of
+from measure_training import short
 from simsearch.benchmark.record import write_record
 from simsearch.extract.neural import NeuralExtractor
-from simsearch.images.perturb import PAPER
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.guard import GuardTable, compare
-from simsearch.training.pictures import load_pictures
 from simsearch.training.plan import plan_of, trained_families
 from simsearch.training.settings import Edit, FinetuneConfig, View, read_config
+from simsearch.training.student import starting_point
 from simsearch.training.trial import Pixels, Scores, Trial, scores
 
 FPR = 0.005
@@ -65,8 +66,15 @@ def main() -> None:
     parser.add_argument("--groups", default=",".join(GROUPS))
     parser.add_argument("--output", type=Path, default=Path("results/mini/left_out.json"))
     arguments = parser.parse_args()
-    config = reduced(read_config(arguments.recipe), arguments)
-    trial = _trial(arguments, config)
+    smaller = {"images": (str(arguments.photographs),), "size": arguments.size, "side": arguments.size}
+    config = short(read_config(arguments.recipe), arguments.steps).model_copy(update=smaller)
+    trial = trial_of(
+        arguments.strangers,
+        starting_point(config)[0].preprocessing,
+        library=arguments.library,
+        most=arguments.library + arguments.others,
+        seed=config.seed,
+    )
     queries = list(trial.queries())
     groups = arguments.groups.split(",")
     everything = _scores(config, trial, queries, arguments.device)
@@ -98,25 +106,6 @@ def main() -> None:
     print(verdict)
 
 
-def reduced(config: FinetuneConfig, arguments: argparse.Namespace) -> FinetuneConfig:
-    """The recipe for a short run, whose own guard is not what is measured."""
-    small = config.validation.model_copy(
-        update={"images": 2, "strangers": (str(arguments.strangers),), "most_strangers": 2}
-    )
-    return config.model_copy(
-        update={
-            "images": (str(arguments.photographs),),
-            "size": arguments.size,
-            "side": arguments.size,
-            "steps": arguments.steps,
-            "minutes": None,
-            "tensorboard": False,
-            "validation": small,
-            "guard": config.guard.model_copy(update={"edits": (), "margin": 1.0, "draws": 1}),
-        }
-    )
-
-
 def without(config: FinetuneConfig, names: Sequence[str]) -> FinetuneConfig:
     """The recipe without the edits whose names begin like that."""
 
@@ -128,17 +117,6 @@ def without(config: FinetuneConfig, names: Sequence[str]) -> FinetuneConfig:
     return config.model_copy(
         update={"views": views.model_copy(update={"moderate": less(views.moderate), "hard": less(views.hard)})}
     )
-
-
-def _trial(arguments: argparse.Namespace, config: FinetuneConfig) -> Trial:
-    from simsearch.training.student import starting_point
-
-    how = starting_point(config)[0].preprocessing
-    wanted = arguments.library + arguments.others
-    pictures, _ = load_pictures([arguments.strangers], side=2 * arguments.size, most=wanted, seed=config.seed)
-    places = list(range(len(pictures)))
-    own, others = places[: arguments.library], places[arguments.library :]
-    return Trial(PAPER, pictures.part(own), pictures.part(others), (how,), config.seed)
 
 
 def _scores(config: FinetuneConfig, trial: Trial, queries: list[tuple[Pixels, ...]], device: str) -> Scores:

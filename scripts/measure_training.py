@@ -13,9 +13,10 @@ import torch
 
 from simsearch.benchmark.record import write_record
 from simsearch.extract.device import choose_device
+from simsearch.extract.neural import choose_dtype
 from simsearch.training.finetune import finetune
 from simsearch.training.keeper import Told
-from simsearch.training.loss import Keys, contrast, koleo, unit
+from simsearch.training.loss import koleo, nt_xent, unit
 from simsearch.training.settings import FinetuneConfig, read_config
 from simsearch.training.student import starting_point
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", type=Path, default=Path("results/training.json"))
     arguments = parser.parse_args()
-    config = _short(read_config(arguments.recipe), _WARM + arguments.steps)
+    config = short(read_config(arguments.recipe), _WARM + arguments.steps)
     device = choose_device(arguments.device)
     loop = _loop(config, arguments.device)
     alone = _alone(config, device, max(5, arguments.steps // 5))
@@ -52,7 +53,8 @@ def main() -> None:
     print(verdict)
 
 
-def _short(config: FinetuneConfig, steps: int) -> FinetuneConfig:
+def short(config: FinetuneConfig, steps: int) -> FinetuneConfig:
+    """The recipe for that many steps, without looks and with a guard that judges next to nothing."""
     few = config.validation.model_copy(update={"images": 2, "most_strangers": 2, "every": 0, "patience": 0})
     none = config.guard.model_copy(update={"edits": (), "margin": 1.0, "draws": 1})
     changes = {"steps": steps, "minutes": None, "validation": few, "guard": none, "tensorboard": False}
@@ -77,16 +79,18 @@ def _alone(config: FinetuneConfig, device: torch.device, rounds: int) -> float:
     """Median seconds of a forward and backward pass over views that lie ready."""
     card, network = starting_point(config)
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    side, n = card.preprocessing.size, config.batch
-    x = torch.randn(2 * n, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
-    images = torch.arange(n, device=device)
+    bf16 = choose_dtype(config.precision, device) == torch.bfloat16
+    similarity = config.loss.similarity or ("js" if card.metric == "js" else "cosine")
+    side = card.preprocessing.size
+    x = torch.randn(2 * config.batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     taken = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
-        rows = unit(network(x).float(), "js")
-        partners = torch.cat([images + n, images])
-        loss = contrast(rows, images.repeat(2), Keys(rows, images.repeat(2)), partners=partners, temperature=0.05)
-        (loss + koleo(rows[:n])).backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            rows = network(x)
+        first, second = unit(rows.float(), similarity).chunk(2)
+        loss = nt_xent(first, second, temperature=config.loss.temperature) + config.loss.koleo * koleo(first)
+        loss.backward()
         network.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)

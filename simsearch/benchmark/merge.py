@@ -41,9 +41,9 @@ def merged(old: Results, new: Results) -> Results:
     methods = [taken.pop(method.name, method) for method in old.methods]
     changes: dict[str, Any] = {"methods": (*methods, *taken.values())}
     for field in fields(Results):
-        rows = getattr(old, field.name)
-        if field.name != "methods" and isinstance(rows, tuple) and any(hasattr(row, "method") for row in rows):
-            changes[field.name] = _rows(rows, getattr(new, field.name), names)
+        rows, newer = getattr(old, field.name), getattr(new, field.name)
+        if isinstance(rows, tuple) and any(hasattr(row, "method") for row in (*rows, *newer)):
+            changes[field.name] = _rows(rows, newer, names)
     return replace(old, **changes)
 
 

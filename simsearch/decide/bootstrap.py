@@ -103,7 +103,7 @@ def bootstrap_by_source(
         Interval(low=1.0, high=1.0)
     """
     near, far = _by_source(positives, "positives"), _by_source(negatives, "negatives")
-    draws = [(rng.integers(0, len(near), len(near)), rng.integers(0, len(far), len(far))) for _ in range(repeats)]
+    draws = _drawn(rng, len(near), len(far), repeats)
     known = Area() if statistic is auc else statistic
     if isinstance(known, CountStatistic):
         values = _of_draws(known, near, far, draws)
@@ -142,13 +142,16 @@ def bootstrap_difference(
         1.0
     """
     sides = [(_by_source(near, "positives"), _by_source(far, "negatives")) for near, far in (before, after)]
-    counts = [tuple(map(len, side)) for side in sides]
+    counts = [(len(near), len(far)) for near, far in sides]
     if counts[0] != counts[1]:
         raise InputError(f"{counts[0]} and {counts[1]} source images; both methods must be tried on the same ones")
-    n, m = counts[0]
-    draws = [(rng.integers(0, n, n), rng.integers(0, m, m)) for _ in range(repeats)]
+    draws = _drawn(rng, *counts[0], repeats)
     old, new = (_of_draws(statistic, near, far, draws) for near, far in sides)
     return percentiles(new - old, confidence)
+
+
+def _drawn(rng: np.random.Generator, near: int, far: int, repeats: int) -> list[tuple[Any, Any]]:
+    return [(rng.integers(0, near, near), rng.integers(0, far, far)) for _ in range(repeats)]
 
 
 def percentiles(values: Values, confidence: float) -> Interval:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from simsearch.training.module import Finetuning, Material, Teacher
 
 MODEL = "model"
-_HELD_SIDE = 1.5  # times the model's side: what a crop keeps is still sharp
 _NOT_TRAINING = ("output", "export", "guard", "tensorboard", "workers", "save_every")
 
 
@@ -117,7 +116,7 @@ def finetune(
         "start": start,
         "model": card.name,
         "weights_sha256": card.weights.sha256,
-        **_began(config),
+        **({} if isinstance(config.start, Scratch) else {"start_sha256": run.card.weights.sha256}),
         "steps": module.progress.number // config.accumulation,
         "minutes": round(module.progress.seconds / 60, 2),
         "images": len(run.train),
@@ -241,13 +240,6 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
         draws=config.guard.draws,
         seed=config.seed,
     )
-
-
-def _began(config: FinetuneConfig) -> dict[str, str]:
-    """The digest of the weights that training began with; nothing where they were random."""
-    if isinstance(config.start, Scratch):
-        return {}
-    return {"start_sha256": load_card(find_model(config.start)).weights.sha256}
 
 
 def _counted(queries: Iterator[Any], total: int, judged: Callable[[int, int], None]) -> Iterator[Any]:

@@ -27,14 +27,12 @@ def fit(run: Run, module: Finetuning, keeper: Keeper) -> None:
         KeyboardInterrupt: it was interrupted; it goes on from its last save.
     """
     config, cuda = run.config, run.device.type == "cuda"
-    wanted = config.precision
-    bf16 = choose_dtype("auto", run.device) == torch.bfloat16 if wanted == "auto" else wanted == "bfloat16"
     with _quiet():
         trainer = Trainer(
             accelerator="gpu" if cuda else "cpu",
             devices=[run.device.index or 0] if cuda and config.devices == 1 else config.devices,
             strategy="auto" if config.devices == 1 else "ddp",
-            precision="bf16-mixed" if bf16 else "32-true",
+            precision="bf16-mixed" if choose_dtype(config.precision, run.device) == torch.bfloat16 else "32-true",
             max_epochs=-1,
             accumulate_grad_batches=config.accumulation,
             gradient_clip_val=config.optimiser.clip or None,

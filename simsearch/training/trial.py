@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from simsearch import distance
 from simsearch.decide import recall_at_fpr
+from simsearch.distance import by_name
 from simsearch.errors import InputError
 from simsearch.extract.pipeline import default_workers
 from simsearch.images.perturb import Perturbation
 from simsearch.images.preprocess import Preprocessing
+from simsearch.search.exact import knn
 from simsearch.training.pictures import Pictures
 
 Pixels = NDArray[np.uint8]
@@ -110,9 +111,9 @@ def scores(
     strange: list[list[Values]] = [[] for _ in models]
     for seen in queries:
         for k, (embed, pixels, metric) in enumerate(zip(models, seen, metrics, strict=True)):
-            between = distance.by_name(metric)(_rows(embed, pixels, metric), library[k])
-            right[k].append(np.diagonal(between[:n]).astype(np.float64))
-            strange[k].append(between[n:].min(axis=1).astype(np.float64))
+            rows = _rows(embed, pixels, metric)
+            right[k].append(_to_own(rows[:n], library[k], metric))
+            strange[k].append(knn(rows[n:], [library[k]], k=1, metric=metric).distances[:, 0].astype(np.float64))
     return [Scores(np.stack(a, 1), np.stack(b, 1)) for a, b in zip(right, strange, strict=True)]
 
 
@@ -124,6 +125,13 @@ def supported_fpr(strangers: int, wanted: float | None) -> float:
         (0.005, 0.03, 0.001)
     """
     return wanted if wanted is not None else min(0.5, max(0.005, 3 / strangers))
+
+
+def _to_own(rows: NDArray[Any], library: NDArray[Any], metric: str) -> Values:
+    """Distance of each row (n, d) to the library's row in the same place (n,), rounded as `knn` rounds."""
+    measure = by_name(metric)
+    own = [measure(row[None], original[None])[0, 0] for row, original in zip(rows, library, strict=True)]
+    return np.asarray(own, np.float32).astype(np.float64)
 
 
 def _rows(embed: Embed, pixels: Pixels, metric: str) -> NDArray[Any]:

@@ -49,6 +49,11 @@ def test_what_was_not_measured_again_of_a_method_is_gone() -> None:
     assert all(row.method != "mini" for row in both.times)
 
 
+def test_what_only_the_newer_run_measured_is_there() -> None:
+    both = merged(dataclasses.replace(example(), times=()), newer("mini"))
+    assert both.times == newer("mini").times != ()
+
+
 def test_a_new_method_comes_last() -> None:
     whole = example()
     alone = dataclasses.replace(whole, methods=tuple(one for one in whole.methods if one.name != "mini"))
