@@ -1,20 +1,18 @@
-"""Train the embedded default model by its recipe, write its folder, measure it, and write its README."""
+"""Train the embedded default model by its recipe, and write its folder and what the run was."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simsearch.benchmark.record import write_record
 from simsearch.extract.card import ModelCard, load_card
-from simsearch.extract.neural import build_network, load_network
+from simsearch.extract.neural import load_network
 from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.keeper import Told
@@ -30,7 +28,6 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/mini.yaml"), help="the recipe")
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="of the training; gone on with if stopped")
     parser.add_argument("--finished", type=Path, help="a run that is over: its model is taken and nothing is trained")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="holds bsds500/")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--force", action="store_true", help="also where the guard refuses the model")
     parser.add_argument("--output", type=Path, default=Path("models/mini"))
@@ -41,12 +38,6 @@ def main() -> None:
     if not arguments.finished:
         _train(config, run, arguments.device, force=arguments.force)
     ship(run, config, arguments.output, arguments.results)
-    from measure_mini import measure, write_readme
-
-    with tempfile.TemporaryDirectory() as folder:
-        random = _random(load_card(arguments.output), Path(folder) / "random")
-        measure(arguments.output, random, arguments.data / "bsds500", arguments.results)
-    write_readme(load_card(arguments.output), arguments.results, arguments.output)
 
 
 def ship(run: Path, config: FinetuneConfig, folder: Path, results: Path) -> ModelCard:
@@ -75,13 +66,6 @@ def _train(config: FinetuneConfig, run: Path, device: str, *, force: bool) -> No
             bar.update(task, completed=told.share, description=f"step {told.step}, loss {told.loss:.3f}")
 
         finetune(config, run, device=device, force=force, command="scripts/make_mini", report=report)
-
-
-def _random(card: ModelCard, folder: Path) -> Path:
-    """The same network with random weights, as a model folder."""
-    torch.manual_seed(0)
-    export(build_network(card).eval(), card, folder)
-    return folder
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from simsearch.benchmark.card_page import model_page, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
 from simsearch.benchmark.page import benchmark_page
 from simsearch.benchmark.results import Results
-from simsearch.benchmark.tables import paper_table, shares_table
+from simsearch.extract.card import load_card
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -28,6 +29,7 @@ def pages(root: Path) -> dict[str, str]:
         "README.md": rendered((root / "README.md").read_text(encoding="utf-8"), results),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
+        "models/mini/README.md": model_page(load_card(root / "models" / "mini"), _paper(results), _records(results)),
     }
 
 
@@ -45,26 +47,27 @@ def rendered(text: str, results: Path) -> str:
 
 
 def _block(results: Path) -> list[str]:
-    first, paper = _read(results / "mini" / "right_image.json"), _read(results / "mini" / "paper.json")
     pipeline, decode = _read(results / "pipeline.json"), _read(results / "decode.json")
     return [
-        "All 500 photographs of BSDS500 in the library, an edited copy of each as query: share whose first match is",
-        "the right one, with its 95 % interval (`scripts/make_mini`).",
+        'The protocol of "Needle In A Haystack, Fast" (`simsearch benchmark`). More stands in [mini\'s card]'
+        "(models/mini/README.md).",
         "",
-        *shares_table(first["shares"]),
-        "",
-        'The protocol of "Needle In A Haystack, Fast" on BSDS500, 58 edits, means over five splits (lowest-highest);',
-        "`scripts/make_mini`. Recall at a false-positive rate of 0.5 % stands here because the paper prints it; 100",
-        "edited strangers do not support so small a rate.",
-        f"{paper['published']}.",
-        "",
-        *paper_table(paper["means"]),
+        *protocol("mini", _paper(results), _records(results)),
         "",
         f"On {pipeline['measured']['machine']['cores']} CPU cores, no GPU:",
         "",
         f"- {_pipeline(pipeline)} (`scripts/measure_pipeline.py`)",
         *(f"- {_decode(name, size)} (`scripts/measure_decode.py`)" for name, size in decode["sizes"].items()),
     ]
+
+
+def _paper(results: Path) -> Results:
+    return Results.from_json((results / "benchmark" / "bsds500.json").read_bytes())
+
+
+def _records(results: Path) -> dict[str, Any]:
+    """What was measured of mini beside the paper's protocol, by the names of the files."""
+    return {path.stem: _read(path) for path in (results / "mini").glob("*.json")}
 
 
 def _pipeline(record: dict[str, Any]) -> str:

@@ -22,27 +22,28 @@ from proof.limits import ceilings, jpegs
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.extract.card import ModelCard, Weights
+from simsearch.extract.card import ModelCard, Weights, load_card
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
-from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.neural import NeuralExtractor, build_network
 from simsearch.extract.pipeline import default_workers, embed_sources
+from simsearch.extract.zoo import find_model
 from simsearch.images.find import find
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 from simsearch.images.workers import prepare
 from simsearch.training.export import export
-from simsearch.training.mini import NETWORK, PREPROCESSING
 
+MINI = load_card(find_model("mini"))
 SIMCLR = Preprocessing(224, "crop", 256, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 WIDE = (128, 256, 512, 1024)
 NETWORKS = {
-    "mini": (NETWORK, PREPROCESSING),
+    "mini": (build_network(MINI).arguments, MINI.preprocessing),
     "ResNet-50": (ResNetArguments(), SIMCLR),
     "ResNet-50 2x": (ResNetArguments(widths=WIDE, stem_width=128), SIMCLR),
     "ResNet-50 2x SK": (ResNetArguments(widths=WIDE, stem_width=128, sk_ratio=0.0625), SIMCLR),
     "ResNet-101 2x SK": (ResNetArguments(depths=(3, 4, 23, 3), widths=WIDE, stem_width=128, sk_ratio=0.0625), SIMCLR),
 }
-TOYS = {"mini": (ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, 16), "d", 8, "d", 0.0625, 20), PREPROCESSING)}
+TOYS = {"mini": (ResNetArguments("basic", (1, 1, 1, 1), (8, 8, 8, 16), "d", 8, "d", 0.0625, 20), MINI.preprocessing)}
 BATCHES = (128, 256, 512)
 
 

@@ -13,20 +13,28 @@ from PIL import Image
 from simsearch import distance
 from simsearch.errors import ModelError
 from simsearch.extract.extractor import Extractor
-from simsearch.images.decode import decode
+from simsearch.images.decode import DRAFT_MARGIN, decode
 
 GOLDEN = "golden.npz"
-SHAPES = ((96, 144), (120, 90), (640, 480), (80, 130))  # PNGs small; the third, a JPEG, is decoded at a reduced scale
+SHAPES = ((96, 144), (120, 90), (128, 96), (80, 130))
+REDUCED = 2  # the place of a JPEG that is so large that it is decoded at a reduced scale
 
 
-def golden_files(count: int = 8) -> list[bytes]:
-    """Return encoded synthetic images, alternately JPEG and PNG, of several shapes: the same bytes of pixels always."""
-    return [_encode(_picture(i), "JPEG" if i % 2 == 0 else "PNG") for i in range(count)]
+def golden_files(at_least: int, count: int = 8) -> list[bytes]:
+    """Return encoded synthetic images, alternately JPEG and PNG, of several shapes: the same pixels always.
+
+    Args:
+        at_least: The shorter side that a model's preprocessing wants decoded; one JPEG is four times as large.
+        count: How many.
+    """
+    height = 2 * DRAFT_MARGIN * at_least
+    shapes = [SHAPES[i % len(SHAPES)] if i != REDUCED else (height * 4 // 3, height) for i in range(count)]
+    return [_encode(_picture(i, shape), "JPEG" if i % 2 == 0 else "PNG") for i, shape in enumerate(shapes)]
 
 
 def write_golden(extractor: Extractor, folder: Path) -> None:
     """Write the golden file of a model folder: the encoded images and their rows."""
-    files = golden_files()
+    files = golden_files(extractor.preprocessing.at_least)
     joined = np.frombuffer(b"".join(files), np.uint8)
     sizes = np.array([len(data) for data in files], np.int64)
     np.savez_compressed(folder / GOLDEN, files=joined, sizes=sizes, rows=_rows(extractor, files))
@@ -62,9 +70,9 @@ def _rows(extractor: Extractor, files: list[bytes]) -> NDArray[Any]:
     return extractor.rows(images)
 
 
-def _picture(seed: int) -> Image.Image:
+def _picture(seed: int, shape: tuple[int, int]) -> Image.Image:
     """A picture with smooth shading, edges and texture: waves, rectangles and a little noise."""
-    width, height = SHAPES[seed % len(SHAPES)]
+    width, height = shape
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     waves = [np.sin(rng.uniform(2, 30) * x + rng.uniform(2, 30) * y + rng.uniform(0, 6)) for _ in range(3)]

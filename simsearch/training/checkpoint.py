@@ -5,64 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
-
-from simsearch.errors import InputError
+from torch import Tensor
 
 
 class Paused(Exception):
     """The run was asked to stop and is saved; the same call goes on from there."""
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where and when a run is saved.
-
-    Attributes:
-        path: A safetensors file, replaced as a whole at each save; a run that finds it goes on from it.
-        every: Seconds between saves.
-        pause: Asked after each step; once it says True the run is saved and `Paused` is raised.
-    """
-
-    path: Path
-    every: float = 60.0
-    pause: Callable[[], bool] = _never
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a run is: steps, seconds of training, and what is left of the current pass over the photographs."""
-
-    number: int
-    seconds: float
-    queue: Tensor
-
-
-def save(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    generators: dict[str, torch.Generator],
-    progress: Progress,
-) -> None:
-    """Write all that a run depends on; the file appears whole or not at all."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"random.{name}": generator.get_state() for name, generator in generators.items()}
-    tensors["queue"] = progress.queue
-    tensors |= optimiser_tensors(optimiser)
-    write_state(path, tensors, {"number": progress.number, "seconds": progress.seconds})
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
@@ -104,26 +58,6 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def load(
-    path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, generators: dict[str, torch.Generator]
-) -> Progress:
-    """Put a saved run back into its parts, on the devices where they are.
-
-    Raises:
-        InputError: the file is damaged, or of another network.
-    """
-    device = next(network.parameters()).device
-    try:
-        tensors, told = read_state(path)
-        network.load_state_dict(below("network.", tensors))
-        for name, tensor in below("random.", tensors).items():
-            generators[name].set_state(tensor)
-        restore_optimiser(optimiser, tensors)
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} holds no run of this network ({error}); delete it to begin anew") from error
-    return Progress(told["number"], told["seconds"], tensors["queue"].to(device))
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

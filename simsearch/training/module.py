@@ -6,6 +6,7 @@ depends on is saved by `keeper` as safetensors, not by Lightning, whose checkpoi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,6 @@ from torch.utils.data import DataLoader
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.bank import Bank, gathered, joined
 from simsearch.training.batches import Batch, Batches, From, Recipe
-from simsearch.training.loop import schedule
 from simsearch.training.loss import Keys, blended_contrast, contrast, distillation, koleo, labelled, unit
 from simsearch.training.mixing import Mixture, mixed
 from simsearch.training.pictures import Pictures
@@ -218,6 +218,13 @@ class Finetuning(LightningModule):
     def weights(self) -> dict[str, Tensor]:
         """Return the network's weights as they would be exported: averaged, where that is asked for."""
         return self.network.state_dict() if self.average is None else self.average.state()
+
+
+def schedule(share: float, warm_up: float) -> float:
+    """Return the learning rate's factor in [0, 1] when `share` of the run is over: linear, then a half cosine."""
+    if share < warm_up:
+        return max(share / warm_up, 0.01)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
 
 
 def _dimension(network: nn.Module, head: nn.Module, how: Preprocessing) -> int:
