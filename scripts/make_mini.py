@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simsearch.benchmark.record import write_record
-from simsearch.extract.card import ModelCard, load_card
-from simsearch.extract.neural import load_network
-from simsearch.training.export import export
+from simsearch.extract.background import write_background
+from simsearch.extract.card import CARD, ModelCard, load_card
+from simsearch.extract.neural import NeuralExtractor, load_network
+from simsearch.training.export import export, to_toml
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.keeper import Told
 from simsearch.training.report import GUARD
@@ -21,6 +22,7 @@ from simsearch.training.settings import FinetuneConfig, read_config
 from simsearch.training.student import exported_card
 
 TRAINING = "training.json"
+BACKGROUND_SOURCE = "photographs of ImageNet classes, scenes and textures, all distinct, none trained on"
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--finished", type=Path, help="a run that is over: its model is taken and nothing is trained")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--force", action="store_true", help="also where the guard refuses the model")
+    parser.add_argument("--background", type=Path, default=Path("../shared/data/strangers/calibration.tar"))
     parser.add_argument("--output", type=Path, default=Path("models/mini"))
     parser.add_argument("--results", type=Path, default=Path("results/mini"))
     arguments = parser.parse_args()
@@ -38,6 +41,7 @@ def main() -> None:
     if not arguments.finished:
         _train(config, run, arguments.device, force=arguments.force)
     ship(run, config, arguments.output, arguments.results)
+    add_background(arguments.output, arguments.background)
 
 
 def ship(run: Path, config: FinetuneConfig, folder: Path, results: Path) -> ModelCard:
@@ -55,6 +59,14 @@ def ship(run: Path, config: FinetuneConfig, folder: Path, results: Path) -> Mode
         verdict=told["verdict"],
     )
     return shipped
+
+
+def add_background(folder: Path, photographs: Path) -> None:
+    """Write the model's rows of strangers into its folder and name them in its card."""
+    extractor = NeuralExtractor(folder, device="cpu", dtype="float32")
+    told = write_background(extractor, [photographs], folder, source=BACKGROUND_SOURCE)
+    card = load_card(folder).model_copy(update={"background": told})
+    (folder / CARD).write_text(to_toml(card), encoding="utf-8")
 
 
 def _train(config: FinetuneConfig, run: Path, device: str, *, force: bool) -> None:

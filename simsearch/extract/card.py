@@ -32,6 +32,15 @@ class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class Background(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Rows that a model gave for photographs which nobody looks for: what chance matches are judged by."""
+
+    file: str
+    sha256: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+    images: int = pydantic.Field(gt=0)
+    source: str
+
+
 class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One model: network, weights, preprocessing, and what its rows may be used for.
 
@@ -50,6 +59,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
         training_data: What the weights were trained on.
         reference: The paper behind the network.
         limits: What the model is known to be bad at.
+        background: Its rows of strangers, if there are any.
     """
 
     name: str = pydantic.Field(pattern="^[a-z0-9][a-z0-9._-]*$")
@@ -66,6 +76,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     training_data: str
     reference: str
     limits: str
+    background: Background | None = None
 
     @pydantic.field_validator("arguments")
     @classmethod
