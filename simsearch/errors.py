@@ -15,6 +15,7 @@ SimsearchError
 │   ├── LibraryLocked       another process is writing
 │   ├── LibraryDamaged      a file does not hold what the manifest says
 │   └── StorageFull         the disk is full; nothing was lost
+├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
 """
 
@@ -105,6 +106,10 @@ class LibraryDamaged(LibraryError):
 
 class StorageFull(LibraryError):
     """The disk is full; nothing that was acknowledged is lost."""
+
+
+class IndexFailed(SimsearchError):
+    """An index cannot be made, read or searched; the rows are not touched and exact search still answers."""
 
 
 class DependencyMissing(SimsearchError):

@@ -145,7 +145,8 @@ def query_groups(scan: Scan, count: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, count, step)]
 
 
-def _array(rows: Block) -> Rows:
+def as_array(rows: Block) -> Rows:
+    """The rows as an array of the same values."""
     if isinstance(rows, np.ndarray):
         return rows
     from simsearch.search.scan import to_numpy
@@ -181,7 +182,7 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
             raise RowError(
                 f"block {i} has shape {block.shape}, block 0 {blocks[0].shape}; were both made by one model?"
             )
-        check_rows(_array(block[:0]), metric=metric, what=f"row of block {i}")
+        check_rows(as_array(block[:0]), metric=metric, what=f"row of block {i}")
     if live is None:
         return
     lengths = [None if mask is None else len(mask) for mask in live]
@@ -198,7 +199,7 @@ def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, 
     rows = to_device(queries, scan.device)
     pairs = Pairs(scan, rows)
     scores, candidates, error = _candidates(scan, scan.score.prepare(rows), k + _SLACK)
-    measured = _measure(pairs, scan, scores, candidates, k=k, limit=limit, error=error)
+    measured = measure(pairs, scan, scores, candidates, k=k, limit=limit, error=error)
     distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
     counts = (measured.distances < np.inf).sum(axis=1)
     worst = scores[:, -1]  # no row that was left out scores lower
@@ -249,7 +250,7 @@ def _candidates(scan: Scan, queries: Prepared, kept: int) -> tuple[Doubles, Posi
     return best.double().cpu().numpy(), where.cpu().numpy(), error
 
 
-def _measure(
+def measure(
     pairs: Pairs, scan: Scan, scores: Doubles, candidates: Positions, *, k: int, limit: float, error: float
 ) -> Measured:
     """Distances and errors (q, kept) of the candidates that can be among the k nearest, infinite elsewhere.

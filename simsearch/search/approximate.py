@@ -1,0 +1,213 @@
+"""The nearest rows by an index: its candidates, measured exactly, and what it does not cover searched in full.
+
+Distances are those of `simsearch.distance`; what an index does not name as a candidate is not found. How often that
+happens is measured (`tune`), not proved. Candidates are scored by the same bounds as in `exact`, so that only those are
+measured in float64 that can be among the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import InputError
+from simsearch.search.exact import Neighbours, as_array, checked_limit, knn, measure, official, open_scan
+from simsearch.search.index import Index
+
+if TYPE_CHECKING:
+    from simsearch.search.measure import Doubles
+    from simsearch.search.scan import Block, Live, Scan
+    from simsearch.search.settle import Positions
+
+_MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
+_CELLS = 1 << 22  # coordinates of candidates held at once
+
+
+def approximate(
+    queries: Block,
+    blocks: Sequence[Block],
+    index: Index,
+    *,
+    k: int,
+    effort: int,
+    depth: int,
+    live: Live | None = None,
+    max_distance: float | None = None,
+    device: str = "cpu",
+) -> Neighbours:
+    """The k nearest rows of each query among an index's candidates and all rows that it does not cover.
+
+    Args:
+        queries: (q, d) float.
+        blocks: As for `knn`. The index was built over the first of them; those behind are searched exactly.
+        index: Over the first blocks.
+        k: Neighbours a query.
+        effort: One of `index.efforts()`.
+        depth: Candidates of each query that are measured exactly; at least k are.
+        live: For each block the rows that count (n_i,), or None for all. Where rows were removed the index is asked
+            for more, with more effort if need be, until k are left or there are no more.
+        max_distance: Rows farther than this are left out.
+        device: Where candidates are measured.
+
+    Returns:
+        As `knn`, with `certified` false for every query of an index that covers rows.
+
+    Raises:
+        RowError: A query is not finite, all zeros or of another dimension.
+        InputError: k, depth or max_distance is not usable, or the index ends within a block.
+        IndexFailed: The index cannot be searched.
+    """
+    if k < 1 or depth < 1:
+        raise InputError(f"k is {k} and depth {depth}; both must be at least 1")
+    limit, metric = checked_limit(max_distance), index.spec.metric
+    covered = _covered(blocks, index.count)
+    masks: Live = [None] * len(blocks) if live is None else live
+    tail = knn(
+        queries,
+        blocks[covered:],
+        k=k,
+        metric=metric,
+        live=masks[covered:],
+        max_distance=max_distance,
+        device=device,
+    )
+    scan = open_scan(queries, blocks[:covered], metric=metric, live=masks[:covered], device=device, budget=None)
+    if scan is None:
+        return tail
+    alive = _Alive(scan)
+    found = _Found(tail, index.count)
+    for group in _groups(len(queries), max(depth, k) * scan.dimension):
+        candidates = _candidates(index, queries[group], alive, depth=max(depth, k), k=k, effort=effort)
+        distances, positions, counts = _ranked(scan, queries[group], candidates, k, limit)
+        found.merge(group, distances, positions, counts)
+    return found.neighbours()
+
+
+class _Alive:
+    """Which positions are of rows that count."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._masks = [None if mask is None else np.asarray(mask) for mask in scan.live]
+        self._starts = np.cumsum([0, *(len(block) for block in scan.blocks)])
+        dead = sum(0 if mask is None else len(mask) - int(np.count_nonzero(mask)) for mask in self._masks)
+        self.share = 1 - dead / max(1, int(self._starts[-1]))
+
+    def __call__(self, positions: Positions) -> NDArray[np.bool_]:
+        """Of each position (any shape); false for -1."""
+        out = positions >= 0
+        if self.share == 1:
+            return out
+        of_block = np.searchsorted(self._starts, positions, side="right") - 1
+        for b, mask in enumerate(self._masks):
+            if mask is not None:
+                here = of_block == b
+                out[here] &= mask[positions[here] - self._starts[b]]
+        return out
+
+
+class _Found:
+    """Answers that grow: those of the rows behind the index, then those of its candidates."""
+
+    def __init__(self, tail: Neighbours, offset: int) -> None:
+        self._distances = tail.distances.astype(np.float64)
+        self._positions = np.where(tail.positions >= 0, tail.positions + offset, -1)
+        self._measured = tail.measured.copy()
+
+    def merge(self, group: slice, distances: Doubles, positions: Positions, counts: Positions) -> None:
+        """Add the nearest of some candidates to the answers of a group of queries."""
+        both = np.concatenate([distances, self._distances[group]], axis=1)
+        where = np.concatenate([positions, self._positions[group]], axis=1)
+        both = both.astype(np.float32).astype(np.float64)
+        order = np.lexsort((where, both), axis=-1)[:, : self._distances.shape[1]]
+        self._distances[group] = np.take_along_axis(both, order, axis=1)
+        self._positions[group] = np.take_along_axis(where, order, axis=1)
+        self._measured[group] += counts
+
+    def neighbours(self) -> Neighbours:
+        """What was found."""
+        q = len(self._distances)
+        return Neighbours(self._distances.astype(np.float32), self._positions, np.zeros(q, bool), self._measured)
+
+
+def _covered(blocks: Sequence[Block], count: int) -> int:
+    """How many of the blocks the index was built over."""
+    ends = np.cumsum([len(block) for block in blocks])
+    whole = int(np.searchsorted(ends, count, side="right"))
+    while whole > 1 and not len(blocks[whole - 1]):  # empty blocks behind belong to neither side
+        whole -= 1
+    if whole == 0 or ends[whole - 1] != count:
+        raise InputError(f"the index covers {count} rows, which is where no block ends; build it again")
+    return whole
+
+
+def _groups(queries: int, cells: int) -> Iterator[slice]:
+    step = max(1, _CELLS // cells)
+    return (slice(start, start + step) for start in range(0, queries, step))
+
+
+def _candidates(index: Index, queries: Block, alive: _Alive, *, depth: int, k: int, effort: int) -> Positions:
+    """Positions (q, depth) of live rows, -1 where there are no more; more effort where fewer than k are found."""
+    rows = as_array(queries)
+    out = np.full((len(rows), depth), -1, np.int64)
+    kept = depth if alive.share == 1 else min(index.count, int(_MORE * depth / max(alive.share, 0.05)) + 1)
+    kept = min(kept, index.count)
+    short = np.arange(len(rows))
+    while len(short):
+        found = index.candidates(rows[short], kept, effort)
+        good = alive(found)
+        order = np.argsort(~good, axis=1, kind="stable")[:, :depth]
+        width = order.shape[1]
+        out[short, :width] = np.where(
+            np.take_along_axis(good, order, axis=1), np.take_along_axis(found, order, axis=1), -1
+        )
+        more = [e for e in index.efforts() if e > effort]
+        lacking = good.sum(axis=1) < min(k, index.count)
+        if kept >= index.count and not more:
+            break
+        kept = min(index.count, 2 * kept)
+        effort = more[0] if more else effort
+        short = short[lacking]
+    return out
+
+
+def _ranked(
+    scan: Scan, queries: Block, candidates: Positions, k: int, limit: float
+) -> tuple[Doubles, Positions, Positions]:
+    """Distances and positions (q, k) of the nearest candidates, and how many were measured in float64 (q,)."""
+    from simsearch.search.measure import Pairs
+    from simsearch.search.scan import to_device
+    from simsearch.search.settle import settle
+
+    rows = to_device(queries, scan.device)
+    scores, error = _scores(scan, rows, candidates)
+    order = np.lexsort((candidates, scores), axis=-1)
+    scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
+    measured = measure(Pairs(scan, rows), scan, scores, candidates, k=k, limit=limit, error=error)
+    distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
+    return distances, positions, (measured.distances < np.inf).sum(axis=1)
+
+
+def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, float]:
+    """Scores (q, m) of the candidates, infinite where there is none, and the largest error of one."""
+    import torch
+
+    from simsearch.search.scores import Prepared
+
+    scores = np.full(candidates.shape, np.inf)
+    valid = candidates >= 0
+    if not valid.any():
+        return scores, 0.0
+    ours = scan.score.prepare(queries)
+    theirs = scan.score.prepare(scan.gather(candidates[valid]))
+    ends = np.cumsum([0, *valid.sum(axis=1)])
+    for line in range(len(candidates)):
+        part = slice(int(ends[line]), int(ends[line + 1]))
+        if part.start < part.stop:
+            one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
+            found = scan.score.between(one, Prepared(theirs.rows[part], theirs.term[part]))[0]
+            found = torch.nan_to_num(found, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+            scores[line, valid[line]] = found.double().cpu().numpy()
+    return scores, scan.error(ours, theirs, None)

@@ -1,0 +1,243 @@
+"""Everything that is asked of FAISS, in one place: numpy in and out, squared Euclidean distances, positions.
+
+FAISS is imported when an index is first made or read. Its conventions (metrics, parameters of a search, transforms
+before an index, clones on a GPU) end here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import DependencyMissing, IndexFailed, SimsearchError
+from simsearch.search.index_spec import IndexSpec, bits
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+Features = NDArray[np.float32]
+Positions = NDArray[np.int64]
+
+POINTS_A_LIST = 48
+"""Rows of the training sample for each list; FAISS warns below 39."""
+_ON_GPU = ("flat", "ivf_flat", "ivf_pq")
+_OPQ_ROUNDS, _PQ_ROUNDS, _OPQ_POINTS = 8, 4, 1 << 14  # FAISS's own 50, 4 and 65,536 take minutes for little
+_BUILD_EFFORT = 80  # of the graph
+_QUERY_BITS = 8  # of a query's coordinate against RaBitQ codes
+
+
+class Devices(Protocol):
+    """The GPUs of this machine, as FAISS has them; a recorded fake in tests."""
+
+    def count(self) -> int:
+        """How many there are."""
+
+    def clustering(self, dimension: int) -> Any:
+        """An index that assigns points to centroids there, for the training of lists."""
+
+    def move(self, index: Any) -> Any:
+        """The index on all of them, each holding a shard of its rows."""
+
+    def back(self, index: Any) -> Any:
+        """The index on the CPU again."""
+
+
+@final
+class Gpus:
+    """FAISS's own."""
+
+    def count(self) -> int:
+        """As `Devices`."""
+        return int(faiss().get_num_gpus())
+
+    def clustering(self, dimension: int) -> Any:
+        """As `Devices`."""
+        return faiss().index_cpu_to_all_gpus(faiss().IndexFlatL2(dimension))
+
+    def move(self, index: Any) -> Any:
+        """As `Devices`."""
+        options = faiss().GpuMultipleClonerOptions()
+        options.shard = True
+        options.common_ivf_quantizer = True
+        return faiss().index_cpu_to_all_gpus(index, co=options)
+
+    def back(self, index: Any) -> Any:
+        """As `Devices`."""
+        return faiss().index_gpu_to_cpu(index)
+
+
+class FaissIndex:
+    """One index of FAISS over features of a fixed length.
+
+    Attributes:
+        spec: What it is.
+    """
+
+    def __init__(self, spec: IndexSpec, index: Any, *, devices: Devices | None = None) -> None:
+        self.spec = spec
+        self._index = index
+        self._devices = devices
+
+    @classmethod
+    def train(cls, spec: IndexSpec, sample: Features, devices: Devices | None = None) -> FaissIndex:
+        """An empty index, trained on a sample of features.
+
+        Args:
+            spec: What to make.
+            sample: float32 (m, d).
+            devices: Where to train and hold it; by default the CPU.
+
+        Raises:
+            IndexFailed: FAISS cannot make it from this sample.
+        """
+        with _told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
+            index = _made(spec)
+            devices = devices if devices is not None and devices.count() and spec.kind in _ON_GPU else None
+            ivf = faiss().try_extract_index_ivf(index)
+            if ivf is not None:
+                ivf.cp.seed = spec.seed + 1
+                ivf.cp.min_points_per_centroid = 1
+                if devices is not None:
+                    ivf.clustering_index = devices.clustering(ivf.d)
+            index.train(np.ascontiguousarray(sample, np.float32))
+            if ivf is not None:
+                ivf.clustering_index = None
+            return cls(spec, index if devices is None else devices.move(index), devices=devices)
+
+    @classmethod
+    def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False, devices: Devices | None = None) -> FaissIndex:
+        """An index from its file.
+
+        Args:
+            path: What `write` wrote.
+            spec: What it is.
+            mapped: Leave lists in the file, and read those that a search looks into.
+            devices: Where to hold it; by default in the CPU's memory.
+
+        Raises:
+            IndexFailed: The file is missing, damaged, or another index.
+        """
+        lists = mapped and spec.lists > 0
+        with _told(f"{path} cannot be read as an index of kind {spec.kind}"):
+            index = faiss().read_index(str(path), faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
+        if index.d != spec.dimension:
+            raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
+        if devices is not None and devices.count() and spec.kind in _ON_GPU:
+            return cls(spec, devices.move(index), devices=devices)
+        return cls(spec, index)
+
+    @property
+    def count(self) -> int:
+        """Rows that were added."""
+        return int(self._index.ntotal)
+
+    def add(self, features: Features) -> None:
+        """Add rows (n, d) behind those that are there."""
+        with _told(f"{len(features)} rows cannot be added"):
+            self._index.add(np.ascontiguousarray(features, np.float32))
+
+    def search(self, features: Features, kept: int, effort: int) -> Positions:
+        """Positions (q, kept) of the nearest by what the index knows of its rows, nearest first; -1 where none is left.
+
+        Args:
+            features: float32 (q, d).
+            kept: How many for each.
+            effort: One of `efforts`: lists looked into, or nodes of the graph kept open.
+        """
+        with _told("the index cannot be searched"):
+            wanted = np.ascontiguousarray(features, np.float32)
+            parameters = None if self._devices is not None else _parameters(self.spec, effort, kept)
+            if self._devices is not None and self.spec.lists:
+                self._index.nprobe = effort
+            return np.asarray(self._index.search(wanted, kept, params=parameters)[1], np.int64)
+
+    def efforts(self) -> tuple[int, ...]:
+        """The ladder of efforts: powers of two up to all lists, or up to a sixteenth of the rows for a graph."""
+        if self.spec.lists:
+            return (*(2**i for i in range(int(math.log2(self.spec.lists)))), self.spec.lists)
+        if self.spec.kind == "hnsw":
+            return tuple(16 * 2**i for i in range(8))
+        return (1,)
+
+    def write(self, path: Path) -> None:
+        """Write the index to a file."""
+        with _told(f"the index cannot be written to {path}"):
+            whole = self._index if self._devices is None else self._devices.back(self._index)
+            faiss().write_index(whole, str(path))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._index = None
+
+
+def faiss() -> ModuleType:
+    """FAISS.
+
+    Raises:
+        DependencyMissing: It is not installed.
+    """
+    try:
+        import faiss as module
+    except ImportError as error:
+        raise DependencyMissing(f'indexes need FAISS ({error}): pip install "faiss-gpu>=1.15.1"') from error
+    loaded: ModuleType = module
+    return loaded
+
+
+def _made(spec: IndexSpec) -> Any:
+    """The untrained index."""
+    module, d = faiss(), spec.dimension
+    if spec.kind == "flat":
+        return module.IndexFlatL2(d)
+    if spec.kind == "hnsw":
+        graph = module.IndexHNSWFlat(d, spec.links)
+        graph.hnsw.efConstruction = _BUILD_EFFORT
+        return graph
+    if spec.kind == "ivf_flat":
+        return module.index_factory(d, f"IVF{spec.lists},Flat")
+    if spec.kind == "ivf_pq":
+        index = module.index_factory(d, f"OPQ{spec.code_bytes}_{spec.reduced},IVF{spec.lists},PQ{spec.code_bytes}")
+        rotation = module.downcast_VectorTransform(index.chain.at(0))
+        rotation.niter, rotation.niter_pq, rotation.niter_pq_0 = _OPQ_ROUNDS, _PQ_ROUNDS, 2 * _PQ_ROUNDS
+        rotation.max_train_points = _OPQ_POINTS
+        coded = module.downcast_index(module.extract_index_ivf(index))
+        coded.do_polysemous_training = False  # half a minute for an order of codes that nothing here uses
+        coded.pq.cp.min_points_per_centroid = 1
+        return index
+    turned = f"RR{spec.reduced}" if spec.reduced == d else f"PCAR{spec.reduced}"
+    return module.index_factory(d, f"{turned},IVF{spec.lists},RaBitQ{bits(spec) if bits(spec) > 1 else ''}")
+
+
+def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
+    """What one search is told, so that searches of different efforts can run at the same time."""
+    module = faiss()
+    if spec.kind == "flat":
+        return None
+    if spec.kind == "hnsw":
+        return module.SearchParametersHNSW(efSearch=max(effort, kept))
+    if spec.kind == "ivf_flat":
+        return module.SearchParametersIVF(nprobe=effort)
+    if spec.kind == "ivf_pq":
+        inner = module.IVFPQSearchParameters(nprobe=effort)
+    else:
+        inner = module.IVFRaBitQSearchParameters()
+        inner.nprobe, inner.qb = effort, _QUERY_BITS
+    return module.SearchParametersPreTransform(index_params=inner)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what FAISS throws into a named error."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, MemoryError, TypeError, ValueError) as error:
+        if isinstance(error, SimsearchError):
+            raise
+        said = " ".join(str(error).split())
+        raise IndexFailed(f"{what}: {said[-300:] or type(error).__name__}") from error

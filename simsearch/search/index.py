@@ -1,0 +1,227 @@
+"""An index over the rows of blocks: candidates for a query, to be measured exactly afterwards.
+
+Rows become features, whose squared Euclidean distance is that of the metric or a bound of it: for js the roots of
+distributions (the Hellinger map of `maps`), for cosine rows of length 1, for l2 the rows as they are. An index knows
+rows by their position in the concatenation of the blocks that it was built over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import Rows, check_rows
+from simsearch.errors import IndexFailed, InputError
+from simsearch.search.faiss_index import POINTS_A_LIST, Devices, FaissIndex, Features, Gpus, Positions
+from simsearch.search.index_spec import IndexSpec, checked
+
+_STEP = 1 << 15  # rows mapped and added at once
+_LEAST_SAMPLE = 1 << 14
+
+Where = Literal["process", "child"]
+Progress = Callable[[int, int], None]
+
+
+class Engine(Protocol):
+    """What holds the features: FAISS in this process, or in a child."""
+
+    spec: IndexSpec
+
+    @property
+    def count(self) -> int:
+        """Rows in it."""
+
+    def add(self, features: Features) -> None:
+        """Add rows behind the others."""
+
+    def search(self, features: Features, kept: int, effort: int) -> Positions:
+        """Positions of the nearest (q, kept), -1 where none is left."""
+
+    def efforts(self) -> tuple[int, ...]:
+        """Values of its one knob, ascending."""
+
+    def write(self, path: Path) -> None:
+        """Write it to a file."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index over rows.
+
+    Attributes:
+        spec: What it is.
+        engine: What holds the features.
+    """
+
+    spec: IndexSpec
+    engine: Engine
+
+    @property
+    def count(self) -> int:
+        """Rows that it was built over, removed ones included."""
+        return self.engine.count
+
+    def candidates(self, rows: Rows, kept: int, effort: int) -> Positions:
+        """Positions (q, kept) of likely neighbours, by the index's own estimate nearest first; -1 where none is left.
+
+        Args:
+            rows: Queries (q, d), as they would be compared.
+            kept: How many for each.
+            effort: One of `efforts`; more looks at more rows.
+
+        Raises:
+            RowError: A query is not finite, all zeros, or of another dimension.
+            IndexFailed: The index cannot be searched.
+        """
+        return self.engine.search(features(self.spec, rows), kept, effort)
+
+    def efforts(self) -> tuple[int, ...]:
+        """Values of its one knob, ascending: lists looked into, or nodes kept open."""
+        return self.engine.efforts()
+
+    def write(self, path: Path) -> None:
+        """Write it to a file, which `read` reads.
+
+        Raises:
+            IndexFailed: The file cannot be written.
+        """
+        self.engine.write(path)
+
+    def close(self) -> None:
+        """Let go of it; it must not be searched after."""
+        self.engine.close()
+
+
+def build(
+    spec: IndexSpec,
+    blocks: Sequence[Rows],
+    *,
+    device: str = "auto",
+    where: Where = "process",
+    devices: Devices | None = None,
+    progress: Progress = lambda _done, _of: None,
+) -> Index:
+    """Train an index on a sample of rows and add all of them, piece by piece in bounded memory.
+
+    Args:
+        spec: What to build.
+        blocks: Arrays (n_i, d), often memory-mapped; removed rows keep their place.
+        device: "cpu", or "auto" and "cuda" for FAISS's GPUs where the kind has them (`flat`, `ivf_flat`, `ivf_pq`).
+        where: FAISS in this process, or in one of its own, which torch's CUDA libraries cannot disturb.
+        devices: The GPUs, in tests.
+        progress: Told rows added, and rows.
+
+    Raises:
+        InputError: There are no rows, or the blocks are of another dimension.
+        IndexFailed: FAISS cannot build it.
+    """
+    checked(spec)
+    count = sum(len(block) for block in blocks)
+    if not count:
+        raise InputError("there are no rows to build an index over")
+    for block in blocks:
+        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    sample = features(spec, _sample(spec, blocks, count))
+    engine = _trained(spec, sample, where, devices if devices is not None else _devices(device))
+    for done, rows in _pieces(blocks):
+        engine.add(features(spec, rows))
+        progress(done, count)
+    return Index(spec, engine)
+
+
+def read(
+    path: Path,
+    spec: IndexSpec,
+    *,
+    device: str = "cpu",
+    mapped: bool = False,
+    where: Where = "process",
+    devices: Devices | None = None,
+) -> Index:
+    """Read what `Index.write` wrote.
+
+    Args:
+        path: The file.
+        spec: What it is.
+        device: As for `build`.
+        mapped: Leave lists in the file, and read those that a search looks into.
+        where: As for `build`.
+        devices: The GPUs, in tests.
+
+    Raises:
+        IndexFailed: The file is missing, damaged, or another index.
+    """
+    checked(spec)
+    if not path.is_file():
+        raise IndexFailed(f"{path} is missing; build the index again")
+    if where == "child":
+        from simsearch.search.faiss_child import FaissChild
+
+        return Index(spec, FaissChild.read(path, spec, mapped=mapped, gpus=device != "cpu"))
+    chosen = devices if devices is not None else _devices(device)
+    return Index(spec, FaissIndex.read(path, spec, mapped=mapped, devices=chosen))
+
+
+def features(spec: IndexSpec, rows: Rows) -> Features:
+    """Rows (n, d) as the index has them: float32, near where the metric is small.
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or is of another dimension.
+        MetricError: The metric is js and a row has a negative value.
+    """
+    check_rows(rows, dimension=spec.dimension, metric=spec.metric, what="row")
+    values = np.asarray(rows, np.float64 if rows.dtype == np.float64 else np.float32)
+    if spec.metric == "l2":
+        return _single(values)
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    values = values / np.where(largest > 0, largest, 1)
+    if spec.metric == "js":
+        values /= values.sum(axis=1, keepdims=True)
+        return _single(np.sqrt(values))
+    values /= np.sqrt(np.vecdot(values, values))[:, None]
+    return _single(values)
+
+
+def _single(values: NDArray[Any]) -> Features:
+    return np.asarray(values, np.float32)
+
+
+def _trained(spec: IndexSpec, sample: Features, where: Where, devices: Devices | None) -> Engine:
+    if where == "child":
+        from simsearch.search.faiss_child import FaissChild
+
+        return FaissChild.train(spec, sample, gpus=devices is not None)
+    return FaissIndex.train(spec, sample, devices)
+
+
+def _devices(device: str) -> Devices | None:
+    return None if device == "cpu" else Gpus()
+
+
+def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
+    """Rows drawn from all blocks, enough for the lists, in their order."""
+    wanted = min(count, max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE)) if spec.kind not in ("flat", "hnsw") else 1
+    chosen = np.sort(np.random.default_rng(spec.seed).choice(count, wanted, replace=False))
+    starts = np.cumsum([0, *(len(block) for block in blocks)])
+    parts = [
+        block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
+        for block, start in zip(blocks, starts[:-1], strict=True)
+    ]
+    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+
+def _pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+    done = 0
+    for block in blocks:
+        for start in range(0, len(block), _STEP):
+            piece = block[start : start + _STEP]
+            done += len(piece)
+            yield done, piece

@@ -1,0 +1,158 @@
+"""What an index is, before there is one: its kind, metric and sizes, as JSON beside its file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from simsearch.errors import InputError, MetricError
+
+Kind = Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq"]
+KINDS: tuple[str, ...] = get_args(Kind)
+METRICS = ("js", "cosine", "l2")
+FACTORS = 8
+"""Bytes that RaBitQ keeps of each row beside its bits: two numbers."""
+_FLAT_BELOW = 50_000  # rows that exact search answers before an index would be worth its training
+_LINKS = 32
+_MOST_BITS = 8  # of a coordinate, in RaBitQ
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """An index over features, which are rows as the metric has them: see `features`.
+
+    Attributes:
+        kind: `flat` (all rows, float32), `ivf_flat` (in lists, float32), `ivf_pq` (in lists, product-quantised),
+            `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a graph, float32).
+        metric: Whose neighbours are looked for: `js`, `cosine` or `l2`.
+        dimension: Of the rows.
+        lists: Of the inverted file; 0 for others.
+        code_bytes: Of a row's code in `ivf_pq` and `rabitq`; 0 for others.
+        reduced: Coordinates that a rotation keeps before coding; `dimension` keeps all.
+        links: Of a node of the graph; 0 for others.
+        seed: Of the training sample and of rotations.
+    """
+
+    kind: Kind
+    metric: str
+    dimension: int
+    lists: int = 0
+    code_bytes: int = 0
+    reduced: int = 0
+    links: int = 0
+    seed: int = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """What the index keeps of a row, its number and links included."""
+        if self.kind == "flat":
+            return 4 * self.dimension
+        if self.kind == "hnsw":
+            return 4 * self.dimension + 8 * self.links + 8
+        return 8 + (self.code_bytes or 4 * self.dimension)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON types only."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> IndexSpec:
+        """The spec that `as_json` told.
+
+        Raises:
+            InputError: A key is unknown or missing, or a value is none that a spec can have.
+        """
+        try:
+            return checked(cls(**values))
+        except TypeError as error:
+            raise InputError(f"this is no description of an index: {error}") from error
+
+
+def spec_for(
+    count: int, dimension: int, metric: str, *, kind: str = "auto", bytes_a_row: int | None = None, seed: int = 0
+) -> IndexSpec:
+    """A spec with sizes that suit so many rows.
+
+    Without a kind: `flat` below 50,000 rows, which are searched exactly as fast; `rabitq` above, whose codes are a
+    thirtieth of the rows and cost the least time for a recall once candidates are measured exactly.
+
+    Args:
+        count: Rows that the index will hold.
+        dimension: Of the rows.
+        metric: `js`, `cosine` or `l2`.
+        kind: One of `KINDS`, or `auto`.
+        bytes_a_row: Most that a code may take; `ivf_pq` and `rabitq` only. By default a bit a coordinate.
+        seed: Of all that is drawn.
+
+    Raises:
+        InputError: There is no such kind, the bytes are too few, or the kind has no codes.
+        MetricError: No index serves the metric.
+
+    Example:
+        >>> spec_for(1_000_000, 512, "js").kind, spec_for(1_000_000, 512, "js", bytes_a_row=40).reduced
+        ('rabitq', 256)
+    """
+    chosen = ("flat" if count < _FLAT_BELOW else "rabitq") if kind == "auto" else kind
+    if kind == "auto" and bytes_a_row is not None:
+        chosen = "rabitq"
+    if chosen not in KINDS:
+        raise InputError(f"no kind of index is called {kind!r}; there are {', '.join(KINDS)}")
+    if bytes_a_row is not None and chosen not in ("ivf_pq", "rabitq"):
+        raise InputError(f"an index of kind {chosen} keeps whole rows; bytes go with ivf_pq and rabitq")
+    lists = 0 if chosen in ("flat", "hnsw") else _lists(count)
+    code, reduced = _code(chosen, dimension, bytes_a_row)
+    links = _LINKS if chosen == "hnsw" else 0
+    return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, links, seed))  # type: ignore[arg-type]
+
+
+def checked(spec: IndexSpec) -> IndexSpec:
+    """The spec itself.
+
+    Raises:
+        InputError: It names no kind, or sizes that do not go together.
+        MetricError: No index serves the metric.
+    """
+    if spec.metric not in METRICS:
+        raise MetricError(f"no index serves {spec.metric}; there are indexes for {', '.join(METRICS)}")
+    sizes = (spec.dimension, spec.lists, spec.code_bytes, spec.reduced, spec.links)
+    if spec.kind not in KINDS or not all(isinstance(size, int) and size >= 0 for size in sizes) or not spec.dimension:
+        raise InputError(f"{spec} is no description of an index")
+    whole = spec.kind != "ivf_pq" or (spec.code_bytes > 0 and spec.reduced % spec.code_bytes == 0)
+    if spec.reduced > spec.dimension or not whole:
+        raise InputError(f"{spec}: the coordinates kept must be at most the row's, and a multiple of the code's bytes")
+    if spec.kind == "rabitq" and not 1 <= bits(spec) <= _MOST_BITS:
+        raise InputError(f"{spec}: {spec.code_bytes} bytes hold no code of {spec.reduced} coordinates")
+    return spec
+
+
+def bits(spec: IndexSpec) -> int:
+    """Bits for a coordinate in a RaBitQ code of that size.
+
+    Example:
+        >>> bits(spec_for(100_000, 512, "js", kind="rabitq"))
+        1
+    """
+    return (8 * (spec.code_bytes - FACTORS)) // max(1, spec.reduced)
+
+
+def _lists(count: int) -> int:
+    """A power of two near twice the root of the count, so that reading the centroids costs as much as a few lists."""
+    return int(2 ** round(math.log2(max(1.0, 2 * math.sqrt(count)))))
+
+
+def _code(kind: str, dimension: int, bytes_a_row: int | None) -> tuple[int, int]:
+    """Bytes of a code, and the coordinates that it codes."""
+    if kind == "rabitq":
+        room = math.ceil(dimension / 8) if bytes_a_row is None else bytes_a_row - FACTORS
+        if room < 1:
+            raise InputError(f"{bytes_a_row} bytes a row hold no code; rabitq needs more than {FACTORS}")
+        reduced = min(dimension, 8 * room)
+        return FACTORS + math.ceil(reduced / 8), reduced
+    if kind == "ivf_pq":
+        wanted = max(1, dimension // 8) if bytes_a_row is None else bytes_a_row
+        if wanted < 1:
+            raise InputError(f"{bytes_a_row} bytes a row hold no code")
+        code = min(wanted, dimension)
+        return code, code * max(1, min(dimension // code, 4))
+    return 0, 0

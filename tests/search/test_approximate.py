@@ -1,0 +1,120 @@
+"""Laws of search through an index: distances are exact, removed rows never come back, what is behind it is searched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simsearch.distance import by_name
+from simsearch.errors import InputError, MetricError, RowError
+from simsearch.search.approximate import approximate
+from simsearch.search.exact import knn
+from simsearch.search.index import Index, build
+from simsearch.search.index_spec import KINDS, spec_for
+from tests.search.rows import clustered
+
+N, D, K = 3000, 24, 5
+
+
+@pytest.fixture(scope="module")
+def rows() -> NDArray[np.float16]:
+    return clustered(N, D, seed=0)
+
+
+@pytest.fixture(scope="module")
+def queries(rows: NDArray[np.float16]) -> NDArray[np.float16]:
+    rng = np.random.default_rng(1)
+    chosen = rows[rng.choice(N, 40, replace=False)].astype(np.float32)
+    return np.asarray(chosen * rng.uniform(0.9, 1.1, chosen.shape), np.float16)
+
+
+@pytest.fixture(scope="module", params=[(kind, metric) for kind in KINDS for metric in ("js", "cosine", "l2")], ids=str)
+def index(request: pytest.FixtureRequest, rows: NDArray[np.float16]) -> Index:
+    kind, metric = request.param
+    code = 8 if kind == "ivf_pq" else None
+    return build(spec_for(N, D, metric, kind=kind, bytes_a_row=code), [rows[:1000], rows[1000:]], device="cpu")
+
+
+def test_every_distance_is_that_of_the_metric(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    found = approximate(queries, [rows], index, k=K, effort=index.efforts()[0], depth=20)
+    exact = by_name(index.spec.metric)(queries, rows).astype(np.float32)
+    held = found.positions >= 0
+    assert held[:, 0].all()
+    lines = np.nonzero(held)[0]
+    np.testing.assert_array_equal(found.distances[held], exact[lines, found.positions[held]])
+    assert not found.certified.any()
+    assert (np.diff(np.where(held, found.distances, np.inf), axis=1)[held[:, 1:]] >= 0).all()
+
+
+def test_with_all_effort_and_depth_the_answer_is_the_exact_one(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    found = approximate(queries, [rows], index, k=K, effort=index.efforts()[-1], depth=N)
+    exact = knn(queries, [rows], k=K, metric=index.spec.metric, device="cpu")
+    if index.spec.kind == "hnsw":  # a graph need not reach every row
+        assert (found.positions == exact.positions).mean() > 0.95
+        return
+    np.testing.assert_array_equal(found.positions, exact.positions)
+    np.testing.assert_array_equal(found.distances, exact.distances)
+
+
+def test_removed_rows_are_never_found_and_k_live_ones_always(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    nearest = knn(queries, [rows], k=60, metric=index.spec.metric, device="cpu").positions
+    live = np.ones(N, bool)
+    live[nearest.ravel()] = False  # whatever an index would name first is gone
+    masks = [live[:1000], live[1000:]]
+    found = approximate(queries, [rows[:1000], rows[1000:]], index, k=K, effort=index.efforts()[0], depth=K, live=masks)
+    assert (found.positions >= 0).all()
+    assert live[found.positions].all()
+
+
+def test_no_more_than_the_live_ones_are_found(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    live = np.zeros(N, bool)
+    live[[3, 1500, 2999]] = True
+    found = approximate(queries[:4], [rows], index, k=K, effort=index.efforts()[0], depth=K, live=[live])
+    expected = knn(queries[:4], [rows], k=K, metric=index.spec.metric, live=[live], device="cpu")
+    if index.spec.kind != "hnsw":
+        np.testing.assert_array_equal(found.positions, expected.positions)
+        np.testing.assert_array_equal(found.distances, expected.distances)
+    assert set(np.unique(found.positions)) <= {-1, 3, 1500, 2999}
+
+
+def test_rows_behind_the_index_are_searched_in_full(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    fresh = queries[:7]
+    found = approximate(queries, [rows, rows[:0], fresh], index, k=K, effort=index.efforts()[0], depth=20)
+    assert (found.distances[:7, 0] == 0).all()
+    np.testing.assert_array_equal(found.positions[:7, 0], N + np.arange(7))
+    gone = np.zeros(7, bool)
+    without = approximate(queries, [rows, fresh], index, k=K, effort=index.efforts()[0], depth=20, live=[None, gone])
+    alone = approximate(queries, [rows], index, k=K, effort=index.efforts()[0], depth=20)
+    np.testing.assert_array_equal(without.positions, alone.positions)
+
+
+def test_what_is_too_far_is_left_out(index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]) -> None:
+    wide = approximate(queries, [rows], index, k=K, effort=index.efforts()[-1], depth=50)
+    limit = float(np.median(wide.distances))
+    near = approximate(queries, [rows], index, k=K, effort=index.efforts()[-1], depth=50, max_distance=limit)
+    kept = near.positions >= 0
+    assert (near.distances[kept] <= limit).all()
+    np.testing.assert_array_equal(near.positions[kept], wide.positions[wide.distances <= limit])
+
+
+def test_what_cannot_be_searched_is_refused(rows: NDArray[np.float16], queries: NDArray[np.float16]) -> None:
+    index = build(spec_for(1000, D, "js", kind="flat"), [rows[:1000]], device="cpu")
+    with pytest.raises(InputError, match="no block ends"):
+        approximate(queries, [rows], index, k=K, effort=1, depth=20)
+    with pytest.raises(InputError, match="at least 1"):
+        approximate(queries, [rows[:1000]], index, k=0, effort=1, depth=20)
+    with pytest.raises(RowError):
+        approximate(queries[:, :5], [rows[:1000]], index, k=1, effort=1, depth=20)
+    with pytest.raises(MetricError, match="negative"):
+        approximate(-queries, [rows[:1000]], index, k=1, effort=1, depth=20)
