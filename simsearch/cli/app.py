@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli import benchmark, doctor, embed, finetune, library, models, search
+from simsearch.cli import benchmark, doctor, embed, finetune, library, models, search, upkeep
 
 app = typer.Typer(
     name="simsearch",
@@ -41,6 +41,7 @@ def _root(
 
 
 app.add_typer(library.app)
+app.add_typer(upkeep.app)
 app.add_typer(search.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)

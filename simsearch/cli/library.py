@@ -1,10 +1,9 @@
-"""`simsearch index, remove, info, verify, optimize`: what changes a library, and what it says of itself."""
+"""`simsearch index, remove`: what goes into a library and out of it."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from simsearch.library import AddReport, AddSettings, Library
 
 app = typer.Typer(rich_markup_mode=None)
-SOME_REJECTED, DAMAGED = 1, 3
+SOME_REJECTED = 1
 
 
 @app.command(
@@ -117,80 +116,6 @@ def remove(
         terminal.show_json({"removed": removed, "purged": purge, "library_size": left})
     else:
         terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
-
-
-@app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
-def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
-    """Print what a library holds."""
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
-        facts = opened.info()
-    if as_json:
-        terminal.show_json(asdict(facts))
-        return
-    lines = [
-        ("library", facts.path),
-        ("images", f"{facts.items:,}"),
-        ("removed", f"{facts.removed:,} (optimize drops them from the disk)" if facts.removed else "0"),
-        ("rejected", f"{facts.rejected:,}"),
-        ("on disk", f"{terminal.size(facts.bytes)} in {facts.segments} segment(s)"),
-    ]
-    for channel in facts.channels:
-        lines.append(("model", f"{channel.model}, {channel.dimension} x {channel.dtype}, searched by {channel.metric}"))
-        lines.append(("fingerprint", channel.fingerprint))
-    lines += [("folder", path) for path in facts.roots.values()]
-    terminal.show_columns(lines, indent=0)
-
-
-@app.command(epilog=examples("verify --library photos.library", "verify --library photos.library --deep"))
-def verify(
-    library: LibraryFolder,
-    *,
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
-    ] = False,
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Check a library against itself.
-
-    Exits with 3 when something is wrong.
-    """
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
-        problems = opened.verify(deep=deep)
-    if as_json:
-        terminal.show_json({"sound": not problems, "deep": deep, "problems": problems})
-    else:
-        for problem in problems:
-            terminal.show(problem)
-        if not problems:
-            terminal.show(f"{library} is sound")
-    if problems:
-        terminal.note(f"error: {len(problems)} problem(s) found in {library}; index its images again into a new one")
-        raise typer.Exit(DAMAGED)
-
-
-@app.command(epilog=examples("optimize --library photos.library"))
-def optimize(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
-    """Merge segments, drop what was removed.
-
-    Removed images leave the disk; ids stay.
-    """
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
-        before = opened.info()
-        opened.optimize()
-        after = opened.info()
-    if as_json:
-        facts = {"segments_before": before.segments, "segments": after.segments}
-        terminal.show_json({**facts, "bytes_before": before.bytes, "bytes": after.bytes})
-        return
-    terminal.show(f"segments  {before.segments} -> {after.segments}")
-    terminal.show(f"on disk   {terminal.size(before.bytes)} -> {terminal.size(after.bytes)}")
 
 
 def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:

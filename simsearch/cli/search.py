@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +39,9 @@ def query(
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Look at every row, also where optimize built an index.")
+    ] = False,
     from_list: FromList = None,
     rows: Annotated[
         Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Search rows that `simsearch embed` wrote.")
@@ -64,7 +67,7 @@ def query(
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
-    how = {"k": k, "metric": metric and str(metric), "max_distance": max_distance}
+    how = {"k": k, "metric": metric and str(metric), "max_distance": max_distance, "exact": exact}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:
@@ -160,6 +163,7 @@ def _show_json(answer: QueryMatches, matches: Matches) -> None:
     rejected = answer.rejected
     line["matches"] = [_match(match) for match in answer.matches]
     line["certified"] = answer.certified
+    line["recall"] = None if answer.recall is None else asdict(answer.recall)
     line["library_size"] = matches.library_size
     line["channel"] = matches.channel
     line["metric"] = matches.metric

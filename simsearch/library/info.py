@@ -6,8 +6,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simsearch.library.channel import Channel
+from simsearch.library.indexes import IndexRecord, records
 from simsearch.library.matches import as_text
 from simsearch.library.snapshot import Snapshot
+from simsearch.library.tune import Curve
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """An index of a library, seen from one commit.
+
+    Attributes:
+        channel: Whose rows.
+        metric: Whose neighbours it finds.
+        kind: `flat`, `ivf_flat`, `ivf_pq`, `hnsw` or `rabitq`.
+        bytes: Size of its file.
+        bytes_a_row: What it keeps of a row.
+        rows: Rows that it covers, removed ones included.
+        fresh: Rows that came later and are searched exactly beside it.
+        usable: Whether searches ask it: all that it covers is still there.
+        curve: What it finds, measured.
+    """
+
+    channel: str
+    metric: str
+    kind: str
+    bytes: int
+    bytes_a_row: int
+    rows: int
+    fresh: int
+    usable: bool
+    curve: Curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +54,7 @@ class LibraryInfo:
         generation: How many commits there were.
         channels: What its extractors are.
         roots: The folders that the paths lie below, by number.
+        indexes: What `optimize` built.
     """
 
     path: str
@@ -37,6 +67,23 @@ class LibraryInfo:
     generation: int
     channels: tuple[Channel, ...]
     roots: dict[int, str]
+    indexes: tuple[IndexInfo, ...] = ()
+
+
+def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
+    usable = record.covers(snapshot)
+    rows = sum(len(segment.channels[record.channel].row) for segment in snapshot.segments)
+    return IndexInfo(
+        record.channel,
+        record.metric,
+        record.spec.kind,
+        record.bytes,
+        record.spec.row_bytes,
+        record.rows,
+        rows - record.rows if usable else rows,
+        usable,
+        record.curve,
+    )
 
 
 def info(folder: Path, snapshot: Snapshot) -> LibraryInfo:
@@ -54,5 +101,6 @@ def info(folder: Path, snapshot: Snapshot) -> LibraryInfo:
         next_id=state.next_id,
         generation=state.generation,
         channels=state.channels,
+        indexes=tuple(_index(record, snapshot) for record in records(folder)),
         roots={number: as_text(path)[0] for path, number in sorted(state.roots.items(), key=lambda root: root[1])},
     )

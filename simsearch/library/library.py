@@ -9,8 +9,10 @@ from pathlib import Path
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.library.create import create
+from simsearch.library.indexes import IndexRecord
 from simsearch.library.intake import Intake
 from simsearch.library.reader import Reader
+from simsearch.library.rebuild import Wanted
 from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.selection import PathLike, as_paths
 from simsearch.library.storage import OnStep, naming_full_disk, nothing
@@ -167,12 +169,44 @@ class Library(Reader):
         with self._writing() as writer, naming_full_disk(self.path):
             return adopt(writer, Path(segment))
 
-    def optimize(self) -> None:
-        """Merge segments and drop what was removed; ids stay."""
-        from simsearch.library.merge import optimize
+    def optimize(
+        self,
+        *,
+        recall: float | None = None,
+        metric: str | None = None,
+        kind: str = "auto",
+        bytes_a_row: int | None = None,
+        progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
+    ) -> tuple[IndexRecord, ...]:
+        """Merge segments, drop what was removed, and build indexes; ids stay.
 
+        Without a recall, indexes that there are already are built again where they no longer cover the segments or
+        are damaged.
+
+        Args:
+            recall: Build an index that finds that share of the ten nearest, measured on rows of the library.
+            metric: Whose neighbours it finds; by default the channel's.
+            kind: `flat`, `ivf_flat`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`.
+            bytes_a_row: Most that a row's code may take, for `ivf_pq` and `rabitq`.
+            progress: Told what is done, how much of it and of how much.
+
+        Returns:
+            The indexes that were built.
+
+        Raises:
+            IndexFailed: The index cannot be built, or does not reach the recall; it was not kept.
+            MetricError: No index serves the metric.
+        """
+        from simsearch.library.merge import optimize
+        from simsearch.library.rebuild import rebuild
+
+        chosen = self.channel.choose_metric(metric)
         with self._writing() as writer:
             optimize(writer)
+            wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
+            built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
+        self._resident.look()
+        return built
 
     @contextmanager
     def _writing(self) -> Iterator[Writer]:

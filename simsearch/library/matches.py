@@ -36,6 +36,21 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """How many of the true nearest a search through an index finds, as measured when the index was built.
+
+    Attributes:
+        value: The share, the mean over rows of the library that were looked for.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class QueryMatches:
     """The matches of one query, nearest first.
 
@@ -45,6 +60,7 @@ class QueryMatches:
         certified: Whether these are proved to be the nearest.
         rejected: Why the query could not be used.
         query_b64: The path's bytes in base64 when they are not UTF-8.
+        recall: Of the index that was asked; None where the search was exact.
     """
 
     query: str | None
@@ -52,6 +68,7 @@ class QueryMatches:
     certified: bool = True
     rejected: Rejected | None = None
     query_b64: str | None = None
+    recall: Recall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError, RowError
+from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.library.channel import Channel
-from simsearch.library.matches import Match, as_text
+from simsearch.library.matches import Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
+
+if TYPE_CHECKING:
+    from simsearch.library.resident import Ready, Resident
+    from simsearch.search.exact import Neighbours
+    from simsearch.search.scan import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class SearchPlan:
         metric: The distance.
         max_distance: What is farther is left out.
         device: Where.
+        exact: Look at every row, also where there is an index.
+        resident: What is kept open between searches; None for a search without indexes.
     """
 
     snapshot: Snapshot
@@ -33,41 +41,108 @@ class SearchPlan:
     metric: str
     max_distance: float | None = None
     device: str = "auto"
+    exact: bool = False
+    resident: Resident | None = None
 
 
-def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[tuple[Match, ...]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The nearest items of one row.
+
+    Attributes:
+        matches: Nearest first.
+        certified: Whether it is proved that no other is nearer.
+        recall: Of the index that was asked, if one was.
+    """
+
+    matches: tuple[Match, ...]
+    certified: bool = True
+    recall: Recall | None = None
+
+
+def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
+    snapshot, name = plan.snapshot, plan.channel.name
+    total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
+    if not len(rows) or not total:
+        return [Found(())] * len(rows)
+    most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
+    ready = None if plan.exact or plan.resident is None else plan.resident.index(snapshot, name, plan.metric)
+    if ready is not None and plan.resident is not None:
+        try:
+            return _by_index(rows, plan, ready, most)
+        except IndexFailed as error:
+            plan.resident.failed(ready, error)
+    return _exactly(rows, plan, most)
+
+
+def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     from simsearch.search.exact import knn
 
     snapshot, name = plan.snapshot, plan.channel.name
-    blocks = [segment.channels[name].row for segment in snapshot.segments]
-    total = sum(map(len, blocks))
-    if not len(rows) or not total:
-        return [()] * len(rows)
-    live = [snapshot.live_rows(s, name) for s in range(len(blocks))]
-    most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
+    numbers = range(len(snapshot.segments))
+    if plan.resident is None:
+        blocks: list[Any] = [segment.channels[name].row for segment in snapshot.segments]
+    else:
+        blocks = plan.resident.blocks(snapshot, name)
+    live = _live(plan, numbers)
     found = knn(rows, blocks, k=most, metric=plan.metric, live=live, max_distance=plan.max_distance, device=plan.device)
-    starts = np.cumsum([0, *map(len, blocks)])
+    return _named(plan, numbers, found, None)
+
+
+def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Found]:
+    """Ask an index, and search exactly what it does not cover."""
+    from simsearch.search.approximate import approximate
+
+    snapshot, name = plan.snapshot, plan.channel.name
+    covered = [snapshot.uuids[uuid] for uuid in ready.record.segments]
+    numbers = [*covered, *(s for s in range(len(snapshot.segments)) if s not in set(covered))]
+    curve = ready.record.curve
+    assert curve.chosen is not None  # only such an index is kept
+    found = approximate(
+        rows,
+        [snapshot.segments[s].channels[name].row for s in numbers],
+        ready.index,
+        k=most,
+        effort=curve.chosen.effort,
+        depth=-(-curve.chosen.depth * most // curve.k),
+        live=_live(plan, numbers),
+        max_distance=plan.max_distance,
+    )
+    return _named(plan, numbers, found, Recall(curve.chosen.recall, curve.chosen.low, curve.chosen.high))
+
+
+def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
+    return [plan.snapshot.live_rows(s, plan.channel.name) for s in numbers]
+
+
+def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Found]:
+    """The items of positions in the rows of these segments, one behind the other."""
+    name = plan.channel.name
+    starts = np.cumsum([0, *(len(plan.snapshot.segments[s].channels[name].row) for s in numbers)])
+    order = np.asarray(numbers)
     return [
-        _matches(snapshot, name, starts, distances, positions)[: plan.k]
-        for distances, positions in zip(found.distances, found.positions, strict=True)
+        Found(_matches(plan.snapshot, name, (starts, order), distances, positions)[: plan.k], bool(certified), recall)
+        for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 
 
 def _matches(
     snapshot: Snapshot,
     channel: str,
-    starts: NDArray[np.intp],
+    layout: tuple[NDArray[np.intp], NDArray[np.intp]],
     distances: NDArray[np.float32],
     positions: NDArray[np.int64],
 ) -> tuple[Match, ...]:
     """The items of row positions, each once, at its nearest part."""
+    starts, numbers = layout
     best: dict[int, Match] = {}
     for distance, position in zip(distances.tolist(), positions.tolist(), strict=True):
         if position < 0:
             break
-        s = int(np.searchsorted(starts, position, side="right")) - 1
-        place = Place(s, int(snapshot.segments[s].channels[channel].item[position - starts[s]]))
+        block = int(np.searchsorted(starts, position, side="right")) - 1
+        s = int(numbers[block])
+        place = Place(s, int(snapshot.segments[s].channels[channel].item[position - starts[block]]))
         number = snapshot.id(place)
         if number not in best:
             path = snapshot.path(place)

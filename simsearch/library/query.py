@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,12 @@ from simsearch.images.source import Source
 from simsearch.library.channel import Channel
 from simsearch.library.intake import problem_of
 from simsearch.library.matches import Matches, QueryMatches, as_text
-from simsearch.library.neighbours import SearchPlan, checked_rows, nearest
+from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike, is_path
 from simsearch.library.snapshot import Snapshot
+
+Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
 _NOWHERE = Source(b"", b"", b"", 0, 0, 0)
 _FEW = 32  # images that are decoded in this process: starting decoders would take longer
@@ -133,14 +135,20 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     return [Query(None, row) for row in checked_rows(rows, plan.channel, plan.metric)]
 
 
-def answer(queries: Sequence[Query], plan: SearchPlan) -> Matches:
-    """Return the matches of every query, in order; a rejected one has none."""
+def answer(queries: Sequence[Query], plan: SearchPlan, search: Search = nearest) -> Matches:
+    """Return the matches of every query, in order; a rejected one has none.
+
+    Args:
+        queries: Images or rows.
+        plan: What is searched.
+        search: Gives what is found for each row, given the rows (q, d) and the plan.
+    """
     channel = plan.channel
     rows = [query.row for query in queries if query.row is not None]
-    found = iter(nearest(np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension), plan))
+    found = iter(search(np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension), plan))
     answers = []
     for query in queries:
         text, encoded = (None, None) if query.path is None else as_text(query.path)
-        matches = () if query.row is None else next(found)
-        answers.append(QueryMatches(text, matches, query.rejected is None, query.rejected, encoded))
+        one = Found((), certified=False) if query.row is None else next(found)
+        answers.append(QueryMatches(text, one.matches, one.certified, query.rejected, encoded, one.recall))
     return Matches(tuple(answers), plan.k, len(plan.snapshot), channel.name, plan.metric)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,14 +17,22 @@ from simsearch.library.channel import Channel
 from simsearch.library.info import LibraryInfo
 from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
-from simsearch.library.neighbours import SearchPlan, checked_k
+from simsearch.library.neighbours import Found, SearchPlan, checked_k, nearest
 from simsearch.library.report import AddSettings
+from simsearch.library.resident import Resident
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
+from simsearch.library.together import Together
 
 
 class Reader:
-    """A library opened at one commit, which `refresh` moves to the newest; safe for threads."""
+    """A library opened at one commit, which `refresh` moves to the newest; safe for threads.
+
+    Indexes stay open between searches, rows stay on a GPU, and calls of several threads are answered together.
+
+    Attributes:
+        opened_in: Seconds that opening took; an index is opened by the first search that asks it, or by `prepare`.
+    """
 
     def __init__(
         self,
@@ -34,7 +44,11 @@ class Reader:
     ) -> None:
         self.path = Path(path)
         self.device = device
+        began = time.perf_counter()
         self._snapshot: Snapshot | None = load_snapshot(self.path)
+        self._resident = Resident(self.path, device)
+        self._together = Together[SearchPlan, Found](lambda plan, rows: nearest(rows, plan))
+        self.opened_in = time.perf_counter() - began
         self.channel = self.snapshot.channel(channel)
         self._extractor = LazyExtractor(self.channel, extractor, device)
 
@@ -51,7 +65,9 @@ class Reader:
         return len(self.snapshot)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, once searches that are under way have ended."""
+        self._together.close()
+        self._resident.close()
         self._snapshot = None
 
     @property
@@ -82,6 +98,15 @@ class Reader:
     def refresh(self) -> None:
         """Move to the newest commit."""
         self._snapshot = load_snapshot(self.path, self.snapshot)
+        self._resident.look()
+
+    def prepare(self, metric: str | None = None) -> float:
+        """Open what a search by that metric needs, index and rows on a GPU, and return how many seconds that took."""
+        began = time.perf_counter()
+        chosen = self.channel.choose_metric(metric)
+        if self._resident.index(self.snapshot, self.channel.name, chosen) is None:
+            self._resident.blocks(self.snapshot, self.channel.name)
+        return time.perf_counter() - began
 
     def search(
         self,
@@ -91,9 +116,14 @@ class Reader:
         k: int = 10,
         metric: str | None = None,
         max_distance: float | None = None,
+        exact: bool = False,
         settings: AddSettings | None = None,
     ) -> Matches:
-        """Return the k nearest items of every query, exactly, in the order of the queries.
+        """Return the k nearest items of every query, in the order of the queries.
+
+        Exactly, unless `optimize` built an index for the metric: then what the index names is measured exactly, items
+        that came later are searched in full, `certified` is false and `recall` tells what the index was measured to
+        find.
 
         Args:
             queries: One image or several: paths (a folder or tar gives one query for each image in it), PIL images,
@@ -102,6 +132,7 @@ class Reader:
             k: Matches a query.
             metric: The distance; by default the one that the model's card recommends.
             max_distance: Leave out what is farther.
+            exact: Look at every row, also where there is an index.
             settings: How images are read; few are decoded in this process, many in processes of their own.
 
         Raises:
@@ -112,13 +143,19 @@ class Reader:
         from simsearch.library.query import QueryEmbedder, answer, as_sequence
 
         if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
-            return self.search_rows(queries, k=k, metric=metric, max_distance=max_distance)
-        plan = self._plan(k, metric, max_distance)
+            return self.search_rows(queries, k=k, metric=metric, max_distance=max_distance, exact=exact)
+        plan = self._plan(k, metric, max_distance, exact=exact)
         embedder = QueryEmbedder(plan.snapshot, plan.channel, self.extractor, settings or AddSettings())
-        return answer(embedder.embed(as_sequence(queries), from_list=from_list), plan)
+        return answer(embedder.embed(as_sequence(queries), from_list=from_list), plan, self._found)
 
     def search_rows(
-        self, rows: NDArray[Any], *, k: int = 10, metric: str | None = None, max_distance: float | None = None
+        self,
+        rows: NDArray[Any],
+        *,
+        k: int = 10,
+        metric: str | None = None,
+        max_distance: float | None = None,
+        exact: bool = False,
     ) -> Matches:
         """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
 
@@ -128,12 +165,16 @@ class Reader:
         """
         from simsearch.library.query import answer, queries_of
 
-        plan = self._plan(k, metric, max_distance)
-        return answer(queries_of(rows, plan), plan)
+        plan = self._plan(k, metric, max_distance, exact=exact)
+        return answer(queries_of(rows, plan), plan, self._found)
 
-    def _plan(self, k: int, metric: str | None, max_distance: float | None) -> SearchPlan:
+    def _found(self, rows: NDArray[Any], plan: SearchPlan) -> Sequence[Found]:
+        return self._together(plan, rows)
+
+    def _plan(self, k: int, metric: str | None, max_distance: float | None, *, exact: bool) -> SearchPlan:
+        chosen = self.channel.choose_metric(metric)
         return SearchPlan(
-            self.snapshot, self.channel, checked_k(k), self.channel.choose_metric(metric), max_distance, self.device
+            self.snapshot, self.channel, checked_k(k), chosen, max_distance, self.device, exact, self._resident
         )
 
     def info(self) -> LibraryInfo:

@@ -108,6 +108,24 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def fault(path: Path, size: int, sha256: str, *, deep: bool) -> str | None:
+    """Return what is wrong with a file that was written with this size and SHA-256; None for nothing.
+
+    Args:
+        path: The file.
+        size: In bytes.
+        sha256: In hex.
+        deep: Read it whole; else only its size is looked at.
+    """
+    if not path.is_file():
+        return f"{path} is missing"
+    if path.stat().st_size != size:
+        return f"{path} has {path.stat().st_size} bytes and was written with {size}"
+    if deep and digest(path) != sha256:
+        return f"{path} is not what was written: its SHA-256 differs"
+    return None
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder and all in it; one that is already gone is fine."""
     shutil.rmtree(path, ignore_errors=True)

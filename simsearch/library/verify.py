@@ -11,13 +11,14 @@ import numpy as np
 from simsearch.distance import check_rows
 from simsearch.errors import LibraryError, ModelError, RowError
 from simsearch.images.source import printable
+from simsearch.library import indexes
 from simsearch.library.channel import Channel
 from simsearch.library.items import content_keys, path_keys
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
 from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
-from simsearch.library.storage import digest
+from simsearch.library.storage import fault
 
 _SAMPLED = 64
 _ROWS_AT_ONCE = 1 << 16
@@ -45,6 +46,7 @@ def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[st
     for segment in snapshot.segments:
         problems += _wrong_items(segment, state.next_id, deep=deep)
     problems += _wrong_identities(snapshot)
+    problems += indexes.problems(folder, snapshot, deep=deep)
     if deep and not problems:
         for channel in state.channels:
             problems += _wrong_rows(snapshot, channel)
@@ -55,13 +57,8 @@ def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[st
 def _wrong_files(folder: Path, manifest: Manifest, *, deep: bool) -> Iterator[str]:
     known = {file.name: file for file in manifest.files(folder.name)}
     for name, file in known.items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{path} is missing"
-        elif path.stat().st_size != file.bytes:
-            yield f"{path} has {path.stat().st_size} bytes and was committed with {file.bytes}"
-        elif deep and digest(path) != file.sha256:
-            yield f"{path} is not what was committed: its SHA-256 differs"
+        if wrong := fault(folder / name, file.bytes, file.sha256, deep=deep):
+            yield wrong
     if folder.is_dir():
         yield from (f"{path} does not belong to the library" for path in folder.iterdir() if path.name not in known)
 
@@ -108,6 +105,6 @@ def _lost_rows(snapshot: Snapshot, channel: Channel, device: str) -> Iterator[st
     if not rows:
         return
     found = nearest(np.stack(rows), SearchPlan(snapshot, channel, 1, channel.metric, device=device))
-    for place, matches in zip(chosen, found, strict=True):
-        if not matches or matches[0].distance != 0:
+    for place, one in zip(chosen, found, strict=True):
+        if not one.matches or one.matches[0].distance != 0:
             yield f"item {snapshot.id(place)} does not find itself at distance 0"
