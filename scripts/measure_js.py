@@ -114,8 +114,8 @@ def right_with_zeros(task: Task) -> dict[str, float]:
     expected = np.argsort(exact, axis=1, kind="stable")[:, :K]
     ours = knn(queries, [task.rows], k=K, metric="js", device="cpu")
     index = faiss.IndexFlat(task.rows.shape[1], faiss.METRIC_JensenShannon)
-    index.add(_distributions(task.rows))
-    theirs = index.search(_distributions(queries), K)[1]
+    index.add(distributions(task.rows))
+    theirs = index.search(distributions(queries), K)[1]
     return {
         "ours": float((ours.positions == expected).all(axis=1).mean()),
         "faiss": float((theirs == expected).all(axis=1).mean()),
@@ -126,17 +126,17 @@ def right_with_zeros(task: Task) -> dict[str, float]:
 
 def against_faiss(task: Task, rounds: int) -> dict[str, Any]:
     """Queries a second of exact js over FAISS's, on rows without zeros, of which FAISS is asked a few."""
-    rows, queries = (_distributions(values.astype(np.float32) + 1e-5) for values in task)
+    rows, queries = (distributions(values.astype(np.float32) + 1e-5) for values in task)
     few = queries[: max(4, math.ceil(2.5e8 / rows.size))]  # about five seconds on one core
     index = faiss.IndexFlat(rows.shape[1], faiss.METRIC_JensenShannon)
     index.add(rows)
     found, (theirs_distances, theirs) = _js(queries, rows), index.search(few, K)
     _same_answers(found, theirs, theirs_distances, few, rows)
-    took = _alternate({"ours": lambda: _js(queries, rows), "faiss": lambda: index.search(few, K)}, rounds)
+    took = alternate({"ours": lambda: _js(queries, rows), "faiss": lambda: index.search(few, K)}, rounds)
     ours, peer = [len(queries) / each for each in took["ours"]], [len(few) / each for each in took["faiss"]]
     return {
-        "ratio": _spread([a / b for a, b in zip(ours, peer, strict=True)]),
-        "queries_per_second": {"ours": _spread(ours), "faiss": _spread(peer)},
+        "ratio": spread([a / b for a, b in zip(ours, peer, strict=True)]),
+        "queries_per_second": {"ours": spread(ours), "faiss": spread(peer)},
         "queries": {"ours": len(queries), "faiss": len(few)},
         "same_ids": float((found.positions[: len(few)] == theirs).mean()),
         "certified": bool(found.certified.all()),
@@ -151,11 +151,11 @@ def against_cosine(task: Task, rounds: int) -> dict[str, Any]:
         for metric in ("js", "cosine")
     }
     found = ways["js"]()
-    took = _alternate(ways, rounds)
+    took = alternate(ways, rounds)
     rates = {name: [len(task.queries) / each for each in took[name]] for name in ways}
     return {
-        "ratio": _spread([a / b for a, b in zip(rates["js"], rates["cosine"], strict=True)]),
-        "queries_per_second": {name: _spread(each) for name, each in rates.items()},
+        "ratio": spread([a / b for a, b in zip(rates["js"], rates["cosine"], strict=True)]),
+        "queries_per_second": {name: spread(each) for name, each in rates.items()},
         "rows_measured_per_query": {"mean": float(found.measured.mean()), "most": int(found.measured.max())},
     }
 
@@ -178,12 +178,13 @@ def _same_answers(
             raise SystemExit(f"FAISS's divergences of query {i} are not ours")
 
 
-def _distributions(rows: np.ndarray) -> np.ndarray:
+def distributions(rows: np.ndarray) -> np.ndarray:
+    """Rows of sum 1, float32."""
     rows = rows.astype(np.float32)
     return np.ascontiguousarray(rows / rows.sum(axis=1, keepdims=True))
 
 
-def _alternate(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def alternate(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """CPU seconds of each way, in turns; other programs on the machine count less by them than by the clock."""
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
@@ -194,7 +195,8 @@ def _alternate(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, lis
     return took
 
 
-def _spread(values: list[float]) -> dict[str, Any]:
+def spread(values: list[float]) -> dict[str, Any]:
+    """A ratio or rate as its median and all turns."""
     return {"median": round(statistics.median(values), 3), "all": [round(value, 3) for value in values]}
 
 

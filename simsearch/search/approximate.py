@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from simsearch.search.settle import Positions
 
 _MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
-_CELLS = 1 << 22  # coordinates of candidates held at once
+_CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them
+_PIECE = 1 << 19  # and of those in float32: 2 MiB, which stay in a cache
 
 
 def approximate(
@@ -201,13 +202,38 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
     if not valid.any():
         return scores, 0.0
     ours = scan.score.prepare(queries)
-    theirs = scan.score.prepare(scan.gather(candidates[valid]))
-    ends = np.cumsum([0, *valid.sum(axis=1)])
+    theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
+    if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # no square of which overflows float32
+        cosines, weight = _cosines(ours.rows, theirs, roots=scan.metric == "js")
+        found = -weight * cosines.double().cpu().numpy()
+        scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
+        return scores, scan.score.error(scan.dimension, (1.0, 1.0))
+    rows = scan.score.prepare(theirs)
+    width = candidates.shape[1]
     for line in range(len(candidates)):
-        part = slice(int(ends[line]), int(ends[line + 1]))
-        if part.start < part.stop:
-            one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
-            found = scan.score.between(one, Prepared(theirs.rows[part], theirs.term[part]))[0]
-            found = torch.nan_to_num(found, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-            scores[line, valid[line]] = found.double().cpu().numpy()
-    return scores, scan.error(ours, theirs, None)
+        part = slice(line * width, (line + 1) * width)
+        one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
+        near = scan.score.between(one, Prepared(rows.rows[part], rows.term[part]))[0]
+        near = torch.nan_to_num(near, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+        scores[line, valid[line]] = near.double().cpu().numpy()[valid[line]]
+    return scores, scan.error(ours, rows, None)
+
+
+def _cosines(queries: Any, rows: Any, *, roots: bool) -> tuple[Any, float]:
+    """Cosines (q, m) of prepared queries (q, d) with rows (q m, d) or their roots; and the queries' squared length.
+
+    What `score.prepare` and `score.between` give for each pair, up to the same rounding, in as few passes as may be.
+    """
+    import torch
+
+    values = rows.view(len(queries), -1, rows.shape[1])
+    out = torch.empty(values.shape[:2], device=rows.device)
+    unit = torch.nn.functional.normalize(queries.float(), dim=1)
+    step = max(1, _PIECE // (values.shape[1] * values.shape[2]))
+    for start in range(0, len(values), step):
+        part = values[start : start + step].to(torch.float32, copy=True)
+        if roots:
+            part.sqrt_()
+        lengths = torch.linalg.vecdot(part, part).sqrt_()
+        torch.div(torch.bmm(part, unit[start : start + step, :, None])[:, :, 0], lengths, out=out[start : start + step])
+    return out, float(torch.linalg.vecdot(queries[0].float(), queries[0].float()))

@@ -1,0 +1,140 @@
+"""Measure what removing costs in a large library (goal G28), what an index costs to open, and how threads are answered.
+
+A library of clustered rows is made of segments as workers hand them over; a hundred items are removed, beside FAISS's
+own `remove_ids` from a flat index of as many rows; then a tenth of all, and searches are timed before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import faiss
+import numpy as np
+import torch
+
+from measure_js import clustered, spread
+from simsearch.benchmark.goals import judge
+from simsearch.benchmark.record import write_record
+from simsearch.library import Library, write_segment
+from simsearch.library.channel import Channel
+from simsearch.library.items import Item, items_batch, rejects_batch
+from simsearch.library.manifest import Manifest
+from simsearch.library.segment import ChannelRows, Draft
+
+LARGE, DIMENSION, SEGMENT = 1_000_000, 512, 1 << 18
+REMOVED = 100
+QUERIES = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows; below 1 to try the script")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=Path("results/library.json"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    faiss.omp_set_num_threads(arguments.threads)
+    task = clustered(int(LARGE * arguments.scale), DIMENSION, QUERIES)
+    with tempfile.TemporaryDirectory(dir=Path.cwd() / "runs" if Path("runs").is_dir() else None) as folder:
+        library = made(Path(folder) / "rows.library", task.rows)
+        values = measure(library, task.rows, task.queries.astype(np.float32), arguments.rounds)
+    over = values["removed_over_faiss"]
+    goal = judge(
+        "G28", over, note=f"10 % removed: exact search x {values['slower_exact']}, by index x {values['slower_index']}"
+    )
+    values["goals"] = [goal.to_dict()] if arguments.scale == 1 else []
+    values["load_after"] = os.getloadavg()[0]
+    verdict = f"removing {REMOVED} of {len(task.rows):,}: {over:.0f} times FAISS's remove_ids; {goal.note}"
+    write_record(arguments.output, values, verdict=verdict)
+    print(verdict)
+
+
+def made(folder: Path, rows: np.ndarray) -> Library:
+    """A library that holds these rows, the i-th as `/rows/i`."""
+    (folder / "segments").mkdir(parents=True)
+    Manifest(folder).create([Channel("rows", "nobody", "r0", rows.shape[1], "float16", "js", True)])
+    library = Library.open(folder, device="cpu")
+    for start in range(0, len(rows), SEGMENT):
+        part = rows[start : start + SEGMENT]
+        items = [Item(b"/rows", str(start + i).encode(), None, n_bytes=1, mtime_ns=1) for i in range(len(part))]
+        incoming = folder.parent / uuid4().hex
+        write_segment(
+            incoming, Draft(items_batch(items), {"rows": ChannelRows.whole(part)}, rejects_batch([])), library.channels
+        )
+        library.adopt(incoming)
+    return library
+
+
+def measure(library: Library, rows: np.ndarray, queries: np.ndarray, rounds: int) -> dict[str, Any]:
+    """All figures."""
+    began = time.perf_counter()
+    [record] = library.optimize(recall=0.95, kind="rabitq")
+    values: dict[str, Any] = {
+        "rows": len(rows),
+        "dimension": rows.shape[1],
+        "seconds_to_optimize": time.perf_counter() - began,
+    }
+    with Library.open(library.path, device="cpu") as opened:
+        values["opened_in"] = {"library": opened.opened_in, "index": opened.prepare(), "index_bytes": record.bytes}
+    rng = np.random.default_rng(0)
+    ways: dict[str, Callable[[], Any]] = {
+        "exact": lambda: library.search_rows(queries, exact=True),
+        "index": lambda: library.search_rows(queries),
+    }
+    values["threads"] = together(library, queries)
+    before = {name: _timed(work, rounds) for name, work in ways.items()}
+    order = rng.permutation(len(rows))
+    first, tenth = order[:REMOVED], order[REMOVED : REMOVED + len(rows) // 10]
+    began = time.perf_counter()
+    library.remove([f"/rows/{i}" for i in first])
+    values["seconds_to_remove"] = ours = time.perf_counter() - began
+    flat = faiss.IndexFlatL2(rows.shape[1])
+    for start in range(0, len(rows), SEGMENT):
+        flat.add(rows[start : start + SEGMENT].astype(np.float32))
+    began = time.perf_counter()
+    flat.remove_ids(np.sort(first))
+    values["seconds_to_remove_by_faiss"] = theirs = time.perf_counter() - began
+    del flat
+    library.remove([f"/rows/{i}" for i in tenth])
+    after = {name: _timed(work, rounds) for name, work in ways.items()}
+    values["seconds_of_searches"] = {"queries": len(queries), "before": before, "after_a_tenth_was_removed": after}
+    for name in ways:
+        values[f"slower_{name}"] = round(after[name]["median"] / before[name]["median"], 3)
+    return {**values, "removed_over_faiss": round(theirs / ours, 1)}
+
+
+def together(library: Library, queries: np.ndarray) -> dict[str, float]:
+    """Queries a second of single calls one after the other, and of as many from sixteen threads, by exact search."""
+    few = queries[:64]
+    began = time.perf_counter()
+    for query in few:
+        library.search_rows(query, exact=True)
+    alone = len(few) / (time.perf_counter() - began)
+    with ThreadPoolExecutor(16) as pool:
+        began = time.perf_counter()
+        list(pool.map(lambda query: library.search_rows(query, exact=True), few))
+        sixteen = len(few) / (time.perf_counter() - began)
+    return {"one_thread": round(alone, 1), "sixteen_threads": round(sixteen, 1)}
+
+
+def _timed(work: Callable[[], Any], rounds: int) -> dict[str, Any]:
+    work()
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return spread(took)
+
+
+if __name__ == "__main__":
+    main()
