@@ -22,8 +22,8 @@ from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
 from simsearch.extract.device import choose_device
 
-MODULES = ("train", "js", "tests", "coexist", "limits", "embed")
-_HOMES = {"tests": "suite"}  # pytest would take a module of that name for its own
+MODULES = ("train", "js", "tests", "coexist", "faiss", "limits", "embed")
+_HOMES = {"tests": "suite", "faiss": "index"}  # pytest would take a module `tests` for its own, and `faiss` is one
 
 
 def main() -> int:

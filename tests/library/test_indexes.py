@@ -209,3 +209,17 @@ class TestCurve:
             tune(index, [rows], np.arange(5), recall=1.5)
         with pytest.raises(InputError, match="no rows"):
             tune(index, [rows], np.arange(0), recall=0.9)
+
+
+@pytest.mark.gpu
+def test_rows_stay_on_a_gpu_between_searches(library: Library, rows: NDArray[np.float16]) -> None:
+    expected = library.search(near(rows), k=5)
+    with Library.open(library.path, device="cuda") as resident:
+        assert resident.prepare() > 0
+        held = resident._resident.blocks(resident.snapshot, "rows")
+        assert all(block.is_cuda for block in held)  # type: ignore[union-attr]
+        np.testing.assert_array_equal(resident.search(near(rows), k=5).ids, expected.ids)
+        assert all(a is b for a, b in zip(resident._resident.blocks(resident.snapshot, "rows"), held, strict=True))
+        grow(library, rows[:3], start=N)
+        resident.refresh()
+        assert len(resident._resident.blocks(resident.snapshot, "rows")) == 2

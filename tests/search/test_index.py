@@ -236,3 +236,15 @@ def test_an_index_is_what_its_spec_says(rows: NDArray[np.float16]) -> None:
     assert index.efforts() == (1, 2, 4, 8, 16, 32, 64)
     assert index.spec.lists == 64
     index.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_pq"])
+def test_a_gpu_builds_what_the_cpu_reads(rows: NDArray[np.float16], tmp_path: Path, kind: str) -> None:
+    index = build(_spec(kind), [rows], device="cuda", where="child")
+    effort = index.efforts()[-1]
+    index.write(tmp_path / "file")
+    again = read(tmp_path / "file", index.spec)
+    ours, theirs = (one.candidates(rows[:50], 10, effort) for one in (index, again))
+    index.close()
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ours, theirs, strict=True)]) > 0.98

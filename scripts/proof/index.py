@@ -1,0 +1,115 @@
+"""Indexes for js on the device: training, building and searching by FAISS's GPU classes, beside the same on the CPU."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from proof.js_faiss_child import positive_queries, positive_rows
+from proof.stage import Finding, Run, Stage, attempt, is_measured
+from simsearch.benchmark.goals import Measured, judge
+from simsearch.library.tune import tune
+from simsearch.search.approximate import approximate
+from simsearch.search.index import Index, build, features, read
+from simsearch.search.index_spec import spec_for
+
+K, RECALL = 10, 0.95
+KINDS = {"flat": None, "ivf_flat": None, "ivf_pq": 64, "rabitq": None}
+ON_GPU = ("flat", "ivf_flat", "ivf_pq")
+
+
+def work(run: Run) -> Finding:
+    """Each kind by itself, FAISS in a process of its own: one failure costs no other."""
+    rows = positive_rows(run.size(1_000_000, 2000), run.size(512, 16)).astype(np.float16)
+    queries = positive_queries(run.size(1000, 20), rows.astype(np.float32)).astype(np.float16)
+    kinds = {kind: attempt(lambda k=kind, b=room: _kind(run, rows, queries, k, b)) for kind, room in KINDS.items()}
+    goals = _judged(run, kinds)
+    told = [f"{kind}: {_told(found)}" for kind, found in kinds.items()]
+    values = {"rows": list(rows.shape), "queries": len(queries), "recall": RECALL, "kinds": kinds}
+    return Finding("; ".join(told), values, goals)
+
+
+def _judged(run: Run, kinds: dict[str, Any]) -> tuple[Measured, ...]:
+    found = kinds["ivf_flat"]
+    if run.toy or not is_measured(found):
+        return ()
+    return (judge("G20", found["over_bare_faiss"], part="GPU", note="ivf_flat, js, candidates measured on the CPU"),)
+
+
+def _told(found: dict[str, Any]) -> str:
+    if not is_measured(found):
+        return str(found["not_measured"])
+    chosen = found["chosen"]
+    where = "on the GPU" if found["on_gpu"] else "on the CPU"
+    if chosen is None:
+        return f"built {where} in {found['seconds_to_build']:.1f} s, never sure of the recall"
+    return (
+        f"built {where} in {found['seconds_to_build']:.1f} s, {chosen['rate']:.0f} queries/s at {chosen['recall']:.3f}"
+    )
+
+
+def _kind(run: Run, rows: np.ndarray, queries: np.ndarray, kind: str, room: int | None) -> dict[str, Any]:
+    """Build, measure, write, and read again one kind."""
+    spec = spec_for(len(rows), rows.shape[1], "js", kind=kind, bytes_a_row=room if not run.toy else room and 4)
+    device = "cpu" if run.device.type == "cpu" else "cuda"
+    began = time.perf_counter()
+    index = build(spec, [rows], device=device, where="child")
+    built = time.perf_counter() - began
+    try:
+        own = np.sort(np.random.default_rng(0).choice(len(rows), run.size(500, 20), replace=False))
+        curve = tune(index, [rows], own, recall=RECALL, k=K, device="cpu").as_json()
+        path = run.output / f"{kind}.faiss"
+        began = time.perf_counter()
+        index.write(path)
+        wrote, size = time.perf_counter() - began, path.stat().st_size
+        again = read(path, spec, device="cpu", where="child")
+        effort = index.efforts()[-1] if run.toy else 16 if spec.lists else 1
+        same = _same(index.candidates(queries, K, effort), again.candidates(queries, K, effort))
+        again.close()
+        path.unlink()
+        return {
+            "on_gpu": device == "cuda" and kind in ON_GPU,
+            "bytes_a_row": spec.row_bytes,
+            "seconds_to_build": round(built, 2),
+            "seconds_to_write": round(wrote, 2),
+            "bytes": size,
+            "same_candidates_as_read_on_the_cpu": same,
+            "over_bare_faiss": _over_bare(index, rows, queries, effort),
+            **curve,
+        }
+    finally:
+        index.close()
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> float:
+    return round(float(np.mean([len(set(x) & set(y)) / len(x) for x, y in zip(a, b, strict=True)])), 4)
+
+
+def _over_bare(index: Index, rows: np.ndarray, queries: np.ndarray, effort: int) -> float:
+    """Queries a second with candidates measured exactly, over those of the index alone; the best of three each."""
+    mapped, depth = features(index.spec, queries), 2 * K
+
+    def seconds(work: Any) -> float:
+        took = []
+        for _ in range(3):
+            began = time.perf_counter()
+            work()
+            took.append(time.perf_counter() - began)
+        return min(took)
+
+    bare = seconds(lambda: index.engine.search(mapped, depth, effort))
+    ours = seconds(lambda: approximate(queries, [rows], index, k=K, effort=effort, depth=depth))
+    return round(bare / ours, 4)
+
+
+STAGE = Stage(
+    "faiss",
+    "Which index finds 95 % of the true neighbours by js fastest, when FAISS trains, builds and searches on the GPU?",
+    "1,000,000 rows of 512 dimensions; flat, lists, product codes on the GPU, RaBitQ on the CPU",
+    minutes=6,
+    value=65,
+    work=work,
+    faiss=True,
+)
