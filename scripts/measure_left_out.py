@@ -58,7 +58,8 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("configs/mini_scratch.yaml"))
     parser.add_argument("--photographs", type=Path, default=Path("../shared/data/train/train-0.tar"))
     parser.add_argument("--strangers", type=Path, default=Path("../shared/data/strangers/dev.tar"))
-    parser.add_argument("--steps", type=int, default=400, help="of each training")
+    parser.add_argument("--steps", type=int, default=250, help="of each training")
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=96, help="side of the square that the network takes")
     parser.add_argument("--library", type=int, default=200, help="photographs looked for")
     parser.add_argument("--others", type=int, default=400, help="photographs that are in no library")
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/mini/left_out.json"))
     arguments = parser.parse_args()
     smaller = {"images": (str(arguments.photographs),), "size": arguments.size, "side": arguments.size}
+    smaller |= {"batch": arguments.batch}
     config = short(read_config(arguments.recipe), arguments.steps).model_copy(update=smaller)
     trial = trial_of(
         arguments.strangers,
@@ -89,6 +91,7 @@ def main() -> None:
     values = {
         "recipe": arguments.recipe.name,
         "steps": arguments.steps,
+        "batch": arguments.batch,
         "size": arguments.size,
         "photographs": arguments.photographs.name,
         "looked_for": arguments.library,

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simsearch.benchmark.card_page import model_page, protocol
+from simsearch.benchmark.card_page import model_page, paragraph, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
 from simsearch.benchmark.page import benchmark_page
 from simsearch.benchmark.results import Results
+from simsearch.benchmark.tables import cell, table
 from simsearch.extract.card import load_card
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,10 @@ def pages(root: Path) -> dict[str, str]:
     """Return every page that is made from results, by its path; of the README only the block between the markers."""
     results = root / "results"
     return {
-        "README.md": rendered((root / "README.md").read_text(encoding="utf-8"), results),
+        "README.md": rendered((root / "README.md").read_text(encoding="utf-8"), _block(results)),
+        "docs/finetuning.md": rendered(
+            (root / "docs" / "finetuning.md").read_text(encoding="utf-8"), _finetuned(results / "finetuning.json")
+        ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
         "models/mini/README.md": model_page(load_card(root / "models" / "mini"), _paper(results), _records(results)),
@@ -39,11 +43,32 @@ def _benchmark(results: Path) -> str:
     return benchmark_page(runs, published)
 
 
-def rendered(text: str, results: Path) -> str:
-    """Return a page with the block between its markers made anew from the JSON files."""
+def rendered(text: str, block: list[str]) -> str:
+    """Return a page with these lines between its markers."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return "\n".join([head + BEGIN, "", *_block(results), "", END]) + tail
+    return "\n".join([head + BEGIN, "", *block, "", END]) + tail
+
+
+def _finetuned(path: Path) -> list[str]:
+    """The table of a fine-tuning run's guard: what was trained, and what was not."""
+    record = _read(path)
+    rows = []
+    for one in (*record["families"], record["overall"]):
+        change, interval = f"{one['difference']:+.3f}", f"{one['low']:+.3f} to {one['high']:+.3f}"
+        recalls = [f"{one['before']:.3f}", f"{one['after']:.3f}"]
+        rows.append([cell(one["family"]), "yes" if one["trained"] else "no", *recalls, change, interval])
+    machine = record["measured"]["machine"]
+    return [
+        *paragraph(
+            f"{record['steps']} steps in {record['minutes']:.0f} minutes on {machine['cores']} CPU cores, "
+            f"{record['images']} photographs; recall of the right image of held-out ones at a false-positive rate of "
+            f"{100 * record['fpr']:g} % on {record['strangers']} strangers, edited alike, with the interval of the "
+            "change over source images:"
+        ),
+        "",
+        *table(["family", "trained", "before", "after", "change", "95 % interval"], rows),
+    ]
 
 
 def _block(results: Path) -> list[str]:

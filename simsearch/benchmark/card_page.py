@@ -75,7 +75,7 @@ def protocol(name: str, run: Results, records: Records) -> list[str]:
     told = ", ".join(f"{edit_title(one.name, one.family)} {one.auc_right_image.mean:.3f}" for one in attacks)
     first = own.splits[0]
     lines = [
-        *_paragraph(
+        *paragraph(
             f"{run.photographs.name}: {first.database} photographs in the database, {first.attacked} + {first.attacked}"
             f" edited in {first.edits} ways, means over {own.mean.splits} splits (lowest-highest). Recall is at a "
             f"false-positive rate of {100 * own.mean.fpr:g} %, which {first.attacked} edited strangers "
@@ -85,7 +85,7 @@ def protocol(name: str, run: Results, records: Records) -> list[str]:
         "",
         *_figures(chosen),
         "",
-        *_paragraph(f"Weakest edits of {own.label} (right-image AUC): {told}."),
+        *paragraph(f"Weakest edits of {own.label} (right-image AUC): {told}."),
     ]
     if "strangers" in records:
         lines += ["", *_strangers(records["strangers"])]
@@ -106,12 +106,12 @@ def left_out(record: Mapping[str, Any]) -> list[str]:
         worst = f"{lowest['family']} {lowest['before']:.3f} to {lowest['after']:.3f}"
         rows.append([cell(name), f"{found['own']['before']:.3f}", f"{found['own']['after']:.3f}", cell(worst)])
     return [
-        *_paragraph(
-            f"A network of the same kind, trained from random weights for {record['steps']} steps at {record['size']} "
-            "pixels, once with all edits and once more without each group: recall of that group's copies at a "
-            f"false-positive rate of {100 * record['fpr']:g} %, {record['looked_for']} photographs among "
-            f"{record['strangers']} strangers (`scripts/measure_left_out.py`). So short a training is weaker than the "
-            "model; the change is what counts."
+        *paragraph(
+            f"A network of the same kind, trained from random weights for {record['steps']} steps of "
+            f"{record['batch']} pairs at {record['size']} pixels, once with all edits and once more without each "
+            f"group: recall of that group's copies at a false-positive rate of {100 * record['fpr']:g} %, "
+            f"{record['looked_for']} photographs among {record['strangers']} strangers "
+            "(`scripts/measure_left_out.py`). So short a training is weaker than the model; the change is what counts."
         ),
         "",
         *table(["left out", "trained", "never shown", "the family that fell most"], rows),
@@ -141,7 +141,7 @@ def _first(chosen: Sequence[Contender]) -> list[str]:
 
 def _strangers(record: Mapping[str, Any]) -> list[str]:
     recall, area = record["recall_right_image"], record["auc_right_image"]
-    return _paragraph(
+    return paragraph(
         f"With {record['library']} photographs of {record['photographs']} looked for among {record['strangers']:,} "
         f"strangers of another set (`scripts/measure_strangers.py`; `supported: {str(record['supported']).lower()}`): "
         f"right-image recall {recall['value']:.3f} ({recall['low']:.3f}-{recall['high']:.3f}) at "
@@ -152,7 +152,7 @@ def _strangers(record: Mapping[str, Any]) -> list[str]:
 
 def _versions(record: Mapping[str, Any]) -> list[str]:
     area, recall = record["auc_right_image"], record["recall_right_image"]
-    return _paragraph(
+    return paragraph(
         f"{record['library']} photographs that neither was trained on and {record['strangers']} strangers, "
         f"{record['edits']} edits (`scripts/compare_models.py`): right-image AUC {area['before']:.4f} to "
         f"{area['after']:.4f} ({area['low']:+.4f} to {area['high']:+.4f}), recall at {100 * record['fpr']:g} % "
@@ -160,7 +160,8 @@ def _versions(record: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _paragraph(text: str) -> list[str]:
+def paragraph(text: str) -> list[str]:
+    """Return a text as lines of a page's width."""
     return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 

@@ -32,6 +32,7 @@ STRANGERS: dict[str, Any] = {
 }
 LEFT_OUT: dict[str, Any] = {
     "steps": 400,
+    "batch": 64,
     "size": 96,
     "fpr": 0.005,
     "looked_for": 200,
