@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import DependencyMissing, IndexFailed, SimsearchError
-from simsearch.search.index_spec import IndexSpec, bits
+from simsearch.search.index_spec import IndexSpec
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -211,7 +211,7 @@ def _made(spec: IndexSpec) -> Any:
         coded.pq.cp.min_points_per_centroid = 1
         return index
     turned = f"RR{spec.reduced}" if spec.reduced == d else f"PCAR{spec.reduced}"
-    return module.index_factory(d, f"{turned},IVF{spec.lists},RaBitQ{bits(spec) if bits(spec) > 1 else ''}")
+    return module.index_factory(d, f"{turned},IVF{spec.lists},RaBitQ{spec.bits if spec.bits > 1 else ''}")
 
 
 def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:

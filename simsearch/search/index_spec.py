@@ -11,11 +11,12 @@ from simsearch.errors import InputError, MetricError
 Kind = Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq"]
 KINDS: tuple[str, ...] = get_args(Kind)
 METRICS = ("js", "cosine", "l2")
-FACTORS = 8
-"""Bytes that RaBitQ keeps of each row beside its bits: two numbers."""
+FACTORS, MORE_FACTORS = 8, 20
+"""Bytes that RaBitQ keeps of each row beside its bits: two numbers, or five where a coordinate has several bits."""
 _FLAT_BELOW = 50_000  # rows that exact search answers before an index would be worth its training
 _LINKS = 32
 _MOST_BITS = 8  # of a coordinate, in RaBitQ
+_KEPT = 0.75  # of the coordinates that must be left for two bits each to be better than one
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class IndexSpec:
         lists: Of the inverted file; 0 for others.
         code_bytes: Of a row's code in `ivf_pq` and `rabitq`; 0 for others.
         reduced: Coordinates that a rotation keeps before coding; `dimension` keeps all.
+        bits: Of each of them in `rabitq`; 0 for others.
         links: Of a node of the graph; 0 for others.
         seed: Of the training sample and of rotations.
     """
@@ -40,6 +42,7 @@ class IndexSpec:
     lists: int = 0
     code_bytes: int = 0
     reduced: int = 0
+    bits: int = 0
     links: int = 0
     seed: int = 0
 
@@ -101,9 +104,9 @@ def spec_for(
     if bytes_a_row is not None and chosen not in ("ivf_pq", "rabitq"):
         raise InputError(f"an index of kind {chosen} keeps whole rows; bytes go with ivf_pq and rabitq")
     lists = 0 if chosen in ("flat", "hnsw") else _lists(count)
-    code, reduced = _code(chosen, dimension, bytes_a_row)
+    code, reduced, bits = _code(chosen, dimension, bytes_a_row)
     links = _LINKS if chosen == "hnsw" else 0
-    return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, links, seed))  # type: ignore[arg-type]
+    return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, bits, links, seed))  # type: ignore[arg-type]
 
 
 def checked(spec: IndexSpec) -> IndexSpec:
@@ -115,25 +118,15 @@ def checked(spec: IndexSpec) -> IndexSpec:
     """
     if spec.metric not in METRICS:
         raise MetricError(f"no index serves {spec.metric}; there are indexes for {', '.join(METRICS)}")
-    sizes = (spec.dimension, spec.lists, spec.code_bytes, spec.reduced, spec.links)
+    sizes = (spec.dimension, spec.lists, spec.code_bytes, spec.reduced, spec.bits, spec.links)
     if spec.kind not in KINDS or not all(isinstance(size, int) and size >= 0 for size in sizes) or not spec.dimension:
         raise InputError(f"{spec} is no description of an index")
     whole = spec.kind != "ivf_pq" or (spec.code_bytes > 0 and spec.reduced % spec.code_bytes == 0)
     if spec.reduced > spec.dimension or not whole:
         raise InputError(f"{spec}: the coordinates kept must be at most the row's, and a multiple of the code's bytes")
-    if spec.kind == "rabitq" and not 1 <= bits(spec) <= _MOST_BITS:
-        raise InputError(f"{spec}: {spec.code_bytes} bytes hold no code of {spec.reduced} coordinates")
+    if spec.kind == "rabitq" and not (spec.reduced and 1 <= spec.bits <= _MOST_BITS):
+        raise InputError(f"{spec}: a coordinate has 1 to {_MOST_BITS} bits")
     return spec
-
-
-def bits(spec: IndexSpec) -> int:
-    """Bits for a coordinate in a RaBitQ code of that size.
-
-    Example:
-        >>> bits(spec_for(100_000, 512, "js", kind="rabitq"))
-        1
-    """
-    return (8 * (spec.code_bytes - FACTORS)) // max(1, spec.reduced)
 
 
 def _lists(count: int) -> int:
@@ -141,18 +134,39 @@ def _lists(count: int) -> int:
     return int(2 ** round(math.log2(max(1.0, 2 * math.sqrt(count)))))
 
 
-def _code(kind: str, dimension: int, bytes_a_row: int | None) -> tuple[int, int]:
-    """Bytes of a code, and the coordinates that it codes."""
+def _code(kind: str, dimension: int, bytes_a_row: int | None) -> tuple[int, int, int]:
+    """Bytes of a code, the coordinates that it codes, and the bits of each."""
     if kind == "rabitq":
-        room = math.ceil(dimension / 8) if bytes_a_row is None else bytes_a_row - FACTORS
-        if room < 1:
-            raise InputError(f"{bytes_a_row} bytes a row hold no code; rabitq needs more than {FACTORS}")
-        reduced = min(dimension, 8 * room)
-        return FACTORS + math.ceil(reduced / 8), reduced
+        reduced, bits = _rabitq(dimension, bytes_a_row)
+        return _rabitq_bytes(reduced, bits), reduced, bits
     if kind == "ivf_pq":
         wanted = max(1, dimension // 8) if bytes_a_row is None else bytes_a_row
-        if wanted < 1:
-            raise InputError(f"{bytes_a_row} bytes a row hold no code")
         code = min(wanted, dimension)
-        return code, code * max(1, min(dimension // code, 4))
-    return 0, 0
+        return code, code * max(1, min(dimension // code, 4)), 0
+    return 0, 0, 0
+
+
+def _rabitq(dimension: int, bytes_a_row: int | None) -> tuple[int, int]:
+    """Coordinates and bits of each: as many bits as there is room for, else as many coordinates.
+
+    Raises:
+        InputError: There is no room for a code.
+    """
+    if bytes_a_row is None:
+        return dimension, 1
+    if bytes_a_row <= FACTORS:
+        raise InputError(f"{bytes_a_row} bytes a row hold no code; rabitq needs more than {FACTORS}")
+    for bits in range(_MOST_BITS, 1, -1):
+        fitting = min(dimension, 8 * max(0, bytes_a_row - MORE_FACTORS) // bits)
+        while fitting and _rabitq_bytes(fitting, bits) > bytes_a_row:
+            fitting -= 1
+        if fitting == dimension or (bits == 2 and fitting >= _KEPT * dimension):
+            return fitting, bits
+    return min(dimension, 8 * (bytes_a_row - FACTORS)), 1
+
+
+def _rabitq_bytes(reduced: int, bits: int) -> int:
+    """What FAISS keeps: signs, the other bits, and factors."""
+    if bits == 1:
+        return math.ceil(reduced / 8) + FACTORS
+    return math.ceil(reduced / 8) + math.ceil(reduced * (bits - 1) / 8) + MORE_FACTORS

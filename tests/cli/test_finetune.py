@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ import yaml
 from simsearch.training.checkpoint import Paused
 from tests.cli.conftest import Run
 from tests.training.world import WATERMARK, pictures
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +118,27 @@ def test_a_file_that_is_no_yaml_and_a_missing_output_are_named(
     code, _, err = run("finetune", written(tmp_path / "x.yaml", photos, tiny))
     assert code == 2
     assert "--output is missing" in err
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_to_the_weights_of_one_that_was_not(
+    photos: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """SIGKILL at some moment after the first save; the run counts steps, so that both come to the same weights."""
+    settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False, steps=400, save_every=0.2)
+    command = [sys.executable, "-m", "simsearch.cli", "finetune", str(settings), "--device", "cpu", "--output"]
+    saved = tmp_path / "killed" / "run.safetensors"
+    first = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not saved.exists():
+        assert first.poll() is None, "it ended before it was saved"
+        time.sleep(0.05)
+    time.sleep(0.5)
+    first.kill()
+    assert first.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "model").exists()
+    for name in ("killed", "whole"):
+        subprocess.run([*command, str(tmp_path / name)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    digests = [
+        json.loads((tmp_path / name / "guard.json").read_text())["weights_sha256"] for name in ("killed", "whole")
+    ]
+    assert digests[0] == digests[1]
