@@ -23,6 +23,8 @@ import torch
 
 from measure_js import K, alternate, clustered, distributions, photographs, spread
 from simsearch.benchmark.goals import Measured, judge
+from simsearch.benchmark.palette import style
+from simsearch.benchmark.plots import drawing
 from simsearch.benchmark.record import write_record
 from simsearch.library.tune import Curve, Point, tune
 from simsearch.search.approximate import approximate
@@ -44,7 +46,32 @@ def main() -> None:
     values["load_after"] = os.getloadavg()[0]
     verdict = "; ".join(f"{g.goal} {g.value:g} ({'met' if g.met else 'missed'}: {g.note})" for g in goals)
     write_record(arguments.output, values, verdict=verdict or "a rehearsal")
+    plot(values, arguments.plot)
     print(verdict)
+
+
+def plot(values: dict[str, Any], path: Path) -> None:
+    """Draw recall against queries a second, for every way that was measured."""
+    lines = {f"simsearch {kind}": curve["points"] for kind, curve in values["clustered"]["curves"].items()}
+    lines |= {"FAISS lists by JensenShannon": values["faiss_js"]["points"]} if "faiss_js" in values else {}
+    lines |= {"usearch graph, not re-ranked": values["usearch"]["points"]} if values.get("usearch") else {}
+    with drawing("indexes"):
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7, 4))
+        axes = figure.subplots()
+        for i, (name, points) in enumerate(lines.items()):
+            look = style(i, "network" if name.startswith("simsearch") else "hash")
+            ordered = sorted(points, key=lambda point: point["recall"])
+            at = [point["recall"] for point in ordered], [point["rate"] for point in ordered]
+            axes.plot(*at, color=look.colour, linestyle=look.dash, marker=look.marker, markersize=4, label=name)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlabel(f"recall of the {K} nearest by js")
+        axes.set_ylabel("queries a second")
+        axes.set_title(f"{values['clustered']['rows']:,} rows of {DIMENSION} values, {values['threads']} CPU cores")
+        axes.legend()
+        figure.savefig(path, dpi=150, bbox_inches="tight")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--without", default="", help="parts to leave out: graph, peers, codes, photographs")
     parser.add_argument("--output", type=Path, default=Path("results/search/indexes.json"))
+    parser.add_argument("--plot", type=Path, default=Path("docs/indexes.png"))
     return parser
 
 
