@@ -11,31 +11,24 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from simsearch.errors import IndexFailed, InputError, SimsearchError
-from simsearch.library.channel import Channel
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.storage import digest, fault, naming_full_disk, sync_file, sync_folder
-from simsearch.library.tune import Curve, tune
-from simsearch.search.index_spec import IndexSpec, spec_for
+from simsearch.library.tune import Curve
+from simsearch.search.index_spec import IndexSpec
 
 if TYPE_CHECKING:
     from simsearch.search.index import Index
 
 INDEXES = "indexes"
 FORMAT = 1
-ASKED = 1000
-"""Rows of the library that an index is measured by."""
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
-_SEED = 0
 _MAPPED_FROM = 4 << 30  # bytes from which an index is left in its file
 
 
@@ -128,66 +121,6 @@ def discard(folder: Path, record: IndexRecord) -> None:
         (folder / INDEXES / name).unlink(missing_ok=True)
 
 
-def build_index(
-    folder: Path,
-    snapshot: Snapshot,
-    channel: Channel,
-    metric: str,
-    *,
-    recall: float,
-    kind: str = "auto",
-    bytes_a_row: int | None = None,
-    device: str = "auto",
-    progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
-) -> IndexRecord | None:
-    """Build, measure and keep an index over all rows of a channel; older ones for the same metric go.
-
-    Args:
-        folder: The library's.
-        snapshot: The commit to build over.
-        channel: Whose rows.
-        metric: `js`, `cosine` or `l2`.
-        recall: Of the ten nearest, to be reached at the lower end of its interval.
-        kind: As for `spec_for`.
-        bytes_a_row: As for `spec_for`.
-        device: Where to train, build and measure.
-        progress: Told what is done, how much of it and of how much.
-
-    Returns:
-        What was kept; None where the library is so small that exact search is as fast, and no kind was asked for.
-
-    Raises:
-        IndexFailed: FAISS cannot build it, or it does not reach the recall; nothing was kept.
-        InputError: A setting is out of range, or the library is empty.
-        MetricError: No index serves the metric.
-    """
-    from simsearch.search.index import build
-
-    blocks = [segment.channels[channel.name].row for segment in snapshot.segments]
-    count = sum(map(len, blocks))
-    if not count:
-        raise InputError("the library is empty; index images first")
-    spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=bytes_a_row, seed=_SEED)
-    if spec.kind == "flat" and kind == "auto":
-        return None
-    index = build(spec, blocks, device=device, progress=lambda done, of: progress("build", done, of))
-    live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
-    asked = _asked(blocks, live)
-    curve = tune(index, blocks, asked, recall=recall, live=live, progress=lambda done: progress("measure", done, 0))
-    if curve.chosen is None:
-        best = max(curve.points, key=lambda point: point.low)
-        raise IndexFailed(
-            f"the index of kind {spec.kind} finds {best.recall:.3f} ({best.low:.3f}-{best.high:.3f}) of the true "
-            f"neighbours at most, {recall:g} was asked for; ask for less, for more --bytes, or for --kind ivf_flat"
-        )
-    names = tuple(segment.uuid for segment in snapshot.segments)
-    record = _keep(folder, index, IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve))
-    for old in records(folder):
-        if (old.channel, old.metric) == (channel.name, metric) and old.file != record.file:
-            discard(folder, old)
-    return record
-
-
 def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
     """What is wrong with the indexes, one line each: all of it is mended by `simsearch optimize`."""
     home = folder / INDEXES
@@ -214,20 +147,14 @@ def sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _asked(blocks: Sequence[NDArray[Any]], live: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.int64]:
-    """Positions of live rows drawn evenly."""
-    starts = np.cumsum([0, *map(len, blocks)])
-    alive = [
-        start + (np.arange(len(block)) if mask is None else np.flatnonzero(mask))
-        for block, start, mask in zip(blocks, starts[:-1], live, strict=True)
-    ]
-    every = np.concatenate(alive)
-    chosen = np.random.default_rng(_SEED).choice(len(every), min(ASKED, len(every)), replace=False)
-    return np.sort(every[chosen]).astype(np.int64)
+def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
+    """Write an index and then its description, each whole or not at all; older ones for channel and metric go.
 
-
-def _keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
-    """Write an index and then its description, each whole or not at all."""
+    Args:
+        folder: The library's.
+        index: What is written.
+        record: What is known of it but for its file, whose name, size and SHA-256 are filled in.
+    """
     home = folder / INDEXES
     with naming_full_disk(folder):
         home.mkdir(exist_ok=True)
@@ -236,22 +163,15 @@ def _keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
         half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
         index.write(half)
         sync_file(half)
-        kept = IndexRecord(
-            name,
-            record.channel,
-            record.metric,
-            record.spec,
-            record.segments,
-            record.rows,
-            half.stat().st_size,
-            digest(half),
-            record.curve,
-        )
+        kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
         half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
         sync_file(half_told)
         half.rename(path)
         half_told.rename(told)
         sync_folder(home)
+    for old in records(folder):
+        if (old.channel, old.metric) == (kept.channel, kept.metric) and old.file != kept.file:
+            discard(folder, old)
     return kept
 
 

@@ -1,14 +1,27 @@
-"""Which indexes a library is given when it is optimised: the one that was asked for, and those that went stale."""
+"""Building a library's indexes: the one that was asked for, and those that went stale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import IndexFailed, InputError
 from simsearch.library.channel import Channel
-from simsearch.library.indexes import IndexRecord, build_index, discard, intact, records, sweep
+from simsearch.library.indexes import IndexRecord, discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
+from simsearch.library.tune import tune
+from simsearch.search.index_spec import spec_for
+
+ASKED = 1000
+"""Rows of the library that an index is measured by."""
+_SEED = 0
+
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +30,8 @@ class Wanted:
 
     Attributes:
         channel: Whose rows.
-        metric: Whose neighbours it finds.
-        recall: To be reached.
+        metric: Whose neighbours it finds: `js`, `cosine` or `l2`.
+        recall: Of the ten nearest, to be reached at the lower end of its interval.
         kind: As for `spec_for`.
         bytes_a_row: As for `spec_for`.
     """
@@ -31,14 +44,16 @@ class Wanted:
 
 
 def rebuild(
-    folder: Path,
-    snapshot: Snapshot,
-    wanted: Wanted | None,
-    *,
-    device: str,
-    progress: Callable[[str, int, int], None],
+    folder: Path, snapshot: Snapshot, wanted: Wanted | None, *, device: str, progress: Progress
 ) -> tuple[IndexRecord, ...]:
-    """Build what is wanted, and again what no longer covers the segments or is damaged.
+    """Build what is wanted, and again what no longer covers the segments or is damaged; return what was built.
+
+    Args:
+        folder: The library's.
+        snapshot: The commit to build over.
+        wanted: Beside what is stale.
+        device: Where to train and build.
+        progress: Told what is done, how much of it and of how much.
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
@@ -47,26 +62,64 @@ def rebuild(
     jobs = [] if wanted is None else [wanted]
     by_name = {channel.name: channel for channel in snapshot.state.channels}
     for record in records(folder):
-        asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
         if not len(snapshot):
             discard(folder, record)
             continue
+        asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
         stale = not record.covers(snapshot) or not intact(folder, record)
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
-    built = []
-    for job in jobs:
-        found = build_index(
-            folder,
-            snapshot,
-            job.channel,
-            job.metric,
-            recall=job.recall,
-            kind=job.kind,
-            bytes_a_row=job.bytes_a_row,
-            device=device,
-            progress=progress,
+    built = [build_index(folder, snapshot, job, device=device, progress=progress) for job in jobs]
+    return tuple(record for record in built if record is not None)
+
+
+def build_index(
+    folder: Path, snapshot: Snapshot, wanted: Wanted, *, device: str, progress: Progress
+) -> IndexRecord | None:
+    """Build, measure and keep an index over all rows of a channel.
+
+    Returns:
+        What was kept; None where the library is so small that exact search is as fast, and no kind was asked for.
+
+    Raises:
+        IndexFailed: FAISS cannot build it, or it does not reach the recall; nothing was kept.
+        InputError: A setting is out of range, or the library is empty.
+        MetricError: No index serves the metric.
+    """
+    from simsearch.search.index import build
+
+    channel, metric = wanted.channel, wanted.metric
+    blocks = [segment.channels[channel.name].row for segment in snapshot.segments]
+    count = sum(map(len, blocks))
+    if not count:
+        raise InputError("the library is empty; index images first")
+    kind, room = wanted.kind, wanted.bytes_a_row
+    spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, seed=_SEED)
+    if spec.kind == "flat" and kind == "auto":
+        return None
+    index = build(spec, blocks, device=device, progress=lambda done, of: progress("build", done, of))
+    live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
+    own = _drawn(blocks, live)
+    curve = tune(index, blocks, own, recall=wanted.recall, live=live, progress=lambda n: progress("measure", n, 0))
+    if curve.chosen is None:
+        best = max(curve.points, key=lambda point: point.low)
+        raise IndexFailed(
+            f"the index of kind {spec.kind} finds {best.recall:.3f} ({best.low:.3f}-{best.high:.3f}) of the true "
+            f"neighbours at most, {wanted.recall:g} was asked for; ask for less, for more --bytes, or for "
+            "--kind ivf_flat"
         )
-        built += [] if found is None else [found]
-    return tuple(built)
+    names = tuple(segment.uuid for segment in snapshot.segments)
+    return keep(folder, index, IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve))
+
+
+def _drawn(blocks: Sequence[NDArray[Any]], live: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.int64]:
+    """Positions of live rows drawn evenly."""
+    starts = np.cumsum([0, *map(len, blocks)])
+    alive = [
+        start + (np.arange(len(block)) if mask is None else np.flatnonzero(mask))
+        for block, start, mask in zip(blocks, starts[:-1], live, strict=True)
+    ]
+    every = np.concatenate(alive)
+    chosen = np.random.default_rng(_SEED).choice(len(every), min(ASKED, len(every)), replace=False)
+    return np.sort(every[chosen]).astype(np.int64)

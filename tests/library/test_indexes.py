@@ -25,7 +25,7 @@ N, D = 1500, 24
 @pytest.fixture(autouse=True)
 def _few_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small library is measured by fewer rows."""
-    monkeypatch.setattr("simsearch.library.indexes.ASKED", 200)
+    monkeypatch.setattr("simsearch.library.rebuild.ASKED", 200)
 
 
 @pytest.fixture
