@@ -93,8 +93,10 @@ class _Alive:
     def __init__(self, scan: Scan) -> None:
         self._masks = [None if mask is None else np.asarray(mask) for mask in scan.live]
         self._starts = np.cumsum([0, *(len(block) for block in scan.blocks)])
+        self.rows = int(self._starts[-1])
         dead = sum(0 if mask is None else len(mask) - int(np.count_nonzero(mask)) for mask in self._masks)
-        self.share = 1 - dead / max(1, int(self._starts[-1]))
+        self.live = self.rows - dead
+        self.share = self.live / max(1, self.rows)
 
     def __call__(self, positions: Positions) -> NDArray[np.bool_]:
         """Of each position (any shape); false for -1."""
@@ -165,7 +167,7 @@ def _candidates(index: Index, queries: Block, alive: _Alive, *, depth: int, k: i
             np.take_along_axis(good, order, axis=1), np.take_along_axis(found, order, axis=1), -1
         )
         more = [e for e in index.efforts() if e > effort]
-        lacking = good.sum(axis=1) < min(k, index.count)
+        lacking = good.sum(axis=1) < min(k, alive.live)
         if kept >= index.count and not more:
             break
         kept = min(index.count, 2 * kept)

@@ -27,6 +27,7 @@ Positions = NDArray[np.int64]
 POINTS_A_LIST = 48
 """Rows of the training sample for each list; FAISS warns below 39."""
 _ON_GPU = ("flat", "ivf_flat", "ivf_pq")
+_MOST_ON_GPU = 2048  # neighbours, and lists looked into, that FAISS's GPU kernels allow
 _OPQ_ROUNDS, _PQ_ROUNDS, _OPQ_POINTS = 8, 4, 1 << 14  # FAISS's own 50, 4 and 65,536 take minutes for little
 _BUILD_EFFORT = 80  # of the graph
 _QUERY_BITS = 8  # of a query's coordinate against RaBitQ codes
@@ -43,6 +44,9 @@ class Devices(Protocol):
 
     def move(self, index: Any) -> Any:
         """The index on all of them, each holding a shard of its rows."""
+
+    def probe(self, index: Any, lists: int) -> None:
+        """Let searches of an index that was moved look into so many lists."""
 
     def back(self, index: Any) -> Any:
         """The index on the CPU again."""
@@ -67,6 +71,10 @@ class Gpus:
         options.common_ivf_quantizer = True
         return faiss().index_cpu_to_all_gpus(index, co=options)
 
+    def probe(self, index: Any, lists: int) -> None:
+        """As `Devices`; the parameter space reaches into transforms and shards, which have no `nprobe` of their own."""
+        faiss().GpuParameterSpace().set_index_parameter(index, "nprobe", lists)
+
     def back(self, index: Any) -> Any:
         """As `Devices`."""
         return faiss().index_gpu_to_cpu(index)
@@ -83,6 +91,9 @@ class FaissIndex:
         self.spec = spec
         self._index = index
         self._devices = devices
+        self._moved = devices is not None and spec.kind != "flat"  # shards of flat rows take them in one piece only
+        if self._moved and devices is not None:
+            self._index = devices.move(index)
 
     @classmethod
     def train(cls, spec: IndexSpec, sample: Features, devices: Devices | None = None) -> FaissIndex:
@@ -108,7 +119,7 @@ class FaissIndex:
             index.train(np.ascontiguousarray(sample, np.float32))
             if ivf is not None:
                 ivf.clustering_index = None
-            return cls(spec, index if devices is None else devices.move(index), devices=devices)
+            return cls(spec, index, devices=devices)
 
     @classmethod
     def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False, devices: Devices | None = None) -> FaissIndex:
@@ -129,7 +140,7 @@ class FaissIndex:
         if index.d != spec.dimension:
             raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
         if devices is not None and devices.count() and spec.kind in _ON_GPU:
-            return cls(spec, devices.move(index), devices=devices)
+            return cls(spec, index, devices=devices)
         return cls(spec, index)
 
     @property
@@ -152,10 +163,17 @@ class FaissIndex:
         """
         with _told("the index cannot be searched"):
             wanted = np.ascontiguousarray(features, np.float32)
-            parameters = None if self._devices is not None else _parameters(self.spec, effort, kept)
-            if self._devices is not None and self.spec.lists:
-                self._index.nprobe = effort
-            return np.asarray(self._index.search(wanted, kept, params=parameters)[1], np.int64)
+            if self._devices is None:
+                found = self._index.search(wanted, kept, params=_parameters(self.spec, effort, kept))[1]
+                return np.asarray(found, np.int64)
+            if not self._moved:
+                self._index, self._moved = self._devices.move(self._index), True
+            if self.spec.lists:
+                self._devices.probe(self._index, min(effort, _MOST_ON_GPU))
+            out = np.full((len(wanted), kept), -1, np.int64)
+            width = min(kept, _MOST_ON_GPU)
+            out[:, :width] = self._index.search(wanted, width)[1]
+            return out
 
     def efforts(self) -> tuple[int, ...]:
         """The ladder of efforts: powers of two up to all lists, or up to a sixteenth of the rows for a graph."""
@@ -168,7 +186,7 @@ class FaissIndex:
     def write(self, path: Path) -> None:
         """Write the index to a file."""
         with _told(f"the index cannot be written to {path}"):
-            whole = self._index if self._devices is None else self._devices.back(self._index)
+            whole = self._devices.back(self._index) if self._moved and self._devices is not None else self._index
             faiss().write_index(whole, str(path))
 
     def close(self) -> None:
@@ -236,7 +254,7 @@ def _told(what: str) -> Iterator[None]:
     """Turn what FAISS throws into a named error."""
     try:
         yield
-    except (RuntimeError, AssertionError, MemoryError, TypeError, ValueError) as error:
+    except (RuntimeError, AssertionError, AttributeError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, SimsearchError):
             raise
         said = " ".join(str(error).split())

@@ -143,14 +143,21 @@ class _Recorded:
         self.calls.append(f"move {index.ntotal}")
         return _OnGpu(index, self.calls)
 
+    def probe(self, index: Any, lists: int) -> None:
+        self.calls.append(f"probe {lists}")
+
     def back(self, index: Any) -> Any:
         self.calls.append("back")
         return index.inner
 
 
 class _OnGpu:
+    """What FAISS's wrappers have in common: no `nprobe`, no parameters of a search."""
+
+    __slots__ = ("calls", "d", "inner", "ntotal")
+
     def __init__(self, inner: Any, calls: list[str]) -> None:
-        self.inner, self.calls, self.nprobe = inner, calls, 1
+        self.inner, self.calls = inner, calls
         self.d, self.ntotal = inner.d, inner.ntotal
 
     def add(self, x: Any) -> None:
@@ -158,9 +165,9 @@ class _OnGpu:
         self.inner.add(x)
         self.ntotal = self.inner.ntotal
 
-    def search(self, x: Any, k: int, params: Any = None) -> Any:
-        assert params is None, "a GPU index takes no parameters of a search"
-        self.calls.append(f"search {len(x)} probing {self.nprobe}")
+    def search(self, x: Any, k: int) -> Any:
+        assert k <= 2048, "the kernels select no more"
+        self.calls.append(f"search {len(x)}")
         return self.inner.search(x, k)
 
 
@@ -173,12 +180,13 @@ def test_kinds_that_gpus_have_are_trained_moved_and_written_from_there(
     index = build(_spec(kind), [rows], device="cuda", devices=gpus)
     index.candidates(rows[:3], 5, index.efforts()[-1])
     index.write(tmp_path / "file")
-    trained = [] if kind == "flat" else [f"cluster {D}"]
-    probes = index.spec.lists or 1
-    expected = [*trained, "move 0", f"add {N}", f"search 3 probing {probes}", "back"] if count else []
+    asked = ["search 3"] if kind == "flat" else [f"probe {index.spec.lists}", "search 3"]
+    filled = [f"move {N}"] if kind == "flat" else [f"cluster {D}", "move 0", f"add {N}"]
+    expected = [*filled, *asked, "back"] if count else []
     assert gpus.calls == expected
     moved = read(tmp_path / "file", index.spec, devices=gpus)
-    assert gpus.calls[len(expected) :] == ([f"move {N}"] if count else [])
+    assert gpus.calls[len(expected) :] == ([f"move {N}"] if count and kind != "flat" else [])
+    assert moved.candidates(rows[:3], 5000, 1).shape == (3, 5000)
     assert moved.count == read(tmp_path / "file", index.spec).count == N
 
 
