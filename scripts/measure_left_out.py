@@ -58,9 +58,9 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("configs/mini_scratch.yaml"))
     parser.add_argument("--photographs", type=Path, default=Path("../shared/data/train/train-0.tar"))
     parser.add_argument("--strangers", type=Path, default=Path("../shared/data/strangers/dev.tar"))
-    parser.add_argument("--steps", type=int, default=250, help="of each training")
+    parser.add_argument("--steps", type=int, default=600, help="of each training")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--size", type=int, default=96, help="side of the square that the network takes")
+    parser.add_argument("--size", type=int, default=80, help="side of the square that the network takes, at one scale")
     parser.add_argument("--library", type=int, default=200, help="photographs looked for")
     parser.add_argument("--others", type=int, default=400, help="photographs that are in no library")
     parser.add_argument("--device", default="auto")
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/mini/left_out.json"))
     arguments = parser.parse_args()
     smaller = {"images": (str(arguments.photographs),), "size": arguments.size, "side": arguments.size}
-    smaller |= {"batch": arguments.batch}
+    smaller |= {"batch": arguments.batch, "scales": (1.0,)}
     config = short(read_config(arguments.recipe), arguments.steps).model_copy(update=smaller)
     trial = trial_of(
         arguments.strangers,

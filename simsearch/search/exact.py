@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,8 @@ def knn(
     if k < 1:
         raise InputError(f"k is {k} and must be at least 1")
     limit = checked_limit(max_distance)
+    if as_codes(queries, blocks, metric=metric, live=live, device=device):
+        return _by_codes(queries, blocks, k=k, live=live, limit=limit)
     distances = np.full((len(queries), k), np.inf)
     positions = np.full((len(queries), k), -1, np.int64)
     measured = np.zeros(len(queries), np.int64)
@@ -101,6 +103,35 @@ def knn(
             found = _search(scan, queries[group], k, limit)
             distances[group], positions[group], measured[group] = found
     return Neighbours(distances.astype(np.float32), positions, np.ones(len(queries), bool), measured)
+
+
+def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str) -> bool:
+    """Check codes, and tell whether the compiled Hamming search of a CPU is the way to compare them."""
+    if metric != "hamming" or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
+        return False
+    from simsearch.extract.device import choose_device
+    from simsearch.search.hamming import pays
+
+    if choose_device(device).type != "cpu":
+        return False
+    _check_blocks(blocks, live, metric)
+    check_rows(queries, dimension=blocks[0].shape[1] if blocks else None, metric=metric, what="query")
+    rows = sum(len(block) for block in blocks)
+    return rows > 0 and pays(len(queries) * rows, queries.shape[1])
+
+
+def radius_of(limit: float, bits: int) -> int:
+    """The most differing bits whose share is within a limit."""
+    return int(np.searchsorted(np.arange(bits + 1) / bits, limit, side="right")) - 1
+
+
+def _by_codes(queries: Any, blocks: Sequence[Any], *, k: int, live: Live | None, limit: float) -> Neighbours:
+    from simsearch.search.hamming import nearest_codes
+
+    bits = 8 * queries.shape[1]
+    counts, positions = nearest_codes(queries, blocks, k=k, live=live, radius=radius_of(limit, bits))
+    distances = np.where(positions < 0, np.inf, counts / bits).astype(np.float32)
+    return Neighbours(distances, positions, np.ones(len(queries), bool), np.zeros(len(queries), np.int64))
 
 
 def checked_limit(max_distance: float | None) -> float:

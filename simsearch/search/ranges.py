@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import by_name
-from simsearch.search.exact import checked_limit, official, open_scan, query_groups
+from simsearch.search.exact import as_codes, checked_limit, official, open_scan, query_groups, radius_of
 
 if TYPE_CHECKING:
     from simsearch.search.scan import Block, Live, Scan
@@ -52,6 +52,8 @@ def within(
     """
     by_name(metric)
     limit = checked_limit(max_distance)
+    if as_codes(queries, blocks, metric=metric, live=live, device=device):
+        return _by_codes(queries, blocks, limit=limit, live=live)
     counts = np.zeros(len(queries), np.int64)
     distances, positions = [np.empty(0)], [np.empty(0, np.int64)]
     scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
@@ -63,6 +65,15 @@ def within(
             positions.append(where)
     starts = np.concatenate([[0], np.cumsum(counts)])
     return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
+
+
+def _by_codes(queries: Any, blocks: Sequence[Any], *, limit: float, live: Live | None) -> Range:
+    from simsearch.search.hamming import codes_within
+
+    bits = 8 * queries.shape[1]
+    lines, counts, positions = codes_within(queries, blocks, radius=radius_of(limit, bits), live=live)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(lines, minlength=len(queries)))])
+    return Range(starts, (counts / bits).astype(np.float32), positions)
 
 
 def _search(

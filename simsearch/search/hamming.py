@@ -1,0 +1,274 @@
+"""Exact Hamming search on a CPU: the nearest codes, and all within a radius; a compiled pass over 256 codes at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import Rows, check_rows
+from simsearch.errors import InputError
+
+Codes = NDArray[np.uint8]
+Live = Sequence[NDArray[np.bool_] | None]
+
+_QUERIES = 256  # that are compared with a group of codes while it is in the fastest cache
+_FEW = 4  # queries for which slicing the codes does not pay
+_ROWS = 1 << 20  # codes whose words are made at once where they are not words already
+_SPARE = 64  # candidates kept beyond k before the nearest k of them are told apart
+_HITS = 1 << 18  # codes within the radius that one pass gives
+_WORTH = 1 << 28  # pairs that take as long as compiling does
+_compiled: set[int] = set()  # word lengths whose kernels are ready
+_ALL = np.empty(0, np.bool_)
+
+
+class Nearest(NamedTuple):
+    """The nearest codes of each query, nearest first, ties to the lower position.
+
+    Attributes:
+        counts: Differing bits, int32 (q, k), padded with -1.
+        positions: int64 (q, k) into the concatenation of the blocks, padded with -1.
+    """
+
+    counts: NDArray[np.int32]
+    positions: NDArray[np.int64]
+
+
+class Hits(NamedTuple):
+    """The codes within a radius, by query, nearest first, ties to the lower position.
+
+    Attributes:
+        lines: The query, int64 (m,).
+        counts: Differing bits, int32 (m,).
+        positions: int64 (m,) into the concatenation of the blocks.
+    """
+
+    lines: NDArray[np.int64]
+    counts: NDArray[np.int32]
+    positions: NDArray[np.int64]
+
+
+def nearest_codes(
+    queries: Codes,
+    blocks: Sequence[Codes],
+    *,
+    k: int,
+    live: Live | None = None,
+    radius: int | None = None,
+    threads: int | None = None,
+) -> Nearest:
+    """The k nearest codes of each query.
+
+    Args:
+        queries: Packed codes (q, bytes).
+        blocks: Packed codes (n_i, bytes), often memory-mapped; their concatenation is searched.
+        k: Codes a query.
+        live: For each block the codes that count (n_i,), or None for all.
+        radius: Codes that differ in more bits are left out; by default none.
+        threads: By default one a core.
+
+    Raises:
+        RowError: The codes have different lengths.
+        MetricError: They are not uint8.
+        InputError: k, radius, threads or a mask is not usable.
+
+    Example:
+        >>> found = nearest_codes(np.array([[0b1100]], np.uint8), [np.array([[0], [0b1000]], np.uint8)], k=3)
+        >>> found.counts, found.positions
+        (array([[ 1,  2, -1]], dtype=int32), array([[ 1,  0, -1]]))
+    """
+    if k < 1:
+        raise InputError(f"k is {k} and must be at least 1")
+    jobs = _Jobs(queries, blocks, live, radius, threads)
+    counts, positions = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -1, np.int64)
+
+    def run(part: slice, pieces: Sequence[_Piece]) -> Nearest:
+        limits = jobs.limits(part)
+        few = len(limits) < _FEW
+        asked = _long(jobs.queries(part)) if few else jobs.masks(part)
+        kernel = jobs.kernels.nearest_of_few if few else jobs.kernels.nearest
+        room = k + max(k, _SPARE)
+        found = np.full((len(limits), room), -1, np.int32), np.full((len(limits), room), -1, np.int64)
+        filled = np.zeros(len(limits), np.int64)
+        for codes, alive, base in _words(pieces, jobs.words):
+            kernel((_long(codes) if few else codes, alive, base), asked, limits, k, (*found, filled))
+        beyond = np.arange(room) >= filled[:, None]
+        return _best(Nearest(np.where(beyond, -1, found[0]), np.where(beyond, -1, found[1])), k)
+
+    for part, results in jobs.map(run):
+        together = (np.concatenate(column, axis=1) for column in zip(*results, strict=True))
+        best = _best(Nearest(*together), k)
+        counts[part, : best.counts.shape[1]], positions[part, : best.counts.shape[1]] = best
+    return Nearest(counts, positions)
+
+
+def codes_within(
+    queries: Codes,
+    blocks: Sequence[Codes],
+    *,
+    radius: int,
+    live: Live | None = None,
+    threads: int | None = None,
+) -> Hits:
+    """All codes that differ from a query in at most `radius` bits; arguments and errors are those of `nearest_codes`.
+
+    Memory grows with the number of codes found.
+
+    Example:
+        >>> found = codes_within(np.array([[0b1100]], np.uint8), [np.array([[0], [0b1000]], np.uint8)], radius=1)
+        >>> found.lines, found.counts, found.positions
+        (array([0]), array([1], dtype=int32), array([1]))
+    """
+    jobs = _Jobs(queries, blocks, live, radius, threads)
+
+    def run(part: slice, pieces: Sequence[_Piece]) -> Hits:
+        masks, limits = jobs.masks(part), jobs.limits(part)
+        room = max(_HITS, 2 * len(masks) * 256)
+        lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
+        parts = [_NO_HITS]
+        for rows in _words(pieces, jobs.words):
+            start = 0
+            while start < len(rows[0]):
+                start, length = jobs.kernels.within(rows, start, masks, limits, (lines, counts, positions))
+                parts.append(Hits(lines[:length].copy(), counts[:length].copy(), positions[:length].copy()))
+        found = _joined(parts)
+        return Hits(found.lines + part.start, found.counts, found.positions)
+
+    parts = [_NO_HITS]
+    for _, results in jobs.map(run):
+        found = _joined(results)
+        order = np.lexsort((found.positions, found.counts, found.lines))
+        parts.append(Hits(found.lines[order], found.counts[order], found.positions[order]))
+    return _joined(parts)
+
+
+_NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+
+
+class _Piece(NamedTuple):
+    """Codes (n, bytes), which of them count, and the position of the first."""
+
+    codes: Codes
+    live: NDArray[np.bool_] | None
+    base: int
+
+
+class _Jobs:
+    """Queries and codes, split among threads: by queries where there are many, else by codes."""
+
+    def __init__(
+        self, queries: Codes, blocks: Sequence[Codes], live: Live | None, radius: int | None, threads: int | None
+    ) -> None:
+        from simsearch.extract.pipeline import default_workers
+        from simsearch.search.bit_planes import counter_planes
+        from simsearch.search.hamming_kernels import kernels
+
+        width = _checked(queries, blocks, live)
+        if radius is not None and radius < 0:
+            raise InputError(f"radius is {radius} and must be at least 0")
+        self._threads = default_workers() if threads is None else threads
+        if self._threads < 1:
+            raise InputError(f"threads is {threads} and must be at least 1")
+        self._queries = queries
+        self.words = -(-width // 4)
+        self.kernels = kernels(self.words)
+        _compiled.add(self.words)
+        self._counters = counter_planes(32 * self.words)
+        self._limit = 8 * width + 1 if radius is None else min(radius, 8 * width) + 1
+        bases = np.cumsum([0, *(len(block) for block in blocks)])
+        masks = [None] * len(blocks) if live is None else live
+        self._pieces = [_Piece(*piece) for piece in zip(blocks, masks, bases[:-1].tolist(), strict=True)]
+
+    def queries(self, part: slice) -> NDArray[np.uint32]:
+        """Some queries as words (q, m)."""
+        return as_words(self._queries[part], self.words)
+
+    def masks(self, part: slice) -> NDArray[np.uint64]:
+        """All ones or zeros for each bit of some queries (q, 32 m), the lowest bit of each word first."""
+        words = self.queries(part)
+        bits = (words[:, :, None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
+        return np.uint64(0) - bits.reshape(len(words), -1).astype(np.uint64)
+
+    def limits(self, part: slice) -> NDArray[np.uint64]:
+        """All ones or zeros for each bit of the count that a code must be below."""
+        bits = (self._limit >> np.arange(self._counters)) & 1
+        return np.tile(np.uint64(0) - bits.astype(np.uint64), (len(range(*part.indices(len(self._queries)))), 1))
+
+    def map(self, run: Callable[[slice, Sequence[_Piece]], Any]) -> Iterator[tuple[slice, list[Any]]]:
+        """What `run` gives for each part of the queries, from one or several shares of the codes."""
+        parts = [slice(i, i + _QUERIES) for i in range(0, len(self._queries), _QUERIES)]
+        shares = [self._pieces] if len(parts) >= self._threads else _shares(self._pieces, self._threads)
+        with ThreadPoolExecutor(self._threads) as pool:
+            waiting = [(part, [pool.submit(run, part, share) for share in shares]) for part in parts]
+            for part, futures in waiting:
+                yield part, [future.result() for future in futures]
+
+
+def pays(pairs: int, width: int) -> bool:
+    """Whether so many pairs of codes of that many bytes are worth compiling for, or that has been done."""
+    return pairs > _WORTH or -(-width // 4) in _compiled
+
+
+def as_words(codes: Codes, words: int) -> NDArray[np.uint32]:
+    """Codes (n, bytes) as words (n, m), zeros behind the last byte; a view where the bytes allow."""
+    if codes.shape[1] == 4 * words and codes.flags.c_contiguous:
+        return codes.view(np.uint32)
+    padded = np.zeros((len(codes), 4 * words), np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    return padded.view(np.uint32)
+
+
+def _long(words: NDArray[np.uint32]) -> NDArray[Any]:
+    """Words of 64 bits where there are as many as that takes."""
+    return words if words.shape[1] % 2 else words.view(np.uint64)
+
+
+def _words(pieces: Sequence[_Piece], words: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.bool_], int]]:
+    """The pieces as words, a bounded number of codes at once."""
+    for codes, live, base in pieces:
+        for start in range(0, len(codes), _ROWS):
+            stop = start + _ROWS
+            alive = _ALL if live is None else np.ascontiguousarray(live[start:stop])
+            yield as_words(np.asarray(codes[start:stop]), words), alive, base + start
+
+
+def _shares(pieces: Sequence[_Piece], count: int) -> list[list[_Piece]]:
+    """The pieces cut into that many shares of as many codes, in order."""
+    total = sum(len(piece.codes) for piece in pieces)
+    bounds = [total * i // count for i in range(count + 1)]
+    shares: list[list[_Piece]] = [[] for _ in range(count)]
+    for codes, live, base in pieces:
+        for share, (low, high) in zip(shares, itertools.pairwise(bounds), strict=True):
+            start, stop = max(low - base, 0), min(high - base, len(codes))
+            if start < stop:
+                share.append(_Piece(codes[start:stop], None if live is None else live[start:stop], base + start))
+    return shares
+
+
+def _joined(parts: Sequence[Hits]) -> Hits:
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Hits(*columns)
+
+
+def _best(found: Nearest, k: int) -> Nearest:
+    """The k nearest of each query, sorted; positions rise among equals, and -1 stands for none."""
+    keys = np.where(found.positions < 0, np.iinfo(np.int32).max, found.counts)
+    order = np.argsort(keys, axis=1, kind="stable")[:, :k]
+    return Nearest(np.take_along_axis(found.counts, order, 1), np.take_along_axis(found.positions, order, 1))
+
+
+def _checked(queries: Rows, blocks: Sequence[Rows], live: Live | None) -> int:
+    """The bytes of a code."""
+    check_rows(queries, metric="hamming", what="query")
+    width = int(queries.shape[1])
+    for i, block in enumerate(blocks):
+        check_rows(block, dimension=width, metric="hamming", what=f"code of block {i}")
+    if live is not None:
+        lengths = [None if mask is None else len(mask) for mask in live]
+        if len(live) != len(blocks) or any(n not in (None, len(b)) for n, b in zip(lengths, blocks, strict=True)):
+            raise InputError(f"live masks of lengths {lengths} do not fit blocks of {[len(b) for b in blocks]} codes")
+    return width
