@@ -129,7 +129,7 @@ def codes_within(
         masks, limits = jobs.masks(part), jobs.limits(part)
         room = max(_HITS, 2 * len(masks) * 256)
         lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
-        parts = [_NO_HITS]
+        parts = [NO_HITS]
         for rows in _words(pieces, jobs.words):
             start = 0
             while start < len(rows[0]):
@@ -138,15 +138,13 @@ def codes_within(
         found = _joined(parts)
         return Hits(found.lines + part.start, found.counts, found.positions)
 
-    parts = [_NO_HITS]
+    parts = [NO_HITS]
     for _, results in jobs.map(run):
-        found = _joined(results)
-        order = np.lexsort((found.positions, found.counts, found.lines))
-        parts.append(Hits(found.lines[order], found.counts[order], found.positions[order]))
+        parts.append(in_order(results))
     return _joined(parts)
 
 
-_NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
 class _Piece(NamedTuple):
@@ -247,6 +245,13 @@ def _shares(pieces: Sequence[_Piece], count: int) -> list[list[_Piece]]:
             if start < stop:
                 share.append(_Piece(codes[start:stop], None if live is None else live[start:stop], base + start))
     return shares
+
+
+def in_order(parts: Sequence[Hits]) -> Hits:
+    """Hits together, sorted by query, count and position."""
+    found = _joined(parts)
+    order = np.lexsort((found.positions, found.counts, found.lines))
+    return Hits(found.lines[order], found.counts[order], found.positions[order])
 
 
 def _joined(parts: Sequence[Hits]) -> Hits:

@@ -87,7 +87,7 @@ def _nearest_of_few(words: int) -> Any:
             for i in range(len(codes)):
                 code, count = codes[i], np.uint64(0)
                 for step in range(steps):
-                    count += _ones(np.uint64(code[step] ^ line[step]))
+                    count += ones(np.uint64(code[step] ^ line[step]))
                 if np.int64(count) < limit and (len(live) == 0 or live[i]):
                     length = filled[query]
                     counts[query, length] = count
@@ -151,7 +151,7 @@ def _hits(planes: int, counters: int) -> Any:
         for lane in range(LANES):
             left = state[counters, lane] & valid[lane]
             while left:
-                bit = _trailing_zeros(left)
+                bit = trailing_zeros(left)
                 left &= left - np.uint64(1)
                 near[found] = _count(state, counters, lane, bit)
                 where[found] = 64 * lane + np.int64(bit)
@@ -232,5 +232,5 @@ def _instruction(name: str) -> Any:
     return intrinsic(typed)
 
 
-_ones = _instruction("ctpop")
-_trailing_zeros = _instruction("cttz")  # of a word that has a one
+ones = _instruction("ctpop")
+trailing_zeros = _instruction("cttz")  # of a word that has a one

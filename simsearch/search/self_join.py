@@ -1,0 +1,114 @@
+"""All pairs of codes or rows within a distance: near-duplicates of a whole library, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import Rows, check_rows
+from simsearch.errors import InputError
+from simsearch.search.hamming import Codes, codes_within
+from simsearch.search.multi_index import MultiIndex
+from simsearch.search.ranges import within
+
+_CODES = 4096  # compared at once with all behind them
+_BYTES = 32 << 20  # of rows, likewise
+
+
+class Pairs(NamedTuple):
+    """Some pairs, by their first member.
+
+    Attributes:
+        left: Position of the first, int64 (m,).
+        right: Position of the second, always larger, int64 (m,); nearest first for each `left`.
+        distances: float32 (m,).
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+
+def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iterator[Pairs]:
+    """All pairs of codes that differ in at most `radius` bits, piece by piece.
+
+    Small radii go by multi-index hashing, large ones by comparing all; the answer is the same.
+
+    Args:
+        codes: Packed codes (n, bytes); may be memory-mapped.
+        radius: Bits.
+        threads: By default one a core.
+
+    Yields:
+        Pairs, with `left` rising from piece to piece; distances are shares of differing bits.
+
+    Raises:
+        RowError, MetricError: The codes are not (n, bytes) uint8.
+        InputError: radius is below 0, or threads below 1.
+
+    Example:
+        >>> [piece] = code_pairs(np.array([[0b0000], [0b1111], [0b0001]], np.uint8), radius=1)
+        >>> piece.left, piece.right, piece.distances
+        (array([0]), array([2]), array([0.125], dtype=float32))
+    """
+    check_rows(codes, metric="hamming", what="code")
+    if radius < 0:
+        raise InputError(f"radius is {radius} and must be at least 0")
+    bits = 8 * codes.shape[1]
+    index = _index_for(codes, radius)
+    for start in range(0, len(codes), _CODES):
+        queries = np.asarray(codes[start : start + _CODES])
+        if index is None:
+            found = codes_within(queries, [codes[start:]], radius=radius, threads=threads)
+            left, right = found.lines + start, found.positions + start
+        else:
+            after = np.arange(start, start + len(queries))
+            found, _ = index.within(queries, radius=radius, after=after, threads=threads)
+            left, right = found.lines + start, found.positions
+        once = right > left
+        yield Pairs(left[once], right[once], (found.counts[once] / bits).astype(np.float32))
+
+
+def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, device: str = "auto") -> Iterator[Pairs]:
+    """All pairs of rows within a distance, exactly, piece by piece.
+
+    Args:
+        blocks: Arrays (n_i, d), often memory-mapped; positions are those in their concatenation.
+        max_distance: The largest distance of a pair.
+        metric: A name of `simsearch.distance.METRICS`.
+        device: As in `simsearch.search.exact.knn`.
+
+    Yields:
+        Pairs, with `left` rising from piece to piece.
+
+    Raises:
+        RowError, MetricError, InputError: As `knn`.
+
+    Example:
+        >>> [piece] = row_pairs([np.eye(2)[[0, 1, 0, 1]]], max_distance=0.1, metric="js", device="cpu")
+        >>> piece.left, piece.right
+        (array([0, 1]), array([2, 3]))
+    """
+    base = 0
+    for number, block in enumerate(blocks):
+        step = max(1, _BYTES // max(1, block[:1].nbytes))
+        for start in range(0, len(block), step):
+            queries = np.asarray(block[start : start + step])
+            rest = [block[start:], *blocks[number + 1 :]]
+            found = within(queries, rest, max_distance=max_distance, metric=metric, device=device)
+            left = np.repeat(np.arange(len(queries)), np.diff(found.starts))
+            once = found.positions > left
+            offset = base + start
+            yield Pairs(left[once] + offset, found.positions[once] + offset, found.distances[once])
+        base += len(block)
+
+
+def _index_for(codes: Codes, radius: int) -> MultiIndex | None:
+    """Tables of the codes, where they are cheaper than comparing all."""
+    if len(codes) < _CODES:
+        return None
+    index = MultiIndex(codes)
+    return index if index.cost(radius) < len(codes) else None

@@ -1,0 +1,73 @@
+"""Laws of the self-join: every pair within the distance, once, whatever the way and the pieces."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+
+from simsearch import distance
+from simsearch.errors import InputError, MetricError
+from simsearch.search import self_join
+from simsearch.search.self_join import Pairs, code_pairs, row_pairs
+from tests.search.rows import clustered
+from tests.search.test_hamming import codes_of
+
+
+def together(pieces):
+    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+    assert (np.diff(columns[0]) >= 0).all()
+    return Pairs(*columns)
+
+
+def oracle(rows, metric, limit):
+    distances = distance.METRICS[metric](rows, rows)
+    left, right = np.nonzero(np.triu(distances <= limit, 1))
+    near = distances[left, right].astype(np.float32)
+    order = np.lexsort((right, near, left))
+    return Pairs(left[order], right[order], near[order])
+
+
+def assert_same(found, expected):
+    for column, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(column, other)
+
+
+@pytest.mark.parametrize("radius", [0, 4, 12])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_pairs_of_codes_are_those_of_comparing_all(rng, radius, indexed, monkeypatch):
+    codes = codes_of(rng, 700, 12)
+    monkeypatch.setattr(self_join, "_CODES", 128)
+    make = self_join.MultiIndex if indexed else lambda codes: None
+    monkeypatch.setattr(self_join, "_index_for", lambda codes, radius: make(codes))
+    assert_same(together(code_pairs(codes, radius=radius)), oracle(codes, "hamming", radius / 96))
+
+
+def test_the_way_is_chosen_by_its_cost(rng):
+    codes = rng.integers(0, 256, (5000, 8), dtype=np.uint8)
+    assert self_join._index_for(codes, 2) is not None
+    assert self_join._index_for(codes, 30) is None
+    assert self_join._index_for(codes[:10], 2) is None
+
+
+@pytest.mark.parametrize("metric", ["js", "cosine", "l2"])
+def test_pairs_of_rows_are_those_of_comparing_all(metric, monkeypatch):
+    rows = clustered(200, 24, seed=5)
+    limit = float(np.quantile(distance.METRICS[metric](rows, rows), 0.03))
+    monkeypatch.setattr(self_join, "_BYTES", 48 * 33)
+    blocks = [rows[:1], rows[1:1], rows[1:90], rows[90:]]
+    found = together(row_pairs(blocks, max_distance=limit, metric=metric, device="cpu"))
+    assert len(found.left) > 20
+    assert_same(found, oracle(rows, metric, limit))
+
+
+def test_bad_input_is_named(rng):
+    with pytest.raises(InputError, match="radius"):
+        next(code_pairs(codes_of(rng, 3, 8), radius=-1))
+    with pytest.raises(MetricError, match="uint8"):
+        next(code_pairs(np.zeros((3, 8)), radius=1))
+
+
+def test_examples():
+    assert doctest.testmod(self_join).failed == 0
