@@ -98,7 +98,7 @@ def _seen(code: Any, line: Any, chunks: Any, radii: Any) -> Any:
 
 
 @njit(nogil=True)
-def _next_with_as_many_ones(value: int) -> Any:
+def _next_with_as_many_ones(value: Any) -> Any:
     """The next larger number with as many ones."""
     lowest = value & -value
     ripple = value + lowest
