@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--groups", default=",".join(GROUPS))
     parser.add_argument("--output", type=Path, default=Path("results/mini/left_out.json"))
     arguments = parser.parse_args()
-    smaller = {"images": (str(arguments.photographs),), "size": arguments.size, "side": arguments.size}
+    smaller = {"images": (str(arguments.photographs),), "size": arguments.size, "side": 2 * arguments.size}
     smaller |= {"batch": arguments.batch, "scales": (1.0,)}
     config = short(read_config(arguments.recipe), arguments.steps).model_copy(update=smaller)
     trial = trial_of(

@@ -56,8 +56,8 @@ def main() -> None:
         "edits": len(PAPER),
         "fpr": FPR,
         "supported": supported(FPR, len(strangers)),
-        "auc_right_image": _estimate(Area(), found, arguments.seed),
-        "recall_right_image": _estimate(RecallAtFpr(FPR), found, arguments.seed),
+        "auc_right_image": estimate(Area(), found, arguments.seed),
+        "recall_right_image": estimate(RecallAtFpr(FPR), found, arguments.seed),
         "by_edit": by_edit(found),
     }
     recall, area = values["recall_right_image"], values["auc_right_image"]
@@ -77,7 +77,8 @@ def by_edit(found: Scores) -> dict[str, float]:
     return {edit.name: round(float(share), 4) for edit, share in zip(PAPER, within, strict=True)}
 
 
-def _estimate(statistic: CountStatistic, found: Scores, seed: int) -> dict[str, Any]:
+def estimate(statistic: CountStatistic, found: Scores, seed: int) -> dict[str, Any]:
+    """A number, and its interval when whole source images are drawn again."""
     value = statistic(found.right.ravel(), found.strangers.ravel())
     interval = bootstrap_by_source(
         statistic, found.right, found.strangers, rng=np.random.default_rng(seed), repeats=DRAWS

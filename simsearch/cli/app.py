@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli import benchmark, doctor, embed, finetune, library, models, search, upkeep
+from simsearch.cli import benchmark, bits, doctor, embed, finetune, library, models, search, upkeep
 
 app = typer.Typer(
     name="simsearch",
@@ -46,5 +46,6 @@ app.add_typer(search.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)
+app.add_typer(bits.app, name="bits", help="Turn images into bits, and fit how.")
 app.add_typer(models.app, name="models", help="Show which models there are.")
 app.add_typer(doctor.app)

@@ -38,6 +38,7 @@ SOME_REJECTED = 1
         "index photos/ --library photos.library",
         "index photos/ --library photos.library --prune",
         "index --from-list photos.csv --library photos.library --workers 8",
+        "index photos/ --library small.library --bits 96",
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
@@ -46,6 +47,12 @@ def index(
     *,
     library: LibraryFolder,
     model: Model = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(
+            "--bits", metavar="N", help="Keep so many bits an image: 96 or 256 of mini, or a quantiser's file."
+        ),
+    ] = None,
     rows: Annotated[
         Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Add rows that `simsearch embed` wrote.")
     ] = None,
@@ -76,6 +83,10 @@ def index(
         raise typer.BadParameter(
             "--rows takes rows from its file alone: leave out PATH, --from-list, --prune, --rescan"
         )
+    if bits is not None:
+        from simsearch.extract.quantised import quantised_name
+
+        model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
     if prune and not paths:
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
     settings = AddSettings(batch_size=batch_size, workers=workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,13 +93,14 @@ def compare(
     config: Config = None,
 ) -> None:
     """Print the distance between two images."""
-    from simsearch.distance import by_name
+    from simsearch.distance import by_name, hamming
     from simsearch.extract.load import load_extractor
 
     extractor = load_extractor(model or "mini", device=device)
     name = str(metric or extractor.metric)
     rows = extractor.embed([a, b])
-    distance = float(by_name(name)(rows[:1], rows[1:])[0, 0])
+    measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
+    distance = float(measure(rows[:1], rows[1:])[0, 0])
     if as_json:
         paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
         terminal.show_json({**paths, "distance": distance, "metric": name, "model": extractor.name})

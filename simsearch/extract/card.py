@@ -41,6 +41,14 @@ class Background(pydantic.BaseModel, frozen=True, extra="forbid"):
     source: str
 
 
+class QuantiserFile(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A quantiser beside the card: how many bits it gives, its file, and the digest of its content."""
+
+    bits: int = pydantic.Field(gt=0)
+    file: str
+    digest: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+
+
 class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One model: network, weights, preprocessing, and what its rows may be used for.
 
@@ -60,6 +68,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
         reference: The paper behind the network.
         limits: What the model is known to be bad at.
         background: Its rows of strangers, if there are any.
+        quantisers: What makes bits of its rows.
     """
 
     name: str = pydantic.Field(pattern="^[a-z0-9][a-z0-9._-]*$")
@@ -77,6 +86,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     reference: str
     limits: str
     background: Background | None = None
+    quantisers: tuple[QuantiserFile, ...] = ()
 
     @pydantic.field_validator("arguments")
     @classmethod

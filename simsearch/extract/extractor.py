@@ -46,6 +46,11 @@ class Extractor(ABC):
     several: bool = False
     cutoff: int = 1
 
+    @property
+    def bits(self) -> int | None:
+        """Length of a code, for packed bits that may not fill their last byte; None where they do and elsewhere."""
+        return None
+
     @abstractmethod
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Return one row an image.

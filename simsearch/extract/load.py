@@ -16,8 +16,8 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
 
     Args:
         model: A name of the zoo ("mini"), a model folder (a path with a separator), a hash or keypoints with or without
-            parameters ("dhash", "phash(size=16)"), or a user's own class as `module:Class`, which is called without
-            arguments.
+            parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), or a user's own class as
+            `module:Class`, which is called without arguments.
         device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
 
     Raises:
@@ -32,10 +32,13 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
             ...
         simsearch.errors.ModelNotFound: no model is called 'no-such-model'; ...
     """
+    from simsearch.extract.methods import is_method_name, method
+    from simsearch.extract.quantised import is_quantised_name, load_quantised
+
+    if isinstance(model, str) and is_quantised_name(model):
+        return load_quantised(model, device=device)
     if isinstance(model, str) and is_class_name(model):
         return _load_class(model)
-    from simsearch.extract.methods import is_method_name, method
-
     if isinstance(model, str) and is_method_name(model):
         return method(model, device=device)
     from simsearch.extract.neural import NeuralExtractor
@@ -44,8 +47,11 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
 
 
 def is_class_name(model: str) -> bool:
-    """Tell whether a model name is that of a class, `module:Class`, whose module would be run."""
-    return ":" in model and "/" not in model
+    """Tell whether a model name is that of a class, `module:Class`, or of its bits: that module would be run."""
+    from simsearch.extract.quantised import base_name
+
+    base = base_name(model)
+    return ":" in base and "/" not in base
 
 
 def _load_class(name: str) -> Extractor:

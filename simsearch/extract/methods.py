@@ -79,14 +79,19 @@ def method(name: str, *, device: str = "auto") -> Extractor:
         Traceback (most recent call last):
         simsearch.errors.InputError: phash has no parameter 'length'; it has size=8, factor=4, first=true, shift=0
     """
+    from simsearch.extract.load import is_class_name, load_extractor
+    from simsearch.extract.quantised import is_quantised_name
+
+    if is_quantised_name(name.strip()):
+        return load_extractor(name.strip(), device=device)
     base, arguments = _parsed(name)
     if base in CLASSES:
         kind = _class_of(base)
         return kind(**_values(base, arguments, parameters_of(kind)))
     if arguments is not None:
-        raise InputError(f"{base!r} takes no parameters: only hashes and keypoints do ({', '.join(CLASSES)})")
-    from simsearch.extract.load import is_class_name, load_extractor
-
+        raise InputError(
+            f"{base!r} takes no parameters: hashes and keypoints do ({', '.join(CLASSES)}), and networks bits=N"
+        )
     try:
         return load_extractor(name, device=device)
     except ModelNotFound as error:

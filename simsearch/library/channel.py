@@ -32,6 +32,7 @@ class Channel:
         metric: The recommended distance.
         non_negative: Whether js is defined.
         card: SHA-256 of the copy of the model's card, if the library has one.
+        bits: Length of a code where it does not fill its last byte; None elsewhere.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Channel:
     metric: str
     non_negative: bool
     card: str | None = None
+    bits: int | None = None
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -106,4 +108,5 @@ def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
         dtype=dtype,
         metric=extractor.metric,
         non_negative=extractor.non_negative,
+        bits=None if extractor.bits == 8 * extractor.dimension else extractor.bits,
     )

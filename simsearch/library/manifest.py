@@ -24,7 +24,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value);
 CREATE TABLE roots (number INTEGER PRIMARY KEY, path BLOB UNIQUE NOT NULL);
 CREATE TABLE channels (position INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, model TEXT NOT NULL,
     fingerprint TEXT NOT NULL, dimension INTEGER NOT NULL, dtype TEXT NOT NULL, metric TEXT NOT NULL,
-    non_negative INTEGER NOT NULL, card TEXT);
+    non_negative INTEGER NOT NULL, card TEXT, bits INTEGER);
 CREATE TABLE segments (uuid TEXT PRIMARY KEY, rank INTEGER NOT NULL, items INTEGER NOT NULL, removed BLOB);
 CREATE TABLE files (segment TEXT NOT NULL REFERENCES segments(uuid), name TEXT NOT NULL, bytes INTEGER NOT NULL,
     sha256 TEXT NOT NULL, PRIMARY KEY (segment, name));
@@ -53,7 +53,7 @@ class Manifest:
                 facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": 0, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
-                    "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [(i, *_channel_columns(channel)) for i, channel in enumerate(channels)],
                 )
         sync_folder(self.path.parent)
@@ -177,7 +177,8 @@ def _read_state(db: sqlite3.Connection, path: Path) -> State:
             f"{path} has format {meta.get('format')} and this version reads {FORMAT}; update simsearch"
         )
     channels = db.execute(
-        "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card FROM channels ORDER BY position"
+        "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, "
+        f"{_bits_column(db)} FROM channels ORDER BY position"
     )
     segments = db.execute("SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid").fetchall()
     return State(
@@ -186,8 +187,8 @@ def _read_state(db: sqlite3.Connection, path: Path) -> State:
         next_id=meta["next_id"],
         roots=dict(db.execute("SELECT path, number FROM roots").fetchall()),
         channels=tuple(
-            Channel(name, model, fingerprint, dimension, dtype, metric, bool(non_negative), card)
-            for name, model, fingerprint, dimension, dtype, metric, non_negative, card in channels
+            Channel(name, model, fingerprint, dimension, dtype, metric, bool(non_negative), card, bits)
+            for name, model, fingerprint, dimension, dtype, metric, non_negative, card, bits in channels
         ),
         segments=tuple(
             SegmentRecord(name, rank, items, _unpacked(removed, items)) for name, rank, items, removed in segments
@@ -197,7 +198,13 @@ def _read_state(db: sqlite3.Connection, path: Path) -> State:
 
 def _channel_columns(channel: Channel) -> tuple[object, ...]:
     c = channel
-    return (c.name, c.model, c.fingerprint, c.dimension, c.dtype, c.metric, c.non_negative, c.card)
+    return (c.name, c.model, c.fingerprint, c.dimension, c.dtype, c.metric, c.non_negative, c.card, c.bits)
+
+
+def _bits_column(db: sqlite3.Connection) -> str:
+    """The column of code lengths, which the first libraries do not have."""
+    names = {row[1] for row in db.execute("PRAGMA table_info(channels)")}
+    return "bits" if "bits" in names else "NULL"
 
 
 def _not_found(path: Path) -> LibraryNotFound:

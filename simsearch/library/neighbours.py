@@ -86,7 +86,16 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     else:
         blocks = plan.resident.blocks(snapshot, name)
     live = _live(plan, numbers)
-    found = knn(rows, blocks, k=most, metric=plan.metric, live=live, max_distance=plan.max_distance, device=plan.device)
+    found = knn(
+        rows,
+        blocks,
+        k=most,
+        metric=plan.metric,
+        live=live,
+        max_distance=plan.max_distance,
+        device=plan.device,
+        bits=plan.channel.bits,
+    )
     return _named(plan, numbers, found, None)
 
 

@@ -9,7 +9,7 @@ every row that the scores leave open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +60,7 @@ def knn(
     max_distance: float | None = None,
     device: str = "auto",
     budget: int | None = None,
+    bits: int | None = None,
 ) -> Neighbours:
     """The k nearest rows of each query, exactly.
 
@@ -74,6 +75,7 @@ def knn(
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU when there is one).
         budget: Bytes of memory to work in, beside the arguments and the answer; by default 256 MiB, on a GPU a quarter
             of what is free there and at most 8 GiB.
+        bits: Length of a hamming code that does not fill its last byte, as in `simsearch.distance.hamming`.
 
     Returns:
         Distances, the same as `simsearch.distance` rounded to float32, and positions; ties to the lower position.
@@ -92,6 +94,11 @@ def knn(
     if k < 1:
         raise InputError(f"k is {k} and must be at least 1")
     limit = checked_limit(max_distance)
+    if bits is not None:
+        scale = CodeScale.of(queries, metric, bits)
+        limit = scale.padded(limit)
+        whole = knn(queries, blocks, k=k, metric=metric, live=live, max_distance=limit, device=device, budget=budget)
+        return replace(whole, distances=scale.true(whole.distances))
     if as_codes(queries, blocks, metric=metric, live=live, device=device):
         return _by_codes(queries, blocks, k=k, live=live, limit=limit)
     distances = np.full((len(queries), k), np.inf)
@@ -103,6 +110,42 @@ def knn(
             found = _search(scan, queries[group], k, limit)
             distances[group], positions[group], measured[group] = found
     return Neighbours(distances.astype(np.float32), positions, np.ones(len(queries), bool), measured)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeScale:
+    """Distances between codes that do not fill their last byte, and those that count its unused bits.
+
+    Attributes:
+        bits: Length of a code.
+        room: Bits of its bytes.
+    """
+
+    bits: int
+    room: int
+
+    @classmethod
+    def of(cls, queries: Block, metric: str, bits: int) -> CodeScale:
+        """That of packed queries (q, bytes).
+
+        Raises:
+            InputError: The metric counts no bits.
+            RowError: Codes of that many bytes cannot have so many bits.
+        """
+        if metric != "hamming":
+            raise InputError(f"bits is {bits} and only hamming counts bits, not {metric}")
+        room = 8 * int(queries.shape[1])
+        if not room - 8 < bits <= room:
+            raise RowError(f"codes of {room // 8} bytes cannot hold {bits} bits; pass the length they were made with")
+        return cls(bits, room)
+
+    def padded(self, distance: float) -> float:
+        """The largest distance that counts unused bits, within a distance that does not."""
+        return distance if distance == np.inf else radius_of(distance, self.bits) / self.room
+
+    def true(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distances that do not count the unused bits."""
+        return (np.rint(distances.astype(np.float64) * self.room) / self.bits).astype(np.float32)
 
 
 def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str) -> bool:

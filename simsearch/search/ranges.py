@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import by_name
-from simsearch.search.exact import as_codes, checked_limit, official, open_scan, query_groups, radius_of
+from simsearch.search.exact import CodeScale, as_codes, checked_limit, official, open_scan, query_groups, radius_of
 
 if TYPE_CHECKING:
     from simsearch.search.scan import Block, Live, Scan
@@ -40,6 +40,7 @@ def within(
     live: Live | None = None,
     device: str = "auto",
     budget: int | None = None,
+    bits: int | None = None,
 ) -> Range:
     """Every row within a distance of each query, exactly; arguments and errors are those of `knn`.
 
@@ -52,6 +53,18 @@ def within(
     """
     by_name(metric)
     limit = checked_limit(max_distance)
+    if bits is not None:
+        scale = CodeScale.of(queries, metric, bits)
+        whole = within(
+            queries,
+            blocks,
+            max_distance=scale.padded(limit),
+            metric=metric,
+            live=live,
+            device=device,
+            budget=budget,
+        )
+        return replace(whole, distances=scale.true(whole.distances))
     if as_codes(queries, blocks, metric=metric, live=live, device=device):
         return _by_codes(queries, blocks, limit=limit, live=live)
     counts = np.zeros(len(queries), np.int64)
