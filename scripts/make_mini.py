@@ -10,10 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bits_rows import fitting_rows
 from simsearch.benchmark.record import write_record
 from simsearch.extract.background import write_background
-from simsearch.extract.card import CARD, ModelCard, load_card
+from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
 from simsearch.extract.neural import NeuralExtractor, load_network
+from simsearch.extract.quantiser import Map
+from simsearch.training.bits_head import fit_head
 from simsearch.training.export import export, to_toml
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.keeper import Told
@@ -22,6 +25,7 @@ from simsearch.training.settings import FinetuneConfig, read_config
 from simsearch.training.student import exported_card
 
 TRAINING = "training.json"
+BITS_IMAGES, BITS_COPIES = 6000, 8  # that quantisers are fitted to
 BACKGROUND_SOURCE = "photographs of ImageNet classes, scenes and textures, all distinct, none trained on"
 
 
@@ -35,13 +39,17 @@ def main() -> None:
     parser.add_argument("--background", type=Path, default=Path("../shared/data/strangers/calibration.tar"))
     parser.add_argument("--output", type=Path, default=Path("models/mini"))
     parser.add_argument("--results", type=Path, default=Path("results/mini"))
+    parser.add_argument("--bits", type=int, nargs="*", default=[96, 256], help="lengths of the quantisers")
+    parser.add_argument("--only-bits", action="store_true", help="fit the quantisers of the model that is there")
     arguments = parser.parse_args()
     config = read_config(arguments.config)
     run = arguments.finished or arguments.run
-    if not arguments.finished:
-        _train(config, run, arguments.device, force=arguments.force)
-    ship(run, config, arguments.output, arguments.results)
-    add_background(arguments.output, arguments.background)
+    if not arguments.only_bits:
+        if not arguments.finished:
+            _train(config, run, arguments.device, force=arguments.force)
+        ship(run, config, arguments.output, arguments.results)
+        add_background(arguments.output, arguments.background)
+    add_quantisers(arguments.output, config, arguments.config, arguments.bits)
 
 
 def ship(run: Path, config: FinetuneConfig, folder: Path, results: Path) -> ModelCard:
@@ -66,6 +74,23 @@ def add_background(folder: Path, photographs: Path) -> None:
     extractor = NeuralExtractor(folder, device="cpu", dtype="float32")
     told = write_background(extractor, [photographs], folder, source=BACKGROUND_SOURCE)
     card = load_card(folder).model_copy(update={"background": told})
+    (folder / CARD).write_text(to_toml(card), encoding="utf-8")
+
+
+def add_quantisers(folder: Path, config: FinetuneConfig, recipe: Path, lengths: list[int]) -> None:
+    """Fit quantisers to the model's rows of the photographs that it was trained on, and name them in its card."""
+    model = NeuralExtractor(folder, device="cpu", dtype="float32")
+    photographs = [Path(images) for images in config.images]
+    rows = fitting_rows(model, photographs, recipe=recipe, most=BITS_IMAGES, copies=BITS_COPIES, seed=config.seed)
+    how: Map = "hellinger" if model.metric == "js" else "unit"
+    source = f"{len(rows.clean):,} photographs of its training and {BITS_COPIES} edited copies of each"
+    entries = []
+    for bits in lengths:
+        quantiser = fit_head(*rows, bits=bits, how=how, model=model.fingerprint, source=source, seed=config.seed)
+        name = f"quantiser-{bits}.safetensors"
+        quantiser.save(folder / name)
+        entries.append(QuantiserFile(bits=bits, file=name, digest=quantiser.digest))
+    card = load_card(folder).model_copy(update={"quantisers": tuple(entries)})
     (folder / CARD).write_text(to_toml(card), encoding="utf-8")
 
 

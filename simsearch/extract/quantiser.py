@@ -32,16 +32,16 @@ class Quantiser:
         kind: How they were found.
         map: What is done to a row first: `unit` divides it by its length, so that angles count; `hellinger` takes the
             roots of its shares of the sum, whose Euclidean distance is near the Jensen-Shannon distance.
-        centre: What is subtracted then, float64 (d,).
-        planes: Unit normals of the hyperplanes, float64 (bits, d).
+        centre: What is subtracted then, float32 (d,).
+        planes: Unit normals of the hyperplanes, float32 (bits, d).
         model: Fingerprint of the model whose rows it was fitted to.
         source: What those rows were, in words.
     """
 
     kind: Kind
     map: Map
-    centre: NDArray[np.float64]
-    planes: NDArray[np.float64]
+    centre: NDArray[np.float32]
+    planes: NDArray[np.float32]
     model: str
     source: str
 
@@ -60,13 +60,13 @@ class Quantiser:
         """SHA-256 of all that decides a code: the map, the centre, the planes."""
         text = hashlib.sha256(f"{_FORMAT} {self.map} {self.planes.shape}".encode())
         for values in (self.centre, self.planes):
-            text.update(np.ascontiguousarray(values, "<f8").tobytes())
+            text.update(np.ascontiguousarray(values, "<f4").tobytes())
         return text.hexdigest()
 
     def margins(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """How far each row lies from each hyperplane, with its sign: float64 (n, bits).
 
-        One product a row and plane, so that it is the same whatever rows are given together.
+        One product in float64 a row and plane, so that it is the same whatever rows are given together.
 
         Args:
             rows: (n, d) of the model, any float type.
@@ -76,11 +76,12 @@ class Quantiser:
             MetricError: The map is `hellinger` and a value is negative.
         """
         mapped = mapped_rows(rows, self.map, dimension=self.dimension)
+        planes = self.planes.astype(np.float64)
         out = np.empty((len(rows), self.bits))
         step = max(1, _CELLS // self.planes.size)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            np.vecdot(mapped[part, None, :] - self.centre, self.planes, out=out[part])
+            np.vecdot(mapped[part, None, :] - self.centre, planes, out=out[part])
         return out
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
@@ -115,7 +116,7 @@ def load_quantiser(path: Path) -> Quantiser:
             if said.get("format") != _FORMAT:
                 raise ModelError(f"{path} is no quantiser; make one with `simsearch bits fit`")
             about = json.loads(said["about"])
-            centre, planes = (np.asarray(file.get_tensor(name), np.float64) for name in ("centre", "planes"))
+            centre, planes = (np.asarray(file.get_tensor(name), np.float32) for name in ("centre", "planes"))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path} is no whole quantiser: {error}; restore the file or fit it again") from error
     found = Quantiser(about["kind"], about["map"], centre, planes, about["model"], about["source"])

@@ -48,7 +48,7 @@ def fit_quantiser(
         raise InputError(f"{len(points)} rows cannot give {bits} directions; fit to more images, or ask for fewer bits")
     centre = points.mean(axis=0)
     planes = _PLANES[kind](points - centre, bits, np.random.default_rng(seed))
-    return Quantiser(kind, how, centre, planes, model, source)
+    return Quantiser(kind, how, centre.astype(np.float32), planes.astype(np.float32), model, source)
 
 
 def _random(points: NDArray[np.float64], bits: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -77,8 +77,8 @@ def fit_head(
         optimiser.step()
         decay.step()
     trained = torch.nn.functional.normalize(planes.detach().double(), dim=1).numpy()
-    return Quantiser("head", how, start.centre, np.ascontiguousarray(trained), model, source)
+    return Quantiser("head", how, start.centre, trained.astype(np.float32), model, source)
 
 
-def _centred(rows: NDArray[Any], how: Map, centre: NDArray[np.float64]) -> Tensor:
+def _centred(rows: NDArray[Any], how: Map, centre: NDArray[np.float32]) -> Tensor:
     return torch.tensor(mapped_rows(rows, how) - centre, dtype=torch.float32)

@@ -47,11 +47,19 @@ def export(network: nn.Module, card: ModelCard, folder: Path) -> ModelCard:
 def to_toml(card: ModelCard) -> str:
     """Return a card as TOML; `load_card` reads the same card back."""
     values = card.model_dump(mode="json", exclude_none=True)
-    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-    lines = [f"{key} = {_value(value)}" for key, value in values.items() if key not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
+    lines, tables = list[str](), list[str]()
+    for name, value in values.items():
+        if isinstance(value, dict):
+            tables += _table(f"[{name}]", value)
+        elif name == "quantisers":
+            tables += [line for entry in value for line in _table(f"[[{name}]]", entry)]
+        else:
+            lines.append(f"{name} = {_value(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _table(header: str, values: dict[str, Any]) -> list[str]:
+    return ["", header, *(f"{key} = {_value(value)}" for key, value in values.items())]
 
 
 def _value(value: Any) -> str:
