@@ -6,6 +6,7 @@ nearest are then measured again in float64 by `simsearch.distance`.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple, final
@@ -190,12 +191,10 @@ class CityBlock(Score):
         return UNIT * (dimension + 16) * (largest[0] + largest[1]) + (dimension + 1) * _TINY
 
 
-@final
-class BitCount(Score):
-    """The number of differing bits, counted word by word on a CPU; float32 holds it exactly."""
+class Bits(Score):
+    """The number of differing bits, which float32 holds exactly."""
 
     finite = True
-    expansion = 8
 
     def __init__(self, width: int) -> None:
         self.bits = 8 * width
@@ -203,6 +202,21 @@ class BitCount(Score):
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
         """None: every code has distances."""
         return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Differing bits."""
+        return distance * self.bits
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
+        """Half a bit: counts are exact, but the distance of a count is rounded."""
+        return 0.5
+
+
+@final
+class BitCount(Bits):
+    """The number of differing bits, counted word by word on a CPU."""
+
+    expansion = 8
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Codes (n, bytes) as 64-bit words, padded with zeros."""
@@ -218,28 +232,30 @@ class BitCount(Score):
             counts += np.bitwise_count((x[:, None] ^ y).view(np.uint64))
         return torch.from_numpy(counts)
 
-    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Differing bits."""
-        return distance * self.bits
 
-    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Half a bit: counts are exact, but the distance of a count is rounded."""
-        return 0.5
+@final
+class BitKernel(Bits):
+    """The number of differing bits, by a compiled kernel, for a GPU."""
+
+    expansion = 1
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Codes (n, bytes) as 32-bit words, padded with zeros."""
+        padded = torch.nn.functional.pad(rows, (0, -rows.shape[1] % 4)).contiguous()
+        return Prepared(padded.view(torch.int32), torch.zeros(len(rows), device=rows.device))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Differing bits (q, n)."""
+        from simsearch.search.bit_kernel import bit_counts
+
+        return bit_counts(a.rows, b.rows)
 
 
 @final
-class BitProduct(Score):
-    """The number of differing bits as a matrix product of signs, for a GPU; float32 holds it exactly."""
+class BitProduct(Bits):
+    """The number of differing bits as a matrix product of signs, for a device without such a kernel."""
 
-    finite = True
     expansion = 8
-
-    def __init__(self, width: int) -> None:
-        self.bits = 8 * width
-
-    def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """None: every code has distances."""
-        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Bits of the codes as signs (n, bits)."""
@@ -250,14 +266,6 @@ class BitProduct(Score):
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Differing bits (q, n)."""
         return (a.rows @ b.rows.T).neg_().add_(self.bits).mul_(0.5)
-
-    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Differing bits."""
-        return distance * self.bits
-
-    def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Half a bit: counts are exact, but the distance of a count is rounded."""
-        return 0.5
 
 
 def score_for(metric: str, width: int, device: torch.device) -> Score:
@@ -270,9 +278,15 @@ def score_for(metric: str, width: int, device: torch.device) -> Score:
         "cosine": Cosine(half=device.type == "cuda"),
         "l2": Euclidean(),
         "l1": CityBlock(),
-        "hamming": BitCount(width) if device.type == "cpu" else BitProduct(width),
+        "hamming": _bits(width, device),
     }
     return scores[metric]
+
+
+def _bits(width: int, device: torch.device) -> Score:
+    if device.type == "cpu":
+        return BitCount(width)
+    return BitProduct(width) if importlib.util.find_spec("triton") is None else BitKernel(width)
 
 
 def _unit_in_place(values: NDArray[np.float32]) -> NDArray[np.float32]:

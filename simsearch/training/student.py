@@ -232,5 +232,7 @@ def exported_card(card: ModelCard, config: FinetuneConfig, start: str, images: t
             "metric": config.loss.similarity or card.metric,
             "training_data": texts.training_data or f"{'' if scratch else card.training_data + '; then '}{folders}",
             "limits": texts.limits or card.limits,
+            "background": None,  # those are of the start's rows
+            "quantisers": (),
         }
     )

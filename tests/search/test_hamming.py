@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +169,39 @@ def test_the_machine_code_counts_in_wide_registers(rng):
         assert "vpopcntq" in plain
     elif features.get("popcnt"):
         assert "popcntq" in plain
+
+
+KERNEL = """
+import numpy as np, torch
+from simsearch.search.scores import BitCount, BitKernel, BitProduct
+
+rng = np.random.default_rng(0)
+for q, n, width in ((1, 1, 1), (3, 300, 12), (9, 257, 8), (17, 20, 33)):
+    a, b = (torch.from_numpy(rng.integers(0, 256, (m, width), np.uint8)) for m in (q, n))
+    a[0], b[-1] = 0, 255
+    scores = [kind(width) for kind in (BitCount, BitKernel, BitProduct)]
+    found = [score.between(score.prepare(a), score.prepare(b)) for score in scores]
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+assert scores[1].between(scores[1].prepare(a[:0]), scores[1].prepare(b)).shape == (0, len(b))
+"""
+
+
+def test_the_kernel_of_a_gpu_agrees_with_counting_words_in_the_interpreter():
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("width", [1, 12, 33])
+def test_codes_on_a_gpu_are_searched_there(rng, width):
+    codes, queries = codes_of(rng, 5000, width), codes_of(rng, 40, width)
+    live = rng.random(5000) < 0.8
+    found = exact.knn(queries, [codes], k=9, metric="hamming", live=[live], device="cuda")
+    expected = nearest_codes(queries, [codes], k=9, live=[live])
+    np.testing.assert_array_equal(found.positions, expected.positions)
+    np.testing.assert_array_equal(found.distances, (expected.counts / (8 * width)).astype(np.float32))
 
 
 def test_counters_hold_a_limit_beyond_every_count():
