@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from simsearch.benchmark.bits_page import bits_page
 from simsearch.benchmark.card_page import model_page, paragraph, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
@@ -31,6 +32,7 @@ def pages(root: Path) -> dict[str, str]:
         "docs/finetuning.md": rendered(
             (root / "docs" / "finetuning.md").read_text(encoding="utf-8"), _finetuned(results / "finetuning.json")
         ),
+        "docs/bits.md": rendered((root / "docs" / "bits.md").read_text(encoding="utf-8"), _bits(results)),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
         "models/mini/README.md": model_page(load_card(root / "models" / "mini"), _paper(results), _records(results)),
@@ -69,6 +71,11 @@ def _finetuned(path: Path) -> list[str]:
         "",
         *table(["family", "trained", "before", "after", "change", "95 % interval"], rows),
     ]
+
+
+def _bits(results: Path) -> list[str]:
+    names = ("bits", "bit_drift", "search/hamming", "search/billion")
+    return bits_page(*(_read(results / f"{name}.json") for name in names))
 
 
 def _block(results: Path) -> list[str]:

@@ -29,7 +29,7 @@ def work(run: Run) -> Finding:
     peer = attempt(lambda: _peer(run, count, batch))
     values = {"codes": count, "bits": BITS, "batch": batch, "k": K, "ours": ours, "faiss": peer}
     bounds = ceilings(run.device, toy=run.toy)
-    goals = () if run.toy else tuple([*_judged(ours, peer), *_bounded(ours, bounds, count)])
+    goals = () if run.toy else (*_judged(ours, peer), *_bounded(ours, bounds, count))
     told = [f"{goal.goal}: {goal.value:.3g} ({'met' if goal.met else 'missed'})" for goal in goals]
     if is_measured(ours):
         told.append(f"one query {1e3 * ours['one_seconds']:.2f} ms, batch {ours['batch_gpairs']:.1f} G pairs/s")
