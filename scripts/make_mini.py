@@ -14,10 +14,11 @@ from bits_rows import fitting_rows
 from simsearch.benchmark.record import write_record
 from simsearch.extract.background import write_background
 from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
+from simsearch.extract.export import to_toml
 from simsearch.extract.neural import NeuralExtractor, load_network
 from simsearch.extract.quantiser import Map
 from simsearch.training.bits_head import fit_head
-from simsearch.training.export import export, to_toml
+from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.keeper import Told
 from simsearch.training.report import GUARD

@@ -24,11 +24,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simsearch import Library
+from simsearch import Library, load_extractor
 from simsearch.cli.inputs import counted
 from simsearch.cli.progress import shown
 from simsearch.cli.terminal import escaped
-from simsearch.errors import ImageRejected, InputError, SimsearchError
+from simsearch.distance import hamming
+from simsearch.errors import ImageRejected, InputError, ModelError, SimsearchError
+from simsearch.extract.bits_text import to_hex
+from simsearch.extract.quantised import quantised_name
 from simsearch.images import Source, decode, find
 from simsearch.images.perturb import by_name
 from simsearch.images.sheet import SheetRow, Tile, contact_sheet
@@ -52,6 +55,7 @@ EDITS = {
     "blurred": "gaussian_filter_7x7",
     "sheared 10°": "shearing_10",
 }
+BITS = 96
 SEED = 0
 NEIGHBOURS = 5
 
@@ -170,6 +174,20 @@ def picture(path: Path) -> Image.Image:
         return Image.new("RGB", (4, 3), "lightgray")
 
 
+def bits(copies: Sequence[Copy], model: str) -> Iterator[str]:
+    """Yield the 96 bits of each photograph and of its edited copy, in hexadecimal, and in how many they differ."""
+    try:
+        extractor = load_extractor(quantised_name(model, str(BITS)))
+    except ModelError:  # a model without such a quantiser
+        return
+    for copy in copies:
+        codes = extractor.embed([copy.original, copy.path])
+        apart = round(BITS * float(hamming(codes[:1], codes[1:], bits=BITS)[0, 0]))
+        first, second = to_hex(codes)
+        yield f"{first}  {copy.original.name}"
+        yield f"{second}  {copy.edit}: {apart} of {BITS} bits differ"
+
+
 def next_commands(copies: Sequence[Copy], library: Path, model: str) -> list[str]:
     """Return three commands to try next, as they can be pasted."""
     program = Path(sys.executable).with_name("simsearch")
@@ -219,6 +237,9 @@ def main() -> int:
     console.print(table(copies, matches))
     right = sum(itertools.starmap(is_found, zip(copies, matches, strict=True)))
     console.print(f"{right} of {len(copies)} edited copies led to their photograph first.\n", markup=False)
+    for line in bits(copies, given.model):
+        print(escaped(line))
+    print()
     sheet = output / "contact-sheet.png"
     draw(copies, matches).save(sheet)
     places = {"contact sheet": sheet, "edited copies": output / "edited", "library": where}

@@ -10,10 +10,11 @@ from simsearch.benchmark.bits_page import bits_page
 from simsearch.benchmark.card_page import model_page, paragraph, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
+from simsearch.benchmark.models_page import models_table
 from simsearch.benchmark.page import benchmark_page
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.tables import cell, table
-from simsearch.extract.card import load_card
+from simsearch.extract.card import CARD, load_card
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -33,6 +34,7 @@ def pages(root: Path) -> dict[str, str]:
             (root / "docs" / "finetuning.md").read_text(encoding="utf-8"), _finetuned(results / "finetuning.json")
         ),
         "docs/bits.md": rendered((root / "docs" / "bits.md").read_text(encoding="utf-8"), _bits(results)),
+        "docs/models.md": rendered((root / "docs" / "models.md").read_text(encoding="utf-8"), _models(root)),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
         "models/mini/README.md": model_page(load_card(root / "models" / "mini"), _paper(results), _records(results)),
@@ -76,6 +78,12 @@ def _finetuned(path: Path) -> list[str]:
 def _bits(results: Path) -> list[str]:
     names = ("bits", "bit_drift", "search/hamming", "search/billion")
     return bits_page(*(_read(results / f"{name}.json") for name in names))
+
+
+def _models(root: Path) -> list[str]:
+    """The cards that come with the package, whatever models this user has besides."""
+    cards = [load_card(path.parent) for path in sorted((root / "models").glob(f"*/{CARD}"))]
+    return models_table(cards, _read(root / "results" / "models.json"))
 
 
 def _block(results: Path) -> list[str]:

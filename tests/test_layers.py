@@ -22,7 +22,8 @@ HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
-    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint"),
+    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_model"),
+    *("extract.convert", "extract.pull", "extract.torch_file_child"),
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}

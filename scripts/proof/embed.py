@@ -58,8 +58,9 @@ def work(run: Run) -> Finding:
         values["networks"][name] = found
         if is_measured(found):
             goals += _judged(run, name, found)
-    with _extractor(run, *next(iter(networks.values()))) as extractor:
-        values["path"] = attempt(lambda: _path(run, extractor))
+    count, batch, workers = run.size(30_000, 24), run.size(256, 8), run.size(default_workers(), 1)
+    with random_extractor(run, *next(iter(networks.values()))) as extractor:
+        values["path"] = attempt(lambda: path_rates(run, extractor, (count, batch, workers)))
     if is_measured(values["path"]) and not run.toy:
         path = values["path"]
         goals.append(judge("G18", path["share_of_slowest_stage"], part="GPU", note=path["slowest"]))
@@ -87,8 +88,8 @@ def _network(
     """Images a second of one network with random weights, by every way, at its best batch."""
     torch.manual_seed(0)
     plain = ResNet(arguments).eval()
-    operations = _operations(plain, preprocessing.size)
-    with _extractor(run, arguments, preprocessing, plain) as extractor:
+    operations = operations_of(plain, preprocessing.size)
+    with random_extractor(run, arguments, preprocessing, plain) as extractor:
         tried = {batch: _ours(run, extractor, batch) for batch in ((4,) if run.toy else BATCHES)}
         best = max(tried, key=lambda batch: tried[batch]["median"])
         rates = _rates(run, extractor, plain, best)
@@ -107,23 +108,23 @@ def _network(
 
 
 def _ours(run: Run, extractor: NeuralExtractor, batch: int) -> dict[str, float]:
-    pixels = torch.from_numpy(_pixels(extractor, batch)).to(run.device)
+    pixels = torch.from_numpy(pixels_of(extractor, batch)).to(run.device)
     return rate(batch, seconds(lambda: extractor.forward(pixels), run.device, repeats=run.size(10, 1)))
 
 
-def _pixels(extractor: NeuralExtractor, batch: int) -> np.ndarray:
+def pixels_of(extractor: NeuralExtractor, batch: int) -> np.ndarray:
     side = extractor.preprocessing.size
     return np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
 
 
 def _rates(run: Run, extractor: NeuralExtractor, plain: nn.Module, batch: int) -> dict[str, Any]:
     """Images a second from uint8 pixels: ours, and the same weights in the ways of the field."""
-    host = _pixels(extractor, batch)
+    host = pixels_of(extractor, batch)
     pixels = torch.from_numpy(host).to(run.device)
-    eager = _eager(copy.deepcopy(plain).to(run.device), run.device)
+    eager = eager_rows(copy.deepcopy(plain).to(run.device), run.device)
     ways: dict[str, Callable[[], Any]] = {
         "ours": lambda: extractor.forward(pixels),
-        "ours_from_host": lambda: extractor.embed_pixels(host),
+        "ours_from_host": lambda: extractor.embedpixels_of(host),
         "eager": lambda: eager(pixels),
     }
     if run.device.type == "cuda":
@@ -137,7 +138,7 @@ def _rates(run: Run, extractor: NeuralExtractor, plain: nn.Module, batch: int) -
 def _fast_ways(run: Run, extractor: NeuralExtractor, plain: nn.Module, pixels: Tensor) -> dict[str, Callable[[], Any]]:
     """What could be faster still: the compiler, and our own network as a CUDA graph. One that fails is left out."""
     ways: dict[str, Callable[[], Any]] = {}
-    compiled = _eager(torch.compile(copy.deepcopy(plain).to(run.device)), run.device)
+    compiled = eager_rows(torch.compile(copy.deepcopy(plain).to(run.device)), run.device)
     folded = torch.compile(extractor.forward)
     for name, way in (("compiled", compiled), ("ours_compiled", folded)):
         if is_measured(attempt(lambda way=way: [way(pixels) for _ in range(3)])):
@@ -161,7 +162,7 @@ def _graph(extractor: NeuralExtractor, pixels: Tensor) -> torch.cuda.CUDAGraph:
     return graph
 
 
-def _eager(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+def eager_rows(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
     """The usual way: NCHW, float32 weights under autocast, batch norm unfolded."""
 
     @torch.inference_mode()
@@ -178,7 +179,7 @@ def _cosines(a: Tensor, b: Tensor) -> np.ndarray:
     return torch.nn.functional.cosine_similarity(a.float(), b.float(), dim=1).cpu().numpy()
 
 
-def _operations(network: nn.Module, side: int) -> float:
+def operations_of(network: nn.Module, side: int) -> float:
     """Floating-point operations of one image: two for each multiplication with its addition."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, side, side))
@@ -186,7 +187,7 @@ def _operations(network: nn.Module, side: int) -> float:
 
 
 @contextmanager
-def _extractor(
+def random_extractor(
     run: Run, arguments: ResNetArguments, preprocessing: Preprocessing, network: nn.Module | None = None
 ) -> Iterator[NeuralExtractor]:
     """Our extractor of a network with random weights, from a model folder that is removed again.
@@ -214,19 +215,25 @@ def _extractor(
         yield NeuralExtractor(Path(folder), device=str(run.device))
 
 
-def _path(run: Run, extractor: NeuralExtractor) -> dict[str, Any]:
-    """Files to rows: our pipeline, each of its stages alone, and a PIL + DataLoader reader with the same network."""
-    count, batch, workers = run.size(30_000, 24), run.size(256, 8), run.size(default_workers(), 1)
+def path_rates(run: Run, extractor: NeuralExtractor, size: tuple[int, int, int]) -> dict[str, Any]:
+    """Files to rows: our pipeline, each of its stages alone, and a PIL + DataLoader reader with the same network.
+
+    Args:
+        run: Where.
+        extractor: The network.
+        size: Images, images at once, and decoding processes.
+    """
+    count, batch, workers = size
     with tempfile.TemporaryDirectory() as folder:
         for i, content in enumerate(jpegs(min(count, 64), (125, 94) if run.toy else (500, 375))):
             Path(folder, f"{i:03}.jpg").write_bytes(content)
         found = [source for source in find([folder]) if not isinstance(source, Rejected)]
         sources = [found[i % len(found)] for i in range(count)]
         files = [sorted(Path(folder).iterdir())[i % len(found)] for i in range(count)]
-        pixels = _pixels(extractor, batch)
+        pixels = pixels_of(extractor, batch)
         ways: dict[str, Callable[[], int]] = {
             "decode": lambda: sum(1 for _ in prepare(sources, extractor.preprocessing, workers=workers)),
-            "network": lambda: sum(len(extractor.embed_pixels(pixels)) for _ in range(0, count, batch)),
+            "network": lambda: sum(len(extractor.embedpixels_of(pixels)) for _ in range(0, count, batch)),
             "pipeline": lambda: sum(1 for _ in embed_sources(extractor, sources, batch_size=batch, workers=workers)),
             "dataloader": lambda: _dataloader(files, extractor, batch, workers),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,6 @@ from simsearch.cli.options import (
     AsJson,
     BatchSize,
     Config,
-    Device,
     FromList,
     Model,
     Paths,
@@ -59,13 +58,16 @@ def read_shard(text: str | None) -> tuple[int, int]:
         "embed photos/ --output rows/",
         "embed --from-list photos.csv --output rows/ --format npy",
         "embed photos/ --output rows-1/ --shard 1/4",
+        "embed photos/ --output rows/ --device cuda:0,cuda:1",
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
 def embed(
     paths: Paths = None,
     *,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="New or empty folder for the rows.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="DIR", help="Folder for the rows: new, empty, or of a broken run.")
+    ],
     model: Model = None,
     form: Annotated[
         Format, typer.Option("--format", help="One Parquet file a part, or .npy beside it.")
@@ -74,7 +76,13 @@ def embed(
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="i/n", help="Only every n-th input, from the i-th; 1/n to n/n.")
     ] = None,
-    device: Device = "auto",
+    part_rows: Annotated[
+        int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
+    ] = 65_536,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas: a process each."),
+    ] = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
     strict: Strict = False,
@@ -84,32 +92,55 @@ def embed(
     """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
-    path, code and message of what could not be used.
+    path, code and message of what could not be used. Broken off in any way, the same command goes on.
     """
+    from simsearch.cli.embed_processes import embed_in_processes
     from simsearch.extract.load import load_extractor
+    from simsearch.extract.pipeline import default_workers
     from simsearch.extract.rows_folder import write_folder
     from simsearch.images import find
 
     require_inputs(paths, from_list)
     first, of = read_shard(shard)
-    sources = find(paths or [], from_list=from_list)
-    extractor = load_extractor(model or "mini", device=device)
+    devices = [name.strip() for name in device.split(",")]
     with shown("embed") as advance, counted(paths or [], from_list) as total:
-        report = write_folder(
-            extractor,
-            itertools.islice(sources, first - 1, None, of),
-            output,
-            form=form.value,
-            batch_size=batch_size,
-            workers=workers,
-            progress=lambda done: advance(done, total() if of == 1 else None),
-        )
-    facts = {"output": str(output), "rows": report.rows, "parts": report.parts, "rejected": report.rejected}
-    if as_json:
-        terminal.show_json({**facts, "rejected_by_code": dict(report.codes), "model": extractor.name})
-    else:
-        terminal.show(f"{report.rows + report.rejected:,} inputs: {report.rows:,} rows, {report.rejected:,} rejected")
-        terminal.show_columns([(code, f"{count:,}") for code, count in report.codes.items()], right=(1,))
-        terminal.show(f"rows are in {output}, {report.parts} part(s)")
-    if strict and report.rejected:
+
+        def progress(done: int) -> None:
+            advance(done, total() if of == 1 else None)
+
+        if len(devices) > 1:
+            each = workers if workers is not None else max(1, default_workers() // len(devices))
+            flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
+            flags += ["--part-rows", str(part_rows), "--workers", str(each)]
+            flags += [] if from_list is None else ["--from-list", str(from_list)]
+            inputs = [*(str(path) for path in paths or []), *flags]
+            facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
+        else:
+            extractor = load_extractor(model or "mini", device=device)
+            report = write_folder(
+                extractor,
+                itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of),
+                output,
+                form=form.value,
+                batch_size=batch_size,
+                workers=workers,
+                part_rows=part_rows,
+                progress=progress,
+            )
+            counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
+            facts = {**counts, "rejected_by_code": dict(report.codes), "model": extractor.name}
+    _show(facts, output, as_json=as_json)
+    if strict and facts["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _show(facts: dict[str, Any], output: Path, *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_json({"output": str(output), **facts})
+        return
+    terminal.show(
+        f"{facts['rows'] + facts['rejected']:,} inputs: {facts['rows']:,} rows, {facts['rejected']:,} rejected"
+    )
+    codes = [(code, f"{count:,}") for code, count in facts["rejected_by_code"].items()]
+    terminal.show_columns(codes, right=(1,))
+    terminal.show(f"rows are in {output}, {facts['parts']} part(s)")

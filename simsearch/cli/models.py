@@ -2,32 +2,92 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.options import AsJson, Config, examples
+from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.extract.card import ModelCard
+
+
+class SourceForm(StrEnum):
+    """What published weights come as; a test holds them equal to those of a card."""
+
+    SAFETENSORS = "safetensors"
+    TORCH = "torch"
+    SIMCLR_TF = "simclr-tf"
+
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list", epilog=examples("models list", "models list --json"))
 def list_(as_json: AsJson = False, config: Config = None) -> None:
-    """Print the models that are installed."""
-    from simsearch.extract.zoo import list_models
+    """Print the models that there are a card of, and whether their weights are here.
 
-    cards = list_models()
+    Besides these every network of timm can be named, as timm:NAME, and every hash, as dhash or phash(size=16).
+    """
+    from simsearch.extract.zoo import find_model, has_weights, list_models
+
+    cards = [(card, "ready" if has_weights(find_model(card.name)) else "no weights") for card in list_models()]
     if as_json:
-        for card in cards:
-            terminal.show_json(_brief(card))
+        for card, state in cards:
+            terminal.show_json({**_brief(card), "state": state})
         return
-    header = ("name", "dimensions", "metric", "weights", "status", "")
-    rows = [(c.name, c.dimension, c.metric, c.weights.licence, c.status, terminal.escaped(c.summary)) for c in cards]
+    header = ("name", "dimensions", "metric", "state", "status", "licence of weights", "")
+    rows = [
+        (c.name, c.dimension, c.metric, state, c.status, c.weights.licence, terminal.escaped(c.summary))
+        for c, state in cards
+    ]
     terminal.show_columns([header, *rows], indent=0, right=(1,))
+    if any(state != "ready" for _, state in cards):
+        terminal.note("weights that are not here: simsearch models pull NAME")
+
+
+@app.command(epilog=examples("models pull simclr_v2_r50_2x_sk1", "models pull sscd_disc_mixup --json"))
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A card that `models list` shows.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Fetch the published weights of a card, and make a model of them.
+
+    Interrupted, the same command goes on. The weights are kept in ~/.cache/simsearch/models.
+    """
+    from simsearch.extract.card import load_card
+    from simsearch.extract.pull import pull as fetched
+
+    with shown("pull") as advance:
+        folder = fetched(name, progress=advance)
+    _show_made(load_card(folder), str(folder), as_json=as_json)
+
+
+@app.command(
+    epilog=examples(
+        "models convert --from simclr-tf r50_2x_sk1/ --to simclr_v2_r50_2x_sk1",
+        "models convert --from torch sscd_disc_mixup.torchvision.pt --to sscd_disc_mixup",
+    )
+)
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="PATH", help="The file, or the folder of a checkpoint.")],
+    *,
+    form: Annotated[SourceForm, typer.Option("--from", help="What the file is.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="The card of its network.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make a model of published weights that were fetched by other means."""
+    from simsearch.extract.card import load_card
+    from simsearch.extract.convert import convert as converted
+
+    folder = converted(source, to, form.value)
+    _show_made(load_card(folder), str(folder), as_json=as_json)
 
 
 @app.command(epilog=examples("models show mini", "models show mini --json"))
@@ -42,11 +102,21 @@ def show(
 
     folder = find_model(name)
     card = load_card(folder)
-    facts = {**card.model_dump(mode="json"), "fingerprint": card.fingerprint, "folder": str(folder)}
+    known = None if card.weights.sha256 is None else card.fingerprint
+    facts = {**card.model_dump(mode="json"), "fingerprint": known, "folder": str(folder)}
     if as_json:
         terminal.show_json(facts)
         return
     terminal.show_columns(list(_flat(facts)), indent=0)
+
+
+def _show_made(card: ModelCard, folder: str, *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_json({**_brief(card), "folder": folder, "origin": card.weights.origin})
+        return
+    terminal.show(f"{card.name} is ready in {folder}")
+    if card.weights.origin:
+        terminal.show(f"made of {card.weights.origin}; nobody here has checked these weights (status {card.status})")
 
 
 def _brief(card: ModelCard) -> dict[str, Any]:
@@ -58,7 +128,7 @@ def _brief(card: ModelCard) -> dict[str, Any]:
         "non_negative": card.non_negative,
         "weights_licence": card.weights.licence,
         "status": card.status,
-        "fingerprint": card.fingerprint,
+        "fingerprint": None if card.weights.sha256 is None else card.fingerprint,
     }
 
 

@@ -18,17 +18,30 @@ CARD = "model.toml"
 
 
 class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Where a model's weights are: a file beside the card or a URL, always with its SHA-256."""
+    """Where a model's weights are: a file beside the card, or where its authors publish them.
+
+    Attributes:
+        file: Safetensors beside the card.
+        url: The published file; of `simclr-tf` the folder of the checkpoint, with a slash at its end.
+        form: What the published file is: safetensors, PyTorch's, or a TensorFlow checkpoint of SimCLR's.
+        sha256: Of the file; of a published one None until somebody has fetched it.
+        origin: Where a file came from, with the SHA-256 of what was fetched, if it was converted.
+        licence: Of the weights.
+    """
 
     file: str | None = None
     url: str | None = None
-    sha256: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
+    form: Literal["safetensors", "torch", "simclr-tf"] = "safetensors"
+    sha256: str | None = pydantic.Field(default=None, pattern="^[0-9a-f]{64}$")
+    origin: str | None = None
     licence: str
 
     @pydantic.model_validator(mode="after")
     def _one_place(self) -> Weights:
         if (self.file is None) == (self.url is None):
             raise ValueError("give either `file` or `url`")
+        if self.file is not None and self.sha256 is None:
+            raise ValueError("a `file` needs its `sha256`")
         return self
 
 
@@ -133,6 +146,15 @@ def load_card(folder: Path) -> ModelCard:
         raise ModelError(f"{path}: {where}: {first['msg']}; {error.error_count()} such fault(s)") from error
 
 
+def how_to_get(card: ModelCard) -> str:
+    """What to do where the weights of a card are not here, in one line."""
+    kind = card.weights.form if card.weights.form == "simclr-tf" else "torch"
+    return (
+        f"run `simsearch models pull {card.name}`, or fetch {card.weights.url} elsewhere and run `simsearch models "
+        f"convert --from {kind} PATH --to {card.name}`"
+    )
+
+
 def weights_path(card: ModelCard, folder: Path) -> Path:
     """Return the weights file of a card, its SHA-256 checked.
 
@@ -140,9 +162,7 @@ def weights_path(card: ModelCard, folder: Path) -> Path:
         WeightsError: the file is missing, or holds something else than the card says.
     """
     if card.weights.file is None:
-        raise WeightsError(
-            f"{card.name}: the weights are not here; fetch {card.weights.url} and name it in {folder / CARD}"
-        )
+        raise WeightsError(f"{card.name}: the weights are not here; {how_to_get(card)}")
     path = folder / card.weights.file
     if not path.is_file():
         raise WeightsError(f"{card.name}: {path} is missing; reinstall simsearch or restore the file")

@@ -10,14 +10,16 @@ from simsearch.errors import InputError, ModelNotFound
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo import find_model
 
+TIMM = "timm:"
+
 
 def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extractor:
     """Return the extractor that a model name stands for.
 
     Args:
         model: A name of the zoo ("mini"), a model folder (a path with a separator), a hash or keypoints with or without
-            parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), or a user's own class as
-            `module:Class`, which is called without arguments.
+            parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), a network of timm
+            ("timm:resnet50"), or a user's own class as `module:Class`, which is called without arguments.
         device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
 
     Raises:
@@ -41,6 +43,10 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
         return _load_class(model)
     if isinstance(model, str) and is_method_name(model):
         return method(model, device=device)
+    if isinstance(model, str) and model.startswith(TIMM):
+        from simsearch.extract.timm_model import load_timm
+
+        return load_timm(model, device=device)
     from simsearch.extract.neural import NeuralExtractor
 
     return NeuralExtractor(find_model(model), device=device)
@@ -51,7 +57,7 @@ def is_class_name(model: str) -> bool:
     from simsearch.extract.quantised import base_name
 
     base = base_name(model)
-    return ":" in base and "/" not in base
+    return ":" in base and "/" not in base and not base.startswith(TIMM)
 
 
 def _load_class(name: str) -> Extractor:

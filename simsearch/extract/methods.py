@@ -7,14 +7,13 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from simsearch.errors import DependencyMissing, InputError, ModelError, ModelNotFound
-from simsearch.extract.card import ModelCard
+from simsearch.extract.card import ModelCard, how_to_get
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.zoo import find_model, list_models
+from simsearch.extract.zoo import find_model, has_weights, list_models
 
 CLASSES: Mapping[str, str] = MappingProxyType(
     {
@@ -216,9 +215,8 @@ def _known(name: str) -> Method:
 def _known_card(card: ModelCard) -> Method:
     advice = ""
     try:
-        folder = find_model(card.name)
-        if card.weights.file is None or not Path(folder / card.weights.file).is_file():
-            advice = f"the weights are not here: {card.weights.url or card.weights.file} belongs in {folder}"
+        if not has_weights(folder := find_model(card.name)):
+            advice = how_to_get(card) if card.weights.url else f"{folder / str(card.weights.file)} is missing"
     except ModelError as error:
         advice = str(error)
     return Method(card.name, card.summary, {}, not advice, advice)

@@ -40,7 +40,20 @@ class NeuralExtractor(Extractor):
             WeightsError: weights missing, damaged or of another network.
             InputError: no such device or dtype.
         """
-        self.card = load_card(folder)
+        card = load_card(folder)
+        self._begin(card, folder, load_network(card, folder), device, dtype)
+
+    @classmethod
+    def of_network(
+        cls, card: ModelCard, network: nn.Module, *, device: str = "auto", dtype: str = "auto"
+    ) -> NeuralExtractor:
+        """Return the extractor of a network that is there already, with the card that says what it is."""
+        made = cls.__new__(cls)
+        made._begin(card, None, network, device, dtype)
+        return made
+
+    def _begin(self, card: ModelCard, folder: Path | None, network: nn.Module, device: str, dtype: str) -> None:
+        self.card = card
         self.card_folder = folder
         self.name = self.card.name
         self.fingerprint = self.card.fingerprint
@@ -50,7 +63,7 @@ class NeuralExtractor(Extractor):
         self.preprocessing = self.card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self._network = _ready(load_network(self.card, folder), self.device, self.dtype)
+        self._network = _ready(network, self.device, self.dtype)
         scale = torch.tensor([self.preprocessing.mean, self.preprocessing.std], device=self.device)
         self._mean, self._std = (255 * scale).view(2, 1, 3, 1, 1)
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
@@ -78,7 +91,7 @@ class NeuralExtractor(Extractor):
         """
         from simsearch.extract.golden import GOLDEN, check_golden
 
-        if self.card.status == "unverified" and not (self.card_folder / GOLDEN).exists():
+        if self.card_folder is None or (self.card.status == "unverified" and not (self.card_folder / GOLDEN).exists()):
             return
         worst = check_golden(self, self.card_folder)
         if worst > self.card.tolerance:
@@ -159,21 +172,34 @@ def build_network(card: ModelCard) -> nn.Module:
     Raises:
         ModelError: no such network, or arguments that it does not take.
     """
-    try:
-        family = importlib.import_module(f"simsearch.extract.networks.{card.network}")
-    except ImportError as error:
-        raise ModelError(f"{card.name}: no network family is called {card.network!r}") from error
-    known = {field.name for field in fields(family.Arguments)}
-    if unknown := set(card.arguments) - known:
-        raise ModelError(f"{card.name}: {card.network} takes no {sorted(unknown)}; it takes {sorted(known)}")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in card.arguments.items()}
-    arguments = family.Arguments(**given)
+    arguments = arguments_of(card)
     if arguments.dimension != card.dimension:
         raise ModelError(
             f"{card.name}: the network gives {arguments.dimension} dimensions, the card says {card.dimension}"
         )
-    network: nn.Module = family.Network(arguments)
+    network: nn.Module = _family(card).Network(arguments)
     return network
+
+
+def arguments_of(card: ModelCard) -> Any:
+    """Return the arguments of a card's network family.
+
+    Raises:
+        ModelError: no such family, or arguments that it does not take.
+    """
+    family = _family(card)
+    known = {field.name for field in fields(family.Arguments)}
+    if unknown := set(card.arguments) - known:
+        raise ModelError(f"{card.name}: {card.network} takes no {sorted(unknown)}; it takes {sorted(known)}")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in card.arguments.items()}
+    return family.Arguments(**given)
+
+
+def _family(card: ModelCard) -> Any:
+    try:
+        return importlib.import_module(f"simsearch.extract.networks.{card.network}")
+    except ImportError as error:
+        raise ModelError(f"{card.name}: no network family is called {card.network!r}") from error
 
 
 def _ready(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
@@ -187,13 +213,13 @@ def _ready(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
 
 
 def _fold(module: nn.Module) -> None:
-    """Fold every batch norm into the layer before it."""
+    """Fold every batch norm into the layer before it; not those that do more, such as timm's with an activation."""
     for child in module.children():
         _fold(child)
     names = list(module._modules)
     for first, second in itertools.pairwise(names):
         layer, norm = module._modules[first], module._modules[second]
-        if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if isinstance(layer, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
             module._modules[first], module._modules[second] = fuse_conv_bn_eval(layer, norm), nn.Identity()
         elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
             module._modules[first], module._modules[second] = fuse_linear_bn_eval(layer, norm), nn.Identity()

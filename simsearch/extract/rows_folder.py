@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +14,14 @@ from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
+from simsearch.extract.rows_journal import Entry, Journal, PathDigest
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 
 Format = Literal["parquet", "npy"]
 REJECTED = "rejected.parquet"
 PART_ROWS = 65_536
+PART_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,72 +50,104 @@ def write_folder(
     batch_size: int = 64,
     workers: int | None = None,
     part_rows: int = PART_ROWS,
+    seconds: float = PART_SECONDS,
     progress: Callable[[int], None] | None = None,
 ) -> FolderReport:
     """Embed every source into `part-*` files and return what became of them.
 
     Parts appear whole, in the order of the inputs; `rejected.parquet` comes last, so a folder that has it is complete.
-    When the work is broken off, the rows that are there are written first.
+    Broken off in any way, the same call goes on behind the last part, and each input has its row once.
 
     Args:
         extractor: Makes the rows.
-        sources: What `find` gives.
-        output: The folder, new or empty.
+        sources: What `find` gives; to go on, the same as before.
+        output: The folder: new, empty, or one that was broken off.
         form: "parquet" (one file a part), or "npy" ((n, d) `part-*.npy` beside `part-*.items.parquet`).
         batch_size: Images embedded at once.
         workers: Decoding processes, as in `embed_sources`.
-        part_rows: Rows a part.
+        part_rows: Rows a part, at most.
+        seconds: After which a part is written though it is not full.
         progress: Told the number of inputs done.
 
     Raises:
-        InputError: the folder holds files, or the extractor gives several rows an image.
+        InputError: the folder holds files and is none that was broken off; it was begun in another form, or with other
+            inputs; or the extractor gives several rows an image.
+        FingerprintMismatch: it was begun with another model.
     """
     require_one_row(extractor)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output} is not an empty folder; give a new one, since rows are never mixed")
-    output.mkdir(parents=True, exist_ok=True)
-    parts = _Parts(extractor, output, form)
-    rejected: list[Rejected] = []
+    journal = Journal(output, extractor, form)
+    done = journal.begin()
+    rest = _behind(iter(sources), done, output)
+    parts = _Parts(extractor, output, form, journal)
     try:
-        for result in embed_sources(extractor, sources, batch_size=batch_size, workers=workers):
-            if isinstance(result, Rejected):
-                rejected.append(result)
-            else:
-                parts.add(result, part_rows)
+        for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers):
+            parts.add(result, part_rows, seconds)
             if progress is not None:
-                progress(parts.rows + len(rejected))
+                progress(journal.inputs + parts.waiting)
     finally:
         parts.flush()
+    rejected = journal.rejected()
     write_rejected(output / REJECTED, rejected)
-    return FolderReport(parts.rows, parts.written, len(rejected), Counter(str(entry.code) for entry in rejected))
+    journal.end()
+    return FolderReport(journal.rows, journal.parts, len(rejected), Counter(str(entry.code) for entry in rejected))
+
+
+def _behind(sources: Iterator[Source | Rejected], done: Sequence[Entry], output: Path) -> Iterator[Source | Rejected]:
+    """The inputs behind those of the parts that are there, which must be the same as then."""
+    for entry in done:
+        names = PathDigest()
+        for source in itertools.islice(sources, entry.inputs):
+            names.add(source if isinstance(source, Source) else source.source)
+        if names.hexdigest() != entry.digest:
+            raise InputError(
+                f"{output} was begun with other inputs than these; give those again, or a new folder for these"
+            )
+    return sources
 
 
 class _Parts:
-    """The rows that wait to fill a part, and how many were written."""
+    """The results that wait to fill a part."""
 
-    def __init__(self, extractor: Extractor, output: Path, form: Format) -> None:
+    def __init__(self, extractor: Extractor, output: Path, form: Format, journal: Journal) -> None:
         self._extractor = extractor
         self._output = output
         self._form = form
-        self._waiting: list[Embedded] = []
-        self.rows = 0
-        self.written = 0
+        self._journal = journal
+        self._began = time.monotonic()
+        self._rows: list[Embedded] = []
+        self._rejected: list[Rejected] = []
+        self._names = PathDigest()
 
-    def add(self, embedded: Embedded, part_rows: int) -> None:
-        self._waiting.append(embedded)
-        self.rows += 1
-        if len(self._waiting) >= part_rows:
+    @property
+    def waiting(self) -> int:
+        """Inputs that are not in a part yet."""
+        return len(self._rows) + len(self._rejected)
+
+    def add(self, result: Embedded | Rejected, part_rows: int, seconds: float) -> None:
+        """Take a result; write a part if it is full, or has waited for long."""
+        self._names.add(result.source)
+        if isinstance(result, Rejected):
+            self._rejected.append(result)
+        else:
+            self._rows.append(result)
+        if len(self._rows) >= part_rows or time.monotonic() - self._began >= seconds:
             self.flush()
 
     def flush(self) -> None:
-        part, self._waiting = self._waiting, []
-        if not part:
+        """Write what waits, and then, in the journal, that it is there."""
+        if not self.waiting:
             return
-        stem = self._output / f"part-{self.written:05d}"
+        rows, rejected, names = self._rows, self._rejected, self._names
+        self._rows, self._rejected, self._names = [], [], PathDigest()
+        if rows:
+            self._write(self._output / f"part-{self._journal.parts:05d}", rows)
+        self._journal.add(len(rows), rejected, names.hexdigest())
+        self._began = time.monotonic()
+
+    def _write(self, stem: Path, rows: list[Embedded]) -> None:
         identity = {"model": self._extractor.name, "fingerprint": self._extractor.fingerprint}
         if self._form == "npy":
-            write_npy(stem.with_suffix(".npy"), [entry.row for entry in part if entry.row is not None])
-            write_items(stem.with_suffix(".items.parquet"), part, **identity)
+            write_npy(stem.with_suffix(".npy"), [entry.row for entry in rows if entry.row is not None])
+            write_items(stem.with_suffix(".items.parquet"), rows, **identity)
         else:
-            write_rows(stem.with_suffix(".parquet"), part, **identity, dimension=self._extractor.dimension)
-        self.written += 1
+            write_rows(stem.with_suffix(".parquet"), rows, **identity, dimension=self._extractor.dimension)

@@ -28,19 +28,27 @@ def find_model(name: str | Path) -> Path:
         if (folder / CARD).is_file():
             return folder
         raise ModelNotFound(f"{folder} holds no {CARD}; give a model's folder or one of: {_known()}")
-    for root in model_roots():
-        if (root / name / CARD).is_file():
-            return root / name
+    folders = [root / name for root in model_roots() if (root / name / CARD).is_file()]
+    if folders:
+        return next((folder for folder in folders if has_weights(folder)), folders[0])
     raise ModelNotFound(f"no model is called {name!r}; there are: {_known()}. A folder is named with a slash: ./{name}")
 
 
 def list_models() -> list[ModelCard]:
     """Return the cards of all models in the zoo, by name."""
-    folders: dict[str, Path] = {}
-    for root in model_roots():
-        for card in sorted(root.glob(f"*/{CARD}")):
-            folders.setdefault(card.parent.name, card.parent)
-    return [load_card(folders[name]) for name in sorted(folders)]
+    names = {card.parent.name for root in model_roots() for card in root.glob(f"*/{CARD}")}
+    return [load_card(find_model(name)) for name in sorted(names)]
+
+
+def has_weights(folder: Path) -> bool:
+    """Tell whether a model folder holds the weights that its card names."""
+    file = load_card(folder).weights.file
+    return file is not None and (folder / file).is_file()
+
+
+def own_models() -> Path:
+    """Return the folder of the models that this user fetched or converted."""
+    return model_roots()[-1]
 
 
 def _known() -> str:

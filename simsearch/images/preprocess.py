@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from PIL import Image
 
 from simsearch.errors import InputError
 
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "squash_crop"]
 Kernel = Literal["bilinear", "bicubic", "lanczos", "box"]
 
 KERNELS = {
@@ -30,8 +30,9 @@ class Preprocessing:
 
     Attributes:
         size: side of the square that the network takes.
-        fit: `squash` ignores the aspect ratio; `crop` resizes the shorter side to `resize` and keeps the centre.
-        resize: the shorter side before a crop; equal to `size` for squash.
+        fit: `squash` ignores the aspect ratio; `crop` resizes the shorter side to `resize` and keeps the centre;
+            `squash_crop` resizes both sides to `resize` and keeps the centre.
+        resize: the side before a crop; equal to `size` for squash.
         kernel: the resampling kernel, always with antialiasing.
         mean: subtracted from values in 0..1, later, on the device.
         std: divides them, later, on the device.
@@ -51,7 +52,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.size < 1 or self.resize < self.size or (self.fit == "squash" and self.resize != self.size):
             raise InputError(f"size {self.size} with resize {self.resize} does not fit {self.fit!r}")
-        if self.fit not in ("squash", "crop") or self.kernel not in KERNELS:
+        if self.fit not in get_args(Fit) or self.kernel not in KERNELS:
             raise InputError(f"no such fit or kernel: {self.fit!r}, {self.kernel!r}")
         if self.alpha != "white":
             raise InputError(f"alpha on {self.alpha!r} is not known; only 'white' is")
@@ -81,7 +82,8 @@ class Preprocessing:
         Resizing only that part gives the same pixels, since the kernel still reads beyond the box.
         """
         shorter = min(size)
-        whole = [int(self.resize * side / shorter) for side in size]
+        squashed = self.fit == "squash_crop"
+        whole = [self.resize if squashed else int(self.resize * side / shorter) for side in size]
         starts = [round((side - self.size) / 2) for side in whole]
         scales = [side / resized for side, resized in zip(size, whole, strict=True)]
         left, top = (start * scale for start, scale in zip(starts, scales, strict=True))

@@ -85,10 +85,10 @@ def _nearest_of_few(words: int) -> Any:
         for query in range(len(queries)):
             line, limit = queries[query], _limit_of(limits, query)
             for i in range(len(codes)):
-                code, count = codes[i], np.uint64(0)
+                count = np.int64(0)
                 for step in range(steps):
-                    count += ones(np.uint64(code[step] ^ line[step]))
-                if np.int64(count) < limit and (len(live) == 0 or live[i]):
+                    count += np.int64(ones(np.uint64(codes[i, step] ^ line[step])))
+                if count < limit and (len(live) == 0 or live[i]):
                     length = filled[query]
                     counts[query, length] = count
                     positions[query, length] = base + i

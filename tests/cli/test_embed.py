@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from simsearch.errors import FingerprintMismatch, InputError
 from simsearch.extract.rows_file import read_rows, rows_info
 from simsearch.extract.rows_folder import write_folder
 from simsearch.images import find
 from tests.cli.conftest import FAKE, Run
-from tests.fake import FakeExtractor
+from tests.fake import FakeExtractor, OtherExtractor
+from tests.library.helpers import album
 
 
 def embedded(run: Run, *arguments: object) -> dict[str, int]:
@@ -80,6 +86,111 @@ def test_what_is_done_is_kept_when_the_work_is_broken_off(pictures: Path, tmp_pa
     rows = sum(rows_info(part).rows for part in (tmp_path / "rows").glob("part-*"))
     assert rows == 5
     assert not (tmp_path / "rows" / "rejected.parquet").exists()
+
+
+def content(folder: Path) -> list[tuple[bytes | None, bytes]]:
+    """Path and row of everything, in order."""
+    return [
+        (path, row.tobytes())
+        for part in sorted(folder.glob("part-*.parquet"))
+        for batch in read_rows(part)
+        for path, row in zip(batch.paths, batch.rows, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "npy"])
+@pytest.mark.parametrize("stops", [(1,), (2, 4, 7), (8,)])
+def test_a_run_that_was_broken_off_goes_on_and_has_each_row_once(
+    pictures: Path, tmp_path: Path, form: Any, stops: tuple[int, ...]
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = write_folder(FakeExtractor(), find([pictures]), whole, workers=0, form=form)
+    for at in stops:
+
+        def stop(done: int, at: int = at) -> None:
+            if done >= at:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            write_folder(FakeExtractor(), find([pictures]), broken, workers=0, form=form, part_rows=2, progress=stop)
+    with (broken / "unfinished.jsonl").open("a") as file:
+        file.write('{"rows": 1, "rej')  # killed while it wrote
+    (broken / ".part-00009.parquet.7.partial").write_bytes(b"torn")
+    report = write_folder(FakeExtractor(), find([pictures]), broken, workers=0, form=form)
+    assert (report.rows, report.rejected, report.codes) == (expected.rows, expected.rejected, expected.codes)
+    if form == "parquet":
+        assert content(broken) == content(whole)
+    else:
+        rows = [np.concatenate([np.load(part) for part in sorted(at.glob("*.npy"))]) for at in (broken, whole)]
+        np.testing.assert_array_equal(*rows)
+    rejected = [pq.read_table(folder / "rejected.parquet") for folder in (broken, whole)]
+    assert rejected[0].equals(rejected[1])
+    assert not [path.name for path in broken.iterdir() if "unfinished" in path.name or "partial" in path.name]
+
+
+def test_a_run_goes_on_only_as_it_was_begun(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(FakeExtractor(), find([pictures]), folder, workers=0, progress=stop)
+    with pytest.raises(FingerprintMismatch, match="begun with fake"):
+        write_folder(OtherExtractor(), find([pictures]), folder, workers=0)
+    with pytest.raises(InputError, match="begun as parquet"):
+        write_folder(FakeExtractor(), find([pictures]), folder, workers=0, form="npy")
+    with pytest.raises(InputError, match="other inputs"):
+        write_folder(FakeExtractor(), find([pictures / "3.png"]), folder, workers=0)
+    assert write_folder(FakeExtractor(), find([pictures]), folder, workers=0).rows == 7
+    with pytest.raises(InputError, match="not an empty folder"):
+        write_folder(FakeExtractor(), find([pictures]), folder, workers=0)
+
+
+def test_a_part_is_written_after_some_time_though_it_is_not_full(pictures: Path, tmp_path: Path) -> None:
+    report = write_folder(FakeExtractor(), find([pictures]), tmp_path / "rows", workers=0, seconds=0)
+    assert report.parts == 7
+
+
+def test_several_devices_share_out_every_input_in_a_process_each(run: Run, pictures: Path, tmp_path: Path) -> None:
+    told = embedded(run, pictures, "--output", tmp_path / "rows", "--device", "cpu,cpu")
+    assert (told["rows"], told["rejected"], told["parts"]) == (7, 1, 2)
+    whole = tmp_path / "whole"
+    write_folder(FakeExtractor(), find([pictures]), whole, workers=0)
+    shards = [row for folder in (tmp_path / "rows").iterdir() for row in content(folder)]
+    assert {folder.name for folder in (tmp_path / "rows").iterdir()} == {"shard-1-of-2", "shard-2-of-2"}
+    assert sorted(shards) == sorted(content(whole))
+    told = embedded(run, pictures, "--output", tmp_path / "half", "--device", "cpu,cpu", "--shard", "2/2")
+    assert told["rows"] + told["rejected"] == 4
+    assert {folder.name for folder in (tmp_path / "half").iterdir()} == {"shard-2-of-4", "shard-4-of-4"}
+    code, _, err = run("embed", pictures, "--output", tmp_path / "rows", "--device", "cpu,cpu", "--model", FAKE)
+    assert (code, "process 1 ended with 3" in err, "not an empty folder" in err) == (3, True, True)
+
+
+@pytest.mark.slow
+def test_2000_images_killed_three_times_equal_the_uninterrupted_run(tmp_path: Path) -> None:
+    photos, whole, broken = tmp_path / "photos", tmp_path / "whole", tmp_path / "broken"
+    album(photos, range(2000))
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "simsearch.cli", "embed", str(photos), "--model", "mini", "--batch-size", "16"]
+    command += ["--part-rows", "100", "--output"]
+    kills = 0
+    while kills < 3:
+        before = len(list(broken.glob("part-*")))
+        child = subprocess.Popen([*command, str(broken)], stderr=subprocess.DEVNULL)
+        while child.poll() is None and len(list(broken.glob("part-*"))) < before + 3:
+            time.sleep(0.05)
+        assert child.poll() is None, "it ended before it could be killed"
+        child.kill()
+        child.wait()
+        kills += 1
+    for folder in (broken, whole):
+        subprocess.run([*command, str(folder)], check=True, stderr=subprocess.DEVNULL)
+    found, expected = content(broken), content(whole)
+    assert [path for path, _ in found] == [path for path, _ in expected]
+    assert len(found) == 2000
+    rows = [np.frombuffer(b"".join(row for _, row in each), np.float32).reshape(2000, -1) for each in (found, expected)]
+    np.testing.assert_allclose(*rows, atol=1e-4 * float(rows[0].max()))  # batches are cut elsewhere
 
 
 def test_a_folder_with_files_is_refused(run: Run, pictures: Path, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from simsearch import load_extractor
 from simsearch.errors import InputError, ModelError, ModelNotFound, WeightsError
 from simsearch.extract.card import CARD, ModelCard, load_card, weights_path
+from simsearch.extract.export import to_toml
 from simsearch.extract.golden import check_golden, golden_files
 from simsearch.extract.zoo import find_model, list_models
 from simsearch.images.decode import decode
-from simsearch.training.export import to_toml
 
 
 def test_toml_round_trip(tiny: Path, tmp_path: Path) -> None:

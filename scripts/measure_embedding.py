@@ -1,0 +1,154 @@
+"""Measure how fast images become rows on this machine, beside its limits and the usual ways; a JSON record.
+
+On a GPU the stage `embed` of scripts/gpu_proof does the same and more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import resource
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from proof.embed import NETWORKS, operations_of, path_rates, pixels_of, random_extractor
+from proof.limits import jpegs
+from proof.stage import Run, attempt, is_measured
+from proof.timing import alternate, rate, seconds
+from simsearch import load_extractor
+from simsearch.benchmark.record import write_record
+from simsearch.distance import js
+from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.pipeline import default_workers, embed_sources
+from simsearch.images.find import find
+from simsearch.images.rejected import Rejected
+
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", default="mini,ResNet-50", help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1500, help="read from files by each way")
+    parser.add_argument(
+        "--repeated", type=int, default=20_000, help="images of the run that watches memory; 0 for none"
+    )
+    parser.add_argument("--output", type=Path, default=Path("results/embedding.json"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(CPU, False, Path(folder), Path(folder), Path(folder), float("inf"))
+        matrix = rate(2 * 2048**3, seconds(_product, CPU, repeats=arguments.rounds))
+        networks = {
+            name: network(run, name, arguments.batch, arguments.rounds, matrix["median"])
+            for name in arguments.networks.split(",")
+        }
+        with random_extractor(run, *NETWORKS["mini"]) as extractor:
+            path = path_rates(run, extractor, (arguments.images, 64, default_workers()))
+    memory = constant_memory(arguments.repeated) if arguments.repeated else None
+    values = {
+        "threads": torch.get_num_threads(),
+        "matrix_flops_float32": matrix,
+        "networks": networks,
+        "from_files": path,
+        "memory": memory,
+    }
+    told = [f"{name} {each['over']['eager']:.2f} x eager" for name, each in networks.items()]
+    verdict = f"network alone: {', '.join(told)}; from files {path['over_dataloader']:.2f} x PIL and DataLoader"
+    write_record(arguments.output, values, verdict=verdict)
+    print(verdict)
+
+
+def _product() -> Tensor:
+    side = 2048
+    return torch.ones(side, side) @ torch.ones(side, side)
+
+
+def network(run: Run, name: str, batch: int, rounds: int, matrix: float) -> dict[str, Any]:
+    """Images a second of a network with random weights: eager and unfolded, by the compiler, and ours."""
+    arguments, preprocessing = NETWORKS[name]
+    torch.manual_seed(0)
+    from simsearch.extract.networks.resnet import ResNet
+
+    plain = ResNet(arguments).eval()
+    operations = operations_of(plain, preprocessing.size)
+    with random_extractor(run, arguments, preprocessing, plain) as extractor:
+        pixels = torch.from_numpy(pixels_of(extractor, batch))
+        ways: dict[str, Callable[[], Tensor]] = {"ours": lambda: extractor.forward(pixels)}
+        ways["eager"] = _usual(plain, pixels)
+        compiled = attempt(lambda: _compiled(plain, pixels))
+        if is_measured(compiled):
+            ways["compiled"] = compiled
+        apart = float(np.quantile(np.diagonal(js(ways["ours"]().numpy(), ways["eager"]().numpy())), 0.99))
+        took = alternate(ways, run.device, repeats=rounds)
+        dtype = str(extractor.dtype).removeprefix("torch.")
+    rates = {way: rate(batch, each) for way, each in took.items()}
+    ratios = {way: [a / b for a, b in zip(took[way], took["ours"], strict=True)] for way in ways if way != "ours"}
+    return {
+        "gmac": round(operations / 2e9, 3),
+        "batch": batch,
+        "dtype": dtype,
+        "images_per_second": rates,
+        "over": {way: round(statistics.median(values), 3) for way, values in ratios.items()},
+        "over_all": {way: [round(value, 3) for value in values] for way, values in ratios.items()},
+        "share_of_matrix_rate": round(rates["ours"]["median"] * operations / matrix, 3),
+        "js_from_eager_99": apart,
+        **({} if is_measured(compiled) else {"compiled": compiled}),
+    }
+
+
+def _usual(plain: nn.Module, pixels: Tensor) -> Callable[[], Tensor]:
+    """As most code does it: NCHW, float32, batch norm as a layer."""
+    eager = copy.deepcopy(plain)
+
+    @torch.inference_mode()
+    def rows() -> Tensor:
+        out: Tensor = eager(pixels.permute(0, 3, 1, 2).contiguous().float() / 255)
+        return out
+
+    return rows
+
+
+def _compiled(plain: nn.Module, pixels: Tensor) -> Callable[[], Tensor]:
+    """The same by torch.compile; where it cannot compile, it says why."""
+    network = torch.compile(copy.deepcopy(plain))
+
+    @torch.inference_mode()
+    def rows() -> Tensor:
+        out: Tensor = network(pixels.permute(0, 3, 1, 2).contiguous().float() / 255)
+        return out
+
+    rows()
+    return rows
+
+
+def constant_memory(count: int) -> dict[str, Any]:
+    """Peak memory of this process after a tenth of some repeated images and after all of them."""
+    extractor = load_extractor("mini", device="cpu")
+    assert isinstance(extractor, NeuralExtractor)
+    with tempfile.TemporaryDirectory() as folder:
+        for i, content in enumerate(jpegs(64, (500, 375))):
+            Path(folder, f"{i:03}.jpg").write_bytes(content)
+        found = [source for source in find([folder]) if not isinstance(source, Rejected)]
+        peaks = {}
+        for done, result in enumerate(
+            embed_sources(extractor, itertools.islice(itertools.cycle(found), count)), start=1
+        ):
+            if isinstance(result, Rejected):
+                raise SystemExit(f"an image was rejected: {result.message}")
+            if done in (count // 10, count):
+                peaks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"images": count, "peak_bytes": {str(done): peak for done, peak in peaks.items()}}
+
+
+if __name__ == "__main__":
+    main()

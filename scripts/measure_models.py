@@ -1,0 +1,47 @@
+"""Count parameters and multiply-adds of the network of every card, and write a JSON record; no weights are needed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from simsearch.benchmark.record import write_record
+from simsearch.extract.card import ModelCard
+from simsearch.extract.neural import build_network
+from simsearch.extract.zoo import list_models
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("results/models.json"))
+    arguments = parser.parse_args()
+    models = {card.name: counted(card) for card in list_models()}
+    largest = max(models, key=lambda name: models[name]["gmac"])
+    verdict = f"{len(models)} networks, from {models['mini']['gmac']:.2f} (mini) to {models[largest]['gmac']:.0f} GMAC"
+    write_record(arguments.output, {"models": models}, verdict=verdict)
+    print(verdict)
+
+
+def counted(card: ModelCard) -> dict[str, Any]:
+    """Millions of parameters and billions of multiply-adds an image, on tensors without memory."""
+    side = card.preprocessing.size
+    with torch.device("meta"):
+        network = build_network(card).eval()
+        image = torch.empty(1, 3, side, side)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return {
+        "million_parameters": round(parameters / 1e6, 2),
+        "gmac": round(counter.get_total_flops() / 2e9, 3),
+        "pixels": side,
+        "dimension": card.dimension,
+    }
+
+
+if __name__ == "__main__":
+    main()

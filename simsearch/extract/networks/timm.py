@@ -1,0 +1,70 @@
+"""Any network of timm up to its pool, by timm's name; and the descriptor that won the Image Similarity Challenge 2021.
+
+Reference: Yokoo, "Contrastive Learning with Large Memory Bank and Negative Embedding Subtraction for Accurate Copy
+Detection", 2021; https://github.com/lyakaap/ISC21-Descriptor-Track-1st.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class TimmArguments:
+    """Which network, and what its row is.
+
+    Attributes:
+        name: As timm calls it.
+        dimension: Length of a row: of the pooled features, or of the head.
+        head: Whether the last feature map is averaged, projected without bias, normed over the batch's statistics and
+            divided by its length, as the descriptor of 2021 does.
+    """
+
+    name: str = "resnet50"
+    dimension: int = 2048
+    head: bool = False
+
+
+class TimmNetwork(nn.Module):
+    """A network of timm without its classifier, and the head if there is one."""
+
+    def __init__(self, arguments: TimmArguments) -> None:
+        super().__init__()
+        import timm
+
+        self.arguments = arguments
+        if not arguments.head:
+            self.backbone = timm.create_model(arguments.name, pretrained=False, num_classes=0)
+            return
+        backbone: Any = timm.create_model(arguments.name, pretrained=False, features_only=True)
+        channels = backbone.feature_info.channels()[-1]
+        self.backbone = backbone
+        self.fc = nn.Linear(channels, arguments.dimension, bias=False)
+        self.bn = nn.BatchNorm1d(arguments.dimension)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rows (n, dimension) of normalised images (n, 3, h, w)."""
+        if not self.arguments.head:
+            rows: Tensor = self.backbone(x)
+            return rows
+        places = self.backbone(x)[-1].clamp(min=_EPSILON)
+        return F.normalize(self.bn(self.fc(places.mean(dim=(2, 3)))).float(), dim=1)
+
+
+def published(state: Mapping[str, Tensor], arguments: TimmArguments) -> dict[str, Tensor]:
+    """Return the state of our network from that of a published file: without wrappers' prefixes."""
+    names = {key: key.removeprefix("module.") for key in state}
+    if arguments.head:
+        return {names[key]: value for key, value in state.items()}
+    return {f"backbone.{names[key].removeprefix('backbone.')}": value for key, value in state.items()}
+
+
+Arguments = TimmArguments
+Network = TimmNetwork
