@@ -80,15 +80,7 @@ def main() -> None:
     queries = list(trial.queries())
     groups = arguments.groups.split(",")
     everything = _scores(config, trial, queries, arguments.device)
-    tables: dict[str, GuardTable] = {}
-    for group in track(groups, "left out", console=Console(stderr=True)):
-        less = without(config, GROUPS[group].edits)
-        families = trained_families(*(plan_of(view, "") for view in (less.views.moderate, less.views.hard)))
-        found = _scores(less, trial, queries, arguments.device)
-        tables[group] = compare(
-            everything, found, trial.edits, trained=families, fpr=FPR, margin=1.0, draws=1000, seed=config.seed
-        )
-    values = {
+    facts = {
         "recipe": arguments.recipe.name,
         "steps": arguments.steps,
         "batch": arguments.batch,
@@ -97,16 +89,28 @@ def main() -> None:
         "looked_for": arguments.library,
         "strangers": arguments.others,
         "fpr": FPR,
-        "left_out": {group: _told(table, group) for group, table in tables.items()},
     }
-    worst = min(values["left_out"].items(), key=lambda item: item[1]["own"]["after"] - item[1]["own"]["before"])
-    own = worst[1]["own"]
-    verdict = (
-        f"recall of a family that training never showed against one that it did; the most is lost on {worst[0]}: "
+    tables: dict[str, GuardTable] = {}
+    for group in track(groups, "left out", console=Console(stderr=True)):
+        less = without(config, GROUPS[group].edits)
+        families = trained_families(*(plan_of(view, "") for view in (less.views.moderate, less.views.hard)))
+        found = _scores(less, trial, queries, arguments.device)
+        tables[group] = compare(
+            everything, found, trial.edits, trained=families, fpr=FPR, margin=1.0, draws=1000, seed=config.seed
+        )
+        left_out = {name: _told(table, name) for name, table in tables.items()}
+        verdict = _verdict(left_out)
+        write_record(arguments.output, {**facts, "left_out": left_out}, verdict=verdict)  # a long run may be cut short
+        print(verdict, flush=True)
+
+
+def _verdict(left_out: dict[str, dict[str, Any]]) -> str:
+    worst = min(left_out, key=lambda group: left_out[group]["own"]["after"] - left_out[group]["own"]["before"])
+    own = left_out[worst]["own"]
+    return (
+        f"recall of a family that training never showed against one that it did; the most is lost on {worst}: "
         f"{own['before']:.3f} to {own['after']:.3f}"
     )
-    write_record(arguments.output, values, verdict=verdict)
-    print(verdict)
 
 
 def without(config: FinetuneConfig, names: Sequence[str]) -> FinetuneConfig:

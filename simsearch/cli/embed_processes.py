@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,27 @@ def embed_in_processes(
     """
     first, of = shard
     total = of * len(devices)
-    children = []
+    commands = []
     for number, device in enumerate(devices):
         mine = first + number * of
         command = [sys.executable, "-m", "simsearch.cli", "embed", *arguments, "--device", device, "--json"]
         command += ["--shard", f"{mine}/{total}", "--output", str(output / f"shard-{mine}-of-{total}")]
-        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    done = [0] * len(children)
-    last = [""] * len(children)
+        commands.append(command)
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+            for command in commands
+        ]
+        stack.callback(_stop, children)
+        told = _told(children, progress)
+    sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected")}
+    codes = sum((Counter(one["rejected_by_code"]) for one in told), Counter[str]())
+    return {**sums, "rejected_by_code": dict(codes), "model": told[0]["model"]}
+
+
+def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], None]) -> list[dict[str, Any]]:
+    """What every process printed, while their progress is told as one."""
+    done, last = [0] * len(children), [""] * len(children)
 
     def listen(number: int) -> None:
         stream = children[number].stderr
@@ -59,28 +73,23 @@ def embed_in_processes(
             except (ValueError, KeyError, TypeError):
                 last[number] = line.strip() or last[number]
 
-    threads = [threading.Thread(target=listen, args=(i,), daemon=True) for i in range(len(children))]
+    threads = [threading.Thread(target=listen, args=(number,), daemon=True) for number in range(len(children))]
     for thread in threads:
         thread.start()
-    try:
-        told = [_told(child, threads[i], last, i) for i, child in enumerate(children)]
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
-    sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected")}
-    codes = sum((Counter(one["rejected_by_code"]) for one in told), Counter[str]())
-    return {**sums, "rejected_by_code": dict(codes), "model": told[0]["model"]}
-
-
-def _told(child: subprocess.Popen[str], listener: threading.Thread, last: list[str], number: int) -> dict[str, Any]:
-    """What a process printed."""
-    assert child.stdout is not None  # it is a pipe
-    text = child.stdout.read()
-    status = child.wait()
-    listener.join()
-    if status:
-        raise ProcessFailed(f"process {number + 1} ended with {status}: {last[number] or 'it said nothing'}")
-    told: dict[str, Any] = json.loads(text)
+    told = []
+    for number, child in enumerate(children):
+        assert child.stdout is not None  # it is a pipe
+        text = child.stdout.read()
+        status = child.wait()
+        threads[number].join()
+        if status:
+            raise ProcessFailed(f"process {number + 1} ended with {status}: {last[number] or 'it said nothing'}")
+        told.append(json.loads(text))
     return told
+
+
+def _stop(children: Sequence[subprocess.Popen[str]]) -> None:
+    """End those that still run."""
+    for child in children:
+        if child.poll() is None:
+            child.terminate()

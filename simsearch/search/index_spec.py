@@ -77,8 +77,8 @@ def spec_for(
 ) -> IndexSpec:
     """A spec with sizes that suit so many rows.
 
-    Without a kind: `flat` below 50,000 rows, which are searched exactly as fast; `rabitq` above, whose codes are a
-    thirtieth of the rows and cost the least time for a recall once candidates are measured exactly.
+    Without a kind: `flat` below 50,000 rows, which exact search answers within milliseconds; `rabitq` above, whose
+    codes are a thirtieth of the rows and cost the least time for a recall once candidates are measured exactly.
 
     Args:
         count: Rows that the index will hold.

@@ -14,6 +14,8 @@ from simsearch.extract.card import ModelCard, load_card, weights_path
 from simsearch.extract.neural import build_network, load_network
 from simsearch.extract.zoo import find_model
 from simsearch.training.export import export
+from simsearch.training.student import exported_card
+from tests.training.world import config
 
 
 @pytest.fixture
@@ -42,3 +44,12 @@ def test_weights_beyond_float16_are_refused(mini: tuple[nn.Module, ModelCard], t
         next(network.parameters()).fill_(1e6)
     with pytest.raises(InputError, match="float16"):
         export(network, card, tmp_path)
+
+
+def test_what_was_made_of_the_starts_rows_is_not_said_of_the_trained_models(tmp_path: Path) -> None:
+    card = load_card(find_model("mini"))
+    assert card.background
+    assert card.quantisers
+    settings = config(tmp_path, "mini", export={"name": "own"})
+    made = exported_card(card, settings, "mini", settings.images)
+    assert (made.name, made.background, made.quantisers) == ("own", None, ())
