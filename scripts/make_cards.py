@@ -41,7 +41,10 @@ TORCHVISION = {
         Preprocessing(600, "squash", 600, "lanczos", **IMAGENET),
     ),
 }
-SIZES = ((50, 1, False), (50, 1, True), (50, 2, True), (101, 2, True), (152, 3, True))
+SIZES = (
+    *((depth, width, selective) for depth in (50, 101, 152) for width in (1, 2) for selective in (False, True)),
+    (152, 3, True),
+)
 
 
 def main() -> None:

@@ -94,7 +94,12 @@ def optimize(
     ] = None,
     metric: Metric = None,
     kind: Annotated[
-        str, typer.Option("--kind", metavar="K", help="auto, flat, ivf_flat, ivf_pq, hnsw or rabitq.")
+        str,
+        typer.Option(
+            "--kind",
+            metavar="K",
+            help="auto, flat, ivf_flat, ivf_pq, hnsw or rabitq; of bits flat, ivf_flat or multi_hash.",
+        ),
     ] = "auto",
     bytes_a_row: Annotated[
         int | None,
@@ -135,7 +140,9 @@ def optimize(
     for index in after.indexes:
         _show_index(index)
     if recall is not None and not after.indexes:
-        terminal.show(f"no index: {after.items:,} images are searched exactly as fast (--kind builds one all the same)")
+        terminal.show(
+            f"no index: {after.items:,} images are searched exactly and soon enough (--kind builds one all the same)"
+        )
 
 
 def _show_index(index: IndexInfo) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,11 +102,14 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
 def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Found]:
     """Ask an index, and search exactly what it does not cover."""
     from simsearch.search.approximate import approximate
+    from simsearch.search.exact import CodeScale
 
     snapshot, name = plan.snapshot, plan.channel.name
     covered = [snapshot.uuids[uuid] for uuid in ready.record.segments]
     numbers = [*covered, *(s for s in range(len(snapshot.segments)) if s not in set(covered))]
-    curve = ready.record.curve
+    curve, bits = ready.record.curve, plan.channel.bits
+    scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
+    limit = plan.max_distance
     assert curve.chosen is not None  # only such an index is kept
     found = approximate(
         rows,
@@ -116,8 +119,10 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
         effort=curve.chosen.effort,
         depth=-(-curve.chosen.depth * most // curve.k),
         live=_live(plan, numbers),
-        max_distance=plan.max_distance,
+        max_distance=limit if scale is None or limit is None else scale.padded(limit),
     )
+    if scale is not None:
+        found = replace(found, distances=scale.true(found.distances))
     return _named(plan, numbers, found, Recall(curve.chosen.recall, curve.chosen.low, curve.chosen.high))
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 LANES = 4  # words of 64 codes in a plane: what a 256-bit register holds
 GROUP = 64 * LANES
-UNIT = 64  # planes added up before the counts are compared with the limit
+UNIT = 128  # planes added up before the counts are compared with the limit
 
 _WORD = ir.IntType(64)
 _INDEX = ir.IntType(32)
@@ -45,7 +45,7 @@ def adder(planes: int, counters: int, *, first: bool) -> Any:
     """The compiled step `add(group, start, masks, query, state, limits) -> word` that adds planes to the counts.
 
     Args:
-        planes: How many it adds, 32 or 64.
+        planes: How many it adds.
         counters: Planes of the counts.
         first: Whether the counts start at zero.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.errors import IndexFailed, SimsearchError
+from simsearch.search.faiss_codes import FaissCodes
 from simsearch.search.faiss_index import FaissIndex, Features, Gpus, Positions
 from simsearch.search.index_spec import IndexSpec
 
@@ -107,7 +108,9 @@ class FaissChild:
 
 def _serve(pipe: Connection) -> None:
     """Answer calls until the other side closes."""
-    index: FaissIndex | None = None
+    from simsearch.search.index import engine_of
+
+    index: FaissIndex | FaissCodes | None = None
     while True:
         try:
             verb, *arguments = pipe.recv()
@@ -116,10 +119,10 @@ def _serve(pipe: Connection) -> None:
         try:
             if verb == "train":
                 spec, sample, gpus = arguments
-                index, answer = FaissIndex.train(spec, sample, Gpus() if gpus else None), None
+                index, answer = engine_of(spec).train(spec, sample, Gpus() if gpus else None), None
             elif verb == "read":
                 path, spec, mapped, gpus = arguments
-                index, answer = FaissIndex.read(path, spec, mapped=mapped, devices=Gpus() if gpus else None), None
+                index, answer = engine_of(spec).read(path, spec, mapped=mapped, devices=Gpus() if gpus else None), None
             elif verb == "count":
                 answer = index.count  # type: ignore[union-attr]
             else:

@@ -21,7 +21,7 @@ from simsearch.search.index_spec import IndexSpec
 if TYPE_CHECKING:
     from types import ModuleType
 
-Features = NDArray[np.float32]
+Features = NDArray[Any]
 Positions = NDArray[np.int64]
 
 POINTS_A_LIST = 48
@@ -107,7 +107,7 @@ class FaissIndex:
         Raises:
             IndexFailed: FAISS cannot make it from this sample.
         """
-        with _told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
+        with told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
             index = _made(spec)
             devices = devices if devices is not None and devices.count() and spec.kind in _ON_GPU else None
             ivf = faiss().try_extract_index_ivf(index)
@@ -135,7 +135,7 @@ class FaissIndex:
             IndexFailed: The file is missing, damaged, or another index.
         """
         lists = mapped and spec.lists > 0
-        with _told(f"{path} cannot be read as an index of kind {spec.kind}"):
+        with told(f"{path} cannot be read as an index of kind {spec.kind}"):
             index = faiss().read_index(str(path), faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
         if index.d != spec.dimension:
             raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
@@ -150,7 +150,7 @@ class FaissIndex:
 
     def add(self, features: Features) -> None:
         """Add rows (n, d) behind those that are there."""
-        with _told(f"{len(features)} rows cannot be added"):
+        with told(f"{len(features)} rows cannot be added"):
             self._index.add(np.ascontiguousarray(features, np.float32))
 
     def search(self, features: Features, kept: int, effort: int) -> Positions:
@@ -161,7 +161,7 @@ class FaissIndex:
             kept: How many for each.
             effort: One of `efforts`: lists looked into, or nodes of the graph kept open.
         """
-        with _told("the index cannot be searched"):
+        with told("the index cannot be searched"):
             wanted = np.ascontiguousarray(features, np.float32)
             if self._devices is None:
                 found = self._index.search(wanted, kept, params=_parameters(self.spec, effort, kept))[1]
@@ -185,7 +185,7 @@ class FaissIndex:
 
     def write(self, path: Path) -> None:
         """Write the index to a file."""
-        with _told(f"the index cannot be written to {path}"):
+        with told(f"the index cannot be written to {path}"):
             whole = self._devices.back(self._index) if self._moved and self._devices is not None else self._index
             faiss().write_index(whole, str(path))
 
@@ -250,7 +250,7 @@ def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def told(what: str) -> Iterator[None]:
     """Turn what FAISS throws into a named error."""
     try:
         yield

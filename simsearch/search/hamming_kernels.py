@@ -42,11 +42,11 @@ class Kernels(NamedTuple):
 def kernels(words: int) -> Kernels:
     """The passes for codes of that many words of 32 bits."""
     counters = counter_planes(32 * words)
-    hits = _hits(32 * words, counters)
-    return Kernels(_nearest(words, counters, hits), _nearest_of_few(words), _within(words, counters, hits))
+    below = _below(32 * words, counters)
+    return Kernels(_nearest(words, counters, below), _nearest_of_few(words), _within(words, counters, below))
 
 
-def _nearest(words: int, counters: int, hits: Any) -> Any:
+def _nearest(words: int, counters: int, below: Any) -> Any:
     planes = 32 * words
 
     @njit(nogil=True)
@@ -61,7 +61,9 @@ def _nearest(words: int, counters: int, hits: Any) -> Any:
                 continue
             transpose(codes, start, group)
             for query in range(len(masks)):
-                for i in range(hits((group, masks, query, limits), valid, state, near, where)):
+                if not below(group, masks, query, state, limits):
+                    continue
+                for i in range(_hits(state, valid, near, where)):
                     length = filled[query]
                     counts[query, length] = near[i]
                     positions[query, length] = base + start + where[i]
@@ -101,7 +103,7 @@ def _nearest_of_few(words: int) -> Any:
     return nearest_of_few
 
 
-def _within(words: int, counters: int, hits: Any) -> Any:
+def _within(words: int, counters: int, below: Any) -> Any:
     planes = 32 * words
 
     @njit(nogil=True)
@@ -119,7 +121,9 @@ def _within(words: int, counters: int, hits: Any) -> Any:
                 continue
             transpose(codes, at, group)
             for query in range(len(masks)):
-                for i in range(hits((group, masks, query, limits), valid, state, near, where)):
+                if not below(group, masks, query, state, limits):
+                    continue
+                for i in range(_hits(state, valid, near, where)):
                     lines[length] = query
                     counts[length] = near[i]
                     positions[length] = base + at + where[i]
@@ -129,36 +133,46 @@ def _within(words: int, counters: int, hits: Any) -> Any:
     return within
 
 
-def _hits(planes: int, counters: int) -> Any:
-    """The compiled search of a group: it writes counts and places of the valid codes below a query's limit."""
+def _below(planes: int, counters: int) -> Any:
+    """The compiled question whether a code of a group is below a query's limit; `state` then says which, and how near.
+
+    It becomes part of the loops that ask it: a call would cost as much as its answer.
+    """
     begin = adder(min(UNIT, planes), counters, first=True)
     proceed = adder(UNIT, counters, first=False)
-    finish = adder(UNIT // 2, counters, first=False)
     whole = planes // UNIT
-    half = planes % UNIT > 0 and whole > 0
+    rest = planes % UNIT if whole else 0
+    finish = adder(rest or UNIT, counters, first=False)
 
-    @njit(nogil=True)
-    def hits(asked: Any, valid: Any, state: Any, near: Any, where: Any) -> Any:
-        group, masks, query, limits = asked
-        if not begin(group, 0, masks, query, state, limits):
-            return 0
-        for unit in range(1, whole):
-            if not proceed(group, unit * UNIT, masks, query, state, limits):
-                return 0
-        if half and not finish(group, whole * UNIT, masks, query, state, limits):
-            return 0
-        found = 0
-        for lane in range(LANES):
-            left = state[counters, lane] & valid[lane]
-            while left:
-                bit = trailing_zeros(left)
-                left &= left - np.uint64(1)
-                near[found] = _count(state, counters, lane, bit)
-                where[found] = 64 * lane + np.int64(bit)
-                found += 1
-        return found
+    @njit(nogil=True, inline="always")
+    def below(group: Any, masks: Any, query: int, state: Any, limits: Any) -> Any:
+        some = begin(group, 0, masks, query, state, limits)
+        unit = 1
+        while some and unit < whole:
+            some = proceed(group, unit * UNIT, masks, query, state, limits)
+            unit += 1
+        if rest and some:
+            some = finish(group, whole * UNIT, masks, query, state, limits)
+        return some
 
-    return hits
+    return below
+
+
+@njit(nogil=True)
+def _hits(
+    state: NDArray[np.uint64], valid: NDArray[np.uint64], near: NDArray[np.int32], where: NDArray[np.int32]
+) -> Any:
+    """Write counts and places of the valid codes of a group that are below the limit, and give their number."""
+    found, counters = 0, len(state) - 1
+    for lane in range(LANES):
+        left = state[counters, lane] & valid[lane]
+        while left:
+            bit = trailing_zeros(left)
+            left &= left - np.uint64(1)
+            near[found] = _count(state, counters, lane, bit)
+            where[found] = 64 * lane + np.int64(bit)
+            found += 1
+    return found
 
 
 @njit(nogil=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import IndexFailed, InputError
+from simsearch.search.faiss_codes import FaissCodes, padded
 from simsearch.search.faiss_index import POINTS_A_LIST, Devices, FaissIndex, Features, Gpus, Positions
 from simsearch.search.index_spec import IndexSpec, checked
 
@@ -167,17 +168,19 @@ def read(
 
         return Index(spec, FaissChild.read(path, spec, mapped=mapped, gpus=device != "cpu"))
     chosen = devices if devices is not None else _devices(device)
-    return Index(spec, FaissIndex.read(path, spec, mapped=mapped, devices=chosen))
+    return Index(spec, engine_of(spec).read(path, spec, mapped=mapped, devices=chosen))
 
 
-def features(spec: IndexSpec, rows: Rows) -> Features:
-    """Rows (n, d) as the index has them: float32, near where the metric is small.
+def features(spec: IndexSpec, rows: Rows) -> Any:
+    """Rows (n, d) as the index has them, near where the metric is small: float32, or padded codes, uint8.
 
     Raises:
         RowError: A row is not finite, is all zeros, or is of another dimension.
         MetricError: The metric is js and a row has a negative value.
     """
     check_rows(rows, dimension=spec.dimension, metric=spec.metric, what="row")
+    if spec.metric == "hamming":
+        return padded(rows, spec.code_width)
     values = np.asarray(rows, np.float64 if rows.dtype == np.float64 else np.float32)
     if spec.metric == "l2":
         return _single(values)
@@ -199,7 +202,12 @@ def _trained(spec: IndexSpec, sample: Features, where: Where, devices: Devices |
         from simsearch.search.faiss_child import FaissChild
 
         return FaissChild.train(spec, sample, gpus=devices is not None)
-    return FaissIndex.train(spec, sample, devices)
+    return engine_of(spec).train(spec, sample, devices)
+
+
+def engine_of(spec: IndexSpec) -> type[FaissIndex] | type[FaissCodes]:
+    """What holds such an index in this process."""
+    return FaissCodes if spec.metric == "hamming" else FaissIndex
 
 
 def _devices(device: str) -> Devices | None:
@@ -208,14 +216,16 @@ def _devices(device: str) -> Devices | None:
 
 def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
     """Rows drawn from all blocks, enough for the lists, in their order."""
-    wanted = min(count, max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE)) if spec.kind not in ("flat", "hnsw") else 1
+    untrained = not spec.lists
+    wanted = 1 if untrained else min(count, max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE))
     chosen = np.sort(np.random.default_rng(spec.seed).choice(count, wanted, replace=False))
     starts = np.cumsum([0, *(len(block) for block in blocks)])
     parts = [
         block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
         for block, start in zip(blocks, starts[:-1], strict=True)
     ]
-    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+    kind = np.uint8 if spec.metric == "hamming" else np.float32
+    return np.concatenate([np.asarray(part, kind) for part in parts])
 
 
 def _pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:

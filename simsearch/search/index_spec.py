@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from simsearch.errors import InputError, MetricError
 
-Kind = Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq"]
-KINDS: tuple[str, ...] = get_args(Kind)
-METRICS = ("js", "cosine", "l2")
+Kind = Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq", "multi_hash"]
+KINDS = ("flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq")
+"""For rows of numbers."""
+CODE_KINDS = ("flat", "ivf_flat", "multi_hash")
+"""For packed codes."""
+METRICS = ("js", "cosine", "l2", "hamming")
 FACTORS, MORE_FACTORS = 8, 20
 """Bytes that RaBitQ keeps of each row beside its bits: two numbers, or five where a coordinate has several bits."""
 _FLAT_BELOW = 50_000  # rows that exact search answers before an index would be worth its training
+_CODES_BELOW = 10_000_000  # and codes
+_WORD = 8  # bytes, to whose multiple codes are padded
 _LINKS = 32
 _MOST_BITS = 8  # of a coordinate, in RaBitQ
 _KEPT = 0.75  # of the coordinates that must be left for two bits each to be better than one
@@ -25,14 +30,15 @@ class IndexSpec:
 
     Attributes:
         kind: `flat` (all rows, float32), `ivf_flat` (in lists, float32), `ivf_pq` (in lists, product-quantised),
-            `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a graph, float32).
-        metric: Whose neighbours are looked for: `js`, `cosine` or `l2`.
-        dimension: Of the rows.
+            `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a graph, float32); for codes `flat`,
+            `ivf_flat` (in lists) and `multi_hash` (tables of chunks of the code).
+        metric: Whose neighbours are looked for: `js`, `cosine`, `l2` or `hamming`.
+        dimension: Of the rows; bytes of a code.
         lists: Of the inverted file; 0 for others.
         code_bytes: Of a row's code in `ivf_pq` and `rabitq`; 0 for others.
         reduced: Coordinates that a rotation keeps before coding; `dimension` keeps all.
-        bits: Of each of them in `rabitq`; 0 for others.
-        links: Of a node of the graph; 0 for others.
+        bits: Of each of them in `rabitq`, of a chunk in `multi_hash`; 0 for others.
+        links: Of a node of the graph, tables of `multi_hash`; 0 for others.
         seed: Of the training sample and of rotations.
     """
 
@@ -49,11 +55,18 @@ class IndexSpec:
     @property
     def row_bytes(self) -> int:
         """What the index keeps of a row, its number and links included."""
+        if self.metric == "hamming":
+            return self.code_width + (8 * self.links if self.kind == "multi_hash" else 8 if self.lists else 0)
         if self.kind == "flat":
             return 4 * self.dimension
         if self.kind == "hnsw":
             return 4 * self.dimension + 8 * self.links + 8
         return 8 + (self.code_bytes or 4 * self.dimension)
+
+    @property
+    def code_width(self) -> int:
+        """Bytes of a padded code."""
+        return -(-self.dimension // _WORD) * _WORD
 
     def as_json(self) -> dict[str, Any]:
         """JSON types only."""
@@ -78,13 +91,14 @@ def spec_for(
     """A spec with sizes that suit so many rows.
 
     Without a kind: `flat` below 50,000 rows, which exact search answers within milliseconds; `rabitq` above, whose
-    codes are a thirtieth of the rows and cost the least time for a recall once candidates are measured exactly.
+    codes are a thirtieth of the rows and cost the least time for a recall once candidates are measured exactly. Codes
+    are searched exactly up to ten million, and in lists beyond.
 
     Args:
         count: Rows that the index will hold.
         dimension: Of the rows.
-        metric: `js`, `cosine` or `l2`.
-        kind: One of `KINDS`, or `auto`.
+        metric: `js`, `cosine`, `l2` or `hamming`.
+        kind: One of `KINDS`, for codes of `CODE_KINDS`, or `auto`.
         bytes_a_row: Most that a code may take; `ivf_pq` and `rabitq` only. By default a bit a coordinate.
         seed: Of all that is drawn.
 
@@ -96,6 +110,8 @@ def spec_for(
         >>> spec_for(1_000_000, 512, "js").kind, spec_for(1_000_000, 512, "js", bytes_a_row=40).reduced
         ('rabitq', 256)
     """
+    if metric == "hamming":
+        return _for_codes(count, dimension, kind, bytes_a_row, seed)
     chosen = ("flat" if count < _FLAT_BELOW else "rabitq") if kind == "auto" else kind
     if kind == "auto" and bytes_a_row is not None:
         chosen = "rabitq"
@@ -109,6 +125,19 @@ def spec_for(
     return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, bits, links, seed))  # type: ignore[arg-type]
 
 
+def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None, seed: int) -> IndexSpec:
+    """A spec for packed codes."""
+    chosen = ("flat" if count < _CODES_BELOW else "ivf_flat") if kind == "auto" else kind
+    if chosen not in CODE_KINDS:
+        raise InputError(f"no kind of index for codes is called {kind!r}; there are {', '.join(CODE_KINDS)}")
+    if bytes_a_row is not None:
+        raise InputError("an index of codes keeps them whole; leave bytes out")
+    lists = _lists(count) if chosen == "ivf_flat" else 0
+    chunk = min(8 * width, max(8, round(math.log2(max(2, count))))) if chosen == "multi_hash" else 0
+    tables = max(1, 8 * width // chunk) if chunk else 0
+    return checked(IndexSpec(chosen, "hamming", width, lists, 0, 0, chunk, tables, seed))  # type: ignore[arg-type]
+
+
 def checked(spec: IndexSpec) -> IndexSpec:
     """The spec itself.
 
@@ -119,7 +148,8 @@ def checked(spec: IndexSpec) -> IndexSpec:
     if spec.metric not in METRICS:
         raise MetricError(f"no index serves {spec.metric}; there are indexes for {', '.join(METRICS)}")
     sizes = (spec.dimension, spec.lists, spec.code_bytes, spec.reduced, spec.bits, spec.links)
-    if spec.kind not in KINDS or not all(isinstance(size, int) and size >= 0 for size in sizes) or not spec.dimension:
+    kinds = CODE_KINDS if spec.metric == "hamming" else KINDS
+    if spec.kind not in kinds or not all(isinstance(size, int) and size >= 0 for size in sizes) or not spec.dimension:
         raise InputError(f"{spec} is no description of an index")
     whole = spec.kind != "ivf_pq" or (spec.code_bytes > 0 and spec.reduced % spec.code_bytes == 0)
     if spec.reduced > spec.dimension or not whole:

@@ -10,6 +10,7 @@ import pytest
 
 from simsearch.extract.bits_text import from_base64, from_hex
 from simsearch.extract.quantised import load_quantised
+from simsearch.extract.quantiser import load_quantiser
 from tests.cli.conftest import FAKE, OTHER, Run
 
 
@@ -57,7 +58,7 @@ def test_rows_of_a_file_are_fitted_like_the_images(run: Run, pictures: Path, fit
     arguments = ("--rows", rows, "--bits", 5, "--kind", "pca", "--output", other)
     code, _, err = run("bits", "fit", *arguments, "--model", FAKE)
     assert code == 0, err
-    assert other.read_bytes() == fitted.read_bytes()
+    assert load_quantiser(other).digest == load_quantiser(fitted).digest
     code, _, err = run("bits", "fit", *arguments, "--model", OTHER)
     assert (code, "give it as --model" in err) == (3, True)
     code, _, err = run("bits", "fit", pictures, *arguments)

@@ -145,7 +145,7 @@ def test_what_cannot_be_reached_is_refused_and_not_kept(library: Library) -> Non
         library.optimize(recall=0.9, kind="tree")
     with pytest.raises(MetricError, match="l1"):
         library.optimize(recall=0.9, metric="l1")
-    assert library.optimize(recall=0.9) == (), "so few rows are searched exactly as fast"
+    assert library.optimize(recall=0.9) == (), "so few rows are searched exactly"
 
 
 def test_a_newer_index_takes_the_place_of_an_older_one(library: Library, rows: NDArray[np.float16]) -> None:

@@ -224,8 +224,8 @@ def test_a_code_takes_the_bytes_that_its_spec_says(rows: NDArray[np.float16], ro
 def test_what_cannot_be_built_is_refused(rows: NDArray[np.float16]) -> None:
     with pytest.raises(InputError, match="no kind"):
         spec_for(10, 4, "js", kind="tree")
-    with pytest.raises(MetricError, match="hamming"):
-        spec_for(10, 4, "hamming")
+    with pytest.raises(MetricError, match="l1"):
+        spec_for(10, 4, "l1")
     with pytest.raises(InputError, match="whole rows"):
         spec_for(10, 4, "js", kind="hnsw", bytes_a_row=8)
     with pytest.raises(InputError, match="more than 8"):
