@@ -12,7 +12,8 @@ from simsearch.benchmark.store import digest
 from simsearch.errors import DependencyMissing, InputError, WeightsError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.load import is_class_name
-from simsearch.extract.zoo import list_models
+from simsearch.extract.quantised import base_name
+from simsearch.extract.zoo import find_model, has_weights, list_models
 
 _LABELS = {
     "ahash": "aHash",
@@ -103,7 +104,7 @@ def enter(name: str, settings: Settings) -> Entry:
     extractor = load_method(name, settings.device)
     kind = _kind(extractor, name)
     # A hash says how many bits it has; where it does not, every bit of its bytes is one.
-    bits = getattr(extractor, "bits", 8 * extractor.dimension) if extractor.metric == "hamming" else None
+    bits = (extractor.bits or 8 * extractor.dimension) if extractor.metric == "hamming" else None
     method = Method(
         name=extractor.name,
         label=label(extractor.name),
@@ -119,7 +120,7 @@ def enter(name: str, settings: Settings) -> Entry:
     )
     own = type(extractor)
     at_hand = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
-    source = module_source(name) if is_class_name(name) else None  # a user's own may change under its fingerprint
+    source = module_source(base_name(name)) if is_class_name(name) else None  # a user's own may change under its fingerprint
     key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
     return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
 
@@ -154,8 +155,9 @@ def with_parameter(name: str, parameter: str, value: int) -> str:
 
 
 def _expanded(names: Sequence[str]) -> list[str]:
-    """The names with `networks` replaced by all models of the zoo that are not named already."""
-    zoo = [name for card in list_models() if (name := card.name) not in names] if _NETWORKS in names else []
+    """The names with `networks` replaced by all models whose weights are here and that are not named already."""
+    cards = list_models() if _NETWORKS in names else []
+    zoo = [card.name for card in cards if card.name not in names and has_weights(find_model(card.name))]
     return [one for name in names for one in (zoo if name == _NETWORKS else [name])]
 
 
