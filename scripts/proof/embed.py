@@ -124,7 +124,7 @@ def _rates(run: Run, extractor: NeuralExtractor, plain: nn.Module, batch: int) -
     eager = eager_rows(copy.deepcopy(plain).to(run.device), run.device)
     ways: dict[str, Callable[[], Any]] = {
         "ours": lambda: extractor.forward(pixels),
-        "ours_from_host": lambda: extractor.embedpixels_of(host),
+        "ours_from_host": lambda: extractor.embed_pixels(host),
         "eager": lambda: eager(pixels),
     }
     if run.device.type == "cuda":
@@ -233,7 +233,7 @@ def path_rates(run: Run, extractor: NeuralExtractor, size: tuple[int, int, int])
         pixels = pixels_of(extractor, batch)
         ways: dict[str, Callable[[], int]] = {
             "decode": lambda: sum(1 for _ in prepare(sources, extractor.preprocessing, workers=workers)),
-            "network": lambda: sum(len(extractor.embedpixels_of(pixels)) for _ in range(0, count, batch)),
+            "network": lambda: sum(len(extractor.embed_pixels(pixels)) for _ in range(0, count, batch)),
             "pipeline": lambda: sum(1 for _ in embed_sources(extractor, sources, batch_size=batch, workers=workers)),
             "dataloader": lambda: _dataloader(files, extractor, batch, workers),
         }

@@ -120,7 +120,8 @@ def enter(name: str, settings: Settings) -> Entry:
     )
     own = type(extractor)
     at_hand = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
-    source = module_source(base_name(name)) if is_class_name(name) else None  # a user's own may change under its fingerprint
+    # A user's own class may change under its fingerprint.
+    source = module_source(base_name(name)) if is_class_name(name) else None
     key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
     return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
 
