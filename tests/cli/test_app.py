@@ -18,7 +18,7 @@ from simsearch.cli import main, progress
 from tests.cli.conftest import FAKE, Run
 
 COMMANDS = ["index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "models list", "models show"]
-COMMANDS += ["doctor"]
+COMMANDS += ["models pull", "models convert", "bits fit", "bits encode", "doctor"]
 HEAVY = {"torch", "faiss", "pyarrow", "numpy", "rich", "yaml", "pydantic_core", "PIL"}
 QUICK_SECONDS = 0.5
 
@@ -36,7 +36,7 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
     out = run("--help")[1].split("Commands:")[1]
     assert [line.split()[0] for line in out.splitlines() if line.strip()] == [
         *("index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "benchmark", "finetune"),
-        *("models", "doctor"),
+        *("bits", "models", "doctor"),
     ]
 
 
