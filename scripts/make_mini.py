@@ -16,7 +16,7 @@ from simsearch.extract.background import write_background
 from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
 from simsearch.extract.export import to_toml
 from simsearch.extract.neural import NeuralExtractor, load_network
-from simsearch.extract.quantiser import Map
+from simsearch.extract.quantiser import map_for
 from simsearch.training.bits_head import fit_head
 from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
@@ -83,7 +83,7 @@ def add_quantisers(folder: Path, config: FinetuneConfig, recipe: Path, lengths: 
     model = NeuralExtractor(folder, device="cpu", dtype="float32")
     photographs = [Path(images) for images in config.images]
     rows = fitting_rows(model, photographs, recipe=recipe, most=BITS_IMAGES, copies=BITS_COPIES, seed=config.seed)
-    how: Map = "hellinger" if model.metric == "js" else "unit"
+    how = map_for(model.metric)
     source = f"{len(rows.clean):,} photographs of its training and {BITS_COPIES} edited copies of each"
     entries = []
     for bits in lengths:

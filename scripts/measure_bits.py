@@ -25,7 +25,7 @@ from simsearch.decide.bootstrap import Area, RecallAtFpr
 from simsearch.distance import by_name, hamming
 from simsearch.extract.methods import method
 from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.quantiser import Map, Quantiser
+from simsearch.extract.quantiser import Map, Quantiser, map_for
 from simsearch.extract.quantiser_fit import fit_quantiser
 from simsearch.extract.zoo import find_model
 from simsearch.search.asymmetric import asymmetric
@@ -74,7 +74,7 @@ def main() -> None:
         copies=arguments.copies,
         seed=arguments.seed,
     )
-    how: Map = "hellinger" if model.metric == "js" else "unit"
+    how = map_for(model.metric)
     hashes = [method(name) for name in HASHES]
     extractors = [model, *hashes]
     trial = trial_of(

@@ -40,14 +40,14 @@ def _quality(record: Record) -> Iterator[str]:
         f"`scripts/measure_bits.py`: {record['library']} photographs of {record['photographs']}, {record['strangers']} "
         f"strangers, the paper's {record['edits']} edits, the right image, recall at a false-positive rate of "
         f"{100 * record['fpr']:g} %{supported}. Quantisers are fitted to {record['fitted_to']:,} photographs of "
-        f"another kind, the head also to {record['copies']} edited copies of each, intervals to source images."
+        f"another kind, the head also to {record['copies']} edited copies of each; intervals over source images."
     )
     yield ""
     rows = []
     for row in record["table"]:
         recall, area = row["recall_right_image"], row["auc_right_image"]
-        told = [f"{each['value']:.3f} ({each['low']:.3f}-{each['high']:.3f})" for each in (recall,)]
-        rows.append([cell(row["name"]), str(row["bytes"]), *told, f"{area['value']:.4f}"])
+        told = f"{recall['value']:.3f} ({recall['low']:.3f}-{recall['high']:.3f})"
+        rows.append([cell(row["name"]), str(row["bytes"]), told, f"{area['value']:.4f}"])
     yield from table(["what is compared", "bytes an image", "recall", "AUC"], rows)
 
 
@@ -103,7 +103,7 @@ def _search(record: Record, billion: Record) -> Iterator[str]:
         peer = joins["over_imagededup"]
         yield (
             f"For {peer['codes']:,} codes imagededup's `find_duplicates` takes {peer['imagededup_seconds']:g} s and we "
-            f"{peer['ours_seconds']['median']:g} s, one thread each and the same {peer['pairs']:,} pairs: "
+            f"{peer['ours_seconds']['median']:g} s by the clock, for the same {peer['pairs']:,} pairs: "
             f"{peer['ratio']:,.0f} x."
         )
     yield ""

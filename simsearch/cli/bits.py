@@ -83,6 +83,7 @@ def fit(
     import numpy as np
 
     from simsearch.extract.load import load_extractor
+    from simsearch.extract.quantiser import map_for
     from simsearch.extract.quantiser_fit import fit_quantiser
 
     require_inputs(paths, from_list, rows)
@@ -98,7 +99,7 @@ def fit(
         values,
         kind=kind.value,
         bits=bits,
-        how="hellinger" if (how or _map_for(extractor)) == MapName.HELLINGER else "unit",
+        how=how.value if how else map_for(extractor.metric),
         model=extractor.fingerprint,
         source=f"{len(values):,} images",
         seed=seed,
@@ -186,7 +187,3 @@ def _read(path: Path, extractor: Extractor) -> Any:
     if info.fingerprint != extractor.fingerprint:
         raise FingerprintMismatch(f"rows of {path} are of model {info.model!r}; give it as --model")
     return np.concatenate([np.empty((0, info.dimension), np.float32), *(batch.rows for batch in read_rows(path))])
-
-
-def _map_for(extractor: Extractor) -> MapName:
-    return MapName.HELLINGER if extractor.metric == "js" else MapName.UNIT

@@ -125,6 +125,16 @@ def load_quantiser(path: Path) -> Quantiser:
     return found
 
 
+def map_for(metric: str) -> Map:
+    """The map under which codes follow a metric.
+
+    Example:
+        >>> map_for("js"), map_for("cosine")
+        ('hellinger', 'unit')
+    """
+    return "hellinger" if metric == "js" else "unit"
+
+
 def mapped_rows(rows: NDArray[Any], how: Map, *, dimension: int | None = None) -> NDArray[np.float64]:
     """Rows (n, d) as points whose Euclidean distance means something: of length 1, in float64.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from simsearch.errors import FingerprintMismatch, InputError, RejectCode
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.rows_file import sync
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 
@@ -96,7 +97,7 @@ class Journal:
             self._compare(json.loads(lines[0]))
             self._entries = [_entry(json.loads(line)) for line in lines[1:]]
         path.write_text("".join(f"{line}\n" for line in lines or [json.dumps(self._head)]), encoding="utf-8")
-        _sync(path)
+        sync(path)
         return tuple(self._entries)
 
     def add(self, rows: int, rejected: Sequence[Rejected], digest: str) -> None:
@@ -105,7 +106,7 @@ class Journal:
         told = [[base64.b64encode(one.source.path).decode(), str(one.code), one.message] for one in rejected]
         with (self._folder / NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"rows": rows, "rejected": told, "digest": digest}) + "\n")
-        _sync(self._folder / NAME)
+        sync(self._folder / NAME)
         self._entries.append(entry)
 
     def rejected(self) -> list[Rejected]:
@@ -145,11 +146,3 @@ def _source(path: bytes) -> Source:
     """An input of which only the path is known."""
     root, name = os.path.split(path)
     return Source(root, name, path, 0, 0, 0)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
