@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError
 from simsearch.search.exact import Neighbours, as_array, checked_limit, knn, measure, official, open_scan
 from simsearch.search.index import Index
+from simsearch.search.stored import StoredBlock, stored_blocks
 
 if TYPE_CHECKING:
     from simsearch.search.measure import Doubles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from simsearch.search.settle import Positions
 
 _MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
+_LENGTHS = 1.5  # the root of a length that is summed in float32 errs by half as much as a product summed so
 _CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them
 _PIECE = 1 << 19  # and of those in float32: 2 MiB, which stay in a cache
 
@@ -204,12 +206,15 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
     if not valid.any():
         return scores, 0.0
     ours = scan.score.prepare(queries)
+    stored = stored_blocks(scan, int(valid.sum())) if scan.metric in ("js", "cosine") else None
+    if stored is not None and all(block.rows.itemsize <= 2 for block in stored):  # no square overflows float32
+        return _compiled_scores(stored, scan, ours.rows, candidates)
     theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
     if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # no square of which overflows float32
         cosines, weight = _cosines(ours.rows, theirs, roots=scan.metric == "js")
         found = -weight * cosines.double().cpu().numpy()
         scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
-        return scores, scan.score.error(scan.dimension, (1.0, 1.0))
+        return scores, _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0))
     rows = scan.score.prepare(theirs)
     width = candidates.shape[1]
     for line in range(len(candidates)):
@@ -219,6 +224,27 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
         near = torch.nan_to_num(near, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
         scores[line, valid[line]] = near.double().cpu().numpy()[valid[line]]
     return scores, scan.error(ours, rows, None)
+
+
+def _compiled_scores(
+    stored: Sequence[StoredBlock], scan: Scan, queries: Any, candidates: Positions
+) -> tuple[Doubles, float]:
+    """The same by compiled passes over the rows as they are stored."""
+    import torch
+
+    from simsearch.search.tiles import in_parts
+
+    weight = float(torch.linalg.vecdot(queries[0], queries[0]))
+    unit = torch.nn.functional.normalize(queries, dim=1).numpy()
+    cosines = np.full(candidates.shape, -np.inf)
+
+    def part(lines: slice) -> None:
+        for base, rows, passes in stored:
+            passes.score(unit[lines], rows, base, candidates[lines], cosines[lines])
+
+    in_parts(part, len(unit), 4 * _PIECE // (candidates.shape[1] * scan.dimension))
+    scores = np.nan_to_num(-weight * cosines, nan=-np.inf, posinf=np.inf)
+    return scores, _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0))
 
 
 def _cosines(queries: Any, rows: Any, *, roots: bool) -> tuple[Any, float]:

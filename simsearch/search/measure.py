@@ -1,14 +1,14 @@
 """Distances of chosen pairs in float64 on any device, each with a bound on how far `simsearch.distance` can be from it.
 
-Both compute the same expression in float64, u = 2^-53, in an order of their own; the bounds hold for any order.
+Both compute the same expression in float64, u = 2^-53, in an order of their own; the bounds hold for any order. On a
+CPU compiled loops do it once there is enough to do, from the rows as they are stored; else torch does.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.search.scan import Scan
+from simsearch.search.stored import StoredBlock, stored_blocks
+from simsearch.search.tiles import in_parts, pool
 
 Doubles = NDArray[np.float64]
 _UNIT = 2.0**-53
 _NORMAL = 2.0**-1022  # the smallest normal float64
 _CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
+_COMPILED_CELLS = 1 << 18  # and for compiled loops, which keep no more than two rows
 _CELL_BYTES = 64  # of memory for a coordinate of a tile: the pair as stored and in float64, and three temporaries
 
 
@@ -63,15 +66,15 @@ class JensenShannon(Measure):
         return bits.sqrt_()
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Of a divergence J in nats 4 u, and (2 d + 16) u times A, half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
+        """Of a divergence J in nats 6 u, and (2 d + 16) u times A, half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
 
-        4 u from the arguments of the logarithms, whose relative error of 2 u counts with weight p or q; the rest from
+        6 u from the arguments of the logarithms, whose relative error of 3 u counts with weight p or q; the rest from
         p and q, known within (d + 3) u, from the logarithms, the products and the sum. A <= J + sqrt(2 J): a term is
         at least (p - q) / 2, so that the negative ones sum to at most the total variation T, and J >= T^2 / 2.
         A root then errs by that over the root, or by the root of that, whichever is less.
         """
         nats = distances**2 * math.log(2)
-        bits = _UNIT * (4 + (2 * dimension + 16) * (nats + np.sqrt(2 * nats))) * 1.01 / math.log(2)
+        bits = _UNIT * (6 + (2 * dimension + 16) * (nats + np.sqrt(2 * nats))) * 1.01 / math.log(2)
         with np.errstate(divide="ignore"):
             return 2 * np.minimum(np.sqrt(bits), bits / distances)
 
@@ -186,7 +189,11 @@ class Pairs:
 
     def __call__(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Measured:
         """Distances of query `lines[i]` and row `positions[i]`, for every i (c,)."""
-        distances = self._map(self._distances, lines, positions)
+        stored = stored_blocks(self._scan, len(lines))
+        if stored is None:
+            distances = self._map(self._distances, lines, positions)
+        else:
+            distances = self._compiled(stored, lines, positions)
         errors = self._measure.error(distances, self._scan.dimension)
         maybe = np.flatnonzero((distances <= errors) & (errors > 0))
         if len(maybe):  # equal rows are at distance 0, whatever was rounded
@@ -198,6 +205,18 @@ class Pairs:
         rows = self._measure.prepare(self._scan.gather(positions))
         distances: Doubles = self._measure.between(self._prepared[self._index(lines)], rows).cpu().numpy()
         return distances
+
+    def _compiled(
+        self, stored: Sequence[StoredBlock], lines: NDArray[np.int64], positions: NDArray[np.int64]
+    ) -> Doubles:
+        queries, out = self._prepared.numpy(), np.empty(len(lines))
+
+        def part(some: slice) -> None:
+            for base, rows, passes in stored:
+                passes.measure(queries, rows, base, (lines[some], positions[some]), out[some])
+
+        in_parts(part, len(lines), _COMPILED_CELLS // self._scan.dimension)
+        return out
 
     def _are_equal(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         equal: NDArray[np.bool_] = (
@@ -226,5 +245,4 @@ class Pairs:
 
         if threads == 1 or len(starts) == 1:
             return np.concatenate([tile(start) for start in starts])
-        with ThreadPoolExecutor(threads) as pool:
-            return np.concatenate(list(pool.map(tile, starts)))
+        return np.concatenate(list(pool(threads).map(tile, starts)))

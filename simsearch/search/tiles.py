@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,16 +22,31 @@ def each_tile(work: Callable[[slice], None], array: NDArray[Any]) -> None:
     Numpy on threads of our own: torch would split each of the small operations among its threads and wait for the
     slowest, which on a busy machine costs far more than the operation. Warnings of numpy are off.
     """
-    step = max(1, _CELLS // array.shape[1])
-    tiles = [slice(start, start + step) for start in range(0, len(array), step)]
 
     def quietly(tile: slice) -> None:
         with np.errstate(all="ignore"):  # dead rows may hold anything
             work(tile)
 
+    in_parts(quietly, len(array), _CELLS // array.shape[1])
+
+
+def in_parts(work: Callable[[slice], None], length: int, step: int) -> None:
+    """Call `work` for slices that cover a length, `step` long (at least 1), on as many threads as torch would take.
+
+    The work must not call this again: it would wait for a thread that waits for it.
+    """
+    step = max(1, step)
+    parts = [slice(start, start + step) for start in range(0, length, step)]
     threads = torch.get_num_threads()
-    if threads == 1 or len(tiles) == 1:
-        deque(map(quietly, tiles), maxlen=0)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            deque(pool.map(quietly, tiles), maxlen=0)
+    alone = threads == 1 or len(parts) == 1
+    deque(map(work, parts) if alone else pool(threads).map(work, parts), maxlen=0)
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """That many threads, shared and never shut down: to start some takes as long as a small search."""
+    return _pool_of(threads, os.getpid())
+
+
+@cache
+def _pool_of(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
+    return ThreadPoolExecutor(threads)  # a forked process has none of its parent's threads

@@ -37,7 +37,7 @@ def index(request: pytest.FixtureRequest, rows: NDArray[np.float16]) -> Index:
 
 
 def test_every_distance_is_that_of_the_metric(
-    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16], compiled: bool
 ) -> None:
     found = approximate(queries, [rows], index, k=K, effort=index.efforts()[0], depth=20)
     exact = by_name(index.spec.metric)(queries, rows).astype(np.float32)
@@ -50,7 +50,7 @@ def test_every_distance_is_that_of_the_metric(
 
 
 def test_with_all_effort_and_depth_the_answer_is_the_exact_one(
-    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16], compiled: bool
 ) -> None:
     found = approximate(queries, [rows], index, k=K, effort=index.efforts()[-1], depth=N)
     exact = knn(queries, [rows], k=K, metric=index.spec.metric, device="cpu")

@@ -52,7 +52,7 @@ def assert_exact(found, expected):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("case", [(1, [1], 1, 1), (7, [300, 0, 55], 13, 10), (3, [4, 2], 64, 9)])
-def test_agrees_with_the_oracle(rng, metric, case):
+def test_agrees_with_the_oracle(rng, metric, case, compiled):
     q, sizes, d, k = case
     blocks = [make(rng, n, d, metric) for n in sizes]
     queries = make(rng, q, d, metric)

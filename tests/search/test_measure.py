@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 import torch
 
 from simsearch import distance
+from simsearch.search import pair_kernels, stored
 from simsearch.search.measure import Measured, Pairs
 from simsearch.search.scan import Scan
 from simsearch.search.scores import score_for
@@ -25,7 +27,7 @@ def pairs_of(queries, blocks, metric, budget=1 << 20):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 17, 512])
 @pytest.mark.parametrize("budget", [1, 1 << 20])
-def test_distances_are_within_their_errors_of_the_exact_ones(rng, metric, d, budget):
+def test_distances_are_within_their_errors_of_the_exact_ones(rng, metric, d, budget, compiled):
     queries, rows = make(rng, 7, d, metric), make(rng, 60, d, metric)
     rows[5] = queries[3]
     lines, positions = rng.integers(0, 7, 200), rng.integers(0, 60, 200)
@@ -38,17 +40,57 @@ def test_distances_are_within_their_errors_of_the_exact_ones(rng, metric, d, bud
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_no_pairs_give_nothing(rng, metric):
+def test_no_pairs_give_nothing(rng, metric, compiled):
     nothing = np.empty(0, np.int64)
     found = pairs_of(make(rng, 3, 8, metric), [make(rng, 5, 8, metric)], metric)(nothing, nothing)
     assert found.distances.shape == found.errors.shape == (0,)
 
 
-def test_near_copies_of_float64_rows_are_within_their_errors(rng):
+def test_near_copies_of_float64_rows_are_within_their_errors(rng, compiled):
     queries = rng.random((1, 300))
     rows = queries * (1 + rng.normal(size=(400, 300)) * 10.0 ** -rng.integers(3, 17, (400, 1)))
     found = pairs_of(queries, [rows], "js")(np.zeros(400, np.int64), np.arange(400))
     assert (np.abs(found.distances - distance.js(queries, rows)[0]) <= found.errors).all()
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "uint8"])
+@pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
+def test_compiled_distances_of_all_types_are_within_their_errors(rng, metric, kind, monkeypatch):
+    monkeypatch.setattr(stored, "_WORTH", 0)
+    largest = {"float16": 6e4, "float32": 3e38, "float64": 1e300, "uint8": 255}[kind]
+    if metric == "l2" and kind == "float64":
+        largest = 1e150  # whose squares float64 still holds
+    queries, rows = (largest * rng.random((n, 77)) * (rng.random((n, 77)) > 0.3) for n in (5, 90))
+    if kind != "uint8" and metric != "js":
+        rows *= rng.choice([-1, 1], rows.shape)
+    queries, rows = queries.astype(kind), rows.astype(kind)
+    rows[::7] = (rows[::7] * 1e-7).astype(kind)  # subnormal numbers where the type has them; zeros for bytes
+    rows[:, 0] = 1
+    rows[4] = queries[2]
+    blocks = [rows[:30], rows[30:30], rows[30:]]
+    lines, positions = np.repeat(np.arange(5), 90), np.tile(np.arange(90), 5)
+    found = pairs_of(queries, blocks, metric)(lines, positions)
+    exact = distance.METRICS[metric](queries, rows).ravel()
+    assert (np.abs(found.distances - exact) <= found.errors).all()
+    assert found.distances[2 * 90 + 4] == 0
+
+
+def test_a_value_that_is_not_finite_gives_no_compiled_distance(rng, monkeypatch):
+    monkeypatch.setattr(stored, "_WORTH", 0)
+    rows = rng.random((3, 20)).astype(np.float16)
+    rows[0, 3], rows[1, 3] = np.inf, np.nan
+    found = pairs_of(rows[2:], [rows], "js")(np.zeros(3, np.int64), np.arange(3))
+    assert np.isnan(found.distances).tolist() == [True, True, False]
+
+
+def test_the_compiled_logarithm_is_within_four_units(rng):
+    near, far = 1 + rng.normal(size=20_000) * 10.0 ** -rng.integers(1, 16, 20_000), 10.0 ** -rng.uniform(0, 307, 20_000)
+    values = np.concatenate([near[near > 0], far, 2 * rng.random(20_000), [1.0, 2.0, 2.0**-1022, 0.5**0.5, 2**0.5]])
+    values = values[values >= 2.0**-1022]
+    exact = np.log(values.astype(np.longdouble))
+    found = numba.vectorize(nopython=True)(pair_kernels._ln.py_func)(values)
+    assert np.finfo(np.longdouble).eps < 1e-18  # else numpy's own error would count
+    assert (np.abs(found - exact) <= 4 * 2.0**-53 * np.abs(exact)).all()
 
 
 def sloppy(exact, rng, errors):

@@ -1,0 +1,245 @@
+"""Compiled distances of chosen pairs of rows, straight from the rows as they are stored; without Python's lock.
+
+Rows are float16 (as int16, since numba has no half on a CPU), float32, float64 or uint8.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+_TERMS = 64  # summed in float32 before they are added in float64
+_NORMAL = 2.0**-1022  # the smallest normal float64
+_MANTISSA = np.int64((1 << 52) - 1)
+_ROOT_HALF = np.int64(np.array(math.sqrt(0.5)).view(np.int64))  # the bits of the smallest number that `_ln` reduces to
+_REBIAS = np.int64(1023 << 52) - _ROOT_HALF
+_INTEGER = np.int64(1075 << 52)  # the bits of 2^52, whose last bits are those of an integer
+_INTEGER_BIAS = 2.0**52 + 1023
+_LN2 = math.log(2)
+_SERIES = tuple(2 / (2 * i + 1) for i in range(10))  # of ln((1 + s) / (1 - s)) = 2 s + 2 s^3 / 3 + ..., |s| < 0.172
+_HALF_SCALE = np.float32(2.0**112)  # the bits of a half, moved into those of a float, are too small by that factor
+
+
+class PairKernels(NamedTuple):
+    """The passes over rows of one type by one metric.
+
+    Both skip positions outside the block, which begins at `base`.
+
+    Attributes:
+        measure: `measure(queries, rows, base, (lines, positions), out)` writes the distance of each pair (c,).
+            Queries (q, d) are float64, prepared: distributions for js, of length 1 for cosine.
+        score: `score(queries, rows, base, candidates, out)` writes cosines (q, m), in float32, of queries with rows,
+            or for js with the roots of rows. Queries (q, d) are float32 of length 1, for js roots. Values that are
+            not finite give NaN. Only for float16 and uint8, no square of which overflows.
+    """
+
+    measure: Any
+    score: Any
+
+
+@cache
+def kernels(metric: str, kind: str) -> PairKernels:
+    """The passes for a metric and a type of rows, "float16", "float32", "float64" or "uint8"."""
+    read = _half if kind == "float16" else _as_it_is
+    load = _loader(read, metric, wide=kind == "float64")
+    terms_of, distance_of = _DISTANCES[metric]
+
+    @njit(nogil=True)
+    def measure(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
+        lines, positions = pairs
+        row, terms = np.empty(rows.shape[1]), np.empty(rows.shape[1])
+        for i in range(len(lines)):
+            place = positions[i] - base
+            if 0 <= place < len(rows):
+                load(rows[place], row)
+                terms_of(queries[lines[i]], row, terms)
+                out[i] = distance_of(_sum(terms))
+
+    return PairKernels(measure, _scorer(read, roots=metric == "js"))
+
+
+def _loader(read: Any, metric: str, *, wide: bool) -> Any:
+    """The compiled preparation of a row: into float64, divided by its sum for js, by its length for cosine."""
+    signed = metric == "cosine"
+    scaled = metric in ("js", "cosine")
+
+    @njit(nogil=True, error_model="numpy")
+    def load(stored: Any, row: NDArray[np.float64]) -> None:
+        for i in range(len(row)):
+            row[i] = np.float64(read(stored[i]))
+        if scaled and wide:  # so that no sum overflows
+            _divide(row, _largest(row))
+        if signed:
+            _divide(row, math.sqrt(_sum_of_squares(row)))
+        elif scaled:
+            _divide(row, _sum(row))
+
+    return load
+
+
+def _scorer(read: Any, *, roots: bool) -> Any:
+    @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+    def piece(query: Any, stored: Any) -> Any:
+        product, length = np.float32(0), np.float32(0)
+        for i in range(len(query)):
+            value = np.float32(read(stored[i]))
+            product += query[i] * (np.sqrt(value) if roots else value)
+            length += value if roots else value * value
+        return np.float64(product), np.float64(length)
+
+    @njit(nogil=True, error_model="numpy")
+    def score(queries: Any, rows: Any, base: int, candidates: Any, out: NDArray[np.float64]) -> None:
+        for line in range(len(queries)):
+            for j in range(candidates.shape[1]):
+                place = candidates[line, j] - base
+                if 0 <= place < len(rows):
+                    product = length = 0.0
+                    for start in range(0, rows.shape[1], _TERMS):
+                        more = piece(queries[line, start : start + _TERMS], rows[place, start : start + _TERMS])
+                        product += more[0]
+                        length += more[1]
+                    out[line, j] = product / math.sqrt(length)
+
+    return score
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+def _surprises(p: Any, q: Any, terms: NDArray[np.float64]) -> None:
+    """Write p ln(2 p / (p + q)) + q ln(2 q / (p + q)) of every coordinate, where 0 ln 0 = 0."""
+    for i in range(len(terms)):
+        a, b = p[i], q[i]
+        total = a + b
+        twice = 2.0 / (total if total > _NORMAL else _NORMAL)
+        x, y = a * twice, b * twice
+        terms[i] = a * _ln(x if x > _NORMAL else _NORMAL) + b * _ln(y if y > _NORMAL else _NORMAL)
+
+
+@njit(nogil=True)
+def _squares(u: Any, v: Any, terms: NDArray[np.float64]) -> None:
+    for i in range(len(terms)):
+        terms[i] = (u[i] - v[i]) * (u[i] - v[i])
+
+
+@njit(nogil=True)
+def _gaps(u: Any, v: Any, terms: NDArray[np.float64]) -> None:
+    for i in range(len(terms)):
+        terms[i] = abs(u[i] - v[i])
+
+
+@njit(nogil=True)
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@njit(nogil=True)
+def _root_of_bits(total: float) -> Any:
+    return math.sqrt(min(max(total / (2 * _LN2), 0.0), 1.0))
+
+
+@njit(nogil=True)
+def _quarter(total: float) -> Any:
+    return min(total / 4, 1.0)
+
+
+@njit(nogil=True)
+def _root(total: float) -> Any:
+    return math.sqrt(total)
+
+
+_DISTANCES = {
+    "js": (_surprises, _root_of_bits),
+    "cosine": (_squares, _quarter),
+    "l2": (_squares, _root),
+    "l1": (_gaps, _as_it_is),
+}
+
+
+@njit(nogil=True, fastmath={"reassoc", "nsz"})
+def _sum(values: NDArray[np.float64]) -> Any:
+    """In whatever order is fastest."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _sum_of_squares(values: NDArray[np.float64]) -> Any:
+    total = 0.0
+    for value in values:
+        total += value * value
+    return total
+
+
+@njit(nogil=True, fastmath={"nnan", "nsz"})
+def _largest(values: NDArray[np.float64]) -> Any:
+    largest = 0.0
+    for value in values:
+        largest = max(largest, abs(value))
+    return largest
+
+
+@njit(nogil=True, error_model="numpy")
+def _divide(values: NDArray[np.float64], divisor: float) -> None:
+    factor = 1 / divisor
+    for i in range(len(values)):
+        values[i] *= factor
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+def _ln(x: Any) -> Any:
+    """The natural logarithm of a normal number, within 4 units of 2^-53 of itself; without a branch.
+
+    x = 2^k m with m in [sqrt(1/2), sqrt(2)), and ln m by the series of the inverse hyperbolic tangent of
+    s = (m - 1) / (m + 1), the eleventh term of which would be below 2^-55 of the first. m - 1 is exact, and where k is
+    not 0, ln m is at most half of ln x: nothing cancels.
+    """
+    bits = as_bits(x) + _REBIAS
+    power = as_number((bits >> 52) | _INTEGER) - _INTEGER_BIAS
+    m = as_number((bits & _MANTISSA) + _ROOT_HALF)
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    tail = _SERIES[9]
+    tail = tail * z + _SERIES[8]
+    tail = tail * z + _SERIES[7]
+    tail = tail * z + _SERIES[6]
+    tail = tail * z + _SERIES[5]
+    tail = tail * z + _SERIES[4]
+    tail = tail * z + _SERIES[3]
+    tail = tail * z + _SERIES[2]
+    tail = tail * z + _SERIES[1]
+    return power * _LN2 + (2.0 * s + s * z * tail)
+
+
+@njit(nogil=True)
+def _half(bits: Any) -> Any:
+    """The float of a half's bits; NaN for infinity too."""
+    bits = np.int32(bits)
+    value = as_single(((bits & np.int32(0x7FFF)) << np.int32(13)) | ((bits & np.int32(0x8000)) << np.int32(16)))
+    value *= _HALF_SCALE
+    return np.float32(np.nan) if (bits & np.int32(0x7C00)) == np.int32(0x7C00) else value
+
+
+def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
+    """A reading of a number's bits as another type, as a function for compiled code."""
+
+    def typed(_typing: Any, _value: Any) -> Any:
+        def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], llvm)
+
+        return target(source), code
+
+    return intrinsic(typed)
+
+
+as_bits = _bits_as(types.float64, types.int64, ir.IntType(64))
+as_number = _bits_as(types.int64, types.float64, ir.DoubleType())
+as_single = _bits_as(types.int32, types.float32, ir.FloatType())

@@ -1,0 +1,66 @@
+"""Blocks of rows as the compiled passes over chosen rows take them, once there is enough to do to compile for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from simsearch.search.pair_kernels import PairKernels
+    from simsearch.search.scan import Block, Scan
+
+_METRICS = ("js", "cosine", "l1", "l2")
+_KINDS = ("float16", "float32", "float64", "uint8")
+_WORTH = 1 << 26  # coordinates that take torch as long as compiling takes
+_met: Counter[tuple[str, str]] = Counter()  # coordinates met in this process, by metric and type
+
+
+class StoredBlock(NamedTuple):
+    """A block for compiled passes.
+
+    Attributes:
+        base: The position of its first row.
+        rows: (n, d), never written to; float16 as int16.
+        passes: For its type and the scan's metric.
+    """
+
+    base: int
+    rows: NDArray[Any]
+    passes: PairKernels
+
+
+def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
+    """The scan's blocks for a visit to so many rows; None where torch must do it, or is done before a compiler is."""
+    if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(_fits, scan.blocks)):
+        return None
+    kinds = {(scan.metric, str(block.dtype)) for block in scan.blocks if len(block)}
+    for kind in kinds:
+        _met[kind] += pairs * scan.dimension
+    if any(_met[kind] < _WORTH for kind in kinds):
+        return None
+    from simsearch.search.pair_kernels import kernels
+
+    found, base = [], 0
+    for block in scan.blocks:
+        if len(block):
+            found.append(StoredBlock(base, _as_stored(block), kernels(scan.metric, str(block.dtype))))
+        base += len(block)
+    return found
+
+
+def _fits(block: Block) -> bool:
+    return (
+        isinstance(block, np.ndarray)
+        and block.dtype.name in _KINDS
+        and block.dtype.isnative
+        and block.flags.c_contiguous
+    )
+
+
+def _as_stored(block: Any) -> NDArray[Any]:
+    view: NDArray[Any] = np.asarray(block).view(np.int16 if block.dtype == np.float16 else block.dtype)
+    view.flags.writeable = False  # one type for all, so that nothing is compiled twice
+    return view
