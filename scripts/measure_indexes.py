@@ -2,7 +2,8 @@
 
 A million clustered rows with exact zeros, and rows of a model. Each kind of index is measured against exact search on
 held-out rows; beside it stands FAISS's own index for Jensen-Shannon (on rows made positive, since it answers wrongly
-where a row holds a zero), and usearch's graph on the same roots of distributions where it is installed.
+where a row holds a zero). Graphs, which take longer to build than all else, have a record of their own (`--part
+graphs`): ours, and usearch's on the same roots of distributions where it is installed. The plot shows both records.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import json
 import os
 import statistics
 import time
@@ -35,26 +37,40 @@ from simsearch.search.index_spec import spec_for
 RECALL = 0.95
 LARGE, DIMENSION = 1_000_000, 512
 BUDGETS = (32, 64, 128)  # bytes a row
+NAMES = {"lists": "indexes", "graphs": "graphs"}  # of the parts' records
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     torch.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
-    values, goals = measure(arguments)
-    values["goals"] = [goal.to_dict() for goal in goals] if arguments.scale == 1 else []
+    rows = clustered(int(LARGE * arguments.scale), DIMENSION, 1).rows
+    own = np.sort(np.random.default_rng(3).choice(len(rows), arguments.asked, replace=False))
+    values: dict[str, Any] = {"k": K, "threads": arguments.threads, "recall": RECALL, "rows": len(rows)}
+    if arguments.part == "graphs":
+        values |= graphs(rows, own)
+        verdict = f"hnsw {_short(values['curves']['hnsw'])}"
+    else:
+        measured, goals = lists(arguments, rows, own)
+        values |= measured
+        values["goals"] = [goal.to_dict() for goal in goals] if arguments.scale == 1 else []
+        verdict = "; ".join(f"{g.goal} {g.value:g} ({'met' if g.met else 'missed'}: {g.note})" for g in goals)
     values["load_after"] = os.getloadavg()[0]
-    verdict = "; ".join(f"{g.goal} {g.value:g} ({'met' if g.met else 'missed'}: {g.note})" for g in goals)
-    write_record(arguments.output, values, verdict=verdict or "a rehearsal")
-    plot(values, arguments.plot)
+    write_record(arguments.output / f"{NAMES[arguments.part]}.json", values, verdict=verdict)
+    plot(arguments.output, arguments.plot)
     print(verdict)
 
 
-def plot(values: dict[str, Any], path: Path) -> None:
-    """Draw recall against queries a second, for every way that was measured."""
-    lines = {f"simsearch {kind}": curve["points"] for kind, curve in values["clustered"]["curves"].items()}
-    lines |= {"FAISS lists by JensenShannon": values["faiss_js"]["points"]} if "faiss_js" in values else {}
-    lines |= {"usearch graph, not re-ranked": values["usearch"]["points"]} if values.get("usearch") else {}
+def plot(records: Path, path: Path) -> None:
+    """Draw recall against queries a second, for every way that a record of the folder tells of."""
+    told = [
+        json.loads((records / f"{name}.json").read_text())
+        for name in NAMES.values()
+        if (records / f"{name}.json").is_file()
+    ]
+    lines = {f"simsearch {kind}": curve["points"] for each in told for kind, curve in each["curves"].items()}
+    for each in told:
+        lines |= {name: peer["points"] for name, peer in each["peers"].items()}
     with drawing("indexes"):
         from matplotlib.figure import Figure
 
@@ -69,7 +85,7 @@ def plot(values: dict[str, Any], path: Path) -> None:
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel(f"recall of the {K} nearest by js")
         axes.set_ylabel("queries a second")
-        axes.set_title(f"{values['clustered']['rows']:,} rows of {DIMENSION} values, {values['threads']} CPU cores")
+        axes.set_title(f"{told[0]['rows']:,} rows of {DIMENSION} values, {told[0]['threads']} CPU cores")
         axes.legend()
         figure.savefig(path, dpi=150, bbox_inches="tight")
 
@@ -82,51 +98,58 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--asked", type=int, default=500, help="rows that every index is measured by")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--without", default="", help="parts to leave out: graph, peers, codes, photographs")
-    parser.add_argument("--output", type=Path, default=Path("results/search/indexes.json"))
+    parser.add_argument("--part", choices=tuple(NAMES), default="lists")
+    parser.add_argument("--output", type=Path, default=Path("results/search"), help="folder of the records")
     parser.add_argument("--plot", type=Path, default=Path("docs/indexes.png"))
     return parser
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Measured]]:
-    """All figures, and those with a goal."""
-    without = arguments.without.split(",")
-    rows = clustered(int(LARGE * arguments.scale), DIMENSION, 1).rows
-    own = np.sort(np.random.default_rng(3).choice(len(rows), arguments.asked, replace=False))
-    kinds = {"rabitq": None, "ivf_flat": None, "ivf_pq": 64} | ({} if "graph" in without else {"hnsw": None})
-    values: dict[str, Any] = {"k": K, "threads": arguments.threads, "recall": RECALL}
-    curves: dict[str, Any] = {}
-    goals: list[Measured] = []
-    for kind, room in kinds.items():
-        curves[kind], index = _measured(rows, own, kind, room)
+def lists(arguments: argparse.Namespace, rows: np.ndarray, own: np.ndarray) -> tuple[dict[str, Any], list[Measured]]:
+    """All figures of lists and codes, and those with a goal."""
+    curves, indexes = {}, {}
+    for kind, room in {"rabitq": None, "ivf_flat": None, "ivf_pq": 64}.items():
+        curves[kind], indexes[kind] = _measured(rows, own, kind, room)
         print(f"{kind}: {_short(curves[kind])}", flush=True)
-        if kind == "rabitq" and curves[kind]["chosen"] is not None:
-            values["over_bare_faiss"] = over_bare(index, rows, own, curves[kind]["chosen"], arguments.rounds)
-            goals.append(judge("G20", values["over_bare_faiss"]["ratio"]["median"], part="CPU", note="rabitq, js"))
+    values: dict[str, Any] = {"curves": curves}
+    goals: list[Measured] = []
+    chosen = {kind: Point(**curve["chosen"]) for kind, curve in curves.items() if curve["chosen"]}
+    if "rabitq" in chosen:
+        bare = over_bare(indexes["rabitq"], rows, own, chosen["rabitq"], arguments.rounds)
+        values["over_bare_faiss"] = bare
+        goals.append(judge("G20", bare["ratio"]["median"], part="CPU", note="rabitq, js"))
+    values["peers"], over = faiss_js(rows, own, indexes, chosen, arguments.rounds)
+    if over is not None:
+        values["over_faiss_js"] = over
+        goals.append(judge("G7", over["ratio"]["median"], note=f"{over['kind']}, both at recall {RECALL:g}"))
+    for index in indexes.values():
         index.close()
-    values["clustered"] = {"rows": len(rows), "dimension": DIMENSION, "curves": curves}
-    if "peers" not in without:
-        values["faiss_js"] = faiss_js(rows, own[: max(10, arguments.asked // 10)])
-        values["usearch"] = usearch(rows, own)
-        values["over_faiss_js"] = over = _over(curves, values["faiss_js"])
-        if over is not None:
-            goals.append(judge("G7", over["ratio"], note=f"{over['kind']}, both at recall {RECALL:g}"))
-    if "codes" not in without:
-        values["codes"] = codes(rows[: len(rows) // 5], own[own < len(rows) // 5])
-        least = min(each["rabitq"]["recall"] / each["ivf_pq"]["recall"] for each in values["codes"].values())
-        goals.append(judge("G21", least, note="the least of 32, 64 and 128 bytes a row"))
-    if "photographs" not in without and arguments.data.is_dir():
-        values["photographs"] = real_rows(arguments)
+    values["codes"] = {"clustered": codes(rows[: len(rows) // 5], own[own < len(rows) // 5])}
+    print(values["codes"], flush=True)
+    if arguments.data.is_dir():
+        values |= real_rows(arguments, values["codes"])
+    for part, each in values["codes"].items():
+        least = min(each.values(), key=lambda room: room["ratio"]["of"])["ratio"]
+        told = f"{part}: the least of 32, 64 and 128 bytes a row, {least['low']:.3f} to {least['high']:.3f}"
+        goals.append(judge("G21", least["of"], note=told))
     return values, goals
 
 
-def real_rows(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The curve of an index over a model's rows of photographs."""
-    rows = photographs(arguments.model, arguments.data, arguments.scale, 1).rows
+def graphs(rows: np.ndarray, own: np.ndarray) -> dict[str, Any]:
+    """Ours, and usearch's."""
+    told, index = _measured(rows, own, "hnsw", None)
+    index.close()
+    peer = usearch(rows, own)
+    return {"curves": {"hnsw": told}, "peers": {} if peer is None else {"usearch graph, not re-ranked": peer}}
+
+
+def real_rows(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
+    """The curve of an index over a model's rows of photographs; how good codes are on them is added to `found`."""
+    rows = photographs(arguments.model, arguments.data, max(0.1, arguments.scale), 1).rows  # fewer train no codes
     own = np.sort(np.random.default_rng(4).choice(len(rows), min(len(rows), arguments.asked), replace=False))
     told, index = _measured(rows, own, "rabitq", None)
     index.close()
-    return {"rows": len(rows), "model": arguments.model, "curves": {"rabitq": told}}
+    found[arguments.model] = codes(rows, own)
+    return {"photographs": {"rows": len(rows), "model": arguments.model, "curves": {"rabitq": told}}}
 
 
 def _measured(rows: np.ndarray, own: np.ndarray, kind: str, room: int | None) -> tuple[dict[str, Any], Index]:
@@ -152,47 +175,74 @@ def _short(told: dict[str, Any]) -> str:
     return f"built in {told['seconds_to_build']} s; {found}"
 
 
-def over_bare(index: Index, rows: np.ndarray, own: np.ndarray, chosen: dict[str, Any], rounds: int) -> dict[str, Any]:
+def over_bare(index: Index, rows: np.ndarray, own: np.ndarray, point: Point, rounds: int) -> dict[str, Any]:
     """Our queries a second, exact re-rank included, over FAISS's call for as many candidates."""
-    queries, point = rows[own], Point(**chosen)
+    queries = rows[own]
     mapped = features(index.spec, queries)
     ways: dict[str, Callable[[], Any]] = {
         "ours": lambda: approximate(queries, [rows], index, k=K, effort=point.effort, depth=point.depth),
         "faiss": lambda: index.engine.search(mapped, point.depth, point.effort),
         "faiss_for_k": lambda: index.engine.search(mapped, K, point.effort),
     }
+    alternate(ways, 2)  # until what is compiled is compiled
     took = alternate(ways, rounds)
     rates = {name: [len(own) / each for each in took[name]] for name in ways}
     return {
         "ratio": spread([a / b for a, b in zip(rates["ours"], rates["faiss"], strict=True)]),
-        "queries_per_second": {name: spread(each) for name, each in rates.items()},
+        "queries_per_cpu_second": {name: spread(each) for name, each in rates.items()},
         "effort": point.effort,
         "depth": point.depth,
     }
 
 
-def faiss_js(rows: np.ndarray, own: np.ndarray) -> dict[str, Any]:
-    """FAISS's inverted lists by Jensen-Shannon: recall of its own ten nearest against queries a second."""
-    d, lists = rows.shape[1], spec_for(len(rows), rows.shape[1], "js", kind="ivf_flat").lists
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, lists, faiss.METRIC_JensenShannon)
-    index.cp.min_points_per_centroid = 1
-    step = 1 << 16
-    index.train(_positive(rows[:: max(1, len(rows) // (48 * lists))]))
-    for start in range(0, len(rows), step):
-        index.add(_positive(rows[start : start + step]))
-    queries = _positive(rows[own])
+def faiss_js(
+    rows: np.ndarray, own: np.ndarray, indexes: dict[str, Index], chosen: dict[str, Point], rounds: int
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """FAISS's inverted lists by Jensen-Shannon, and how much faster our fastest codes are at that recall.
+
+    Its curve is of its own ten nearest; a few of the queries are asked, since it takes long.
+    """
+    few = own[: max(10, len(own) // 10)]
+    index, queries = _faiss_js(rows), _positive(rows[few])
     truth = knn(queries, [_positive(rows)], k=K + 1, metric="js", device="cpu").positions
     points = []
-    for i in range(int(np.log2(lists)) + 1):
-        index.nprobe = 2**i
+    while not points or (points[-1]["recall"] < 0.99 and index.nprobe < index.nlist):
+        index.nprobe = 2 ** len(points)
         began = time.perf_counter()
         found = index.search(queries, K + 1)[1]
-        rate = len(own) / (time.perf_counter() - began)
-        shares = [len((set(a) - {o}) & (set(b) - {o})) / K for a, b, o in zip(truth, found, own, strict=True)]
-        points.append({"effort": 2**i, "recall": round(statistics.fmean(shares), 4), "rate": round(rate, 2)})
-        if points[-1]["recall"] >= 0.99:
-            break
-    return {"lists": lists, "queries": len(own), "points": points}
+        rate = len(few) / (time.perf_counter() - began)
+        shares = [len((set(a) - {o}) & (set(b) - {o})) / K for a, b, o in zip(truth, found, few, strict=True)]
+        points.append({"effort": index.nprobe, "recall": round(statistics.fmean(shares), 4), "rate": round(rate, 2)})
+    peer = {"FAISS lists by JensenShannon": {"lists": index.nlist, "queries": len(few), "points": points}}
+    enough = [point["effort"] for point in points if point["recall"] >= RECALL]
+    ours = {kind: point for kind, point in chosen.items() if kind in ("rabitq", "ivf_pq")}
+    if not ours or not enough:
+        return peer, None
+    kind = max(ours, key=lambda name: ours[name].rate)
+    index.nprobe, point = enough[0], ours[kind]
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: approximate(rows[own], [rows], indexes[kind], k=K, effort=point.effort, depth=point.depth),
+        "faiss": lambda: index.search(queries, K),
+    }
+    took = alternate(ways, rounds)
+    rates = {"ours": [len(own) / each for each in took["ours"]], "faiss": [len(few) / each for each in took["faiss"]]}
+    ratios = spread([a / b for a, b in zip(rates["ours"], rates["faiss"], strict=True)])
+    return peer, {
+        "kind": kind,
+        "ratio": ratios,
+        "queries_per_cpu_second": {name: spread(each) for name, each in rates.items()},
+    }
+
+
+def _faiss_js(rows: np.ndarray) -> Any:
+    d, count = rows.shape[1], spec_for(len(rows), rows.shape[1], "js", kind="ivf_flat").lists
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, count, faiss.METRIC_JensenShannon)
+    index.cp.min_points_per_centroid = 1
+    index.train(_positive(rows[:: max(1, len(rows) // (48 * count))]))
+    step = 1 << 16
+    for start in range(0, len(rows), step):
+        index.add(_positive(rows[start : start + step]))
+    return index
 
 
 def usearch(rows: np.ndarray, own: np.ndarray) -> dict[str, Any] | None:
@@ -222,33 +272,33 @@ def usearch(rows: np.ndarray, own: np.ndarray) -> dict[str, Any] | None:
 
 
 def codes(rows: np.ndarray, own: np.ndarray) -> dict[str, Any]:
-    """Recall after exact re-rank of as many candidates from codes of as many bytes, all lists looked into."""
+    """Recall after exact re-rank of as many candidates from codes of as many bytes, all lists looked into.
+
+    The interval of the ratio is that of the queries, drawn again.
+    """
     found: dict[str, Any] = {}
     truth = knn(rows[own], [rows], k=K, metric="js", device="cpu")
+    drawn = np.random.default_rng(5).integers(0, len(own), (1000, len(own)))
     for room in BUDGETS:
-        found[str(room)] = {}
+        told, hits = {}, {}
         for kind in ("rabitq", "ivf_pq"):
             began = time.perf_counter()
             index = build(spec_for(len(rows), rows.shape[1], "js", kind=kind, bytes_a_row=room), [rows], device="cpu")
+            took = time.perf_counter() - began
             got = approximate(rows[own], [rows], index, k=K, effort=index.efforts()[-1], depth=5 * K)
-            hits = (got.distances <= truth.distances[:, -1:]).sum(axis=1) / K
-            found[str(room)][kind] = {
-                "recall": round(float(hits.mean()), 4),
+            hits[kind] = (got.distances <= truth.distances[:, -1:]).sum(axis=1) / K
+            told[kind] = {
+                "recall": round(float(hits[kind].mean()), 4),
                 "bytes": index.spec.code_bytes,
-                "seconds_to_build": round(time.perf_counter() - began, 1),
+                "seconds_to_build": round(took, 1),
             }
             index.close()
+        ratios = hits["rabitq"][drawn].mean(axis=1) / hits["ivf_pq"][drawn].mean(axis=1)
+        low, high = np.quantile(ratios, (0.025, 0.975))
+        of = hits["rabitq"].mean() / hits["ivf_pq"].mean()
+        ratio = {name: round(float(value), 4) for name, value in (("of", of), ("low", low), ("high", high))}
+        found[str(room)] = {**told, "ratio": ratio}
     return found
-
-
-def _over(curves: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any] | None:
-    """Our fastest compressed way at that recall over FAISS's fastest at it."""
-    ours = {kind: c["chosen"] for kind, c in curves.items() if kind in ("rabitq", "ivf_pq") and c["chosen"]}
-    theirs = [point["rate"] for point in peer["points"] if point["recall"] >= RECALL]
-    if not ours or not theirs:
-        return None
-    kind = max(ours, key=lambda name: ours[name]["rate"])
-    return {"kind": kind, "ratio": ours[kind]["rate"] / max(theirs), "ours": ours[kind], "faiss": max(theirs)}
 
 
 def _positive(rows: np.ndarray) -> np.ndarray:
