@@ -126,7 +126,7 @@ def lists(arguments: argparse.Namespace, rows: np.ndarray, own: np.ndarray) -> t
     values["codes"] = {"clustered": codes(rows[: len(rows) // 5], own[own < len(rows) // 5])}
     print(values["codes"], flush=True)
     if arguments.data.is_dir():
-        values |= real_rows(arguments, values["codes"])
+        values["photographs"], values["codes"][arguments.model] = real_rows(arguments)
     for part, each in values["codes"].items():
         least = min(each.values(), key=lambda room: room["ratio"]["of"])["ratio"]
         told = f"{part}: the least of 32, 64 and 128 bytes a row, {least['low']:.3f} to {least['high']:.3f}"
@@ -142,14 +142,13 @@ def graphs(rows: np.ndarray, own: np.ndarray) -> dict[str, Any]:
     return {"curves": {"hnsw": told}, "peers": {} if peer is None else {"usearch graph, not re-ranked": peer}}
 
 
-def real_rows(arguments: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
-    """The curve of an index over a model's rows of photographs; how good codes are on them is added to `found`."""
+def real_rows(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The curve of an index over a model's rows of photographs, and how good codes are on them."""
     rows = photographs(arguments.model, arguments.data, max(0.1, arguments.scale), 1).rows  # fewer train no codes
     own = np.sort(np.random.default_rng(4).choice(len(rows), min(len(rows), arguments.asked), replace=False))
     told, index = _measured(rows, own, "rabitq", None)
     index.close()
-    found[arguments.model] = codes(rows, own)
-    return {"photographs": {"rows": len(rows), "model": arguments.model, "curves": {"rabitq": told}}}
+    return {"rows": len(rows), "model": arguments.model, "curves": {"rabitq": told}}, codes(rows, own)
 
 
 def _measured(rows: np.ndarray, own: np.ndarray, kind: str, room: int | None) -> tuple[dict[str, Any], Index]:

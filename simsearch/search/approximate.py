@@ -205,14 +205,16 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
     valid = candidates >= 0
     if not valid.any():
         return scores, 0.0
-    ours = scan.score.prepare(queries)
+    ours, cosines = scan.score.prepare(queries), None
     stored = stored_blocks(scan, int(valid.sum())) if scan.metric in ("js", "cosine") else None
     if stored is not None and all(block.rows.itemsize <= 2 for block in stored):  # no square overflows float32
-        return _compiled_scores(stored, scan, ours.rows, candidates)
-    theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
-    if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # no square of which overflows float32
-        cosines, weight = _cosines(ours.rows, theirs, roots=scan.metric == "js")
-        found = -weight * cosines.double().cpu().numpy()
+        cosines = _compiled_cosines(stored, _unit(ours.rows).numpy(), candidates)
+    else:
+        theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
+        if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # the same
+            cosines = _cosines(_unit(ours.rows), theirs, roots=scan.metric == "js").double().cpu().numpy()
+    if cosines is not None:
+        found = -float(torch.linalg.vecdot(ours.rows[0].float(), ours.rows[0].float())) * cosines
         scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
         return scores, _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0))
     rows = scan.score.prepare(theirs)
@@ -226,37 +228,36 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
     return scores, scan.error(ours, rows, None)
 
 
-def _compiled_scores(
-    stored: Sequence[StoredBlock], scan: Scan, queries: Any, candidates: Positions
-) -> tuple[Doubles, float]:
-    """The same by compiled passes over the rows as they are stored."""
+def _unit(rows: Any) -> Any:
+    """Prepared queries (q, d), of length 1."""
     import torch
 
+    return torch.nn.functional.normalize(rows.float(), dim=1)
+
+
+def _compiled_cosines(stored: Sequence[StoredBlock], unit: NDArray[np.float32], candidates: Positions) -> Doubles:
+    """Cosines (q, m) of queries (q, d) with candidates, or their roots, by compiled passes; NaN where there is none."""
     from simsearch.search.tiles import in_parts
 
-    weight = float(torch.linalg.vecdot(queries[0], queries[0]))
-    unit = torch.nn.functional.normalize(queries, dim=1).numpy()
-    cosines = np.full(candidates.shape, -np.inf)
+    cosines = np.full(candidates.shape, np.nan)
 
     def part(lines: slice) -> None:
         for base, rows, passes in stored:
             passes.score(unit[lines], rows, base, candidates[lines], cosines[lines])
 
-    in_parts(part, len(unit), 4 * _PIECE // (candidates.shape[1] * scan.dimension))
-    scores = np.nan_to_num(-weight * cosines, nan=-np.inf, posinf=np.inf)
-    return scores, _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0))
+    in_parts(part, len(unit), 4 * _PIECE // (candidates.shape[1] * unit.shape[1]))
+    return cosines
 
 
-def _cosines(queries: Any, rows: Any, *, roots: bool) -> tuple[Any, float]:
-    """Cosines (q, m) of prepared queries (q, d) with rows (q m, d) or their roots; and the queries' squared length.
+def _cosines(unit: Any, rows: Any, *, roots: bool) -> Any:
+    """Cosines (q, m) of queries (q, d) with rows (q m, d) or their roots.
 
     What `score.prepare` and `score.between` give for each pair, up to the same rounding, in as few passes as may be.
     """
     import torch
 
-    values = rows.view(len(queries), -1, rows.shape[1])
+    values = rows.view(len(unit), -1, rows.shape[1])
     out = torch.empty(values.shape[:2], device=rows.device)
-    unit = torch.nn.functional.normalize(queries.float(), dim=1)
     step = max(1, _PIECE // (values.shape[1] * values.shape[2]))
     for start in range(0, len(values), step):
         part = values[start : start + step].to(torch.float32, copy=True)
@@ -264,4 +265,4 @@ def _cosines(queries: Any, rows: Any, *, roots: bool) -> tuple[Any, float]:
             part.sqrt_()
         lengths = torch.linalg.vecdot(part, part).sqrt_()
         torch.div(torch.bmm(part, unit[start : start + step, :, None])[:, :, 0], lengths, out=out[start : start + step])
-    return out, float(torch.linalg.vecdot(queries[0].float(), queries[0].float()))
+    return out
