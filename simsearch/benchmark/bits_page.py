@@ -85,6 +85,17 @@ def _search(record: Record, billion: Record) -> Iterator[str]:
     heads = ["bits", "codes", "batch, ours", "FAISS", "ratio", "one query, ours", "FAISS", "ratio"]
     yield from table(heads, rows)
     yield ""
+    told = [
+        f"{bits} bits, {name}: {ways['margins']['median']:.1f} ms ({ways['bits']['median']:.1f})"
+        for bits, one in record["with_margins"].items()
+        for name, ways in one.items()
+        if name != "codes"
+    ]
+    yield (
+        "A query that keeps its margins, beside one of bits against bits in brackets, each over a million codes: "
+        f"{'; '.join(told)}."
+    )
+    yield ""
     yield (
         "All codes within a radius, microseconds a query and codes looked at: by comparing every code, by multi-index "
         "hashing, and by a vantage-point tree in Python."

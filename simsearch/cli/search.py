@@ -29,6 +29,7 @@ QUERIES_AT_ONCE = 512
         "query cat.jpg --library photos.library -k 3",
         "query new-photos/ --library photos.library --max-distance 0.2 --json",
         "query --rows rows/part-00000.parquet --library photos.library",
+        "query cat.jpg --library small.library --asymmetric",
     )
 )
 def query(
@@ -42,6 +43,12 @@ def query(
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Look at every row, also where optimize built an index.")
+    ] = False,
+    asymmetric: Annotated[
+        bool,
+        typer.Option(
+            "--asymmetric", help="Compare bits with how surely the query has each: ranks better, for --bits libraries."
+        ),
     ] = False,
     from_list: FromList = None,
     rows: Annotated[
@@ -68,7 +75,10 @@ def query(
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
-    how = {"k": k, "metric": metric and str(metric), "max_distance": max_distance, "exact": exact}
+    if asymmetric and (metric or rows):
+        raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
+    name = "asymmetric" if asymmetric else metric and str(metric)
+    how = {"k": k, "metric": name, "max_distance": max_distance, "exact": exact}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import FingerprintMismatch, InputError, ModelError
+from simsearch.errors import FingerprintMismatch, InputError, MetricError, ModelError
 from simsearch.extract.card import load_card
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.quantiser import Quantiser, load_quantiser
@@ -86,6 +86,41 @@ class QuantisedExtractor(Extractor):
     def runtime(self) -> dict[str, str]:
         """Return that of the network."""
         return self.inner.runtime()
+
+
+class MarginExtractor(Extractor):
+    """An extractor whose rows are the margins behind a quantiser's bits: how surely an image has each."""
+
+    non_negative = False
+    metric = "l2"
+
+    def __init__(self, coded: QuantisedExtractor) -> None:
+        self._coded = coded
+        self.name = f"{coded.name}-margins"
+        self.fingerprint = hashlib.sha256(f"{coded.fingerprint} margins".encode()).hexdigest()
+        self.dimension = coded.bits
+        self.preprocessing = coded.preprocessing
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the margins (n, bits) of pixels (n, s, s, 3): above 0 where the bit is 1."""
+        return self._coded.quantiser.margins(self._coded.floats(pixels)).astype(np.float32)
+
+    def runtime(self) -> dict[str, str]:
+        """Return that of the network."""
+        return self._coded.runtime()
+
+
+def margins_of(extractor: Extractor) -> MarginExtractor:
+    """The extractor of the margins behind an extractor's bits.
+
+    Raises:
+        MetricError: It makes its bits in another way, or makes none.
+    """
+    if not isinstance(extractor, QuantisedExtractor):
+        raise MetricError(
+            f"{extractor.name} has no margins to be asked with: only the bits of a quantiser have (--bits)"
+        )
+    return MarginExtractor(extractor)
 
 
 def is_quantised_name(model: str) -> bool:

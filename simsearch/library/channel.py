@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from simsearch.extract.extractor import Extractor
 DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
 DEFAULT_DTYPE = "float16"
 _BITS = "bits"
-_METRICS_OF = {_BITS: ("hamming",)}
+ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query that kept its margins to stored bits
+_METRICS_OF = {_BITS: ("hamming", ASYMMETRIC)}
 _METRICS = ("js", "cosine", "l1", "l2")
 
 
@@ -83,6 +84,13 @@ class Channel:
                 f"js is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
             )
         return metric
+
+    def asked(self, metric: str) -> Channel:
+        """What the rows of queries are: as those that are kept, but margins, one a bit, for the asymmetric metric."""
+        if metric != ASYMMETRIC:
+            return self
+        bits = self.bits or 8 * self.dimension
+        return replace(self, dtype="float32", dimension=bits, bits=None, non_negative=False)
 
 
 def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:

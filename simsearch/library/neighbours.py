@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, RowError
-from simsearch.library.channel import Channel
+from simsearch.library.channel import ASYMMETRIC, Channel
 from simsearch.library.matches import Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
 
@@ -43,6 +43,11 @@ class SearchPlan:
     device: str = "auto"
     exact: bool = False
     resident: Resident | None = None
+
+    @property
+    def asked(self) -> Channel:
+        """What the rows of queries are."""
+        return self.channel.asked(self.metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
 
     snapshot, name = plan.snapshot, plan.channel.name
     numbers = range(len(snapshot.segments))
+    if plan.metric == ASYMMETRIC:
+        return _by_margins(rows, plan, most)
     if plan.resident is None:
         blocks: list[Any] = [segment.channels[name].row for segment in snapshot.segments]
     else:
@@ -96,6 +103,15 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
         device=plan.device,
         bits=plan.channel.bits,
     )
+    return _named(plan, numbers, found, None)
+
+
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
+    from simsearch.search.asymmetric import nearest_by_margins
+
+    numbers = range(len(plan.snapshot.segments))
+    blocks = [segment.channels[plan.channel.name].row for segment in plan.snapshot.segments]
+    found = nearest_by_margins(rows, blocks, k=most, live=_live(plan, numbers), max_distance=plan.max_distance)
     return _named(plan, numbers, found, None)
 
 
@@ -166,7 +182,7 @@ def _matches(
 
 
 def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[Any]:
-    """Return query rows in the channel's dtype: (q, d).
+    """Return query rows in the dtype of the channel that they are of: (q, d).
 
     Raises:
         RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
@@ -178,9 +194,10 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
     rows = rows[None] if rows.ndim == 1 else rows
     if channel.numpy_dtype == np.uint8 and rows.dtype != np.uint8:
         raise RowError(f"rows are {rows.dtype}; channel {channel.name!r} holds uint8")
-    check_rows(rows, dimension=channel.dimension, metric=metric, what="row")
+    known = None if metric == ASYMMETRIC else metric
+    check_rows(rows, dimension=channel.dimension, metric=known, what="row")
     rounded = channel.round(rows)
-    check_rows(rounded, dimension=channel.dimension, metric=metric, what=f"row (as {channel.dtype})")
+    check_rows(rounded, dimension=channel.dimension, metric=known, what=f"row (as {channel.dtype})")
     return rounded
 
 

@@ -14,16 +14,15 @@ from simsearch.errors import ImageRejected
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.inputs import are_several, as_rgb
 from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
+from simsearch.extract.quantised import margins_of
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
-from simsearch.library.channel import Channel
 from simsearch.library.intake import problem_of
 from simsearch.library.matches import Matches, QueryMatches, as_text
 from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike, is_path
-from simsearch.library.snapshot import Snapshot
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
@@ -46,12 +45,23 @@ def as_sequence(queries: Any) -> Sequence[Any]:
 
 
 class QueryEmbedder:
-    """Makes rows of query images against one snapshot."""
+    """Makes rows of query images for a plan."""
 
-    def __init__(self, snapshot: Snapshot, channel: Channel, extractor: Extractor, settings: AddSettings) -> None:
-        self._snapshot = snapshot
-        self._channel = channel
-        self._extractor = extractor
+    def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings) -> None:
+        """Make it.
+
+        Args:
+            plan: What will be searched; its snapshot's rows are used again where they are what is asked with.
+            extractor: Of the library.
+            settings: How images are read.
+
+        Raises:
+            MetricError: The plan asks with margins, and the extractor has none.
+        """
+        self._snapshot = plan.snapshot
+        self._channel = plan.asked
+        self._reuse = plan.asked is plan.channel
+        self._extractor = extractor if self._reuse else margins_of(extractor)
         self._settings = settings
 
     def embed(self, queries: Sequence[Any], *, from_list: PathLike | None = None) -> list[Query]:
@@ -90,7 +100,7 @@ class QueryEmbedder:
         return Query(path, stored)
 
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
-        place = self._snapshot.by_content(sha256)
+        place = self._snapshot.by_content(sha256) if self._reuse else None
         return None if place is None else self._snapshot.row(place, self._channel.name)
 
     def _checked(self, source: Source, row: NDArray[Any]) -> Query:
@@ -132,7 +142,7 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
         RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
         MetricError: the metric is not defined on these rows.
     """
-    return [Query(None, row) for row in checked_rows(rows, plan.channel, plan.metric)]
+    return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
 
 
 def answer(queries: Sequence[Query], plan: SearchPlan, search: Search = nearest) -> Matches:
@@ -143,12 +153,12 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search = nearest)
         plan: What is searched.
         search: Gives what is found for each row, given the rows (q, d) and the plan.
     """
-    channel = plan.channel
+    asked = plan.asked
     rows = [query.row for query in queries if query.row is not None]
-    found = iter(search(np.array(rows, channel.numpy_dtype).reshape(len(rows), channel.dimension), plan))
+    found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), plan))
     answers = []
     for query in queries:
         text, encoded = (None, None) if query.path is None else as_text(query.path)
         one = Found((), certified=False) if query.row is None else next(found)
         answers.append(QueryMatches(text, one.matches, one.certified, query.rejected, encoded, one.recall))
-    return Matches(tuple(answers), plan.k, len(plan.snapshot), channel.name, plan.metric)
+    return Matches(tuple(answers), plan.k, len(plan.snapshot), plan.channel.name, plan.metric)

@@ -130,7 +130,9 @@ class Reader:
                 arrays, tensors; or rows as a float array (q, d).
             from_list: A list of more paths.
             k: Matches a query.
-            metric: The distance; by default the one that the model's card recommends.
+            metric: The distance; by default the one that the model's card recommends. On bits of a quantiser
+                `asymmetric` counts a bit by how surely the query has it, which ranks better; a query is embedded even
+                if the library has its image, since only bits are kept.
             max_distance: Leave out what is farther.
             exact: Look at every row, also where there is an index.
             settings: How images are read; few are decoded in this process, many in processes of their own.
@@ -145,7 +147,7 @@ class Reader:
         if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
             return self.search_rows(queries, k=k, metric=metric, max_distance=max_distance, exact=exact)
         plan = self._plan(k, metric, max_distance, exact=exact)
-        embedder = QueryEmbedder(plan.snapshot, plan.channel, self.extractor, settings or AddSettings())
+        embedder = QueryEmbedder(plan, self.extractor, settings or AddSettings())
         return answer(embedder.embed(as_sequence(queries), from_list=from_list), plan, self._found)
 
     def search_rows(
@@ -158,6 +160,8 @@ class Reader:
         exact: bool = False,
     ) -> Matches:
         """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
+
+        Rows for the metric `asymmetric` are margins (q, bits), as `simsearch.extract.quantised.margins_of` embeds them.
 
         Raises:
             RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
+from simsearch.search.live import check_live
 
 if TYPE_CHECKING:
     import torch
@@ -257,11 +258,7 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
                 f"block {i} has shape {block.shape}, block 0 {blocks[0].shape}; were both made by one model?"
             )
         check_rows(as_array(block[:0]), metric=metric, what=f"row of block {i}")
-    if live is None:
-        return
-    lengths = [None if mask is None else len(mask) for mask in live]
-    if len(live) != len(blocks) or any(n not in (None, len(b)) for n, b in zip(lengths, blocks, strict=True)):
-        raise InputError(f"live masks of lengths {lengths} do not fit blocks of {[len(b) for b in blocks]} rows")
+    check_live(live, blocks)
 
 
 def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:

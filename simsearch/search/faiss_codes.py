@@ -105,15 +105,6 @@ class FaissCodes:
         self._index = None
 
 
-def padded(codes: Codes, width: int) -> Codes:
-    """Codes (n, bytes) with zeros behind, `width` bytes long."""
-    if codes.shape[1] == width:
-        return codes
-    out = np.zeros((len(codes), width), np.uint8)
-    out[:, : codes.shape[1]] = codes
-    return out
-
-
 def _made(spec: IndexSpec) -> Any:
     """The untrained index."""
     module, bits = faiss(), 8 * spec.code_width

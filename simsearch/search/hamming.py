@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,10 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import InputError
+from simsearch.search.live import check_live
+from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
+from simsearch.search.threads import pool
+from simsearch.search.words import as_words
 
 Codes = NDArray[np.uint8]
 Live = Sequence[NDArray[np.bool_] | None]
@@ -23,7 +26,6 @@ _SPARE = 64  # candidates kept beyond k before the nearest k of them are told ap
 _HITS = 1 << 18  # codes within the radius that one pass gives
 _WORTH = 1 << 28  # pairs that take as long as compiling does
 _compiled: set[int] = set()  # word lengths whose kernels are ready
-_ALL = np.empty(0, np.bool_)
 
 
 class Nearest(NamedTuple):
@@ -86,7 +88,7 @@ def nearest_codes(
     jobs = _Jobs(queries, blocks, live, radius, threads)
     counts, positions = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -1, np.int64)
 
-    def run(part: slice, pieces: Sequence[_Piece]) -> Nearest:
+    def run(part: slice, pieces: Sequence[Piece]) -> Nearest:
         limits = jobs.limits(part)
         few = len(limits) < _FEW
         asked = _long(jobs.queries(part)) if few else jobs.masks(part)
@@ -94,7 +96,7 @@ def nearest_codes(
         room = k + max(k, _SPARE)
         found = np.full((len(limits), room), -1, np.int32), np.full((len(limits), room), -1, np.int64)
         filled = np.zeros(len(limits), np.int64)
-        for codes, alive, base in _words(pieces, jobs.words):
+        for codes, alive, base in _words(pieces):
             kernel((_long(codes) if few else codes, alive, base), asked, limits, k, (*found, filled))
         beyond = np.arange(room) >= filled[:, None]
         return _best(Nearest(np.where(beyond, -1, found[0]), np.where(beyond, -1, found[1])), k)
@@ -125,12 +127,12 @@ def codes_within(
     """
     jobs = _Jobs(queries, blocks, live, radius, threads)
 
-    def run(part: slice, pieces: Sequence[_Piece]) -> Hits:
+    def run(part: slice, pieces: Sequence[Piece]) -> Hits:
         masks, limits = jobs.masks(part), jobs.limits(part)
         room = max(_HITS, 2 * len(masks) * 256)
         lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
         parts = [NO_HITS]
-        for rows in _words(pieces, jobs.words):
+        for rows in _words(pieces):
             start = 0
             while start < len(rows[0]):
                 start, length = jobs.kernels.within(rows, start, masks, limits, (lines, counts, positions))
@@ -145,14 +147,6 @@ def codes_within(
 
 
 NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
-
-
-class _Piece(NamedTuple):
-    """Codes (n, bytes), which of them count, and the position of the first."""
-
-    codes: Codes
-    live: NDArray[np.bool_] | None
-    base: int
 
 
 class _Jobs:
@@ -172,18 +166,16 @@ class _Jobs:
         if self._threads < 1:
             raise InputError(f"threads is {threads} and must be at least 1")
         self._queries = queries
-        self.words = -(-width // 4)
-        self.kernels = kernels(self.words)
-        _compiled.add(self.words)
-        self._counters = counter_planes(32 * self.words)
+        words = -(-width // 4)
+        self.kernels = kernels(words)
+        _compiled.add(words)
+        self._counters = counter_planes(32 * words)
         self._limit = 8 * width + 1 if radius is None else min(radius, 8 * width) + 1
-        bases = np.cumsum([0, *(len(block) for block in blocks)])
-        masks = [None] * len(blocks) if live is None else live
-        self._pieces = [_Piece(*piece) for piece in zip(blocks, masks, bases[:-1].tolist(), strict=True)]
+        self._pieces = pieces_of(blocks, live)
 
     def queries(self, part: slice) -> NDArray[np.uint32]:
         """Some queries as words (q, m)."""
-        return as_words(self._queries[part], self.words)
+        return as_words(self._queries[part], np.uint32)
 
     def masks(self, part: slice) -> NDArray[np.uint64]:
         """All ones or zeros for each bit of some queries (q, 32 m), the lowest bit of each word first."""
@@ -196,14 +188,18 @@ class _Jobs:
         bits = (self._limit >> np.arange(self._counters)) & 1
         return np.tile(np.uint64(0) - bits.astype(np.uint64), (len(range(*part.indices(len(self._queries)))), 1))
 
-    def map(self, run: Callable[[slice, Sequence[_Piece]], Any]) -> Iterator[tuple[slice, list[Any]]]:
+    def map(self, run: Callable[[slice, Sequence[Piece]], Any]) -> Iterator[tuple[slice, list[Any]]]:
         """What `run` gives for each part of the queries, from one or several shares of the codes."""
         parts = [slice(i, i + _QUERIES) for i in range(0, len(self._queries), _QUERIES)]
-        shares = [self._pieces] if len(parts) >= self._threads else _shares(self._pieces, self._threads)
-        with ThreadPoolExecutor(self._threads) as pool:
-            waiting = [(part, [pool.submit(run, part, share) for share in shares]) for part in parts]
+        shares = [self._pieces] if len(parts) >= self._threads else shares_of(self._pieces, self._threads)
+        submit = pool(self._threads).submit
+        waiting = [(part, [submit(run, part, share) for share in shares]) for part in parts]
+        try:
             for part, futures in waiting:
                 yield part, [future.result() for future in futures]
+        finally:
+            for future in itertools.chain.from_iterable(futures for _, futures in waiting):
+                future.cancel()  # those that nobody will ask for, where one failed
 
 
 def pays(pairs: int, width: int) -> bool:
@@ -211,40 +207,14 @@ def pays(pairs: int, width: int) -> bool:
     return pairs > _WORTH or -(-width // 4) in _compiled
 
 
-def as_words(codes: Codes, words: int) -> NDArray[np.uint32]:
-    """Codes (n, bytes) as words (n, m), zeros behind the last byte; a view where the bytes allow."""
-    if codes.shape[1] == 4 * words and codes.flags.c_contiguous:
-        return codes.view(np.uint32)
-    padded = np.zeros((len(codes), 4 * words), np.uint8)
-    padded[:, : codes.shape[1]] = codes
-    return padded.view(np.uint32)
-
-
 def _long(words: NDArray[np.uint32]) -> NDArray[Any]:
     """Words of 64 bits where there are as many as that takes."""
     return words if words.shape[1] % 2 else words.view(np.uint64)
 
 
-def _words(pieces: Sequence[_Piece], words: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.bool_], int]]:
+def _words(pieces: Sequence[Piece]) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.bool_], int]]:
     """The pieces as words, a bounded number of codes at once."""
-    for codes, live, base in pieces:
-        for start in range(0, len(codes), _ROWS):
-            stop = start + _ROWS
-            alive = _ALL if live is None else np.ascontiguousarray(live[start:stop])
-            yield as_words(np.asarray(codes[start:stop]), words), alive, base + start
-
-
-def _shares(pieces: Sequence[_Piece], count: int) -> list[list[_Piece]]:
-    """The pieces cut into that many shares of as many codes, in order."""
-    total = sum(len(piece.codes) for piece in pieces)
-    bounds = [total * i // count for i in range(count + 1)]
-    shares: list[list[_Piece]] = [[] for _ in range(count)]
-    for codes, live, base in pieces:
-        for share, (low, high) in zip(shares, itertools.pairwise(bounds), strict=True):
-            start, stop = max(low - base, 0), min(high - base, len(codes))
-            if start < stop:
-                share.append(_Piece(codes[start:stop], None if live is None else live[start:stop], base + start))
-    return shares
+    return ((as_words(codes, np.uint32), alive, base) for codes, alive, base in cut(pieces, _ROWS))
 
 
 def in_order(parts: Sequence[Hits]) -> Hits:
@@ -272,8 +242,5 @@ def _checked(queries: Rows, blocks: Sequence[Rows], live: Live | None) -> int:
     width = int(queries.shape[1])
     for i, block in enumerate(blocks):
         check_rows(block, dimension=width, metric="hamming", what=f"code of block {i}")
-    if live is not None:
-        lengths = [None if mask is None else len(mask) for mask in live]
-        if len(live) != len(blocks) or any(n not in (None, len(b)) for n, b in zip(lengths, blocks, strict=True)):
-            raise InputError(f"live masks of lengths {lengths} do not fit blocks of {[len(b) for b in blocks]} codes")
+    check_live(live, blocks)
     return width

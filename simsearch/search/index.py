@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import IndexFailed, InputError
-from simsearch.search.faiss_codes import FaissCodes, padded
+from simsearch.search.faiss_codes import FaissCodes
 from simsearch.search.faiss_index import POINTS_A_LIST, Devices, FaissIndex, Features, Gpus, Positions
 from simsearch.search.index_spec import IndexSpec, checked
+from simsearch.search.words import padded
 
 _STEP = 1 << 15  # rows mapped and added at once
 _LEAST_SAMPLE = 1 << 14

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from simsearch.search.scan import Scan
 from simsearch.search.stored import StoredBlock, stored_blocks
-from simsearch.search.tiles import in_parts, pool
+from simsearch.search.threads import pool
+from simsearch.search.tiles import in_parts
 
 Doubles = NDArray[np.float64]
 _UNIT = 2.0**-53

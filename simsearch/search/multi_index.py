@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,9 @@ from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
 from simsearch.errors import InputError
-from simsearch.search.hamming import NO_HITS, Codes, Hits, as_words, in_order
+from simsearch.search.hamming import NO_HITS, Codes, Hits, in_order
+from simsearch.search.threads import pool
+from simsearch.search.words import as_words
 
 _WIDEST = 22  # bits of a chunk: a table of 4 million values
 _NARROWEST = 8
@@ -61,7 +62,7 @@ class MultiIndex:
             raise InputError(
                 f"{self.bits} bits cannot be cut into {count} chunks of 1 to {_WIDEST} bits; leave chunks out"
             )
-        self._words = as_words(codes, -(-codes.shape[1] // 4))
+        self._words = as_words(codes, np.uint32)
         bounds = [self.bits * i // count for i in range(count + 1)]
         self.chunks = [_Chunk(first, stop - first) for first, stop in itertools.pairwise(bounds)]
         self._order = np.empty((count, len(codes)), np.uint32)  # codes by their value in each chunk, rising
@@ -125,11 +126,10 @@ class MultiIndex:
         count = default_workers() if threads is None else threads
         if radius < 0 or count < 1:
             raise InputError(f"radius {radius} must be at least 0 and threads {count} at least 1")
-        words = as_words(queries, self._words.shape[1])
+        words = as_words(queries, np.uint32)
         starts = np.full(len(queries), -1) if after is None else after
         parts = [slice(i, i + _SHARE) for i in range(0, len(queries), _SHARE)]
-        with ThreadPoolExecutor(count) as pool:
-            found = list(pool.map(lambda part: self._part(words[part], starts[part], part.start, radius), parts))
+        found = list(pool(count).map(lambda part: self._part(words[part], starts[part], part.start, radius), parts))
         looked_at = np.concatenate([np.empty(0, np.int64), *(result[1] for result in found)])
         return in_order([NO_HITS, *(result[0] for result in found)]), looked_at
 

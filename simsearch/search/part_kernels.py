@@ -10,17 +10,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-
-def _one_bits(_context: Any, _word: Any) -> Any:
-    """The number of one bits in a 64-bit word, by the processor's own instruction."""
-    return types.uint64(types.uint64), lambda _lower, builder, _signature, arguments: builder.ctpop(arguments[0])
-
-
-_popcount: Any = intrinsic(_one_bits)
+from simsearch.search.hamming_kernels import ones
 
 
 @njit(nogil=True)
@@ -49,7 +41,7 @@ def hamming(a: Any, b: Any, cutoff: int, out: NDArray[np.float64]) -> None:
                 for s in range(b_starts[j], b_starts[j + 1]):
                     count = np.uint64(0)
                     for w in range(words):
-                        count += _popcount(a_codes[first + r, w] ^ b_codes[s, w])
+                        count += ones(a_codes[first + r, w] ^ b_codes[s, w])
                     low = min(low, count)
                 nearest[r] = low
             out[i, j] = _smallest(nearest, cutoff)

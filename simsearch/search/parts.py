@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 from simsearch.distance import METRICS, Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
 from simsearch.extract.pipeline import default_workers
+from simsearch.search.threads import pool
+from simsearch.search.words import as_words
 
 _QUERY_ROWS = 1024  # rows of query images compared at once with
 _DATABASE_ROWS = 4096  # rows of the database: 16 MiB of float32 scores, which stay in a processor's cache
@@ -74,12 +75,11 @@ def image_distances(
     images = [*queries, *database]
     _check(queries, database, metric)
     out = np.full((len(queries), len(database)), np.inf, np.float32)
-    with ThreadPoolExecutor(count) as pool:
-        nearest = _nearest_for(metric, images, bits, cutoff, _share(pool, count))
-        for there in _groups(database, _DATABASE_ROWS):
-            prepared = nearest.prepare(_stacked(database[there]))
-            for here in _groups(queries, _QUERY_ROWS):
-                out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), prepared)
+    nearest = _nearest_for(metric, images, bits, cutoff, _share(count))
+    for there in _groups(database, _DATABASE_ROWS):
+        prepared = nearest.prepare(_stacked(database[there]))
+        for here in _groups(queries, _QUERY_ROWS):
+            out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), prepared)
     return out
 
 
@@ -114,12 +114,12 @@ def _check(queries: Sequence[Rows], database: Sequence[Rows], metric: str) -> No
             dimension = image.shape[1]
 
 
-def _share(pool: ThreadPoolExecutor, count: int) -> Shared:
+def _share(count: int) -> Shared:
     """A function that splits numbers below `length` among the threads."""
 
     def share(work: Callable[[slice], None], length: int) -> None:
         bounds = [length * i // count for i in range(count + 1)]
-        deque(pool.map(work, map(slice, bounds[:-1], bounds[1:])), maxlen=0)
+        deque(pool(count).map(work, map(slice, bounds[:-1], bounds[1:])), maxlen=0)
 
     return share
 
@@ -146,9 +146,7 @@ class _Hamming(_Nearest):
         self._share = share
 
     def prepare(self, stack: _Stack) -> _Stack:
-        padded = np.zeros((len(stack.rows), -(-stack.rows.shape[1] // 8) * 8), np.uint8)
-        padded[:, : stack.rows.shape[1]] = stack.rows
-        return _Stack(padded.view(np.uint64), stack.starts)
+        return _Stack(as_words(stack.rows, np.uint64), stack.starts)
 
     def between(self, a: _Stack, b: _Stack) -> Squares:
         from simsearch.search import part_kernels

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from simsearch.search.kernels import log_sums
 from simsearch.search.tiles import each_tile
+from simsearch.search.words import as_words
 
 UNIT = 2.0**-24  # relative rounding of float32
 HALF_UNIT = 2.0**-11  # of float16
@@ -220,10 +221,7 @@ class BitCount(Bits):
 
     def prepare(self, rows: Tensor) -> Prepared:
         """Codes (n, bytes) as 64-bit words, padded with zeros."""
-        codes = rows.numpy()
-        padded = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
-        padded[:, : codes.shape[1]] = codes
-        return Prepared(torch.from_numpy(padded.view(np.int64)), torch.zeros(len(rows)))
+        return Prepared(torch.from_numpy(as_words(rows.numpy(), np.int64)), torch.zeros(len(rows)))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Differing bits (q, n)."""

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import InputError
+from simsearch.search.approximate import approximate
 from simsearch.search.hamming import Codes, codes_within
+from simsearch.search.index import Index
 from simsearch.search.multi_index import MultiIndex
 from simsearch.search.ranges import within
 
 _CODES = 4096  # compared at once with all behind them
 _BYTES = 32 << 20  # of rows, likewise
+_ROWS = 4096  # asked of an index at once
 
 
 class Pairs(NamedTuple):
@@ -103,6 +106,57 @@ def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, devic
             once = found.positions > left
             offset = base + start
             yield Pairs(left[once] + offset, found.positions[once] + offset, found.distances[once])
+        base += len(block)
+
+
+def pairs_by_index(
+    blocks: Sequence[Rows], index: Index, *, max_distance: float, effort: int, depth: int = 50, device: str = "cpu"
+) -> Iterator[Pairs]:
+    """The pairs of rows within a distance that an index finds, piece by piece; every one is measured exactly.
+
+    A pair is found where the search of its first row names the second among its candidates. Rows that the index does
+    not cover are compared in full.
+
+    Args:
+        blocks: As for `row_pairs`; the index was built over the first of them.
+        index: Built for the metric.
+        max_distance: The largest distance of a pair.
+        effort: One of `index.efforts()`.
+        depth: Candidates of each row that are measured; one that has half as many near ones is asked for more.
+        device: Where candidates are measured.
+
+    Yields:
+        Pairs, with `left` rising from piece to piece.
+
+    Raises:
+        RowError, MetricError, InputError: As `simsearch.search.approximate.approximate`.
+        IndexFailed: The index cannot be searched.
+    """
+    base, total = 0, sum(len(block) for block in blocks)
+    for block in blocks:
+        for start in range(0, len(block), _ROWS):
+            queries = np.asarray(block[start : start + _ROWS])
+            short, k = np.arange(len(queries)), min(-(-depth // 2), total)
+            parts = []
+            while len(short):
+                found = approximate(
+                    queries[short],
+                    blocks,
+                    index,
+                    k=k,
+                    effort=effort,
+                    depth=2 * k,
+                    max_distance=max_distance,
+                    device=device,
+                )
+                more = (found.positions[:, -1] >= 0) & (k < total)
+                lines, columns = np.nonzero((found.positions > (base + start + short)[:, None]) & ~more[:, None])
+                near, where = found.distances[lines, columns], found.positions[lines, columns]
+                parts.append(Pairs(base + start + short[lines], where, near))
+                short, k = short[more], min(2 * k, total)
+            together = [np.concatenate(column) for column in zip(*parts, strict=True)]
+            order = np.argsort(together[0], kind="stable")
+            yield Pairs(*(column[order] for column in together))
         base += len(block)
 
 

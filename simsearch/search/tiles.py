@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from simsearch.search.threads import pool
 
 _CELLS = 1 << 17  # numbers in a tile
 
@@ -40,13 +39,3 @@ def in_parts(work: Callable[[slice], None], length: int, step: int) -> None:
     threads = torch.get_num_threads()
     alone = threads == 1 or len(parts) == 1
     deque(map(work, parts) if alone else pool(threads).map(work, parts), maxlen=0)
-
-
-def pool(threads: int) -> ThreadPoolExecutor:
-    """That many threads, shared and never shut down: to start some takes as long as a small search."""
-    return _pool_of(threads, os.getpid())
-
-
-@cache
-def _pool_of(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
-    return ThreadPoolExecutor(threads)  # a forked process has none of its parent's threads

@@ -47,6 +47,13 @@ def test_images_are_fitted_encoded_and_searched_by_bits_alone(
     assert code == 0, err
     [match] = json.loads(out)["matches"]
     assert (Path(match["path"]).name, match["distance"]) == ("3.png", 0)
+    asked = ("query", pictures / "3.png", "--library", folder, "--model", model, "-k", 2, "--asymmetric", "--json")
+    code, out, err = run(*asked)
+    assert code == 0, err
+    answer = json.loads(out)
+    assert (Path(answer["matches"][0]["path"]).name, answer["metric"]) == ("3.png", "asymmetric")
+    code, _, err = run(*asked, "--metric", "hamming")
+    assert (code, "leave out --metric" in err) == (2, True)
 
     code, out, _ = run("compare", pictures / "1.png", pictures / "2.png", "--model", model, "--json")
     assert (json.loads(out)["distance"] * 5) % 1 == pytest.approx(0, abs=1e-9)

@@ -7,16 +7,17 @@ import pytest
 from PIL import Image
 
 from simsearch.distance import hamming
-from simsearch.errors import FingerprintMismatch, InputError, ModelError, ModelNotFound
+from simsearch.errors import FingerprintMismatch, InputError, MetricError, ModelError, ModelNotFound, RowError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.hashes import DHash
 from simsearch.extract.load import is_class_name, load_extractor
 from simsearch.extract.methods import method
 from simsearch.extract.pipeline import embed_sources
-from simsearch.extract.quantised import QuantisedExtractor
+from simsearch.extract.quantised import QuantisedExtractor, margins_of
 from simsearch.extract.quantiser_fit import fit_quantiser
 from simsearch.images.find import find
 from simsearch.library import Library
+from simsearch.search.asymmetric import asymmetric
 from tests.fake import FakeExtractor, OtherExtractor
 from tests.library.helpers import album
 
@@ -115,3 +116,44 @@ def test_a_library_of_bits_counts_no_unused_ones(quantiser, tmp_path):
     assert len(near) == (expected <= expected[4]).sum()
     with Library.open(tmp_path / "l", extractor=extractor) as library:
         assert library.channel.bits == 21
+
+
+@pytest.fixture
+def library(quantiser, tmp_path):
+    library = Library.create(tmp_path / "small.library", model=QuantisedExtractor(Jittery(), quantiser), device="cpu")
+    library.add([album(tmp_path / "photos", range(30))])
+    return library
+
+
+def test_a_query_that_keeps_its_margins_is_ranked_by_them(library, quantiser, tmp_path):
+    photos = sorted((tmp_path / "photos").iterdir())
+    library.remove([photos[3]])
+    queries = [photos[3], photos[8], tmp_path / "broken.png"]
+    queries[2].write_bytes(b"no image")
+    margins = margins_of(library.extractor).embed(queries[:2])
+    np.testing.assert_array_equal(np.packbits(margins > 0, axis=1), library.extractor.embed(queries[:2]))
+    rows = library.snapshot.segments[0].channels[library.channel.name].row
+    distances = asymmetric(margins, rows)
+    distances[:, 3] = np.inf
+    expected = np.argsort(distances, axis=1, kind="stable")[:, :7]
+    found = library.search(queries, k=7, metric="asymmetric")
+    assert found.ids[:2].tolist() == expected.tolist()
+    np.testing.assert_allclose(found.distances[:2], np.take_along_axis(distances, expected, 1), rtol=1e-6)
+    assert (found.metric, found[1].certified, found[1].matches[0].distance) == ("asymmetric", True, 0)
+    assert found[2].rejected is not None
+    by_rows = library.search(margins, k=7, metric="asymmetric")
+    assert by_rows.ids.tolist() == expected.tolist()
+    close = library.search(queries[:2], k=7, metric="asymmetric", max_distance=float(distances[0, expected[0, 2]]))
+    assert (close.ids[0] >= 0).sum() == 3
+
+
+def test_margins_are_asked_only_of_a_quantiser_and_of_its_length(library, tmp_path):
+    with pytest.raises(RowError, match=r"\(n, 21\)"):
+        library.search(np.ones((1, 20)), metric="asymmetric")
+    with pytest.raises(MetricError, match="asymmetric"):
+        library.optimize(recall=0.9, metric="asymmetric")
+    with pytest.raises(MetricError, match="no margins"):
+        margins_of(DHash())
+    floats = Library.create(tmp_path / "floats.library", model=FakeExtractor(), device="cpu")
+    with pytest.raises(MetricError, match="asymmetric"):
+        floats.search(np.ones((1, FakeExtractor.dimension)), metric="asymmetric")

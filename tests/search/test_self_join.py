@@ -10,7 +10,9 @@ import pytest
 from simsearch import distance
 from simsearch.errors import InputError, MetricError
 from simsearch.search import self_join
-from simsearch.search.self_join import Pairs, code_pairs, row_pairs
+from simsearch.search.index import build
+from simsearch.search.index_spec import spec_for
+from simsearch.search.self_join import Pairs, code_pairs, pairs_by_index, row_pairs
 from tests.search.rows import clustered
 from tests.search.test_hamming import codes_of
 
@@ -60,6 +62,23 @@ def test_pairs_of_rows_are_those_of_comparing_all(metric, monkeypatch):
     found = together(row_pairs(blocks, max_distance=limit, metric=metric, device="cpu"))
     assert len(found.left) > 20
     assert_same(found, oracle(rows, metric, limit))
+
+
+@pytest.mark.parametrize(("metric", "depth"), [("js", 900), ("cosine", 8)])  # whose order an index has itself
+def test_an_index_that_looks_everywhere_finds_every_pair_and_one_that_does_not_finds_some(metric, depth, monkeypatch):
+    rows = clustered(900, 24, seed=7)
+    limit = float(np.quantile(distance.METRICS[metric](rows, rows), 0.03))
+    monkeypatch.setattr(self_join, "_ROWS", 128)
+    blocks = [rows[:500], rows[:0], rows[500:800], rows[800:]]  # the last is not covered
+    index = build(spec_for(800, 24, metric, kind="ivf_flat"), blocks[:3], device="cpu")
+    expected = oracle(rows, metric, limit)
+    assert np.bincount(expected.left).max() > 8  # more than the depth at first
+    asked = {"max_distance": limit, "depth": depth}
+    assert_same(together(pairs_by_index(blocks, index, effort=index.efforts()[-1], **asked)), expected)
+    some = together(pairs_by_index(blocks, index, effort=index.efforts()[0], **asked))
+    known = {(left, right): near for left, right, near in zip(*expected, strict=True)}
+    assert all(known[left, right] == near for left, right, near in zip(*some, strict=True))
+    assert 0 < len(some.left) <= len(expected.left)
 
 
 def test_bad_input_is_named(rng):

@@ -1,0 +1,28 @@
+"""Packed codes as whole words, zeros behind the last byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+def padded(codes: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Codes (n, bytes) with zeros behind, `width` bytes long; the same array where they are."""
+    if codes.shape[1] == width:
+        return codes
+    out = np.zeros((len(codes), width), np.uint8)
+    out[:, : codes.shape[1]] = codes
+    return out
+
+
+def as_words(codes: NDArray[np.uint8], dtype: DTypeLike) -> NDArray[Any]:
+    """Codes (n, bytes) as the fewest words of a type (n, words); a view where the bytes allow.
+
+    Example:
+        >>> as_words(np.array([[1, 0, 2]], np.uint8), np.uint32)
+        array([[131073]], dtype=uint32)
+    """
+    size = np.dtype(dtype).itemsize
+    return np.ascontiguousarray(padded(codes, -(-codes.shape[1] // size) * size)).view(dtype)
