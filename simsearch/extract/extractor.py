@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -33,6 +33,7 @@ class Extractor(ABC):
         metric: The recommended distance.
         preprocessing: How an image becomes the pixels that `embed_pixels` takes.
         several: Whether an image has any number of rows, also none, which only `parts` gives.
+        works_ahead: Whether `start` returns before the rows are there.
         cutoff: Which of the distances from an image's rows to their nearest rows in another image stands for both
             images: 1 is the smallest, 5 the fifth.
     """
@@ -44,6 +45,7 @@ class Extractor(ABC):
     metric: str
     preprocessing: Preprocessing
     several: bool = False
+    works_ahead: bool = False
     cutoff: int = 1
 
     @property
@@ -61,6 +63,14 @@ class Extractor(ABC):
         Returns:
             (n, d) float32, or (n, b) uint8 for packed bits.
         """
+
+    def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
+        """Begin to embed pixels, and return what waits for their rows: `start(pixels)()` is `embed_pixels(pixels)`.
+
+        Here all is done at once; an extractor on a device of its own overrides it and works on meanwhile.
+        """
+        rows = self.embed_pixels(pixels)
+        return lambda: rows
 
     def rows(self, images: Sequence[Image]) -> NDArray[Any]:
         """Return one row for each RGB PIL image: (n, d), as `embed_pixels`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import platform
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,20 @@ from simsearch.extract.card import ModelCard, load_card, weights_path
 from simsearch.extract.device import choose_device
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.halving import Halving
+from simsearch.extract.recorded import Recorded
+from simsearch.images.preprocess import Preprocessing
 
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class NeuralExtractor(Extractor):
-    """An extractor made from a model folder; weights checked, batch norm folded, ready on a device."""
+    """An extractor made from a model folder; weights checked, batch norm folded, ready on a device.
+
+    On a GPU batches of a size that comes again are replayed as CUDA graphs.
+
+    Attributes:
+        unrecorded: The same as `forward`, never replayed.
+    """
 
     def __init__(self, folder: Path, *, device: str = "auto", dtype: str = "auto") -> None:
         """Load a model.
@@ -63,9 +72,11 @@ class NeuralExtractor(Extractor):
         self.preprocessing = self.card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self._network = _ready(network, self.device, self.dtype)
-        scale = torch.tensor([self.preprocessing.mean, self.preprocessing.std], device=self.device)
-        self._mean, self._std = (255 * scale).view(2, 1, 3, 1, 1)
+        self.unrecorded = _FromPixels(
+            _ready(network, self.device, self.dtype), self.preprocessing, self.device, self.dtype
+        )
+        self._rows = Recorded(self.unrecorded) if self.device.type == "cuda" else self.unrecorded
+        self.works_ahead = self.device.type == "cuda"
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
         self._halving = Halving(is_out_of_memory, release)
 
@@ -75,12 +86,7 @@ class NeuralExtractor(Extractor):
         Raises:
             InputError: the pixels have another shape or type.
         """
-        side = self.preprocessing.size
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
-            raise InputError(
-                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
-            )
-        pieces = self._halving.run(self._forward, pixels)
+        pieces = self._halving.run(self._forward, self._checked(pixels))
         return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
 
     def admit(self) -> None:
@@ -105,21 +111,68 @@ class NeuralExtractor(Extractor):
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
 
-    @torch.inference_mode()
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8 that are on the extractor's device; they stay there.
 
         Memory that runs out is the caller's to handle; `embed_pixels` does.
         """
-        x = pixels.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
-        x = ((x - self._mean) / self._std).to(self.dtype)
-        rows: torch.Tensor = self._network(x)
-        return rows.float()
+        return self._rows(pixels)
+
+    def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
+        """Begin to embed pixels (n, s, s, 3) uint8, and return what waits for their rows.
+
+        On a GPU pixels go there, and rows come back, while the caller prepares the next batch.
+        """
+        if self.device.type != "cuda" or self._halving.size is not None or not len(pixels):
+            return super().start(pixels)
+        try:
+            with torch.inference_mode():
+                there = torch.from_numpy(np.ascontiguousarray(self._checked(pixels))).pin_memory()
+                rows = self.forward(there.to(self.device, non_blocking=True))
+                back = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
+                done = torch.cuda.current_stream(self.device).record_event()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return super().start(pixels)  # which goes on in smaller pieces
+
+        def finish() -> NDArray[Any]:
+            done.synchronize()
+            return back.numpy().copy()
+
+        return finish
 
     def _forward(self, pixels: Any) -> NDArray[np.float32]:
         on_device = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
         return rows
+
+    def _checked(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        side = self.preprocessing.size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
+            raise InputError(
+                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
+            )
+        return pixels
+
+
+class _FromPixels:
+    """A ready network behind the normalisation of pixels."""
+
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._network = network
+        self._dtype = dtype
+        scale = torch.tensor([preprocessing.mean, preprocessing.std], device=device)
+        self._mean, self._std = (255 * scale).view(2, 1, 3, 1, 1)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
+        x = pixels.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
+        rows: torch.Tensor = self._network(((x - self._mean) / self._std).to(self._dtype))
+        return rows.float()
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -47,6 +47,7 @@ class Embedded:
 
 
 Item = Prepared | Rejected | Embedded
+Rows = Callable[[], NDArray[Any]]
 
 
 def embed_sources(
@@ -84,8 +85,8 @@ def embed_sources(
     prepared = prepare(sources, extractor.preprocessing, workers=count, limits=limits or Limits(), stop=stopped.is_set)
     reader = _Reader(prepared, batch_size, known, stopped)
     try:
-        for batch in reader:
-            yield from _finish(extractor, batch)
+        for batch, rows in _begun(extractor, reader):
+            yield from _finish(extractor, batch, rows)
     finally:
         reader.stop()
 
@@ -168,9 +169,29 @@ class _Reader:
         return item
 
 
-def _finish(extractor: Extractor, batch: list[Item]) -> Iterator[Embedded | Rejected]:
-    pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
-    rows = iter(checked_rows(extractor, extractor.embed_pixels(np.stack(pixels)), len(pixels)) if pixels else ())
+def _begun(extractor: Extractor, batches: Iterable[list[Item]]) -> Iterator[tuple[list[Item], Rows]]:
+    """Each batch with what waits for its rows: where a device works on meanwhile, the next batch is begun before."""
+    before: tuple[list[Item], Rows] | None = None
+    for batch in batches:
+        pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
+        now = batch, extractor.start(np.stack(pixels)) if pixels else _no_rows
+        if not extractor.works_ahead:
+            yield now
+            continue
+        if before is not None:
+            yield before
+        before = now
+    if before is not None:
+        yield before
+
+
+def _no_rows() -> NDArray[Any]:
+    return np.empty((0, 0))
+
+
+def _finish(extractor: Extractor, batch: list[Item], begun: Rows) -> Iterator[Embedded | Rejected]:
+    count = sum(isinstance(item, Prepared) for item in batch)
+    rows = iter(checked_rows(extractor, begun(), count) if count else ())
     for item in batch:
         yield _checked(item, next(rows)) if isinstance(item, Prepared) else item
 

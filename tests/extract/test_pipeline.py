@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,38 @@ def test_order_is_kept_and_nothing_is_lost(folder: Path) -> None:
     names = [result.source.name for result in results(folder, batch_size=4, workers=0)]
     assert names == sorted(names)
     assert len(names) == 23
+
+
+class Ahead(Mean):
+    """Rows that are there only when they are asked for, as those of a device."""
+
+    works_ahead = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+
+    def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        number = sum(what.startswith("begin") for what in self.order)
+        self.order.append(f"begin {number}")
+
+        def finish() -> NDArray[np.float32]:
+            self.order.append(f"end {number}")
+            return self.embed_pixels(pixels)
+
+        return finish
+
+
+def test_a_device_has_its_next_batch_before_the_rows_of_the_last_are_asked_for(folder: Path) -> None:
+    extractor, expected = Ahead(), results(folder, batch_size=5, workers=0)
+    found = list(embed_sources(extractor, find([folder]), batch_size=5, workers=0))
+    assert [one.source for one in found] == [one.source for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        if isinstance(one, Embedded) and isinstance(other, Embedded):
+            np.testing.assert_array_equal(one.row, other.row)
+    assert extractor.order[:4] == ["begin 0", "begin 1", "end 0", "begin 2"]
+    assert extractor.order[-2:] == ["end 3", "end 4"]
+    assert sum(what.startswith("begin") for what in extractor.order) == 5
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (5, 0), (64, 0), (4, 1), (7, 2)])
