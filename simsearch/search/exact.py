@@ -326,22 +326,25 @@ def measure(
 ) -> Measured:
     """Distances and errors (q, kept) of the candidates that can be among the k nearest, infinite elsewhere.
 
-    The first few are measured for all; then those whose score is within what the k-th best of them allows.
+    The first few are measured for all; then those whose score is within what the k-th best of them allows, and of these
+    no more than distances in float32 leave open.
     """
     from simsearch.search.measure import Measured
 
     found = Measured(np.full(scores.shape, np.inf), np.zeros(scores.shape))
-    first = min(k + _FIRST, scores.shape[1])
-    wanted = candidates >= 0
-    wanted[:, first:] = False
-    for _ in range(2):
-        lines, columns = np.nonzero(wanted)
+
+    def add(lines: Positions, columns: Positions) -> None:
         if len(lines):
             found.distances[lines, columns], found.errors[lines, columns] = pairs(lines, candidates[lines, columns])
-        if first == scores.shape[1]:
-            break
-        highest = np.partition(found.distances[:, :first] + found.errors[:, :first], min(k, first) - 1, axis=1)
-        bound = scan.score.of(np.minimum(highest[:, min(k, first) - 1], limit)) + error
-        wanted = (candidates >= 0) & (scores <= bound[:, None])
+
+    first = min(k + _FIRST, scores.shape[1])
+    add(*np.nonzero(candidates[:, :first] >= 0))
+    if first < scores.shape[1]:
+        highest = np.partition(found.distances[:, :first] + found.errors[:, :first], k - 1, axis=1)
+        allowed = np.minimum(highest[:, k - 1], limit)
+        wanted = (candidates >= 0) & (scores <= (scan.score.of(allowed) + error)[:, None])
         wanted[:, :first] = False
+        lines, columns = np.nonzero(wanted)
+        near = pairs.may_be_within(lines, candidates[lines, columns], allowed[lines])
+        add(lines[near], columns[near])
     return found

@@ -202,6 +202,28 @@ class Pairs:
             distances[equal] = errors[equal] = 0
         return Measured(distances, errors)
 
+    def may_be_within(
+        self, lines: NDArray[np.int64], positions: NDArray[np.int64], limits: Doubles
+    ) -> NDArray[np.bool_]:
+        """Whether query `lines[i]` and row `positions[i]` may be within `limits[i]`, for every i (c,).
+
+        False only where the distance in float64 is certainly above; true where that is not worth finding out.
+        """
+        stored = stored_blocks(self._scan, len(lines)) if self._scan.metric == "js" else None
+        if stored is None or any(block.rows.itemsize > 2 for block in stored):  # whose sums may overflow float32
+            return np.ones(len(lines), bool)
+        from simsearch.search.pair_kernels import DIVERGENCE_ERROR
+
+        queries, out = self._prepared.numpy().astype(np.float32), np.empty(len(lines))
+
+        def part(some: slice) -> None:
+            for base, rows, passes in stored:
+                passes.divergence(queries, rows, base, (lines[some], positions[some]), out[some])
+
+        in_parts(part, len(lines), _COMPILED_CELLS // self._scan.dimension)
+        allowed = 2 * np.log(2) * np.square(limits, dtype=np.float64) * (1 + 1e-9) + DIVERGENCE_ERROR
+        return np.asarray(~(out > allowed))  # one without a distance is measured, and named
+
     def _distances(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = self._measure.prepare(self._scan.gather(positions))
         distances: Doubles = self._measure.between(self._prepared[self._index(lines)], rows).cpu().numpy()

@@ -93,6 +93,48 @@ def test_the_compiled_logarithm_is_within_four_units(rng):
     assert (np.abs(found - exact) <= 4 * 2.0**-53 * np.abs(exact)).all()
 
 
+def test_the_logarithm_in_float32_is_within_four_units(rng):
+    near, far = 1 + rng.normal(size=20_000) * 10.0 ** -rng.integers(1, 7, 20_000), 10.0 ** -rng.uniform(0, 37, 20_000)
+    ends = [1.0, 2.0, 2.0**-126, 0.5**0.5, 2**0.5, *(1 + np.arange(-9, 10) * 2.0**-23)]
+    values = np.concatenate([near[near > 0], far, 2 * rng.random(20_000), ends]).astype(np.float32)
+    values = values[values >= 2.0**-126]
+    exact = np.log(values.astype(np.float64))
+    found = numba.vectorize(nopython=True)(pair_kernels._ln_single.py_func)(values)
+    assert found.dtype == np.float32
+    assert (np.abs(found - exact) <= 4 * 2.0**-24 * np.abs(exact)).all()
+
+
+@pytest.mark.parametrize("kind", ["float16", "uint8"])
+@pytest.mark.parametrize("d", [1, 7, 64, 700])
+def test_divergences_in_float32_are_within_their_error(rng, kind, d):
+    rows = np.ceil(rng.standard_gamma(0.3, (300, d)) * (rng.random((300, d)) < 0.7) * 40)
+    rows[:, 0] += 1
+    rows[0] = np.where(np.arange(d) == d - 1, 60_000 if kind == "float16" else 255, 6e-8 if kind == "float16" else 0)
+    rows[1::9] = rows[2::9][: len(rows[1::9])] * 1.01  # near ones
+    rows = rows.astype(kind)
+    seen = rows.view(np.int16) if kind == "float16" else rows
+    queries = rows[:20].astype(np.float64) / rows[:20].sum(axis=1, keepdims=True, dtype=np.float64)
+    lines, positions = np.repeat(np.arange(20), 300), np.tile(np.arange(300), 20)
+    out = np.empty(len(lines))
+    pair_kernels.kernels("js", kind).divergence(queries.astype(np.float32), seen, 0, (lines, positions), out)
+    exact = 2 * np.log(2) * distance.js(rows[:20], rows).ravel() ** 2
+    assert np.abs(out - exact).max() <= pair_kernels.DIVERGENCE_ERROR
+
+
+def test_no_pair_within_its_limit_is_left_out_and_far_ones_are(rng, compiled):
+    rows = np.ceil(rng.standard_gamma(0.3, (200, 40)) * 99).astype(np.float16)
+    rows[5, 3] = np.nan
+    pairs = pairs_of(rows[:5], [rows[:80], rows[80:]], "js")
+    lines, positions = np.repeat(np.arange(5), 200), np.tile(np.arange(200), 5)
+    exact = pairs(lines, positions).distances
+    for limits in (exact, exact * (1 + 1e-12), exact + 0.01, np.full(len(lines), np.inf)):
+        assert pairs.may_be_within(lines, positions, limits).all()
+    limits = rng.random(len(lines))
+    near = pairs.may_be_within(lines, positions, limits)
+    assert near[np.isnan(exact) | (exact <= limits)].all()
+    assert not compiled or not near[exact > limits + 0.01].any()
+
+
 def sloppy(exact, rng, errors):
     """What a computation with such errors may give instead of the exact distances."""
     return np.maximum(0, exact + errors * rng.uniform(-1, 1, exact.shape))
