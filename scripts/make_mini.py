@@ -17,7 +17,7 @@ from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
 from simsearch.extract.export import to_toml
 from simsearch.extract.neural import NeuralExtractor, load_network
 from simsearch.extract.quantiser import map_for
-from simsearch.training.bits_head import fit_head
+from simsearch.training.bits_head import fit_lda
 from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
 from simsearch.training.keeper import Told
@@ -87,7 +87,7 @@ def add_quantisers(folder: Path, config: FinetuneConfig, recipe: Path, lengths: 
     source = f"{len(rows.clean):,} photographs of its training and {BITS_COPIES} edited copies of each"
     entries = []
     for bits in lengths:
-        quantiser = fit_head(*rows, bits=bits, how=how, model=model.fingerprint, source=source, seed=config.seed)
+        quantiser = fit_lda(*rows, bits=bits, how=how, model=model.fingerprint, source=source)
         name = f"quantiser-{bits}.safetensors"
         quantiser.save(folder / name)
         entries.append(QuantiserFile(bits=bits, file=name, digest=quantiser.digest))

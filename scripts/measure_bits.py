@@ -25,11 +25,11 @@ from simsearch.decide.bootstrap import Area, RecallAtFpr
 from simsearch.distance import by_name, hamming
 from simsearch.extract.methods import method
 from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.quantiser import Map, Quantiser, map_for
+from simsearch.extract.quantiser import KINDS, Map, Quantiser, map_for
 from simsearch.extract.quantiser_fit import fit_quantiser
 from simsearch.extract.zoo import find_model
 from simsearch.search.asymmetric import asymmetric
-from simsearch.training.bits_head import fit_head
+from simsearch.training.bits_head import fit_head, fit_lda
 from simsearch.training.trial import Scores
 
 FPR = 0.005
@@ -128,8 +128,10 @@ def ways(fitted: FittingRows, model: NeuralExtractor, lengths: list[int], how: M
     size = 2 * model.dimension
     yield Way(f"{model.metric} on floats", {"bytes": size}, _same, _same, by_name(model.metric))
     for bits in lengths:
-        for kind in ("hyperplanes", "pca", "itq", "head"):
-            if kind == "head":
+        for kind in KINDS:
+            if kind == "lda":
+                quantiser = fit_lda(fitted.clean, fitted.edited, bits=bits, how=how, model=model.fingerprint)
+            elif kind == "head":
                 quantiser = fit_head(
                     fitted.clean, fitted.edited, bits=bits, how=how, model=model.fingerprint, seed=seed
                 )

@@ -24,9 +24,11 @@ from simsearch.benchmark.goals import judge
 from simsearch.benchmark.record import write_record
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find
+from simsearch.images.perturb import paper
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.search.exact import Neighbours, knn
+from simsearch.training.pictures import load_pictures
 
 K = 10
 TARS = ("strangers/dev.tar", "strangers/calibration.tar", "train/train-0.tar", "train/train-1.tar", "train/train-2.tar")
@@ -56,7 +58,8 @@ def main() -> None:
         "independent 512-d": independent(int(50_000 * arguments.scale), 512, 300),
     }
     if arguments.data.is_dir():
-        tasks[f"{arguments.model} 512-d"] = photographs(arguments.model, arguments.data, arguments.scale, 300)
+        real = tasks[f"{arguments.model} 512-d"] = photographs(arguments.model, arguments.data, arguments.scale, 300)
+        tasks[f"{arguments.model} 512-d, edited"] = edited(real, arguments.model, arguments.data)
     loads = [os.getloadavg()[0]]
     zeros = {name: right_with_zeros(task) for name, task in tasks.items()}
     over_faiss = {name: against_faiss(task, arguments.rounds) for name, task in tasks.items()}
@@ -105,6 +108,14 @@ def photographs(model: str, data: Path, scale: float, queries: int) -> Task:
     embedded = embed_sources(load_extractor(model, device="cpu"), [sources[i] for i in order], workers=1)
     rows = np.stack([each.row for each in embedded if not isinstance(each, Rejected)]).astype(np.float16)
     return Task(rows[queries:], rows[:queries])
+
+
+def edited(task: Task, model: str, data: Path) -> Task:
+    """The same rows, asked with those of copies edited by the paper's edits in turn, of photographs of one tar."""
+    pictures, _ = load_pictures([data / TARS[2]], side=256, most=len(task.queries), seed=2)
+    edits = paper()
+    copies = [edits[i % len(edits)].apply(pictures.image(i), np.random.default_rng(i)) for i in range(len(pictures))]
+    return Task(task.rows, load_extractor(model, device="cpu").embed(copies).astype(np.float16))
 
 
 def right_with_zeros(task: Task) -> dict[str, float]:

@@ -40,7 +40,8 @@ def _quality(record: Record) -> Iterator[str]:
         f"`scripts/measure_bits.py`: {record['library']} photographs of {record['photographs']}, {record['strangers']} "
         f"strangers, the paper's {record['edits']} edits, the right image, recall at a false-positive rate of "
         f"{100 * record['fpr']:g} %{supported}. Quantisers are fitted to {record['fitted_to']:,} photographs of "
-        f"another kind, the head also to {record['copies']} edited copies of each; intervals over source images."
+        f"another kind, lda and the head also to {record['copies']} edited copies of each; intervals over source "
+        "images."
     )
     yield ""
     rows = []

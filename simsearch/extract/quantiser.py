@@ -16,7 +16,7 @@ from simsearch.distance import check_rows
 from simsearch.errors import InputError, ModelError
 
 Map: TypeAlias = Literal["unit", "hellinger"]
-Kind: TypeAlias = Literal["hyperplanes", "pca", "itq", "head"]
+Kind: TypeAlias = Literal["hyperplanes", "pca", "itq", "lda", "head"]
 MAPS: tuple[str, ...] = get_args(Map)
 KINDS: tuple[str, ...] = get_args(Kind)
 
