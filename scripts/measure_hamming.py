@@ -1,8 +1,7 @@
 """Measure Hamming search (goals G8, G9 and G27), and write a JSON record.
 
-Exact top 10 beside FAISS's flat binary index, and by queries that keep their margins; all pairs within a radius beside
-imagededup's `find_duplicates`; and a radius by every code, by multi-index hashing and by a vantage-point tree. Sides
-take turns on one thread each.
+Exact top 10 beside FAISS's flat binary index, all pairs within a radius beside imagededup's `find_duplicates`, and a
+radius by every code, by multi-index hashing and by a vantage-point tree. Sides take turns on one thread each.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from measure_js import alternate, spread
 from simsearch.benchmark.goals import judge
 from simsearch.benchmark.record import write_record
 from simsearch.extract.bits_text import to_hex
-from simsearch.search.asymmetric import nearest_by_margins
 from simsearch.search.hamming import codes_within, nearest_codes
 from simsearch.search.multi_index import MultiIndex
 from simsearch.search.self_join import code_pairs
@@ -47,7 +45,6 @@ def main() -> None:
     peers = arguments.peers.split(",")
     loads = [os.getloadavg()[0]]
     nearest = {str(bits): top_k(bits, int(1e6 * arguments.scale), arguments.rounds) for bits in LENGTHS}
-    asked = {str(bits): with_margins(bits, int(1e6 * arguments.scale), arguments.rounds) for bits in (96, 256)}
     radii = {str(bits): by_radius(bits, int(1e6 * arguments.scale), peers, arguments.rounds) for bits in (64, 96)}
     joins = join(arguments.scale, peers)
     loads.append(os.getloadavg()[0])
@@ -56,7 +53,6 @@ def main() -> None:
         "threads": 1,
         "popcount_of_vectors": bool(binding.get_host_cpu_features().get("avx512vpopcntdq")),
         "nearest": nearest,
-        "with_margins": asked,
         "within_a_radius": radii,
         "all_pairs": joins,
         "goals": [goal.to_dict() for goal in _goals(nearest, joins)] if arguments.scale == 1 else [],
@@ -102,24 +98,6 @@ def top_k(bits: int, count: int, rounds: int) -> dict[str, Any]:
         told[f"ratio{name}"] = spread([a / b for a, b in zip(rates["ours"], rates["faiss"], strict=True)])
         told[f"billion_pairs_per_second{name}"] = {way: spread(rate) for way, rate in rates.items()}
     print(f"{bits} bits: {told}", flush=True)
-    return told
-
-
-def with_margins(bits: int, count: int, rounds: int) -> dict[str, Any]:
-    """Milliseconds a query for the top 10 of queries with margins, alone and of a batch, beside bits against bits."""
-    codes, margins = codes_of(count, bits, 0), np.random.default_rng(1).standard_normal((32, bits))
-    told: dict[str, Any] = {"codes": count}
-    for asked, name in ((len(margins), "batch of 32"), (1, "one query")):
-        some, packed = margins[:asked], np.packbits(margins[:asked] > 0, axis=1)
-        ways: dict[str, Callable[[], Any]] = {
-            "margins": lambda some=some: nearest_by_margins(some, [codes], k=K, threads=1),
-            "bits": lambda packed=packed: nearest_codes(packed, [codes], k=K, threads=1),
-        }
-        for way in ways.values():
-            way()  # compiled before the clock starts
-        took = alternate(ways, rounds)
-        told[name] = {way: spread([1e3 * seconds / asked for seconds in times]) for way, times in took.items()}
-    print(f"margins, {bits} bits: {told}", flush=True)
     return told
 
 

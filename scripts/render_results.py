@@ -10,7 +10,7 @@ from simsearch.benchmark.bits_page import bits_page
 from simsearch.benchmark.card_page import model_page, paragraph, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
-from simsearch.benchmark.models_page import models_table
+from simsearch.benchmark.models_page import models_table, speed
 from simsearch.benchmark.page import benchmark_page
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.tables import cell, table
@@ -83,14 +83,15 @@ def _finetuned(results: Path) -> list[str]:
 
 
 def _bits(results: Path) -> list[str]:
-    names = ("bits", "bit_drift", "search/hamming", "search/billion")
+    names = ("bits", "bit_drift", "search/hamming", "search/asymmetric", "search/billion")
     return bits_page(*(_read(results / f"{name}.json") for name in names))
 
 
 def _models(root: Path) -> list[str]:
     """The cards that come with the package, whatever models this user has besides."""
     cards = [load_card(path.parent) for path in sorted((root / "models").glob(f"*/{CARD}"))]
-    return models_table(cards, _read(root / "results" / "models.json"))
+    costs = models_table(cards, _read(root / "results" / "models.json"))
+    return [*costs, "", "## How fast", "", *speed(_read(root / "results" / "embedding.json"))]
 
 
 def _block(results: Path) -> list[str]:

@@ -10,13 +10,14 @@ from simsearch.benchmark.tables import cell, table
 Record = Mapping[str, Any]
 
 
-def bits_page(quality: Record, drift: Record, search: Record, billion: Record) -> list[str]:
+def bits_page(quality: Record, drift: Record, search: Record, asymmetric: Record, billion: Record) -> list[str]:
     """The lines between the page's markers.
 
     Args:
         quality: `results/bits.json`.
         drift: `results/bit_drift.json`.
         search: `results/search/hamming.json`.
+        asymmetric: `results/search/asymmetric.json`.
         billion: `results/search/billion.json`.
     """
     return [
@@ -30,7 +31,7 @@ def bits_page(quality: Record, drift: Record, search: Record, billion: Record) -
         "",
         "## How fast they are searched",
         "",
-        *_search(search, billion),
+        *_search(search, asymmetric, billion),
     ]
 
 
@@ -68,7 +69,7 @@ def _drift(record: Record) -> Iterator[str]:
     yield from table(heads, rows)
 
 
-def _search(record: Record, billion: Record) -> Iterator[str]:
+def _search(record: Record, asymmetric: Record, billion: Record) -> Iterator[str]:
     yield (
         "`scripts/measure_hamming.py`, one thread: exact top 10, billions of pairs a second, a batch of 1,024 queries "
         "and one query by itself, beside FAISS's `IndexBinaryFlat`."
@@ -87,14 +88,14 @@ def _search(record: Record, billion: Record) -> Iterator[str]:
     yield from table(heads, rows)
     yield ""
     told = [
-        f"{bits} bits, {name}: {ways['margins']['median']:.1f} ms ({ways['bits']['median']:.1f})"
-        for bits, one in record["with_margins"].items()
+        f"{bits} bits, {name}: {ways['margins']['median']:.1f} ({ways['bits']['median']:.1f})"
+        for bits, one in asymmetric["milliseconds_a_query"].items()
         for name, ways in one.items()
         if name != "codes"
     ]
     yield (
-        "A query that keeps its margins, beside one of bits against bits in brackets, each over a million codes: "
-        f"{'; '.join(told)}."
+        "`scripts/measure_asymmetric.py`, one thread: milliseconds a query over a million codes with margins, and in "
+        f"brackets of bits against bits: {'; '.join(told)}."
     )
     yield ""
     yield (

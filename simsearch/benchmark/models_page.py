@@ -1,8 +1,8 @@
-"""The table of the page on models: every card with what it costs and gives."""
+"""The measured part of the page on models: every card with what it costs and gives, and how fast images become rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simsearch.benchmark.tables import cell, table
@@ -28,3 +28,49 @@ def models_table(cards: Sequence[ModelCard], counted: Mapping[str, Any]) -> list
         "",
         *table(heads, rows),
     ]
+
+
+def speed(record: Mapping[str, Any]) -> Iterator[str]:
+    """The lines on how fast a machine embeds.
+
+    Args:
+        record: `results/embedding.json`.
+    """
+    cores = record["measured"]["machine"]["cores"]
+    yield (
+        f"`scripts/measure_embedding.py` on {cores} CPU cores, random weights, images a second of a batch: ours (batch "
+        "norm folded, channels last), as torch runs the same network, and as torch.compile makes it of that. The last "
+        "column is the share of the machine's float32 matrix rate."
+    )
+    yield ""
+    rows = []
+    for name, one in record["networks"].items():
+        rates = one["images_per_second"]
+        told = [f"{rates[way]['median']:.1f}" if way in rates else "failed" for way in ("ours", "eager", "compiled")]
+        over = [f"{one['over'][way]:.2f}" if way in one["over"] else "" for way in ("eager", "compiled")]
+        rows.append([cell(name), f"{one['gmac']:.2f}", *told, *over, f"{one['share_of_matrix_rate']:.2f}"])
+    heads = [
+        "network",
+        "GMAC",
+        "ours",
+        "torch",
+        "compiled",
+        "ours over torch",
+        "ours over compiled",
+        "of the matrix rate",
+    ]
+    yield from table(heads, rows)
+    yield ""
+    path = record["from_files"]
+    rates = {name: rate["median"] for name, rate in path["images_per_second"].items()}
+    yield (
+        f"From JPEG files of 500 x 375 pixels to rows of mini, {path['workers']} decoding processes: decoding alone "
+        f"{rates['decode']:,.0f} images a second, the network alone {rates['network']:,.0f}, both together "
+        f"{rates['pipeline']:,.0f}; Pillow in a DataLoader with the same network {rates['dataloader']:,.0f}."
+    )
+    if record["memory"]:
+        peaks = [
+            f"{peak / 2**20:,.0f} MiB after {int(count):,}" for count, peak in record["memory"]["peak_bytes"].items()
+        ]
+        yield ""
+        yield f"Peak memory of the process: {', '.join(peaks)} images."

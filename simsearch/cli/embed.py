@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from simsearch.cli.options import (
     examples,
 )
 from simsearch.cli.progress import shown
+
+if TYPE_CHECKING:
+    from simsearch.extract.extractor import Extractor
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -83,6 +86,9 @@ def embed(
         str,
         typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas: a process each."),
     ] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
+    ] = False,
     workers: Workers = None,
     batch_size: BatchSize = 64,
     strict: Strict = False,
@@ -113,10 +119,13 @@ def embed(
             flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
             flags += ["--part-rows", str(part_rows), "--workers", str(each)]
             flags += [] if from_list is None else ["--from-list", str(from_list)]
+            flags += ["--compile"] if compiled else []
             inputs = [*(str(path) for path in paths or []), *flags]
             facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
         else:
             extractor = load_extractor(model or "mini", device=device)
+            if compiled:
+                _compile(extractor)
             report = write_folder(
                 extractor,
                 itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of),
@@ -132,6 +141,18 @@ def embed(
     _show(facts, output, as_json=as_json)
     if strict and facts["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _compile(extractor: Extractor) -> None:
+    """Compile an extractor's network, and make sure that it gives the same rows."""
+    from simsearch.extract.neural import NeuralExtractor
+    from simsearch.extract.quantised import QuantisedExtractor
+
+    network = extractor.inner if isinstance(extractor, QuantisedExtractor) else extractor
+    if not isinstance(network, NeuralExtractor):
+        raise typer.BadParameter(f"--compile is for networks; {extractor.name} is none")
+    network.compile()
+    network.admit()
 
 
 def _show(facts: dict[str, Any], output: Path, *, as_json: bool) -> None:

@@ -20,8 +20,9 @@ from simsearch.errors import InputError, ModelError, WeightsError
 from simsearch.extract.card import ModelCard, load_card, weights_path
 from simsearch.extract.device import choose_device
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.filled import Filled
 from simsearch.extract.halving import Halving
-from simsearch.extract.recorded import Recorded
+from simsearch.extract.recorded import Forward, Recorded
 from simsearch.images.preprocess import Preprocessing
 
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -72,10 +73,10 @@ class NeuralExtractor(Extractor):
         self.preprocessing = self.card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self.unrecorded = _FromPixels(
+        self.unrecorded = FromPixels(
             _ready(network, self.device, self.dtype), self.preprocessing, self.device, self.dtype
         )
-        self._rows = Recorded(self.unrecorded) if self.device.type == "cuda" else self.unrecorded
+        self._rows = self._recorded(self.unrecorded)
         self.works_ahead = self.device.type == "cuda"
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
         self._halving = Halving(is_out_of_memory, release)
@@ -111,6 +112,18 @@ class NeuralExtractor(Extractor):
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
 
+    def compile(self) -> None:
+        """From here on run the network as torch.compile makes it, for batches of one size, smaller ones filled up.
+
+        The first batch takes a minute or so, again where a larger one comes: for many thousand images. `admit` says
+        whether the rows are still the model's.
+        """
+        self._rows = self._recorded(Filled(torch.compile(self.unrecorded, dynamic=False)))
+
+    def _recorded(self, rows: Forward) -> Forward:
+        return Recorded(rows) if self.device.type == "cuda" else rows
+
+    @torch.inference_mode()
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8 that are on the extractor's device; they stay there.
 
@@ -156,19 +169,19 @@ class NeuralExtractor(Extractor):
         return pixels
 
 
-class _FromPixels:
+class FromPixels(nn.Module):
     """A ready network behind the normalisation of pixels."""
 
     def __init__(
         self, network: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
     ) -> None:
+        super().__init__()
         self._network = network
         self._dtype = dtype
         scale = torch.tensor([preprocessing.mean, preprocessing.std], device=device)
         self._mean, self._std = (255 * scale).view(2, 1, 3, 1, 1)
 
-    @torch.inference_mode()
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
         x = pixels.permute(0, 3, 1, 2)  # (n, 3, s, s), channels last
         rows: torch.Tensor = self._network(((x - self._mean) / self._std).to(self._dtype))

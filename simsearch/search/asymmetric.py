@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ Tables = NDArray[np.float64]
 _CELLS = 1 << 22  # distances, or entries of tables, held at once
 _ROWS = 1 << 20  # codes given to a compiled pass at once
 _SPARE = 64  # candidates kept beyond k before the nearest k of them are told apart
-_WORTH = 1 << 30  # bytes of codes looked up that take as long as compiling does
-_compiled: set[str] = set()  # what has been compiled: `nearest`
+_WORTH = 1 << 27  # bytes of codes looked up that take as long as compiling does
+_met: Counter[str] = Counter()  # bytes looked up in this process
 
 
 def asymmetric(margins: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
@@ -98,8 +99,8 @@ def nearest_by_margins(
     for start in range(0, len(margins), step):
         part = slice(start, start + step)
         tables = _tables(margins[part])
-        size = tables.size // 256 * sum(len(block) for block in blocks)
-        run = _compiled_pass if size > _WORTH or "nearest" in _compiled else _plain_pass
+        _met["bytes"] += tables.size // 256 * sum(len(block) for block in blocks)
+        run = _compiled_pass if _met["bytes"] > _WORTH else _plain_pass
         shares = shares_of(pieces, count)
         found = list(pool(count).map(lambda share, run=run, tables=tables: run(share, tables, k, limit), shares))
         near, where = (np.concatenate(column, axis=1) for column in zip(*found, strict=True))
@@ -133,8 +134,8 @@ def _tables(margins: NDArray[Any]) -> Tables:
 def _looked_up(table: Tables, codes: Codes) -> NDArray[np.float64]:
     """Distances (n,) of codes by the table (bytes, 256) of one query, byte after byte."""
     out = np.zeros(len(codes))
-    for entries, values in zip(table, codes.T, strict=True):
-        out += entries[values]
+    for entries, values in zip(table, np.ascontiguousarray(codes.T), strict=True):
+        out += np.take(entries, values)
     return out
 
 
@@ -158,7 +159,6 @@ def _compiled_pass(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     from simsearch.search.asymmetric_kernel import nearest
 
-    _compiled.add("nearest")
     room = k + max(k, _SPARE)
     near, where = np.full((len(tables), room), np.inf), np.full((len(tables), room), -1, np.int64)
     filled, limits = np.zeros(len(tables), np.int64), np.full(len(tables), limit)

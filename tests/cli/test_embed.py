@@ -50,6 +50,12 @@ def test_npy_holds_the_same_rows_beside_their_items(run: Run, pictures: Path, tm
     assert [path.encode() for path in items.column("path").to_pylist()] == batch.paths
 
 
+def test_only_networks_are_compiled(run: Run, pictures: Path, tmp_path: Path) -> None:
+    code, _, err = run("embed", pictures, "--output", tmp_path / "rows", "--model", FAKE, "--compile")
+    assert (code, "--compile is for networks" in err) == (2, True)
+    assert not (tmp_path / "rows").exists()
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 9])
 def test_shards_share_out_every_input_once(run: Run, pictures: Path, tmp_path: Path, n: int) -> None:
     parts = [embedded(run, pictures, "--output", tmp_path / str(i), "--shard", f"{i}/{n}") for i in range(1, n + 1)]

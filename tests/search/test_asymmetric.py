@@ -35,8 +35,7 @@ def test_it_is_the_weighted_share_of_bits_on_the_other_side(bits, seed):
 
 @pytest.fixture(params=[False, True], ids=["plain", "compiled"])
 def way(request, monkeypatch):
-    monkeypatch.setattr(module, "_WORTH", 0 if request.param else 1 << 62)
-    monkeypatch.setattr(module, "_compiled", set())
+    monkeypatch.setattr(module, "_WORTH", -1 if request.param else 1 << 62)
     monkeypatch.setattr(module, "_CELLS", 7000)  # several groups of queries, and of codes
     monkeypatch.setattr(module, "_ROWS", 1000)
 
