@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import itertools
-import resource
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -20,16 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from proof.embed import NETWORKS, operations_of, path_rates, pixels_of, random_extractor
-from proof.limits import jpegs
 from proof.stage import Run, attempt, is_measured
 from proof.timing import alternate, rate, seconds
-from simsearch import load_extractor
 from simsearch.benchmark.record import write_record
 from simsearch.distance import js
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pipeline import default_workers, embed_sources
-from simsearch.images.find import find
-from simsearch.images.rejected import Rejected
+from simsearch.extract.pipeline import default_workers
 
 CPU = torch.device("cpu")
 
@@ -40,9 +33,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=1500, help="read from files by each way")
-    parser.add_argument(
-        "--repeated", type=int, default=20_000, help="images of the run that watches memory; 0 for none"
-    )
     parser.add_argument("--output", type=Path, default=Path("results/embedding.json"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -54,13 +44,11 @@ def main() -> None:
         }
         with random_extractor(run, *NETWORKS["mini"]) as extractor:
             path = path_rates(run, extractor, (arguments.images, 64, default_workers()))
-    memory = constant_memory(arguments.repeated) if arguments.repeated else None
     values = {
         "threads": torch.get_num_threads(),
         "matrix_flops_float32": matrix,
         "networks": networks,
         "from_files": path,
-        "memory": memory,
     }
     told = [f"{name} {each['over']['eager']:.2f} x eager" for name, each in networks.items()]
     verdict = f"network alone: {', '.join(told)}; from files {path['over_dataloader']:.2f} x PIL and DataLoader"
@@ -129,25 +117,6 @@ def _compiled(plain: nn.Module, pixels: Tensor) -> Callable[[], Tensor]:
 
     rows()
     return rows
-
-
-def constant_memory(count: int) -> dict[str, Any]:
-    """Peak memory of this process after a tenth of some repeated images and after all of them."""
-    extractor = load_extractor("mini", device="cpu")
-    assert isinstance(extractor, NeuralExtractor)
-    with tempfile.TemporaryDirectory() as folder:
-        for i, content in enumerate(jpegs(64, (500, 375))):
-            Path(folder, f"{i:03}.jpg").write_bytes(content)
-        found = [source for source in find([folder]) if not isinstance(source, Rejected)]
-        peaks = {}
-        for done, result in enumerate(
-            embed_sources(extractor, itertools.islice(itertools.cycle(found), count)), start=1
-        ):
-            if isinstance(result, Rejected):
-                raise SystemExit(f"an image was rejected: {result.message}")
-            if done in (count // 10, count):
-                peaks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"images": count, "peak_bytes": {str(done): peak for done, peak in peaks.items()}}
 
 
 if __name__ == "__main__":

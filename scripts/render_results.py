@@ -91,7 +91,13 @@ def _models(root: Path) -> list[str]:
     """The cards that come with the package, whatever models this user has besides."""
     cards = [load_card(path.parent) for path in sorted((root / "models").glob(f"*/{CARD}"))]
     costs = models_table(cards, _read(root / "results" / "models.json"))
-    return [*costs, "", "## How fast", "", *speed(_read(root / "results" / "embedding.json"))]
+    return [
+        *costs,
+        "",
+        "## How fast",
+        "",
+        *speed(*(_read(root / "results" / f"{name}.json") for name in ("embedding", "memory"))),
+    ]
 
 
 def _block(results: Path) -> list[str]:

@@ -30,11 +30,12 @@ def models_table(cards: Sequence[ModelCard], counted: Mapping[str, Any]) -> list
     ]
 
 
-def speed(record: Mapping[str, Any]) -> Iterator[str]:
+def speed(record: Mapping[str, Any], memory: Mapping[str, Any]) -> Iterator[str]:
     """The lines on how fast a machine embeds.
 
     Args:
         record: `results/embedding.json`.
+        memory: `results/memory.json`.
     """
     cores = record["measured"]["machine"]["cores"]
     yield (
@@ -68,9 +69,5 @@ def speed(record: Mapping[str, Any]) -> Iterator[str]:
         f"{rates['decode']:,.0f} images a second, the network alone {rates['network']:,.0f}, both together "
         f"{rates['pipeline']:,.0f}; Pillow in a DataLoader with the same network {rates['dataloader']:,.0f}."
     )
-    if record["memory"]:
-        peaks = [
-            f"{peak / 2**20:,.0f} MiB after {int(count):,}" for count, peak in record["memory"]["peak_bytes"].items()
-        ]
-        yield ""
-        yield f"Peak memory of the process: {', '.join(peaks)} images."
+    yield ""
+    yield f"`scripts/measure_memory.py`: {memory['verdict']}."
