@@ -167,7 +167,7 @@ def test_bad_input_is_named():
 def test_kinds_of_the_command_line_are_those_that_can_be_fitted():
     from simsearch.cli.bits import FittedKind, MapName
 
-    assert {str(kind) for kind in FittedKind} == set(KINDS) - {"head"} == set(FITTED)
+    assert {str(kind) for kind in FittedKind} == set(KINDS) - {"head", "lda"} == set(FITTED)
     assert {str(how) for how in MapName} == set(MAPS)
 
 
