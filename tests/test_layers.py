@@ -23,7 +23,7 @@ LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
     *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_model"),
-    *("extract.convert", "extract.pull", "extract.torch_file_child"),
+    *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}
