@@ -21,7 +21,6 @@ Tables = NDArray[np.float64]
 
 _CELLS = 1 << 22  # distances, or entries of tables, held at once
 _ROWS = 1 << 20  # codes given to a compiled pass at once
-_SPARE = 64  # candidates kept beyond k before the nearest k of them are told apart
 _WORTH = 1 << 27  # bytes of codes looked up that take as long as compiling does
 _met: Counter[str] = Counter()  # bytes looked up in this process
 
@@ -159,13 +158,10 @@ def _compiled_pass(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     from simsearch.search.asymmetric_kernel import nearest
 
-    room = k + max(k, _SPARE)
-    near, where = np.full((len(tables), room), np.inf), np.full((len(tables), room), -1, np.int64)
-    filled, limits = np.zeros(len(tables), np.int64), np.full(len(tables), limit)
+    near, where = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
     for rows in cut(share, _ROWS):
-        nearest(rows, tables, k, (near, where, filled, limits))
-    beyond = np.arange(room) >= filled[:, None]
-    return np.where(beyond, np.inf, near), np.where(beyond, -1, where)
+        nearest(rows, tables, limit, (near, where))
+    return near, where
 
 
 def _first(
