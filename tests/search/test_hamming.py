@@ -20,7 +20,7 @@ from simsearch.search.bit_planes import GROUP, counter_planes, transpose
 from simsearch.search.hamming import codes_within, nearest_codes
 from simsearch.search.hamming_kernels import kernels
 
-WIDTHS = (1, 8, 12, 16, 33)
+WIDTHS = (1, 8, 12, 16, pytest.param(33, marks=pytest.mark.slow))  # each is compiled anew
 
 
 def codes_of(rng, n, width):
@@ -194,7 +194,7 @@ def test_the_kernel_of_a_gpu_agrees_with_counting_words_in_the_interpreter():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("width", [1, 12, 33])
+@pytest.mark.parametrize("width", [1, 12, pytest.param(33, marks=pytest.mark.slow)])
 def test_codes_on_a_gpu_are_searched_there(rng, width):
     codes, queries = codes_of(rng, 5000, width), codes_of(rng, 40, width)
     live = rng.random(5000) < 0.8
