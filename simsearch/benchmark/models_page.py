@@ -63,8 +63,8 @@ def speed(record: Mapping[str, Any], memory: Mapping[str, Any]) -> Iterator[str]
     yield from table(heads, rows)
     yield ""
     yield (
-        "Where `compiled` is ahead, `simsearch embed --compile` may pay for many thousand images: it compiles the folded "
-        "network first, which takes a minute, and goes on only if that still gives the golden rows."
+        "Where `compiled` is ahead, `simsearch embed --compile` may pay for many thousand images: it compiles the "
+        "folded network first, which takes a minute, and goes on only if that still gives the golden rows."
     )
     yield ""
     path = record["from_files"]
