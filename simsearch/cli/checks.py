@@ -155,12 +155,12 @@ def models() -> Iterator[Check]:
 
 def model(card: ModelCard) -> Check:
     """Return whether a model loads and gives its golden rows within the card's tolerance."""
-    from simsearch.extract.golden import GOLDEN, check_golden
+    from simsearch.extract.golden import check_golden, has_golden
     from simsearch.extract.load import load_extractor
     from simsearch.extract.zoo import find_model
 
     name, extractor, folder = f"model {card.name}", load_extractor(card.name), find_model(card.name)
-    if card.status == "unverified" and not (folder / GOLDEN).exists():
+    if not has_golden(card, folder):
         return Check(name, Health.OK, "loads; unverified, without golden rows to be held to")
     worst = check_golden(extractor, folder)
     said = f"golden rows within {worst:.2g} ({card.metric}), {card.tolerance:g} allowed"

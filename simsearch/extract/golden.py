@@ -12,6 +12,7 @@ from PIL import Image
 
 from simsearch import distance
 from simsearch.errors import ModelError
+from simsearch.extract.card import ModelCard
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import DRAFT_MARGIN, decode
 
@@ -38,6 +39,11 @@ def write_golden(extractor: Extractor, folder: Path) -> None:
     joined = np.frombuffer(b"".join(files), np.uint8)
     sizes = np.array([len(data) for data in files], np.int64)
     np.savez_compressed(folder / GOLDEN, files=joined, sizes=sizes, rows=_rows(extractor, files))
+
+
+def has_golden(card: ModelCard, folder: Path) -> bool:
+    """Whether a model is held to golden rows: an unverified one may have none, any other has or is damaged."""
+    return card.status != "unverified" or (folder / GOLDEN).exists()
 
 
 def check_golden(extractor: Extractor, folder: Path) -> float:

@@ -96,9 +96,9 @@ class NeuralExtractor(Extractor):
         Raises:
             ModelError: they differ by more than the card's tolerance, or the golden file is missing or damaged.
         """
-        from simsearch.extract.golden import GOLDEN, check_golden
+        from simsearch.extract.golden import check_golden, has_golden
 
-        if self.card_folder is None or (self.card.status == "unverified" and not (self.card_folder / GOLDEN).exists()):
+        if self.card_folder is None or not has_golden(self.card, self.card_folder):
             return
         worst = check_golden(self, self.card_folder)
         if worst > self.card.tolerance:

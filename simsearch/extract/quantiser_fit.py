@@ -60,7 +60,11 @@ def _random(points: NDArray[np.float64], bits: int, rng: np.random.Generator) ->
 def _principal(points: NDArray[np.float64], bits: int, _rng: np.random.Generator) -> NDArray[np.float64]:
     """The directions (bits, d) of largest variance, the largest first; each points to where its largest value is."""
     _, vectors = np.linalg.eigh(points.T @ points)
-    planes = vectors[:, ::-1][:, :bits].T
+    return pointed(vectors[:, ::-1][:, :bits].T)
+
+
+def pointed(planes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normals (bits, d) turned so that each points to where its largest value is: theirs to choose, and alike again."""
     largest = np.take_along_axis(planes, np.abs(planes).argmax(axis=1)[:, None], 1)
     return np.ascontiguousarray(planes * np.sign(largest))
 

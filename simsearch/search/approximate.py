@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError
 from simsearch.search.exact import Neighbours, as_array, checked_limit, knn, measure, official, open_scan
 from simsearch.search.index import Index
-from simsearch.search.stored import StoredBlock, stored_blocks
+from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
 
 if TYPE_CHECKING:
     from simsearch.search.measure import Doubles
@@ -207,11 +207,11 @@ def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, f
         return scores, 0.0
     ours, cosines = scan.score.prepare(queries), None
     stored = stored_blocks(scan, int(valid.sum())) if scan.metric in ("js", "cosine") else None
-    if stored is not None and all(block.rows.itemsize <= 2 for block in stored):  # no square overflows float32
+    if stored is not None and safe_in_single(stored):
         cosines = _compiled_cosines(stored, _unit(ours.rows).numpy(), candidates)
     else:
         theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
-        if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # the same
+        if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # no square of which overflows float32
             cosines = _cosines(_unit(ours.rows), theirs, roots=scan.metric == "js").double().cpu().numpy()
     if cosines is not None:
         found = -float(torch.linalg.vecdot(ours.rows[0].float(), ours.rows[0].float())) * cosines

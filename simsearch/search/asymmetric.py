@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,9 @@ def asymmetric(margins: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
     """
     _check(margins, [codes])
     out = np.empty((len(margins), len(codes)))
-    for line, table in enumerate(_tables(margins)):
-        out[line] = _looked_up(table, codes)
+    for part, tables in _table_groups(margins):
+        for line, table in zip(out[part], tables, strict=True):
+            line[:] = _looked_up(table, codes)
     return np.minimum(out, 1, out=out)
 
 
@@ -94,10 +95,7 @@ def nearest_by_margins(
     check_live(live, blocks)
     distances, positions = np.full((len(margins), k), np.inf), np.full((len(margins), k), -1, np.int64)
     pieces = pieces_of(blocks, live)
-    step = max(1, _CELLS // (256 * -(-margins.shape[1] // 8)))
-    for start in range(0, len(margins), step):
-        part = slice(start, start + step)
-        tables = _tables(margins[part])
+    for part, tables in _table_groups(margins):
         _met["bytes"] += tables.size // 256 * sum(len(block) for block in blocks)
         run = _compiled_pass if _met["bytes"] > _WORTH else _plain_pass
         shares = shares_of(pieces, count)
@@ -116,6 +114,14 @@ def _check(margins: NDArray[Any], blocks: Sequence[Codes]) -> None:
         check_rows(codes, metric="hamming", what="code")
         if codes.shape[1] != -(-bits // 8):
             raise RowError(f"codes of {codes.shape[1]} bytes do not have the {bits} bits of the queries")
+
+
+def _table_groups(margins: NDArray[Any]) -> Iterator[tuple[slice, Tables]]:
+    """The tables of some queries at once, so that memory does not grow with their number."""
+    step = max(1, _CELLS // (256 * -(-margins.shape[1] // 8)))
+    for start in range(0, len(margins), step):
+        part = slice(start, start + step)
+        yield part, _tables(margins[part])
 
 
 def _tables(margins: NDArray[Any]) -> Tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.search.scan import Scan
-from simsearch.search.stored import StoredBlock, stored_blocks
+from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
 from simsearch.search.threads import pool
 from simsearch.search.tiles import in_parts
 
@@ -194,7 +194,7 @@ class Pairs:
         if stored is None:
             distances = self._map(self._distances, lines, positions)
         else:
-            distances = self._compiled(stored, lines, positions)
+            distances = self._compiled("measure", self._prepared.numpy(), stored, lines, positions)
         errors = self._measure.error(distances, self._scan.dimension)
         maybe = np.flatnonzero((distances <= errors) & (errors > 0))
         if len(maybe):  # equal rows are at distance 0, whatever was rounded
@@ -210,17 +210,12 @@ class Pairs:
         False only where the distance in float64 is certainly above; true where that is not worth finding out.
         """
         stored = stored_blocks(self._scan, len(lines)) if self._scan.metric == "js" else None
-        if stored is None or any(block.rows.itemsize > 2 for block in stored):  # whose sums may overflow float32
+        if stored is None or not safe_in_single(stored):
             return np.ones(len(lines), bool)
         from simsearch.search.pair_kernels import DIVERGENCE_ERROR
 
-        queries, out = self._prepared.numpy().astype(np.float32), np.empty(len(lines))
-
-        def part(some: slice) -> None:
-            for base, rows, passes in stored:
-                passes.divergence(queries, rows, base, (lines[some], positions[some]), out[some])
-
-        in_parts(part, len(lines), _COMPILED_CELLS // self._scan.dimension)
+        queries = self._prepared.numpy().astype(np.float32)
+        out = self._compiled("divergence", queries, stored, lines, positions)
         allowed = 2 * np.log(2) * np.square(limits, dtype=np.float64) * (1 + 1e-9) + DIVERGENCE_ERROR
         return np.asarray(~(out > allowed))  # one without a distance is measured, and named
 
@@ -230,13 +225,19 @@ class Pairs:
         return distances
 
     def _compiled(
-        self, stored: Sequence[StoredBlock], lines: NDArray[np.int64], positions: NDArray[np.int64]
+        self,
+        way: Literal["measure", "divergence"],
+        queries: NDArray[Any],
+        stored: Sequence[StoredBlock],
+        lines: NDArray[np.int64],
+        positions: NDArray[np.int64],
     ) -> Doubles:
-        queries, out = self._prepared.numpy(), np.empty(len(lines))
+        """What one of the compiled passes gives for each pair."""
+        out = np.empty(len(lines))
 
         def part(some: slice) -> None:
             for base, rows, passes in stored:
-                passes.measure(queries, rows, base, (lines[some], positions[some]), out[some])
+                getattr(passes, way)(queries, rows, base, (lines[some], positions[some]), out[some])
 
         in_parts(part, len(lines), _COMPILED_CELLS // self._scan.dimension)
         return out

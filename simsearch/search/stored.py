@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,11 @@ def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
             found.append(StoredBlock(base, _as_stored(block), kernels(scan.metric, str(block.dtype))))
         base += len(block)
     return found
+
+
+def safe_in_single(stored: Sequence[StoredBlock]) -> bool:
+    """Whether neither squares nor sums of these rows overflow float32."""
+    return all(block.rows.itemsize <= 2 for block in stored)
 
 
 def _fits(block: Block) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simsearch.errors import InputError
 from simsearch.extract.quantiser import Map, Quantiser, mapped_rows
-from simsearch.extract.quantiser_fit import fit_quantiser
+from simsearch.extract.quantiser_fit import fit_quantiser, pointed
 from simsearch.training.loss import nt_xent, unit
 
 _SHARPEST = 12.0  # how many times steeper than at first a bit is at last; from there its sign is all that counts
@@ -59,9 +59,8 @@ def fit_lda(
     if not 1 <= bits <= clean.shape[1]:
         raise InputError(f"bits is {bits} and must be from 1 to {clean.shape[1]}, the length of a row")
     points = mapped_rows(clean, how)
-    moves = (mapped_rows(edited.reshape(-1, edited.shape[2]), how).reshape(edited.shape) - points[:, None]).reshape(
-        -1, points.shape[1]
-    )
+    copies = mapped_rows(edited.reshape(-1, edited.shape[2]), how)
+    moves = copies - np.repeat(points, edited.shape[1], axis=0)
     centre = points.mean(axis=0)
     within = moves.T @ moves / len(moves)
     within += noise * np.trace(within) / len(within) * np.eye(len(within))
@@ -69,8 +68,7 @@ def fit_lda(
     _, vectors = scipy.linalg.eigh(between, within)  # of rising ratio
     planes = vectors[:, ::-1][:, :bits].T
     planes /= np.linalg.norm(planes, axis=1, keepdims=True)
-    planes *= np.sign(np.take_along_axis(planes, np.abs(planes).argmax(axis=1)[:, None], 1))
-    return Quantiser("lda", how, centre.astype(np.float32), planes.astype(np.float32), model, source)
+    return Quantiser("lda", how, centre.astype(np.float32), pointed(planes).astype(np.float32), model, source)
 
 
 def fit_head(
