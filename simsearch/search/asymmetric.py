@@ -153,7 +153,10 @@ def _plain_pass(
         positions = base + np.arange(len(codes))
         for line, table in enumerate(tables):
             found = _looked_up(table, codes)
-            counts = np.flatnonzero((found < limit) & (live if len(live) else True))
+            if len(live):
+                found[~live] = np.inf
+            farthest = np.inf if len(found) <= k else np.partition(found, k - 1)[k - 1]  # ties with it stay
+            counts = np.flatnonzero((found < limit) & (found <= farthest))
             both = np.concatenate([near[line], found[counts]]), np.concatenate([where[line], positions[counts]])
             near[line], where[line] = (column[0] for column in _first(both[0][None], both[1][None], k))
     return near, where
