@@ -66,8 +66,11 @@ class Manifest:
             return False
         return True
 
-    def read(self) -> State:
+    def read(self, known: State | None = None) -> State:
         """Return the newest committed state.
+
+        Args:
+            known: What was read before; given back as it is when nothing was committed since.
 
         Raises:
             LibraryNotFound: there is none.
@@ -76,7 +79,7 @@ class Manifest:
         with self._reading() as db:
             try:
                 db.execute("BEGIN")
-                return _read_state(db, self.path)
+                return _read_state(db, self.path, known)
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error):
                     raise _not_found(self.path) from error
@@ -99,13 +102,18 @@ class Manifest:
                 return [f"{self.path}: {error}"]
         return [f"{self.path}: {line}" for line in found if line != "ok"]
 
-    def commit(self, change: Change) -> None:
-        """Make a change durable, all of it or none.
+    def commit(self, change: Change) -> State:
+        """Make a change durable, all of it or none, and return the state after it.
 
         Raises:
             StorageFull: there is no room; nothing changed.
         """
-        with naming_full_disk(self.path), self._connect("rw") as db, _transaction(db):
+        with naming_full_disk(self.path), self._connect("rw") as db:
+            self._apply(db, change)
+            return _read_state(db, self.path)
+
+    def _apply(self, db: sqlite3.Connection, change: Change) -> None:
+        with _transaction(db):
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for segment, files in change.new:
@@ -170,8 +178,10 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _read_state(db: sqlite3.Connection, path: Path) -> State:
+def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) -> State:
     meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
+    if known is not None and (meta.get("uuid"), meta.get("generation")) == (known.uuid, known.generation):
+        return known
     if meta.get("format") != FORMAT:
         raise LibraryDamaged(
             f"{path} has format {meta.get('format')} and this version reads {FORMAT}; update simsearch"
@@ -218,4 +228,4 @@ def _packed(mask: Mask | None) -> bytes | None:
 def _unpacked(blob: bytes | None, count: int) -> Mask | None:
     if blob is None:
         return None
-    return np.unpackbits(np.frombuffer(zlib.decompress(blob), np.uint8), count=count).astype(bool)
+    return np.unpackbits(np.frombuffer(zlib.decompress(blob), np.uint8), count=count).view(bool)

@@ -18,9 +18,9 @@ def remove(writer: Writer, paths: Iterable[PathLike]) -> int:
     Raises:
         InputError: the library knows nothing of a path; nothing was removed.
     """
+    given = list(paths)
     places: set[Place] = set()
-    for path in paths:
-        found = select(writer.snapshot, path)
+    for path, found in zip(given, select(writer.snapshot, given), strict=True):
         if not found:
             name = printable(os.fsencode(path))
             raise InputError(f"{name} is not in the library {writer.folder}; nothing was removed")

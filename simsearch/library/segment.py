@@ -175,9 +175,11 @@ class Segment:
         name = self.items.column("path")[position].as_py()
         return None if root is None or name is None else join(self.roots[root], name)
 
-    def paths(self) -> list[bytes | None]:
-        """Return the full path of every item."""
-        return full_paths(self.items)
+    def paths(self, positions: NDArray[np.intp] | None = None) -> list[bytes | None]:
+        """Return the full path of every item, or of those at some positions (m,)."""
+        if positions is None:
+            return full_paths(self.items)
+        return full_paths(self.items.select(["path", "root"]).take(pa.array(positions)))
 
     def content(self, position: int) -> bytes | None:
         """Return the SHA-256 of an item's bytes, None when it is not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -38,14 +38,22 @@ def absolute(path: PathLike) -> bytes:
     return os.path.abspath(raw)  # noqa: PTH100
 
 
-def select(snapshot: Snapshot, path: PathLike) -> list[Place]:
-    """Return the live items that a path means; none when the library does not know it."""
+def select(snapshot: Snapshot, paths: Sequence[PathLike]) -> list[list[Place]]:
+    """Return the live items that each path means; none for one that the library does not know."""
+    named = [absolute(path) for path in paths]
+    found = snapshot.by_paths(named)
+    return [
+        _by_id(snapshot, path) or ([place] if place is not None else below(snapshot, name))
+        for place, path, name in zip(found, paths, named, strict=True)
+    ]
+
+
+def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
     raw = os.fsencode(path)
-    if raw.startswith(_ID) and raw[len(_ID) :].isdigit():
-        place = snapshot.by_id(int(raw[len(_ID) :]))
-    else:
-        place = snapshot.by_path(absolute(path))
-    return [place] if place is not None else below(snapshot, absolute(path))
+    if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit()):
+        return []
+    place = snapshot.by_id(int(raw[len(_ID) :]))
+    return [] if place is None else [place]
 
 
 def below(snapshot: Snapshot, path: bytes) -> list[Place]:

@@ -80,15 +80,16 @@ class Snapshot:
 
     def by_path(self, path: bytes) -> Place | None:
         """Return the live item of a path."""
-        for place in self._candidates("keys", path_key(path)):
-            if self.path(place) == path:
-                return place
-        return None
+        return self.by_paths([path])[0]
 
     def contents(self, sha256: bytes) -> list[Place]:
         """Return the live items whose bytes have this SHA-256, in order."""
-        found = self._candidates("contents", content_key(sha256))
-        return sorted(p for p in found if self.segments[p.segment].content(p.position) == sha256)
+        wanted = np.array([content_key(sha256)], np.uint64)
+        found = []
+        for s, segment in enumerate(self.segments):
+            positions = self._live_below(s, segment.contents, wanted)[1].tolist()
+            found += [Place(s, position) for position in sorted(positions) if segment.content(position) == sha256]
+        return found
 
     def by_content(self, sha256: bytes) -> Place | None:
         """Return the first live item whose bytes have this SHA-256."""
@@ -106,20 +107,27 @@ class Snapshot:
         """Return the live item of each path; one pass over the segments for all of them."""
         wanted = np.array([path_key(path) for path in paths], np.uint64)
         found: list[Place | None] = [None] * len(paths)
-        for segment in self.segments:
-            for i in np.flatnonzero(_contains(segment.keys, wanted)).tolist():
-                found[i] = found[i] or self.by_path(paths[i])
+        for s, segment in enumerate(self.segments):
+            asked, positions = self._live_below(s, segment.keys, wanted)
+            if not len(asked):
+                continue
+            names = segment.paths(positions)
+            for i, position, name in zip(asked.tolist(), positions.tolist(), names, strict=True):
+                if found[i] is None and name == paths[i]:
+                    found[i] = Place(s, position)
         return found
 
-    def _candidates(self, kind: str, key: int) -> Iterator[Place]:
-        for s, segment in enumerate(self.segments):
-            table: Keys = segment.keys if kind == "keys" else segment.contents
-            at = int(np.searchsorted(table[0], np.uint64(key)))
-            while at < table.shape[1] and table[0, at] == key:
-                place = Place(s, int(table[1, at]))
-                if self.is_live(place):
-                    yield place
-                at += 1
+    def _live_below(
+        self, segment: int, table: Keys, wanted: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return which of the wanted keys, and the live positions that a table of the segment has below them: (m,)."""
+        first, end = (np.searchsorted(table[0], wanted, side) for side in ("left", "right"))
+        asked = np.repeat(np.arange(len(wanted)), end - first)
+        at = np.arange(len(asked)) + np.repeat(end - np.cumsum(end - first), end - first)
+        positions = table[1, at].astype(np.intp)
+        mask = self.removed[segment]
+        live = slice(None) if mask is None else ~mask[positions]
+        return asked[live], positions[live]
 
     def path(self, place: Place) -> bytes | None:
         """Return the full path of an item, None when it has none."""
@@ -161,13 +169,6 @@ class Snapshot:
         return {segment.uuid: s for s, segment in enumerate(self.segments)}
 
 
-def _contains(table: Keys, wanted: NDArray[np.uint64]) -> Mask:
-    if not table.shape[1]:
-        return np.zeros(len(wanted), bool)
-    at = np.minimum(np.searchsorted(table[0], wanted), table.shape[1] - 1)
-    return np.asarray(table[0, at] == wanted)
-
-
 def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
     """Return the newest commit of the library in a folder; segments that `previous` has open are shared.
 
@@ -177,10 +178,10 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
         FingerprintMismatch: a segment's rows are of another model than its channel's.
     """
     manifest = Manifest(folder)
-    state = manifest.read()
+    state = manifest.read(previous.state if previous is not None else None)
     while True:
         try:
-            return Snapshot(state, _opened(folder, state, previous))
+            return of_state(folder, state, previous)
         except FileNotFoundError as error:
             # A writer may have merged and dropped a segment since the manifest was read.
             newer = manifest.read()
@@ -189,8 +190,21 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
             state = newer
 
 
+def of_state(folder: Path, state: State, previous: Snapshot | None = None) -> Snapshot:
+    """Return the snapshot of a state that was read; segments that `previous` has open are shared.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        LibraryDamaged: a file does not hold what the manifest says.
+        FingerprintMismatch: a segment's rows are of another model than its channel's.
+    """
+    if previous is not None and state is previous.state:
+        return previous
+    return Snapshot(state, _opened(folder, state, previous))
+
+
 def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segment, ...]:
-    known = {segment.uuid: segment for segment in previous.segments} if previous else {}
+    known = {} if previous is None else {segment.uuid: segment for segment in previous.segments}
     segments = []
     for record in state.segments:
         segment = known.get(record.uuid) or open_segment(folder / SEGMENTS / record.uuid, state.channels)

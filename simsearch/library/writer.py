@@ -15,7 +15,7 @@ from simsearch.library.items import roots_of
 from simsearch.library.lock import WriterLock
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import IDS, Draft, open_segment, write_segment
-from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
+from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot, of_state
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.storage import (
     OnStep,
@@ -153,9 +153,9 @@ class Writer:
             raise
 
     def _apply(self, change: Change) -> None:
-        self._manifest.commit(change)
+        state = self._manifest.commit(change)
         self.on_step(Step.MERGE_COMMITTED if change.dropped else Step.MANIFEST_COMMITTED)
-        self.snapshot = load_snapshot(self.folder, self.snapshot)
+        self.snapshot = of_state(self.folder, state, self.snapshot)
         for name in change.dropped:
             remove_folder(self._segments / name)
 
