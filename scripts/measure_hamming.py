@@ -21,6 +21,7 @@ from llvmlite import binding
 from numpy.typing import NDArray
 
 from measure_js import alternate, spread
+from popcount_rate import popcount_rate
 from simsearch.benchmark.goals import judge
 from simsearch.benchmark.record import write_record
 from simsearch.extract.bits_text import to_hex
@@ -48,14 +49,15 @@ def main() -> None:
     radii = {str(bits): by_radius(bits, int(1e6 * arguments.scale), peers, arguments.rounds) for bits in (64, 96)}
     joins = join(arguments.scale, peers)
     loads.append(os.getloadavg()[0])
+    ceiling = popcount_rate() if binding.get_host_cpu_features().get("avx512vpopcntdq") else None
     values = {
         "k": K,
         "threads": 1,
-        "popcount_of_vectors": bool(binding.get_host_cpu_features().get("avx512vpopcntdq")),
+        "billion_words_per_second_by_vector_popcount": ceiling and round(ceiling / 1e9, 2),
         "nearest": nearest,
         "within_a_radius": radii,
         "all_pairs": joins,
-        "goals": [goal.to_dict() for goal in _goals(nearest, joins)] if arguments.scale == 1 else [],
+        "goals": [goal.to_dict() for goal in _goals(nearest, joins, ceiling)] if arguments.scale == 1 else [],
         "load_before_and_after": loads,
     }
     told = [f"{bits} bits {each['ratio']['median']:.1f} x" for bits, each in nearest.items()]
@@ -217,8 +219,13 @@ def _imagededup(codes: Codes) -> dict[str, Any]:
     return {"over_imagededup": told}
 
 
-def _goals(nearest: dict[str, Any], joins: dict[str, Any]) -> list[Any]:
+def _goals(nearest: dict[str, Any], joins: dict[str, Any], ceiling: float | None) -> list[Any]:
     goals = [judge("G8", each["ratio"]["median"], part=f"{bits} bits") for bits, each in nearest.items()]
+    if ceiling is not None:
+        rates = {bits: each["billion_pairs_per_second"]["ours"]["median"] for bits, each in nearest.items()}
+        shares = {bits: 1e9 * rate * int(bits) / 32 / ceiling for bits, rate in rates.items()}
+        told = ", ".join(f"{bits} bits {share:.2f}" for bits, share in shares.items())
+        goals.append(judge("G9", min(shares.values()), note=f"{told}; of {ceiling / 1e9:.1f}e9 words a second"))
     if "over_imagededup" in joins:
         goals.append(judge("G27", joins["over_imagededup"]["ratio"]))
     return goals

@@ -206,9 +206,9 @@ def alternate(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list
     return took
 
 
-def spread(values: list[float]) -> dict[str, Any]:
+def spread(values: list[float], digits: int = 3) -> dict[str, Any]:
     """A ratio or rate as its median and all turns."""
-    return {"median": round(statistics.median(values), 3), "all": [round(value, 3) for value in values]}
+    return {"median": round(statistics.median(values), digits), "all": [round(value, digits) for value in values]}
 
 
 def _described(task: Task) -> dict[str, Any]:

@@ -1,29 +1,35 @@
-"""Differing bits of many codes at once: bits of 256 codes side by side, added up by carry-save adders.
+"""Differing bits of many codes at once: bits of 256 or 512 codes side by side, added up by carry-save adders.
 
-A *plane* holds one bit of each code of a group, `LANES` words of 64 codes. Exclusive-or with a query's bit marks the
-codes that differ there; an adder of five logical operations turns three such planes into a sum and a carry, so that
-about six operations a bit count 256 codes, where a popcount instruction counts one word. The counts stay sliced (plane
-j holds their bits of weight 2^j) and are compared with a limit in that form; only codes below it are looked at singly.
+A *plane* holds one bit of each code of a group, `LANES` words of 64 codes. What three planes add up to, a sum and a
+carry, depends on a query only by its three bits there, so all eight answers are tabled once for all queries. A query
+looks up its own and adds them by adders of a few logical operations, two thirds of one a bit, where a popcount
+instruction counts one word. The counts stay sliced (plane j holds their bits of weight 2^j) and are compared with a
+limit in that form; only codes below it are looked at singly.
 
 Reference:
-    Harley & Seal's adder tree, as in Warren, "Hacker's Delight", 2nd edition, section 5-2.
+    Harley & Seal's adder tree, as in Warren, "Hacker's Delight", 2nd edition, section 5-2; the table is the method of
+    the four Russians (Arlazarov, Dinic, Kronrod, Faradzev, 1970).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-LANES = 4  # words of 64 codes in a plane: what a 256-bit register holds
+TERNARY = bool(binding.get_host_cpu_features().get("avx512f"))  # any logic of three registers in one instruction
+LANES = 8 if TERNARY else 4  # words of 64 codes in a plane: what a register of 512 or 256 bits holds
 GROUP = 64 * LANES
-UNIT = 128  # planes added up before the counts are compared with the limit
+THREES = 86  # triples of planes in one table: those of 256 bits
+_ODD, _MOST = 0b10010110, 0b11101000  # of three bits: an odd number of ones, two or three ones
+_BORROW = 0b10001110  # two or three ones once the first is turned over
 
 _WORD = ir.IntType(64)
 _INDEX = ir.IntType(32)
@@ -40,36 +46,63 @@ def counter_planes(bits: int) -> int:
     return (bits + 1).bit_length()
 
 
+def units_of(bits: int) -> tuple[int, int]:
+    """Into how many tables the planes of codes are cut, and how many triples each holds; zeros fill the last.
+
+    Example:
+        >>> units_of(96), units_of(512)
+        ((1, 32), (2, 86))
+    """
+    triples = -(-bits // 3)
+    units = -(-triples // THREES)
+    return units, -(-triples // units)
+
+
+def settings_of(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Where in a table each three bits of queries (q, m) find their answer: (q, units * triples), the lowest first."""
+    units, triples = units_of(32 * words.shape[1])
+    bits = (words[:, :, None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
+    padded = np.zeros((len(words), 3 * units * triples), np.uint32)
+    padded[:, : 32 * words.shape[1]] = bits.reshape(len(words), -1)
+    return (padded.reshape(len(words), -1, 3) @ np.array([1, 2, 4], np.uint32)) * np.uint32(2 * LANES)
+
+
 @cache
-def adder(planes: int, counters: int, *, first: bool) -> Any:
-    """The compiled step `add(group, start, masks, query, state, limits) -> word` that adds planes to the counts.
+def adder(triples: int, counters: int, *, first: bool) -> Any:
+    """The compiled step `add(table, settings, query, start, state, limits) -> bool` that adds to a query's counts.
 
     Args:
-        planes: How many it adds.
+        triples: How many triples of planes it adds.
         counters: Planes of the counts.
         first: Whether the counts start at zero.
 
     Returns:
-        A function for compiled code. Of its arguments, `group` (any, LANES) uint64 holds the planes, from the index
-        `start` on; `masks` (queries, any) uint64 holds all ones or zeros for each bit of a query, from the index
-        `start` of line `query` on; `state` (counters + 1, LANES) takes the counts and, last, the codes whose count is
-        below the limit that line `query` of `limits` (queries, counters) holds, bit by bit as all ones or zeros. The
-        result is zero where there is no such code.
+        A function for compiled code. Of its arguments, `table` (16 triples, LANES) uint64 is what `tabulate` wrote;
+        `settings` (queries, any) uint32 what `settings_of` gave, of which it takes line `query` from `start` on;
+        `state` (queries * (counters + 1), LANES) takes the query's counts and, last, the codes whose count is below the
+        limit that line `query` of `limits` (queries, counters) holds, bit by bit as all ones or zeros. The result says
+        whether there is such a code; where there is none, `state` is left as it was.
     """
 
-    def add(_typing: Any, group: Any, _start: Any, masks: Any, _query: Any, state: Any, limits: Any) -> Any:
-        signature = types.uint64(group, types.intp, masks, types.intp, state, limits)
+    def add(_typing: Any, table: Any, settings: Any, _query: Any, _start: Any, state: Any, limits: Any) -> Any:
+        signature = types.boolean(table, settings, types.intp, types.intp, state, limits)
 
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             values = [
                 context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True)
             ]
-            return _code(_Wires(builder), values, (planes, counters), first=first)
+            return _code(_Wires(builder), values, (triples, counters), first=first)
 
         return signature, code
 
     return intrinsic(add)
+
+
+def named(builder: Any, name: str, kind: Any, count: int, *more: Any) -> Any:
+    """An instruction that LLVM knows by name: of `count` values of a type, and others, to one of that type."""
+    function = ir.FunctionType(kind, [*([kind] * count), *more])
+    return cgutils.get_or_insert_function(builder.module, function, name)  # type: ignore[no-untyped-call]
 
 
 class _Wires:
@@ -99,13 +132,10 @@ class _Wires:
         one = self.builder.insert_element(empty, word, ir.Constant(_INDEX, 0))
         return self.builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
 
-    def any_word(self, plane: Any) -> Any:
-        """The words of a plane, or-ed."""
-        words = [self.builder.extract_element(plane, ir.Constant(_INDEX, i)) for i in range(LANES)]
-        result = words[0]
-        for word in words[1:]:
-            result = self.builder.or_(result, word)
-        return result
+    def any(self, plane: Any) -> Any:
+        """Whether a plane holds a one."""
+        whole = ir.IntType(64 * LANES)
+        return self.builder.icmp_unsigned("!=", self.builder.bitcast(plane, whole), ir.Constant(whole, 0))
 
     def half_add(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Sum and carry of two planes."""
@@ -113,12 +143,14 @@ class _Wires:
 
     def full_add(self, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
         """Sum and carry of three planes."""
+        if TERNARY:
+            return self._ternary(_ODD, x, y, z), self._ternary(_MOST, x, y, z)
         build = self.builder
         differ = build.xor(x, y)
         return build.xor(differ, z), build.or_(build.and_(x, y), build.and_(differ, z))
 
-    def count(self, leaves: Iterable[Any]) -> list[Any]:
-        """The number of ones, as planes of rising weight; a leaf is taken when its turn comes."""
+    def count(self, leaves: Iterable[tuple[int, Any]]) -> list[Any]:
+        """The sum of planes of given weights, as planes of rising weight; a leaf is taken when its turn comes."""
         waiting: dict[int, list[Any]] = {}
 
         def push(weight: int, plane: Any) -> None:
@@ -129,8 +161,8 @@ class _Wires:
                 waiting[weight] = [total]
                 push(weight + 1, carry)
 
-        for leaf in leaves:
-            push(0, leaf)
+        for weight, leaf in leaves:
+            push(weight, leaf)
         result: list[Any] = []
         while here := waiting.get(len(result)):
             if len(here) == 2:
@@ -154,9 +186,17 @@ class _Wires:
         build = self.builder
         borrow = self.zero
         for count, bound in zip(counts, limit, strict=True):
+            if TERNARY:
+                borrow = self._ternary(_BORROW, count, bound, borrow)
+                continue
             differ = build.xor(count, bound)
             borrow = build.or_(build.and_(differ, bound), build.and_(build.not_(differ), borrow))
         return borrow
+
+    def _ternary(self, table: int, *planes: Any) -> Any:
+        """Logic of three planes, by what it gives for each of the eight cases, as the bits of a table."""
+        called = named(self.builder, "llvm.x86.avx512.pternlog.q.512", _PLANE, 3, _INDEX)
+        return self.builder.call(called, [*planes, _INDEX(table)])
 
     def _place(self, base: Any, number: int) -> Any:
         place = self.builder.gep(base, [ir.Constant(_WORD, number * LANES)])
@@ -165,44 +205,127 @@ class _Wires:
 
 def _code(wires: _Wires, values: list[Any], size: tuple[int, int], *, first: bool) -> Any:
     """The instructions of `adder`."""
-    group, start, masks, query, state, limits = values
-    planes, counters = size
+    table, settings, query, start, state, limits = values
+    triples, counters = size
     build = wires.builder
 
     def line(array: Any, number: Any) -> Any:
-        """Where a line of a two-dimensional array of words begins."""
-        width = build.extract_value(array.shape, 1)
-        return build.gep(array.data, [build.mul(number, width)])
+        """Where a line of an array begins."""
+        stride = build.extract_value(array.strides, 0)
+        place = build.add(build.ptrtoint(array.data, _WORD), build.mul(number, stride))
+        return build.inttoptr(place, array.data.type)
 
-    of_group, of_query = line(group, start), build.gep(line(masks, query), [start])
-    counts = wires.count(build.xor(wires.load(of_group, i), wires.spread(of_query, i)) for i in range(planes))
+    of_query, of_limit = build.gep(line(settings, query), [start]), line(limits, query)
+    of_state = build.gep(state.data, [build.mul(query, ir.Constant(_WORD, (counters + 1) * LANES))])
+
+    def leaves() -> Iterator[tuple[int, Any]]:
+        for i in range(triples):
+            setting = build.load(build.gep(of_query, [ir.Constant(_WORD, i)]))
+            answer = build.gep(table.data, [build.add(build.zext(setting, _WORD), ir.Constant(_WORD, 16 * LANES * i))])
+            yield 0, wires.load(answer, 0)
+            yield 1, wires.load(answer, 1)
+
+    counts = wires.count(leaves())
     if first:
         counts += [wires.zero] * (counters - len(counts))
     else:
-        counts = wires.plus([wires.load(state.data, i) for i in range(counters)], counts)
-    of_limit = line(limits, query)
+        counts = wires.plus([wires.load(of_state, i) for i in range(counters)], counts)
     found = wires.below(counts, [wires.spread(of_limit, i) for i in range(counters)])
-    for i, plane in enumerate([*counts, found]):
-        wires.store(plane, state.data, i)
-    return wires.any_word(found)
+    some = wires.any(found)
+    with build.if_then(some):
+        for i, plane in enumerate([*counts, found]):
+            wires.store(plane, of_state, i)
+    return some
+
+
+@njit(nogil=True)
+def empty_planes(count: int) -> Any:
+    """Room for planes, (count, LANES) uint64, none of which lies across two lines of the cache."""
+    words = np.empty(LANES * (count + 1), np.uint64)
+    skip = (-words.ctypes.data // 8) % LANES
+    return words[skip : skip + LANES * count].reshape(count, LANES)
+
+
+@njit(nogil=True)
+def tabulate(planes: NDArray[np.uint64], start: int, table: NDArray[np.uint64]) -> None:
+    """Write sum and carry of each three planes from `start` on, setting by setting: (16 triples, LANES)."""
+    for i in range(len(table) // 16):
+        _tabulate_three(planes, start + 3 * i, table, i)
+
+
+def _tabled(_typing: Any, planes: Any, _first: Any, table: Any, _triple: Any) -> Any:
+    """One triple of `tabulate`."""
+    signature = types.void(planes, types.intp, table, types.intp)
+
+    def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        wires = _Wires(build)
+        data, made = (context.make_array(signature.args[i])(context, build, arguments[i]).data for i in (0, 2))
+        three = build.gep(data, [build.mul(arguments[1], ir.Constant(_WORD, LANES))])
+        answers = build.gep(made, [build.mul(arguments[3], ir.Constant(_WORD, 16 * LANES))])
+        planes = [wires.load(three, i) for i in range(3)]
+        both = [(plane, build.not_(plane)) for plane in planes]
+        for setting in range(8):
+            chosen = [both[i][setting >> i & 1] for i in range(3)]
+            for i, plane in enumerate(wires.full_add(*chosen)):
+                wires.store(plane, answers, 2 * setting + i)
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+_tabulate_three: Any = intrinsic(_tabled)
 
 
 @njit(nogil=True)
 def transpose(codes: NDArray[np.uint32], start: int, planes: NDArray[np.uint64]) -> None:
     """Write the planes (32 m, LANES) of the codes (n, m) from `start` on; zeros behind the last code."""
-    rows = min(GROUP, len(codes) - start)
     words = codes.shape[1]
-    square = np.zeros((64, LANES), np.uint64)
+    if len(codes) - start < GROUP:
+        padded = np.zeros((GROUP, words), np.uint32)
+        padded[: len(codes) - start] = codes[start:]
+        codes, start = padded, 0
+    square = empty_planes(64)
     for w in range(0, words, 2):
-        square[:] = 0
-        for i in range(rows):
-            word = np.uint64(codes[start + i, w])
-            if w + 1 < words:
-                word |= np.uint64(codes[start + i, w + 1]) << np.uint64(32)
-            square[i & 63, i >> 6] = word
+        if w + 1 < words:
+            for i in range(64):
+                _gather_two_words(codes, start + i, w, square, i)
+        else:
+            for i in range(64):
+                _gather_one_word(codes, start + i, w, square, i)
         _transpose_square(square)
         some = min(64, 32 * (words - w))
         planes[32 * w : 32 * w + some] = square[:some]
+
+
+def _gathered(size: int) -> Any:
+    """Write words from `word` on of every 64th code, from a first one on, into a line of a square: so many bits each.
+
+    Vectorised by the compiler, this would be scattered, which takes three times as long.
+    """
+
+    def typed(_typing: Any, codes: Any, _code: Any, _word: Any, square: Any, _line: Any) -> Any:
+        signature = types.void(codes, types.intp, types.intp, square, types.intp)
+
+        def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+            wires = _Wires(build)
+            of_codes, of_square = (context.make_array(signature.args[i])(context, build, arguments[i]) for i in (0, 3))
+            words = build.extract_value(of_codes.shape, 1)
+            line = ir.Constant(_PLANE, ir.Undefined)
+            for lane in range(LANES):
+                number = build.add(arguments[1], ir.Constant(_WORD, 64 * lane))
+                place = build.gep(of_codes.data, [build.add(build.mul(number, words), arguments[2])])
+                word = build.load(build.bitcast(place, ir.IntType(size).as_pointer()))
+                word.align = 4
+                line = build.insert_element(line, build.zext(word, _WORD) if size < 64 else word, _INDEX(lane))
+            wires.store(line, build.gep(of_square.data, [build.mul(arguments[4], _WORD(LANES))]), 0)
+            return context.get_dummy_value()
+
+        return signature, code
+
+    return intrinsic(typed)
+
+
+_gather_one_word, _gather_two_words = _gathered(32), _gathered(64)
 
 
 @njit(nogil=True)

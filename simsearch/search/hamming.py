@@ -1,4 +1,4 @@
-"""Exact Hamming search on a CPU: the nearest codes, and all within a radius; a compiled pass over 256 codes at once."""
+"""Exact Hamming search on a CPU: the nearest codes, and all within a radius; a compiled pass over hundreds at once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from simsearch.search.words import as_words
 Codes = NDArray[np.uint8]
 Live = Sequence[NDArray[np.bool_] | None]
 
-_QUERIES = 256  # that are compared with a group of codes while it is in the fastest cache
+_QUERIES = 512  # that are compared with a group of codes while its table is in the fastest cache
 _FEW = 4  # queries for which slicing the codes does not pay
 _ROWS = 1 << 20  # codes whose words are made at once where they are not words already
-_SPARE = 64  # candidates kept beyond k before the nearest k of them are told apart
+_SPARE = 16  # candidates kept beyond k, at least, before the nearest k of them are told apart
 _HITS = 1 << 18  # codes within the radius that one pass gives
 _WORTH = 1 << 28  # pairs that take as long as compiling does
 _compiled: set[int] = set()  # word lengths whose kernels are ready
@@ -91,7 +91,7 @@ def nearest_codes(
     def run(part: slice, pieces: Sequence[Piece]) -> Nearest:
         limits = jobs.limits(part)
         few = len(limits) < _FEW
-        asked = _long(jobs.queries(part)) if few else jobs.masks(part)
+        asked = _long(jobs.queries(part)) if few else jobs.settings(part)
         kernel = jobs.kernels.nearest_of_few if few else jobs.kernels.nearest
         room = k + max(k, _SPARE)
         found = np.full((len(limits), room), -1, np.int32), np.full((len(limits), room), -1, np.int64)
@@ -128,14 +128,14 @@ def codes_within(
     jobs = _Jobs(queries, blocks, live, radius, threads)
 
     def run(part: slice, pieces: Sequence[Piece]) -> Hits:
-        masks, limits = jobs.masks(part), jobs.limits(part)
-        room = max(_HITS, 2 * len(masks) * 256)
+        settings, limits = jobs.settings(part), jobs.limits(part)
+        room = max(_HITS, 2 * len(settings) * jobs.group)
         lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
         parts = [NO_HITS]
         for rows in _words(pieces):
             start = 0
             while start < len(rows[0]):
-                start, length = jobs.kernels.within(rows, start, masks, limits, (lines, counts, positions))
+                start, length = jobs.kernels.within(rows, start, settings, limits, (lines, counts, positions))
                 parts.append(Hits(lines[:length].copy(), counts[:length].copy(), positions[:length].copy()))
         found = _joined(parts)
         return Hits(found.lines + part.start, found.counts, found.positions)
@@ -156,7 +156,7 @@ class _Jobs:
         self, queries: Codes, blocks: Sequence[Codes], live: Live | None, radius: int | None, threads: int | None
     ) -> None:
         from simsearch.extract.pipeline import default_workers
-        from simsearch.search.bit_planes import counter_planes
+        from simsearch.search.bit_planes import GROUP, counter_planes, settings_of
         from simsearch.search.hamming_kernels import kernels
 
         width = _checked(queries, blocks, live)
@@ -169,6 +169,8 @@ class _Jobs:
         words = -(-width // 4)
         self.kernels = kernels(words)
         _compiled.add(words)
+        self.group = GROUP
+        self._settings_of = settings_of
         self._counters = counter_planes(32 * words)
         self._limit = 8 * width + 1 if radius is None else min(radius, 8 * width) + 1
         self._pieces = pieces_of(blocks, live)
@@ -177,11 +179,9 @@ class _Jobs:
         """Some queries as words (q, m)."""
         return as_words(self._queries[part], np.uint32)
 
-    def masks(self, part: slice) -> NDArray[np.uint64]:
-        """All ones or zeros for each bit of some queries (q, 32 m), the lowest bit of each word first."""
-        words = self.queries(part)
-        bits = (words[:, :, None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
-        return np.uint64(0) - bits.reshape(len(words), -1).astype(np.uint64)
+    def settings(self, part: slice) -> NDArray[np.uint32]:
+        """What the compiled passes take of some queries."""
+        return self._settings_of(self.queries(part))
 
     def limits(self, part: slice) -> NDArray[np.uint64]:
         """All ones or zeros for each bit of the count that a code must be below."""

@@ -6,29 +6,42 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from simsearch.search.bit_planes import GROUP, LANES, UNIT, adder, counter_planes, transpose
+from simsearch.search.bit_planes import (
+    GROUP,
+    LANES,
+    adder,
+    counter_planes,
+    empty_planes,
+    named,
+    tabulate,
+    transpose,
+    units_of,
+)
+
+_VECTOR_POPCOUNT = bool(binding.get_host_cpu_features().get("avx512vpopcntdq"))
+_BLOCK = 128  # codes whose counts are looked at together where queries are few
 
 
 class Kernels(NamedTuple):
     """The passes for codes of one length.
 
     All read `rows`, which is codes (n, m) uint32, those of them that count (n,) bool, or (0,) for all, and the position
-    of the first; `masks` (q, 32 m) uint64, all ones or zeros for each bit of a query; and `limits` (q, counters)
-    uint64, likewise for the bits of the count that a code must be below.
+    of the first; `settings` of the queries, from `bit_planes.settings_of`; and `limits` (q, counters) uint64, all ones
+    or zeros for each bit of the count that a code must be below.
 
     Attributes:
-        nearest: `nearest(rows, masks, limits, k, (counts, positions, filled))` adds to what is known of the k nearest
-            of each query, positions rising: `filled` (q,) of `counts` and `positions` (q, room), where room > k. It
-            lowers the limits.
+        nearest: `nearest(rows, settings, limits, k, (counts, positions, filled))` adds to what is known of the k
+            nearest of each query, positions rising: `filled` (q,) of `counts` and `positions` (q, room), where
+            room > k. It lowers the limits.
         nearest_of_few: The same where queries are too few to pay for slicing the codes; it takes these and, in place
-            of `masks`, the queries as words of 64 bits where the length allows, else of 32.
-        within: `within(rows, start, masks, limits, (lines, counts, positions))` writes every code below the limit,
+            of `settings`, the queries as words of 64 bits where the length allows, else of 32.
+        within: `within(rows, start, settings, limits, (lines, counts, positions))` writes every code below the limit,
             from code `start` on, a multiple of 256, and stops before a group for which there may not be room; it gives
             the code to go on at and how many it wrote.
     """
@@ -42,35 +55,40 @@ class Kernels(NamedTuple):
 def kernels(words: int) -> Kernels:
     """The passes for codes of that many words of 32 bits."""
     counters = counter_planes(32 * words)
-    below = _below(32 * words, counters)
-    return Kernels(_nearest(words, counters, below), _nearest_of_few(words), _within(words, counters, below))
+    return Kernels(_nearest(words, counters), _nearest_of_few(words), _within(words, counters))
 
 
-def _nearest(words: int, counters: int, below: Any) -> Any:
-    planes = 32 * words
+def _nearest(words: int, counters: int) -> Any:
+    planes, (units, triples) = 32 * words, units_of(32 * words)
+    below = _below(units, triples, counters)
 
     @njit(nogil=True)
-    def nearest(rows: Any, masks: Any, limits: Any, k: int, found: Any) -> None:
+    def nearest(rows: Any, settings: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
-        group, state = np.empty((planes, LANES), np.uint64), np.zeros((counters + 1, LANES), np.uint64)
+        group, table = empty_planes(3 * triples * units), empty_planes(16 * triples)
+        group[planes:] = 0
+        state, some = empty_planes(len(settings) * (counters + 1)), np.empty(len(settings), np.bool_)
         valid, histogram = np.empty(LANES, np.uint64), np.empty(planes + 1, np.int64)
         near, where = np.empty(GROUP, np.int32), np.empty(GROUP, np.int32)
         for start in range(0, len(codes), GROUP):
             if not _validity(live, len(codes), start, valid):
                 continue
             transpose(codes, start, group)
-            for query in range(len(masks)):
-                if not below(group, masks, query, state, limits):
-                    continue
-                for i in range(_hits(state, valid, near, where)):
-                    length = filled[query]
-                    counts[query, length] = near[i]
-                    positions[query, length] = base + start + where[i]
-                    filled[query] = length + 1
-                    if length + 1 == counts.shape[1]:
-                        _limit(limits, query, _keep(counts[query], positions[query], k, histogram))
-                        filled[query] = k
+            for unit in range(units):
+                tabulate(group, 3 * triples * unit, table)
+                for query in range(len(settings)):
+                    if not below(table, (settings, query, limits), unit, state, some) or unit < units - 1:
+                        continue
+                    own = state[query * (counters + 1) : (query + 1) * (counters + 1)]
+                    for i in range(_hits(own, valid, near, where)):
+                        length = filled[query]
+                        counts[query, length] = near[i]
+                        positions[query, length] = base + start + where[i]
+                        filled[query] = length + 1
+                        if length + 1 == counts.shape[1]:
+                            _limit(limits, query, _keep(counts[query], positions[query], k, histogram))
+                            filled[query] = k
 
     return nearest
 
@@ -78,84 +96,157 @@ def _nearest(words: int, counters: int, below: Any) -> Any:
 def _nearest_of_few(words: int) -> Any:
     planes = 32 * words
     steps = words if words % 2 else words // 2
+    count = _counted_in_a_stream(steps) if _VECTOR_POPCOUNT and steps % 2 and steps > 1 else _counted(steps)
 
     @njit(nogil=True)
     def nearest_of_few(rows: Any, queries: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
-        histogram = np.empty(planes + 1, np.int64)
+        histogram, near = np.empty(planes + 1, np.int64), np.empty(_BLOCK, np.uint32)
+        lines, ones = np.empty((_BLOCK, queries.shape[1]), queries.dtype), np.empty(_BLOCK * steps, np.uint32)
         for query in range(len(queries)):
-            line, limit = queries[query], _limit_of(limits, query)
-            for i in range(len(codes)):
-                count = np.int64(0)
-                for step in range(steps):
-                    count += np.int64(ones(np.uint64(codes[i, step] ^ line[step])))
-                if count < limit and (len(live) == 0 or live[i]):
-                    length = filled[query]
-                    counts[query, length] = count
-                    positions[query, length] = base + i
-                    filled[query] = length + 1
-                    if length + 1 == counts.shape[1]:
-                        limit = _keep(counts[query], positions[query], k, histogram)
-                        filled[query] = k
+            lines[:] = queries[query]
+            limit = _limit_of(limits, query)
+            for start in range(0, len(codes), _BLOCK):
+                block = codes[start : start + _BLOCK]
+                if count(block, lines, ones, near) >= limit:
+                    continue
+                for i in range(len(block)):
+                    if near[i] < limit and (len(live) == 0 or live[start + i]):
+                        length = filled[query]
+                        counts[query, length] = near[i]
+                        positions[query, length] = base + start + i
+                        filled[query] = length + 1
+                        if length + 1 == counts.shape[1]:
+                            limit = _keep(counts[query], positions[query], k, histogram)
+                            filled[query] = k
             _limit(limits, query, limit)
 
     return nearest_of_few
 
 
-def _within(words: int, counters: int, below: Any) -> Any:
-    planes = 32 * words
+def _counted(steps: int) -> Any:
+    """The compiled count of a block's differing bits, code by code; without branches, so that it is vectorised."""
 
     @njit(nogil=True)
-    def within(rows: Any, start: int, masks: Any, limits: Any, found: Any) -> Any:
+    def counted(block: Any, lines: Any, _ones: Any, near: Any) -> Any:
+        least = np.uint32(0xFFFFFFFF)
+        for i in range(len(block)):
+            count = np.uint32(0)
+            for step in range(steps):
+                count += np.uint32(popcount(block[i, step] ^ lines[0, step]))
+            near[i] = count
+            least = min(least, count)
+        return least
+
+    return counted
+
+
+def _counted_in_a_stream(steps: int) -> Any:
+    """The same for codes of an odd number of words, which do not fall into lanes: first word by word, then added."""
+    one_by_one = _counted(steps)
+
+    @njit(nogil=True)
+    def counted(block: Any, lines: Any, ones: Any, near: Any) -> Any:
+        if len(block) < _BLOCK:
+            return one_by_one(block, lines, ones, near)
+        for at in range(0, _BLOCK * steps, 16):
+            _count_sixteen(block, lines, ones, at)
+        least = np.uint32(0xFFFFFFFF)
+        for i in range(_BLOCK):
+            count = np.uint32(0)
+            for step in range(steps):
+                count += ones[steps * i + step]
+            near[i] = count
+            least = min(least, count)
+        return least
+
+    return counted
+
+
+def _sixteen_counted(_typing: Any, block: Any, lines: Any, ones: Any, _at: Any) -> Any:
+    """Write the differing bits of sixteen words of 32 bits, from the word `at` on."""
+    signature = types.void(block, lines, ones, types.intp)
+
+    def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(32)
+        sixteen = ir.VectorType(word, 16)
+        places = []
+        for i in range(3):
+            data = context.make_array(signature.args[i])(context, build, arguments[i]).data
+            places.append(build.bitcast(build.gep(data, [arguments[3]]), sixteen.as_pointer()))
+        words = [build.load(place) for place in places[:2]]
+        for value in words:
+            value.align = 4
+        count = named(build, "llvm.ctpop.v16i32", sixteen, 1)
+        build.store(build.call(count, [build.xor(*words)]), places[2]).align = 4
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+_count_sixteen: Any = intrinsic(_sixteen_counted)
+
+
+def _within(words: int, counters: int) -> Any:
+    planes, (units, triples) = 32 * words, units_of(32 * words)
+    below = _below(units, triples, counters)
+
+    @njit(nogil=True)
+    def within(rows: Any, start: int, settings: Any, limits: Any, found: Any) -> Any:
         codes, live, base = rows
         lines, counts, positions = found
-        group, state = np.empty((planes, LANES), np.uint64), np.zeros((counters + 1, LANES), np.uint64)
+        group, table = empty_planes(3 * triples * units), empty_planes(16 * triples)
+        group[planes:] = 0
+        state, some = empty_planes(len(settings) * (counters + 1)), np.empty(len(settings), np.bool_)
         valid = np.empty(LANES, np.uint64)
         near, where = np.empty(GROUP, np.int32), np.empty(GROUP, np.int32)
         length = 0
         for at in range(start, len(codes), GROUP):
-            if length + len(masks) * GROUP > len(lines):
+            if length + len(settings) * GROUP > len(lines):
                 return at, length
             if not _validity(live, len(codes), at, valid):
                 continue
             transpose(codes, at, group)
-            for query in range(len(masks)):
-                if not below(group, masks, query, state, limits):
-                    continue
-                for i in range(_hits(state, valid, near, where)):
-                    lines[length] = query
-                    counts[length] = near[i]
-                    positions[length] = base + at + where[i]
-                    length += 1
+            for unit in range(units):
+                tabulate(group, 3 * triples * unit, table)
+                for query in range(len(settings)):
+                    if not below(table, (settings, query, limits), unit, state, some) or unit < units - 1:
+                        continue
+                    own = state[query * (counters + 1) : (query + 1) * (counters + 1)]
+                    for i in range(_hits(own, valid, near, where)):
+                        lines[length] = query
+                        counts[length] = near[i]
+                        positions[length] = base + at + where[i]
+                        length += 1
         return len(codes), length
 
     return within
 
 
-def _below(planes: int, counters: int) -> Any:
-    """The compiled question whether a code of a group is below a query's limit; `state` then says which, and how near.
+def _below(units: int, triples: int, counters: int) -> Any:
+    """The compiled question whether a code of a group is below a query's limit, as far as its bits are added up.
 
-    It becomes part of the loops that ask it: a call would cost as much as its answer.
+    `state` then says which, and how near. It becomes part of the loops that ask it: a call would cost as much as its
+    answer.
     """
-    begin = adder(min(UNIT, planes), counters, first=True)
-    proceed = adder(UNIT, counters, first=False)
-    whole = planes // UNIT
-    rest = planes % UNIT if whole else 0
-    finish = adder(rest or UNIT, counters, first=False)
+    begin, proceed = (adder(triples, counters, first=first) for first in (True, False))
 
     @njit(nogil=True, inline="always")
-    def below(group: Any, masks: Any, query: int, state: Any, limits: Any) -> Any:
-        some = begin(group, 0, masks, query, state, limits)
-        unit = 1
-        while some and unit < whole:
-            some = proceed(group, unit * UNIT, masks, query, state, limits)
-            unit += 1
-        if rest and some:
-            some = finish(group, whole * UNIT, masks, query, state, limits)
-        return some
+    def below(table: Any, asked: Any, unit: int, state: Any, some: Any) -> Any:
+        settings, query, limits = asked
+        if unit == 0:
+            some[query] = begin(table, settings, query, 0, state, limits)
+        elif some[query]:
+            some[query] = proceed(table, settings, query, triples * unit, state, limits)
+        return some[query]
 
-    return below
+    @njit(nogil=True, inline="always")
+    def below_at_once(table: Any, asked: Any, _unit: int, state: Any, _some: Any) -> Any:
+        settings, query, limits = asked
+        return begin(table, settings, query, 0, state, limits)
+
+    return below if units > 1 else below_at_once
 
 
 @njit(nogil=True)
@@ -235,16 +326,16 @@ def _keep(counts: NDArray[np.int32], positions: NDArray[np.int64], k: int, histo
 
 
 def _instruction(name: str) -> Any:
-    """An instruction on a 64-bit word, as a function for compiled code."""
+    """An instruction on an unsigned word, as a function for compiled code."""
 
-    def typed(_typing: Any, _word: Any) -> Any:
+    def typed(_typing: Any, word: Any) -> Any:
         def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return getattr(builder, name)(*arguments, *([ir.Constant(ir.IntType(1), 1)] if name == "cttz" else []))
 
-        return types.uint64(types.uint64), code
+        return word(word), code
 
     return intrinsic(typed)
 
 
-ones = _instruction("ctpop")
+popcount = _instruction("ctpop")
 trailing_zeros = _instruction("cttz")  # of a word that has a one

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simsearch.search.hamming_kernels import ones, trailing_zeros
+from simsearch.search.hamming_kernels import popcount, trailing_zeros
 
 
 @njit(nogil=True)
@@ -82,7 +82,7 @@ def _value(code: Any, first: Any, bits: Any) -> Any:
 def _differing(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> Any:
     count = np.uint64(0)
     for w in range(len(a)):
-        count += ones(np.uint64(a[w] ^ b[w]))
+        count += popcount(np.uint64(a[w] ^ b[w]))
     return int(count)
 
 
@@ -92,7 +92,7 @@ def _seen(code: Any, line: Any, chunks: Any, radii: Any) -> Any:
     for chunk in range(len(chunks)):
         first, bits = chunks[chunk]
         apart = np.uint64(_value(code, first, bits)) ^ np.uint64(_value(line, first, bits))
-        if np.int64(ones(apart)) <= radii[chunk]:
+        if np.int64(popcount(apart)) <= radii[chunk]:
             return True
     return False
 

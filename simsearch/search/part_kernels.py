@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simsearch.search.hamming_kernels import ones
+from simsearch.search.hamming_kernels import popcount
 
 
 @njit(nogil=True)
@@ -41,7 +41,7 @@ def hamming(a: Any, b: Any, cutoff: int, out: NDArray[np.float64]) -> None:
                 for s in range(b_starts[j], b_starts[j + 1]):
                     count = np.uint64(0)
                     for w in range(words):
-                        count += ones(a_codes[first + r, w] ^ b_codes[s, w])
+                        count += popcount(a_codes[first + r, w] ^ b_codes[s, w])
                     low = min(low, count)
                 nearest[r] = low
             out[i, j] = _smallest(nearest, cutoff)

@@ -15,7 +15,7 @@ from llvmlite import binding
 
 from simsearch.distance import hamming as share
 from simsearch.errors import InputError, MetricError, RowError
-from simsearch.search import exact, hamming, ranges
+from simsearch.search import bit_planes, exact, hamming, ranges
 from simsearch.search.bit_planes import GROUP, counter_planes, transpose
 from simsearch.search.hamming import codes_within, nearest_codes
 from simsearch.search.hamming_kernels import kernels
@@ -88,6 +88,26 @@ def test_threads_and_the_cut_into_blocks_do_not_change_the_answer(rng, q, thread
             np.testing.assert_array_equal(column, other)
 
 
+@pytest.fixture
+def small_tables(monkeypatch):
+    """Codes of 32 bits take three tables, as long ones do; compiled anew, and forgotten afterwards."""
+    monkeypatch.setattr(bit_planes, "THREES", 4)
+    kernels.cache_clear()
+    yield
+    kernels.cache_clear()
+
+
+@pytest.mark.parametrize("radius", [None, 5])
+def test_counts_that_are_added_up_table_by_table_are_those_of_counting_every_bit(rng, small_tables, radius):
+    codes, queries = codes_of(rng, 3 * GROUP + 5, 4), codes_of(rng, 20, 4)
+    counts = counted(queries, codes)
+    found = nearest_codes(queries, [codes], k=7, radius=radius)
+    wanted = np.sort(counts, axis=1)[:, :7]
+    np.testing.assert_array_equal(found.counts, wanted if radius is None else np.where(wanted <= radius, wanted, -1))
+    hits = codes_within(queries, [codes], radius=5)
+    np.testing.assert_array_equal(np.bincount(hits.lines, minlength=20), (counts <= 5).sum(axis=1))
+
+
 def test_more_within_the_radius_than_one_pass_holds(rng, monkeypatch):
     codes, queries = codes_of(rng, 5 * GROUP + 7, 8), codes_of(rng, 3, 8)
     monkeypatch.setattr(hamming, "_HITS", 1)
@@ -153,20 +173,24 @@ def test_nothing_to_look_at(rng):
 
 
 def test_the_machine_code_counts_in_wide_registers(rng):
-    """256 codes at once, so that no popcount is needed; a few queries use that instruction, the vector one if any."""
+    """Many codes at once, so that no popcount is needed; a few queries use that instruction, the vector one if any."""
     codes = codes_of(rng, GROUP, 16)
     nearest_codes(np.repeat(codes[:1], 10, axis=0), [codes], k=1)
     nearest_codes(codes[:1], [codes], k=1)
     kinds = kernels(4)
     features = binding.get_host_cpu_features()
     sliced, plain = ("\n".join(kind.inspect_asm().values()) for kind in (kinds.nearest, kinds.nearest_of_few))
+    wide = "%zmm" if features.get("avx512f") else "%ymm"
     if features.get("avx2"):
-        assert sliced.count("%ymm") > 200
-        assert "popcnt" not in sliced
-    if features.get("avx512vl"):
-        assert "vpternlogq" in sliced
+        assert sliced.count(wide) > 200
+        assert sliced.count("popcnt") <= 2 * GROUP // 64  # of the marks of codes that were found
+    if features.get("avx512f"):
+        assert sliced.count("vpternlogq") > 100
+        assert "vpscatter" not in sliced
     if features.get("avx512vpopcntdq"):
         assert "vpopcntq" in plain
+        nearest_codes(codes[:1, :12], [codes[:, :12]], k=1)
+        assert "vpopcntd" in "\n".join(kernels(3).nearest_of_few.inspect_asm().values())
     elif features.get("popcnt"):
         assert "popcntq" in plain
 
