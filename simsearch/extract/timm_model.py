@@ -17,12 +17,13 @@ from simsearch.extract.neural import NeuralExtractor
 from simsearch.images.preprocess import KERNELS, Kernel, Preprocessing
 
 
-def load_timm(name: str, *, device: str = "auto", pretrained: bool = True) -> NeuralExtractor:
+def load_timm(name: str, *, device: str = "auto", dtype: str = "auto", pretrained: bool = True) -> NeuralExtractor:
     """Return the extractor of a network of timm: its pooled features, by cosine.
 
     Args:
         name: As timm calls it, such as `vit_base_patch14_dinov2.lvd142m`, with or without `timm:`.
         device: Where it runs.
+        dtype: As for `NeuralExtractor`.
         pretrained: Whether the weights are wanted, which timm fetches once and keeps; without them they are random.
 
     Raises:
@@ -60,7 +61,7 @@ def load_timm(name: str, *, device: str = "auto", pretrained: bool = True) -> Ne
         reference=f"timm: {name}",
         limits="Not tried by this project.",
     )
-    return NeuralExtractor.of_network(card, network, device=device)
+    return NeuralExtractor.of_network(card, network, device=device, dtype=dtype)
 
 
 def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:

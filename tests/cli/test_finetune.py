@@ -16,7 +16,7 @@ import yaml
 
 from simsearch.training.checkpoint import Paused
 from tests.cli.conftest import Run
-from tests.training.world import WATERMARK, pictures
+from tests.training.world import WATERMARK, as_if_fallen, pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +34,7 @@ def written(path: Path, photos: Path, tiny: Path, **changes: Any) -> Path:
         "batch": 8,
         "steps": 3,
         "workers": 0,
+        "precision": "float32",
         "validation": {"images": 12},
         "guard": {"edits": [], "margin": 1.0, "draws": 20},
         "export": {"name": "mine"},
@@ -58,9 +59,12 @@ def test_a_model_comes_out_that_index_accepts(run: Run, photos: Path, tiny: Path
     assert list((tmp_path / "out" / "tensorboard").glob("events.*")), "logs for TensorBoard"
 
 
-def test_the_table_is_printed_also_when_the_guard_refuses(run: Run, photos: Path, tiny: Path, tmp_path: Path) -> None:
-    spoiling = {"optimiser": {"rate": 0.5, "clip": 0}, "guard": {"edits": [], "margin": 0.0, "draws": 20}}
-    settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False, **spoiling)
+def test_the_table_is_printed_also_when_the_guard_refuses(
+    run: Run, photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simsearch.training.finetune.compare", as_if_fallen)
+    guard = {"edits": [], "margin": 0.0, "draws": 20}
+    settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False, guard=guard)
     code, out, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu")
     assert code == 3
     assert "FELL" in out

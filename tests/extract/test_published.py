@@ -203,7 +203,7 @@ def test_a_network_of_timm_gives_its_features_with_its_own_preprocessing(name: s
     import timm
 
     torch.manual_seed(2)
-    extractor = load_timm(f"timm:{name}", device="cpu", pretrained=False)
+    extractor = load_timm(f"timm:{name}", device="cpu", dtype="float32", pretrained=False)
     torch.manual_seed(2)
     network = timm.create_model(name, pretrained=False, num_classes=0).eval()
     how = extractor.preprocessing

@@ -17,7 +17,7 @@ from simsearch.training.checkpoint import Paused
 from simsearch.training.finetune import Outcome, finetune
 from simsearch.training.guard import GuardRefused
 from tests.library.helpers import HERE
-from tests.training.world import config, pictures
+from tests.training.world import as_if_fallen, config, pictures
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,11 @@ def test_another_run_in_the_same_folder_is_refused(done: Outcome, photos: Path, 
         finetune(config(photos, tiny, batch=9), done.folder, device="cpu")
 
 
-def test_a_spoiled_network_is_not_exported_unless_forced(photos: Path, tiny: Path, tmp_path: Path) -> None:
-    spoiling = config(photos, tiny, optimiser={"rate": 0.5, "clip": 0}, guard={"edits": [], "margin": 0.0, "draws": 20})
+def test_a_spoiled_network_is_not_exported_unless_forced(
+    photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simsearch.training.finetune.compare", as_if_fallen)
+    spoiling = config(photos, tiny, guard={"edits": [], "margin": 0.0, "draws": 20})
     with pytest.raises(GuardRefused, match=r"recall fell by more than 0: .*--force"):
         finetune(spoiling, tmp_path, device="cpu")
     assert json.loads((tmp_path / "guard.json").read_text())["passed"] is False
