@@ -245,7 +245,7 @@ def in_use(file: Path) -> bool:
     """Whether a process, of another test it may be, has a file open or mapped."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            opened = [os.readlink(link) for link in (process / "fd").iterdir()]
+            opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
             if str(file) in opened or str(file) in (process / "maps").read_text():
                 return True
         except OSError:  # it has ended, or is another user's
