@@ -14,7 +14,7 @@ from simsearch.errors import InputError, RowError
 from simsearch.search.exact import Neighbours, checked_limit
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
-from simsearch.search.threads import pool
+from simsearch.search.threads import pool, thread_count
 
 Codes = NDArray[np.uint8]
 Tables = NDArray[np.float64]
@@ -85,11 +85,9 @@ def nearest_by_margins(
         >>> found.positions, found.distances
         (array([[1, 0]]), array([[0.  , 0.25]], dtype=float32))
     """
-    from simsearch.extract.pipeline import default_workers
-
-    count = default_workers() if threads is None else threads
-    if k < 1 or count < 1:
-        raise InputError(f"k is {k} and threads {count}; both must be at least 1")
+    if k < 1:
+        raise InputError(f"k is {k} and must be at least 1")
+    count = thread_count(threads)
     limit = np.nextafter(checked_limit(max_distance), np.inf)
     _check(margins, blocks)
     check_live(live, blocks)

@@ -13,7 +13,7 @@ from simsearch.distance import Rows, check_rows
 from simsearch.errors import InputError
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
-from simsearch.search.threads import pool
+from simsearch.search.threads import pool, thread_count
 from simsearch.search.words import as_words
 
 Codes = NDArray[np.uint8]
@@ -155,16 +155,13 @@ class _Jobs:
     def __init__(
         self, queries: Codes, blocks: Sequence[Codes], live: Live | None, radius: int | None, threads: int | None
     ) -> None:
-        from simsearch.extract.pipeline import default_workers
         from simsearch.search.bit_planes import GROUP, counter_planes, settings_of
         from simsearch.search.hamming_kernels import kernels
 
         width = _checked(queries, blocks, live)
         if radius is not None and radius < 0:
             raise InputError(f"radius is {radius} and must be at least 0")
-        self._threads = default_workers() if threads is None else threads
-        if self._threads < 1:
-            raise InputError(f"threads is {threads} and must be at least 1")
+        self._threads = thread_count(threads)
         self._queries = queries
         words = -(-width // 4)
         self.kernels = kernels(words)

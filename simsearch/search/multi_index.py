@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from simsearch.distance import check_rows
 from simsearch.errors import InputError
 from simsearch.search.hamming import NO_HITS, Codes, Hits, in_order
-from simsearch.search.threads import pool
+from simsearch.search.threads import pool, thread_count
 from simsearch.search.words import as_words
 
 _WIDEST = 22  # bits of a chunk: a table of 4 million values
@@ -120,12 +120,10 @@ class MultiIndex:
             >>> found.positions, found.counts
             (array([1]), array([1], dtype=int32))
         """
-        from simsearch.extract.pipeline import default_workers
-
         check_rows(queries, dimension=self.bits // 8, metric="hamming", what="query")
-        count = default_workers() if threads is None else threads
-        if radius < 0 or count < 1:
-            raise InputError(f"radius {radius} must be at least 0 and threads {count} at least 1")
+        count = thread_count(threads)
+        if radius < 0:
+            raise InputError(f"radius is {radius} and must be at least 0")
         words = as_words(queries, np.uint32)
         starts = np.full(len(queries), -1) if after is None else after
         parts = [slice(i, i + _SHARE) for i in range(0, len(queries), _SHARE)]

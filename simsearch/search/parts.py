@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import METRICS, Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
-from simsearch.extract.pipeline import default_workers
-from simsearch.search.threads import pool
+from simsearch.search.threads import pool, thread_count
 from simsearch.search.words import as_words
 
 _QUERY_ROWS = 1024  # rows of query images compared at once with
@@ -69,9 +68,9 @@ def image_distances(
     by_name(metric)
     if bits is not None and metric != "hamming":
         raise InputError(f"bits is {bits} and only hamming counts bits, not {metric}")
-    count = default_workers() if threads is None else threads
-    if cutoff < 1 or count < 1:
-        raise InputError(f"cutoff {cutoff} and threads {count} must be at least 1")
+    if cutoff < 1:
+        raise InputError(f"cutoff is {cutoff} and must be at least 1")
+    count = thread_count(threads)
     images = [*queries, *database]
     _check(queries, database, metric)
     out = np.full((len(queries), len(database)), np.inf, np.float32)
