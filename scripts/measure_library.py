@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -106,21 +107,21 @@ def measure(library: Library, rows: np.ndarray, queries: np.ndarray, rounds: int
 
 def removals(library: Library, rows: np.ndarray, hundreds: Sequence[np.ndarray]) -> dict[str, Any]:
     """Seconds of each removal: by the library, of a commit that removes nothing, by FAISS."""
-    flat = faiss.IndexFlatL2(rows.shape[1])
+    flat: Any = faiss.IndexFlatL2(rows.shape[1])
     for start in range(0, len(rows), SEGMENT):
         flat.add(rows[start : start + SEGMENT].astype(np.float32))
 
-    def once(hundred: np.ndarray) -> dict[str, float]:
+    os.sync()  # what was written before is not to be waited for
+    took: dict[str, list[float]] = {"library": [], "commit": [], "faiss": []}
+    for hundred in hundreds:
         names = [f"/rows/{i}" for i in hundred]
-        doomed: Any = np.sort(hundred)
-        return {
-            "library": _seconds(lambda: library.remove(names)),
-            "commit": _seconds(lambda: Manifest(library.path).commit(Change(library.snapshot.state.next_id))),
-            "faiss": _seconds(lambda: flat.remove_ids(doomed)),
-        }
-
-    first, *turns = [once(hundred) for hundred in hundreds]  # the first also imports and touches pages
-    return {"first": first, **{name: spread([turn[name] for turn in turns], 6) for name in first}}
+        took["library"].append(_seconds(partial(library.remove, names)))
+        unchanged = Change(library.snapshot.state.next_id)
+        took["commit"].append(_seconds(partial(Manifest(library.path).commit, unchanged)))
+    for hundred in hundreds:
+        took["faiss"].append(_seconds(partial(flat.remove_ids, np.sort(hundred))))
+    first = {name: seconds[0] for name, seconds in took.items()}  # it also imports and touches pages
+    return {"first": first, **{name: spread(seconds[1:], 6) for name, seconds in took.items()}}
 
 
 def together(library: Library, queries: np.ndarray) -> dict[str, float]:
