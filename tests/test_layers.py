@@ -24,6 +24,7 @@ PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
     *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_model"),
     *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
+    *("extract.device_decode", "extract.resize"),
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}

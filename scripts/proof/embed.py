@@ -28,8 +28,10 @@ from simsearch.extract.neural import NeuralExtractor, build_network
 from simsearch.extract.pipeline import default_workers, embed_sources
 from simsearch.extract.zoo import find_model
 from simsearch.images.find import find
+from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
+from simsearch.images.source import Source
 from simsearch.images.workers import prepare
 from simsearch.training.export import export
 
@@ -222,6 +224,8 @@ def path_rates(run: Run, extractor: NeuralExtractor, size: tuple[int, int, int])
             "pipeline": lambda: sum(1 for _ in embed_sources(extractor, sources, batch_size=batch, workers=workers)),
             "dataloader": lambda: _dataloader(files, extractor, batch, workers),
         }
+        if run.device.type == "cuda" or run.toy:
+            ways |= _on_device(extractor, sources, batch, workers)
         took = alternate(ways, run.device, repeats=run.size(3, 1))
     rates = {name: rate(count, each) for name, each in took.items()}
     alone = min(("decode", "network"), key=lambda name: rates[name]["median"])
@@ -232,6 +236,19 @@ def path_rates(run: Run, extractor: NeuralExtractor, size: tuple[int, int, int])
         "slowest": f"slowest stage alone: {alone}",
         "share_of_slowest_stage": round(rates["pipeline"]["median"] / rates[alone]["median"], 3),
         "over_dataloader": round(rates["pipeline"]["median"] / rates["dataloader"]["median"], 3),
+    }
+
+
+def _on_device(
+    extractor: NeuralExtractor, sources: list[Source], batch: int, workers: int
+) -> dict[str, Callable[[], int]]:
+    """The same with JPEGs decoded and resized where the network runs."""
+    other = NeuralExtractor(extractor.card_folder or Path(), device=str(extractor.device))
+    other.decode_on_device()
+    limits = Limits()
+    return {
+        "decode_on_device": lambda: sum(1 for _ in other.prepare(sources, workers=workers, limits=limits)),
+        "pipeline_on_device": lambda: sum(1 for _ in embed_sources(other, sources, batch_size=batch, workers=workers)),
     }
 
 

@@ -89,6 +89,10 @@ def embed(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
     ] = False,
+    on_device: Annotated[
+        bool,
+        typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
+    ] = False,
     workers: Workers = None,
     batch_size: BatchSize = 64,
     strict: Strict = False,
@@ -120,12 +124,12 @@ def embed(
             flags += ["--part-rows", str(part_rows), "--workers", str(each)]
             flags += [] if from_list is None else ["--from-list", str(from_list)]
             flags += ["--compile"] if compiled else []
+            flags += ["--decode-on-device"] if on_device else []
             inputs = [*(str(path) for path in paths or []), *flags]
             facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
         else:
             extractor = load_extractor(model or "mini", device=device)
-            if compiled:
-                _compile(extractor)
+            _quicken(extractor, compiled=compiled, on_device=on_device)
             report = write_folder(
                 extractor,
                 itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of),
@@ -143,15 +147,21 @@ def embed(
         raise typer.Exit(SOME_REJECTED)
 
 
-def _compile(extractor: Extractor) -> None:
-    """Compile an extractor's network, and make sure that it gives the same rows."""
+def _quicken(extractor: Extractor, *, compiled: bool, on_device: bool) -> None:
+    """Compile an extractor's network, decode where it runs, and make sure that it still gives the same rows."""
     from simsearch.extract.neural import NeuralExtractor
     from simsearch.extract.quantised import QuantisedExtractor
 
+    if not (compiled or on_device):
+        return
     network = extractor.inner if isinstance(extractor, QuantisedExtractor) else extractor
     if not isinstance(network, NeuralExtractor):
-        raise typer.BadParameter(f"--compile is for networks; {extractor.name} is none")
-    network.compile()
+        flag = "--compile" if compiled else "--decode-on-device"
+        raise typer.BadParameter(f"{flag} is for networks; {extractor.name} is none")
+    if compiled:
+        network.compile()
+    if on_device:
+        network.decode_on_device()
     network.admit()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -15,6 +15,11 @@ from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from simsearch.images.limits import Limits
+    from simsearch.images.prepared import Prepared
+    from simsearch.images.rejected import Rejected
+    from simsearch.images.source import Source
 
 _DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
 
@@ -71,6 +76,19 @@ class Extractor(ABC):
         """
         rows = self.embed_pixels(pixels)
         return lambda: rows
+
+    def prepare(
+        self,
+        sources: Iterable[Source | Rejected],
+        *,
+        workers: int,
+        limits: Limits,
+        stop: Callable[[], bool] | None = None,
+    ) -> Iterator[Prepared | Rejected]:
+        """Yield each input with the pixels that `embed_pixels` takes, or rejected; as `simsearch.images.prepare`."""
+        from simsearch.images.workers import prepare
+
+        return prepare(sources, self.preprocessing, workers=workers, limits=limits, stop=stop)
 
     def rows(self, images: Sequence[Image]) -> NDArray[Any]:
         """Return one row for each RGB PIL image: (n, d), as `embed_pixels`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,25 @@ def has_golden(card: ModelCard, folder: Path) -> bool:
     return card.status != "unverified" or (folder / GOLDEN).exists()
 
 
-def check_golden(extractor: Extractor, folder: Path) -> float:
+def check_golden(
+    extractor: Extractor, folder: Path, *, rows: Callable[[list[bytes]], NDArray[Any]] | None = None
+) -> float:
     """Return the worst distance, in the extractor's metric, between the golden rows and those of this runtime.
+
+    Args:
+        extractor: Whose runtime it is.
+        folder: Holds the golden file.
+        rows: Makes the rows of encoded images; by default Pillow decodes them.
 
     Raises:
         ModelError: the model folder has no golden file, or it is damaged.
     """
     files, golden = _read(folder / GOLDEN)
-    rows = _rows(extractor, files)
-    if rows.shape != golden.shape:
-        raise ModelError(f"{folder / GOLDEN} holds rows of shape {golden.shape}, the model gives {rows.shape}")
+    found = _rows(extractor, files) if rows is None else rows(files)
+    if found.shape != golden.shape:
+        raise ModelError(f"{folder / GOLDEN} holds rows of shape {golden.shape}, the model gives {found.shape}")
     metric = distance.by_name(extractor.metric)
-    return float(np.max(np.diagonal(metric(rows, golden))))
+    return float(np.max(np.diagonal(metric(found, golden))))
 
 
 def _read(path: Path) -> tuple[list[bytes], NDArray[Any]]:

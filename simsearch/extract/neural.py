@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from simsearch.errors import InputError, ModelError, WeightsError
 from simsearch.extract.card import ModelCard, load_card, weights_path
 from simsearch.extract.device import choose_device
+from simsearch.extract.device_decode import DeviceDecoder
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.filled import Filled
 from simsearch.extract.halving import Halving
 from simsearch.extract.recorded import Forward, Recorded
+from simsearch.images.decode import decode
+from simsearch.images.prepared import Prepared
 from simsearch.images.preprocess import Preprocessing
+from simsearch.images.rejected import Rejected
 
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -80,6 +84,7 @@ class NeuralExtractor(Extractor):
         self.works_ahead = self.device.type == "cuda"
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
         self._halving = Halving(is_out_of_memory, release)
+        self._decoder: DeviceDecoder | None = None
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8; on out-of-memory in smaller pieces.
@@ -100,7 +105,7 @@ class NeuralExtractor(Extractor):
 
         if self.card_folder is None or not has_golden(self.card, self.card_folder):
             return
-        worst = check_golden(self, self.card_folder)
+        worst = check_golden(self, self.card_folder, rows=self._rows_of_files)
         if worst > self.card.tolerance:
             raise ModelError(
                 f"{self.name} gives rows here ({self.runtime()}) that are {worst:.4f} from its golden rows by "
@@ -110,7 +115,8 @@ class NeuralExtractor(Extractor):
     def runtime(self) -> dict[str, str]:
         """Return device, dtype and versions."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
+        told = {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
+        return told if self._decoder is None else {**told, "decoder": self._decoder.name}
 
     def compile(self) -> None:
         """From here on run the network as torch.compile makes it, for batches of one size, smaller ones filled up.
@@ -121,6 +127,28 @@ class NeuralExtractor(Extractor):
         frozen: dict[str, Any] = {"freezing": True}  # weights in the order that a CPU's kernels read
         options = frozen if self.device.type == "cpu" else None
         self._rows = self._recorded(Filled(torch.compile(self.unrecorded, dynamic=False, options=options)))
+
+    def decode_on_device(self) -> None:
+        """From here on `prepare` decodes and resizes plain JPEGs on the device (`DeviceDecoder`); others as before.
+
+        `admit` says whether the rows are still the model's.
+        """
+        self._decoder = DeviceDecoder(self.preprocessing, self.device)
+
+    def prepare(self, sources: Any, **settings: Any) -> Iterator[Prepared | Rejected]:
+        """Yield each input with its pixels, or rejected, as `Extractor.prepare`."""
+        prepare = super().prepare if self._decoder is None else self._decoder.prepare
+        return prepare(sources, **settings)
+
+    def _rows_of_files(self, files: list[bytes]) -> NDArray[np.float32]:
+        """Rows of encoded images, decoded as `prepare` does."""
+        how = self.preprocessing
+        squares = self._decoder.pixels(files) if self._decoder is not None else [None] * len(files)
+        pixels = [
+            how.apply(decode(data, at_least=how.at_least, exif=how.exif).image) if square is None else square
+            for data, square in zip(files, squares, strict=True)
+        ]
+        return self.embed_pixels(np.stack(pixels))
 
     def _recorded(self, rows: Forward) -> Forward:
         return Recorded(rows) if self.device.type == "cuda" else rows

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, RejectCode
 from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
 from simsearch.images.limits import Limits
+from simsearch.images.prepared import Prepared
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
-from simsearch.images.workers import Prepared, prepare
 
 AHEAD = 2
 """Batches that wait decoded while one is in the network."""
@@ -82,7 +82,7 @@ def embed_sources(
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
     stopped = threading.Event()
-    prepared = prepare(sources, extractor.preprocessing, workers=count, limits=limits or Limits(), stop=stopped.is_set)
+    prepared = extractor.prepare(sources, workers=count, limits=limits or Limits(), stop=stopped.is_set)
     reader = _Reader(prepared, batch_size, known, stopped)
     try:
         for batch, rows in _begun(extractor, reader):

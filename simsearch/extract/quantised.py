@@ -64,6 +64,10 @@ class QuantisedExtractor(Extractor):
         """Length of a code; zeros fill its last byte."""
         return self.quantiser.bits
 
+    def prepare(self, sources: Any, **settings: Any) -> Any:
+        """Yield what the network's own `prepare` does."""
+        return self.inner.prepare(sources, **settings)
+
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the codes of pixels (n, s, s, 3): packed (n, bytes), zeros behind the last bit."""
         return self.quantiser.encode(self.floats(pixels))

@@ -76,10 +76,8 @@ def in_order(
                 return
             if time.monotonic() > pool.pumped + STARVE_S:
                 pool.pump(block=False)
-            while waiting[0].result is None:
-                if stop is not None and stop():
-                    return
-                pool.pump(block=True)
+            if not pool.wait(waiting[0], stop):
+                return
             yield waiting.popleft().taken()
     finally:
         pool.close()
@@ -122,6 +120,14 @@ class Pool:
         for child in [child for child in self._children if child.deadline <= time.monotonic()]:
             self._bury(child)
         self._feed()
+
+    def wait(self, job: Job, stop: Callable[[], bool] | None) -> bool:
+        """Return once a job has its result; False where `stop` said true before."""
+        while job.result is None:
+            if stop is not None and stop():
+                return False
+            self.pump(block=True)
+        return True
 
     def close(self) -> None:
         """End every worker at once."""

@@ -190,8 +190,23 @@ def test_the_descriptor_of_2021_averages_projects_norms_and_divides(rng: Any) ->
         pooled = backbone(x)[-1].clamp(min=1e-6).mean(dim=(2, 3))
         expected = F.normalize(ours.bn(pooled @ ours.fc.weight.T))
         torch.testing.assert_close(again(x), expected, rtol=1e-5, atol=1e-6)
-    keys = {key.split(".")[0] for key in on_meta(zoo_card("isc_ft_v107")).state_dict()}
-    assert keys == {"backbone", "fc", "bn"}
+
+
+def test_keys_of_the_descriptor_of_2021_are_those_of_its_repository() -> None:
+    """`ISCNet(timm.create_model(arch, features_only=True), 256)`: the backbone, an fc without bias, a norm."""
+    import timm
+
+    with torch.device("meta"):
+        ours = on_meta(zoo_card("isc_ft_v107"))
+        theirs = timm.create_model("tf_efficientnetv2_m.in21k_ft_in1k", features_only=True)
+    norm = [f"bn.{key}" for key in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")]
+    state = {f"backbone.{key}": value for key, value in theirs.state_dict().items()}
+    state |= {key: torch.empty(256, device="meta") for key in norm} | {"fc.weight": torch.empty(256, 512)}
+    for prefix in ("", "module."):
+        found = timm_family.published({prefix + key: value for key, value in state.items()}, ours.arguments)
+        assert found.keys() == ours.state_dict().keys()
+    assert tuple(ours.fc.weight.shape) == (256, 512)
+    assert {key.split(".")[0] for key in theirs.state_dict()} == {"conv_stem", "bn1", "blocks"}
 
 
 def zoo_card(name: str) -> ModelCard:
