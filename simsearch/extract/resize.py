@@ -44,7 +44,7 @@ def _levels(values: Tensor) -> Tensor:
 def _weights(kernel: Kernel, length: int, size: int, span: tuple[float, float], device: torch.device) -> Tensor:
     """What each of `size` pixels takes of each of `length`, of which a span is resized: (size, length) float32."""
     support, function = _KERNELS[kernel]
-    begin, end = np.float32(span)  # as Pillow keeps a box; at a kernel's edge the last bit decides
+    begin, end = np.array(span, np.float32)  # as Pillow keeps a box; at a kernel's edge the last bit decides
     scale = float(end - begin) / size
     stretch = max(scale, 1.0)
     centres = float(begin) + (torch.arange(size, dtype=torch.float64, device=device)[:, None] + 0.5) * scale
