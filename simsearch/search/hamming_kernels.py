@@ -42,7 +42,7 @@ class Kernels(NamedTuple):
         nearest_of_few: The same where queries are too few to pay for slicing the codes; it takes these and, in place
             of `settings`, the queries as words of 64 bits where the length allows, else of 32.
         within: `within(rows, start, settings, limits, (lines, counts, positions))` writes every code below the limit,
-            from code `start` on, a multiple of 256, and stops before a group for which there may not be room; it gives
+            from code `start` on, where a group begins, and stops before one for which there may not be room; it gives
             the code to go on at and how many it wrote.
     """
 
