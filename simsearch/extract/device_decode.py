@@ -10,14 +10,16 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from simsearch.errors import ImageRejected
+from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.resize import resize
 from simsearch.images.child import Job
 from simsearch.images.jpeg_header import JpegHeader, plain_jpeg
@@ -59,10 +61,25 @@ class DeviceDecoder:
     """
 
     def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
+        """Make it ready.
+
+        Raises:
+            InputError: What is installed cannot decode JPEGs on this device.
+        """
         self._preprocessing, self._device = preprocessing, device
         package, self._decode = _decoder()
         self.name = f"{package} {version(package)} on {device.type}"
+        self._try()
         self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def _try(self) -> None:
+        """Make sure that the device decodes at all: else every file would quietly go to Pillow."""
+        buffer = BytesIO()
+        Image.new("RGB", (16, 16)).save(buffer, "JPEG")
+        try:
+            self._decode([_as_tensor(buffer.getvalue())], mode="RGB", device=self._device)
+        except Exception as error:
+            raise InputError(f"{self.name} cannot decode JPEGs: {error}; do without decoding on the device") from error
 
     def pixels(self, files: Sequence[bytes], limits: Limits | None = None) -> list[Pixels | None]:
         """Return the pixels (s, s, 3) of each encoded image; None for what Pillow must decode."""
@@ -107,6 +124,8 @@ class DeviceDecoder:
             data = load_bytes(source, limits.max_bytes)
         except ImageRejected as error:
             return Rejected(source, error.code, error.message)
+        except MemoryError:
+            return None
         header = plain_jpeg(data, limits, exif=self._preprocessing.exif)
         return None if header is None else _Read(data, header, hashlib.sha256(data).digest())
 
@@ -147,18 +166,19 @@ class DeviceDecoder:
 
     def _pictures(self, files: Sequence[bytes]) -> list[Tensor | None]:
         """Decoded pictures (3, h, w); one that fails does not cost the others."""
-        encoded = [torch.frombuffer(bytearray(data), dtype=torch.uint8) for data in files]
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torchvision's, that torchcodec will take its place
-                return list(self._decode(encoded, mode="RGB", device=self._device))
-        except RuntimeError:  # also where memory runs out
+            return list(self._decode([_as_tensor(data) for data in files], mode="RGB", device=self._device))
+        except (RuntimeError, ValueError, MemoryError):  # also where the device's memory runs out
             return [None] if len(files) == 1 else [self._pictures([data])[0] for data in files]
 
     def _square(self, picture: Tensor, header: JpegHeader) -> Tensor | None:
         if picture.shape != (3, header.height, header.width):
             return None
         return resize(turned(picture, header.orientation), self._preprocessing)
+
+
+def _as_tensor(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
 def turned(picture: Tensor, orientation: int) -> Tensor:
@@ -179,6 +199,7 @@ def _decoder() -> tuple[str, Callable[..., list[Tensor]]]:
     except (ImportError, RuntimeError, OSError):  # older than 0.16, or made for another torch
         from torchvision.io import decode_jpeg
 
+        warnings.filterwarnings("ignore", "The image decoding", DeprecationWarning)  # torchcodec will take its place
         return "torchvision", decode_jpeg
     return "torchcodec", decode_jpeg
 

@@ -132,6 +132,9 @@ class NeuralExtractor(Extractor):
         """From here on `prepare` decodes and resizes plain JPEGs on the device (`DeviceDecoder`); others as before.
 
         `admit` says whether the rows are still the model's.
+
+        Raises:
+            InputError: what is installed cannot decode JPEGs on the device.
         """
         self._decoder = DeviceDecoder(self.preprocessing, self.device)
 

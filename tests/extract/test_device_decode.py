@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from simsearch.distance import js
-from simsearch.errors import RejectCode
+from simsearch.errors import InputError, RejectCode
 from simsearch.extract import device_decode
 from simsearch.extract.device_decode import DeviceDecoder, turned
 from simsearch.extract.neural import NeuralExtractor
@@ -145,11 +145,11 @@ def test_every_input_is_answered_in_order_as_by_workers(
 
 
 def test_one_that_the_decoder_does_not_take_costs_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (package, decode), calls = device_decode._decoder(), []
+    (package, decode), calls = device_decode._decoder(), [0]
 
     def moody(files: Any, **how: Any) -> Any:
         calls.append(len(files))
-        if len(files) > 1 or len(calls) % 4 == 0:
+        if len(files) > 1 or len(calls) % 5 == 0:
             raise RuntimeError("the decoder met something")
         return decode(files, **how)
 
@@ -157,6 +157,15 @@ def test_one_that_the_decoder_does_not_take_costs_no_other(folder: Path, monkeyp
     found = list(DeviceDecoder(CROP, CPU).prepare(find([folder]), workers=0, limits=Limits()))
     wanted = list(prepare(find([folder]), CROP, workers=0))
     assert [type(result) for result in found] == [type(result) for result in wanted]
+
+
+def test_a_device_that_decodes_nothing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_nvjpeg(files: Any, **how: Any) -> Any:
+        raise RuntimeError("compiled without nvJPEG support")
+
+    monkeypatch.setattr(device_decode, "_decoder", lambda: ("torchvision", without_nvjpeg))
+    with pytest.raises(InputError, match=r"torchvision .* on cpu cannot decode JPEGs: compiled without nvJPEG"):
+        DeviceDecoder(CROP, CPU)
 
 
 def test_nothing_more_is_yielded_once_it_is_stopped(folder: Path) -> None:
