@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from simsearch.distance import js
 from simsearch.errors import FingerprintMismatch, InputError
 from simsearch.extract.rows_file import read_rows, rows_info
 from simsearch.extract.rows_folder import write_folder
@@ -50,10 +52,24 @@ def test_npy_holds_the_same_rows_beside_their_items(run: Run, pictures: Path, tm
     assert [path.encode() for path in items.column("path").to_pylist()] == batch.paths
 
 
-def test_only_networks_are_compiled(run: Run, pictures: Path, tmp_path: Path) -> None:
-    code, _, err = run("embed", pictures, "--output", tmp_path / "rows", "--model", FAKE, "--compile")
-    assert (code, "--compile is for networks" in err) == (2, True)
+@pytest.mark.parametrize("flag", ["--compile", "--decode-on-device"])
+def test_only_networks_are_compiled_or_decoded_for(run: Run, pictures: Path, tmp_path: Path, flag: str) -> None:
+    code, _, err = run("embed", pictures, "--output", tmp_path / "rows", "--model", FAKE, flag)
+    assert (code, f"{flag} is for networks" in err) == (2, True)
     assert not (tmp_path / "rows").exists()
+
+
+def test_rows_of_what_the_device_decodes_are_nearly_the_same(run: Run, tiny: Path, tmp_path: Path) -> None:
+    for file in list(album(tmp_path / "photos", range(6)).iterdir()):
+        Image.open(file).save(file.with_suffix(".jpg"))  # Pillow still decodes the PNGs
+    rows = []
+    for name, flags in (("a", []), ("b", ["--decode-on-device"])):
+        options = ["--model", tiny, "--device", "cpu", "--workers", 0, *flags]
+        code, _, err = run("embed", tmp_path / "photos", "--output", tmp_path / name, *options)
+        assert code == 0, err
+        (batch,) = read_rows(tmp_path / name / "part-00000.parquet")
+        rows.append(batch.rows)
+    assert np.diagonal(js(*rows)).max() < 0.02
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 9])
