@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from simsearch.extract import pipeline
+from simsearch.images import workers
 from tests.cli.conftest import FAKE, Run
 
 SCHEMA = {"schema", "query", "matches", "certified", "library_size", "channel", "rejected"}
@@ -145,13 +145,13 @@ def test_a_single_query_is_decoded_in_a_process_of_its_own(
 ) -> None:
     """So that a file which crashes a decoder costs one reject, and not the command."""
     started: list[int] = []
-    real = pipeline.prepare
+    real = workers.prepare
 
     def watched(*arguments: Any, workers: int, **more: Any) -> Any:
         started.append(workers)
         return real(*arguments, workers=workers, **more)
 
-    monkeypatch.setattr(pipeline, "prepare", watched)
+    monkeypatch.setattr(workers, "prepare", watched)
     assert run("query", "--model", FAKE, pictures / "0.png", "--library", library)[0] == 0
     assert started
     assert min(started) >= 1

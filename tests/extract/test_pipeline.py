@@ -178,7 +178,7 @@ def test_stopping_does_not_wait_for_a_decoder_that_hangs(folder: Path, monkeypat
         pool = Pool(preprocessing, limits, workers, extra=("--decoder", "tests.images.faults:faulty"))
         return in_order(sources, pool, *more.values())
 
-    monkeypatch.setattr("simsearch.extract.pipeline.prepare", faulty)
+    monkeypatch.setattr("simsearch.images.workers.prepare", faulty)
     stream = embed_sources(Mean(), find([folder]), batch_size=1, workers=1, limits=Limits(timeout_s=10))
     next(stream)
     time.sleep(0.2)

@@ -43,7 +43,7 @@ def test_unchanged_files_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
         reads.extend(sources)
         return iter(())
 
-    monkeypatch.setattr("simsearch.extract.pipeline.prepare", prepare)
+    monkeypatch.setattr("simsearch.images.workers.prepare", prepare)
     assert library.add(photos, settings=HERE) == AddReport(unchanged=5)
     assert (reads, extractor.embedded) == ([], 5)
 
