@@ -96,7 +96,7 @@ def _models(root: Path) -> list[str]:
         "",
         "## How fast",
         "",
-        *speed(*(_read(root / "results" / f"{name}.json") for name in ("embedding", "memory"))),
+        *speed(*(_read(root / "results" / f"{name}.json") for name in ("embedding", "memory", "bit_drift"))),
     ]
 
 
