@@ -80,16 +80,15 @@ class Snapshot:
 
     def by_path(self, path: bytes) -> Place | None:
         """Return the live item of a path."""
-        return self.by_paths([path])[0]
+        for place in self._candidates("keys", path_key(path)):
+            if self.path(place) == path:
+                return place
+        return None
 
     def contents(self, sha256: bytes) -> list[Place]:
         """Return the live items whose bytes have this SHA-256, in order."""
-        wanted = np.array([content_key(sha256)], np.uint64)
-        found = []
-        for s, segment in enumerate(self.segments):
-            positions = self._live_below(s, segment.contents, wanted)[1].tolist()
-            found += [Place(s, position) for position in sorted(positions) if segment.content(position) == sha256]
-        return found
+        found = self._candidates("contents", content_key(sha256))
+        return sorted(p for p in found if self.segments[p.segment].content(p.position) == sha256)
 
     def by_content(self, sha256: bytes) -> Place | None:
         """Return the first live item whose bytes have this SHA-256."""
@@ -104,11 +103,11 @@ class Snapshot:
         return None
 
     def by_paths(self, paths: Sequence[bytes]) -> list[Place | None]:
-        """Return the live item of each path; one pass over the segments for all of them."""
+        """Return the live item of each path; one pass over the segments for all of them, where `by_path` takes one."""
         wanted = np.array([path_key(path) for path in paths], np.uint64)
         found: list[Place | None] = [None] * len(paths)
         for s, segment in enumerate(self.segments):
-            asked, positions = self._live_below(s, segment.keys, wanted)
+            asked, positions = self._live_below(s, wanted)
             if not len(asked):
                 continue
             names = segment.paths(positions)
@@ -117,10 +116,19 @@ class Snapshot:
                     found[i] = Place(s, position)
         return found
 
-    def _live_below(
-        self, segment: int, table: Keys, wanted: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return which of the wanted keys, and the live positions that a table of the segment has below them: (m,)."""
+    def _candidates(self, kind: str, key: int) -> Iterator[Place]:
+        for s, segment in enumerate(self.segments):
+            table: Keys = segment.keys if kind == "keys" else segment.contents
+            at = int(np.searchsorted(table[0], np.uint64(key)))
+            while at < table.shape[1] and table[0, at] == key:
+                place = Place(s, int(table[1, at]))
+                if self.is_live(place):
+                    yield place
+                at += 1
+
+    def _live_below(self, segment: int, wanted: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return which of the wanted path keys a segment has, and the live positions below them: (m,) each."""
+        table = self.segments[segment].keys
         first, end = (np.searchsorted(table[0], wanted, side) for side in ("left", "right"))
         asked = np.repeat(np.arange(len(wanted)), end - first)
         at = np.arange(len(asked)) + np.repeat(end - np.cumsum(end - first), end - first)
