@@ -10,6 +10,8 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from simsearch.search.bit_planes import named
+
 WORDS = 16  # of 32 bits in a register of 512
 _CHAINS = 8  # counts under way at once, more than the instruction takes clocks
 _ROUNDS = 50_000_000
@@ -32,7 +34,7 @@ def _counted(_typing: Any, _rounds: Any) -> Any:
     def code(_context: Any, build: Any, _signature: Any, arguments: Any) -> Any:
         word = ir.IntType(32)
         register = ir.VectorType(word, WORDS)
-        count = cgutils.get_or_insert_function(build.module, ir.FunctionType(register, [register]), "llvm.ctpop.v16i32")
+        count = named(build, "llvm.ctpop.v16i32", register, 1)
         chains = [cgutils.alloca_once(build, register) for _ in range(_CHAINS)]
         for i, chain in enumerate(chains):
             build.store(ir.Constant(register, [i + j for j in range(WORDS)]), chain)

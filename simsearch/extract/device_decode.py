@@ -22,6 +22,7 @@ from torch import Tensor
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.resize import resize
 from simsearch.images.child import Job
+from simsearch.images.decode import TURNS, TURNS_THAT_SWAP
 from simsearch.images.jpeg_header import JpegHeader, plain_jpeg
 from simsearch.images.limits import Limits
 from simsearch.images.prepared import Prepared, prepare_one
@@ -35,8 +36,6 @@ _AT_ONCE = 64  # files that are read, then decoded, together
 _BYTES_AT_ONCE = 64 << 20
 _PIXELS_AT_ONCE = 1 << 27  # in one call of the decoder, so that its memory is bounded
 _READERS = 8
-
-TURNS_THAT_SWAP = frozenset((5, 6, 7, 8))  # orientations by EXIF that exchange width and height
 
 Pixels = NDArray[np.uint8]
 
@@ -84,12 +83,9 @@ class DeviceDecoder:
     def pixels(self, files: Sequence[bytes], limits: Limits | None = None) -> list[Pixels | None]:
         """Return the pixels (s, s, 3) of each encoded image; None for what Pillow must decode."""
         headers = [plain_jpeg(data, limits or Limits(), exif=self._preprocessing.exif) for data in files]
-        plain = [i for i, header in enumerate(headers) if header is not None]
-        made = self._decoded([(files[i], header) for i in plain if (header := headers[i]) is not None])
-        found: list[Pixels | None] = [None] * len(files)
-        for i, square in zip(plain, made, strict=True):
-            found[i] = square
-        return found
+        plain = [(data, header) for data, header in zip(files, headers, strict=True) if header is not None]
+        made = iter(self._decoded(plain))
+        return [None if header is None else next(made) for header in headers]
 
     def prepare(
         self,
@@ -183,7 +179,7 @@ def _as_tensor(data: bytes) -> Tensor:
 
 def turned(picture: Tensor, orientation: int) -> Tensor:
     """Return a picture (3, h, w) upright, by the number that EXIF gives its orientation."""
-    if orientation in TURNS_THAT_SWAP:
+    if TURNS.get(orientation) in TURNS_THAT_SWAP:
         picture = picture.transpose(1, 2)
     flips = _FLIPS.get(orientation, ())
     return picture.flip(flips) if flips else picture
@@ -206,7 +202,7 @@ def _decoder() -> tuple[str, Callable[..., list[Tensor]]]:
 
 def _made(source: Source, read: _Read, square: Pixels) -> Prepared:
     width, height = read.header.width, read.header.height
-    if read.header.orientation in TURNS_THAT_SWAP:
+    if TURNS.get(read.header.orientation) in TURNS_THAT_SWAP:
         width, height = height, width
     return Prepared(source, square, read.sha256, len(read.data), width, height, quality(square))
 

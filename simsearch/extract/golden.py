@@ -16,6 +16,9 @@ from simsearch.errors import ModelError
 from simsearch.extract.card import ModelCard
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import DRAFT_MARGIN, decode
+from simsearch.images.preprocess import Preprocessing
+
+Pixels = NDArray[np.uint8]
 
 GOLDEN = "golden.npz"
 SHAPES = ((96, 144), (120, 90), (128, 96), (80, 130))
@@ -48,20 +51,23 @@ def has_golden(card: ModelCard, folder: Path) -> bool:
 
 
 def check_golden(
-    extractor: Extractor, folder: Path, *, rows: Callable[[list[bytes]], NDArray[Any]] | None = None
+    extractor: Extractor,
+    folder: Path,
+    *,
+    decoded: Callable[[list[bytes]], list[NDArray[np.uint8] | None]] | None = None,
 ) -> float:
     """Return the worst distance, in the extractor's metric, between the golden rows and those of this runtime.
 
     Args:
         extractor: Whose runtime it is.
         folder: Holds the golden file.
-        rows: Makes the rows of encoded images; by default Pillow decodes them.
+        decoded: Gives the pixels of encoded images, None for those that Pillow decodes; by default that does all.
 
     Raises:
         ModelError: the model folder has no golden file, or it is damaged.
     """
     files, golden = _read(folder / GOLDEN)
-    found = _rows(extractor, files) if rows is None else rows(files)
+    found = _rows(extractor, files) if decoded is None else _rows_of(extractor, files, decoded(files))
     if found.shape != golden.shape:
         raise ModelError(f"{folder / GOLDEN} holds rows of shape {golden.shape}, the model gives {found.shape}")
     metric = distance.by_name(extractor.metric)
@@ -79,9 +85,21 @@ def _read(path: Path) -> tuple[list[bytes], NDArray[Any]]:
 
 
 def _rows(extractor: Extractor, files: list[bytes]) -> NDArray[Any]:
+    return extractor.rows([_picture_in(data, extractor.preprocessing) for data in files])
+
+
+def _rows_of(extractor: Extractor, files: list[bytes], squares: list[Pixels | None]) -> NDArray[Any]:
+    """The rows of pixels that are there, and of what Pillow makes of the other files."""
     how = extractor.preprocessing
-    images = [decode(data, at_least=how.at_least, exif=how.exif).image for data in files]
-    return extractor.rows(images)
+    pixels = [
+        how.apply(_picture_in(data, how)) if square is None else square
+        for data, square in zip(files, squares, strict=True)
+    ]
+    return extractor.embed_pixels(np.stack(pixels))
+
+
+def _picture_in(data: bytes, how: Preprocessing) -> Image.Image:
+    return decode(data, at_least=how.at_least, exif=how.exif).image
 
 
 def _picture(seed: int, shape: tuple[int, int]) -> Image.Image:

@@ -24,7 +24,6 @@ from simsearch.extract.extractor import Extractor
 from simsearch.extract.filled import Filled
 from simsearch.extract.halving import Halving
 from simsearch.extract.recorded import Forward, Recorded
-from simsearch.images.decode import decode
 from simsearch.images.prepared import Prepared
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
@@ -105,7 +104,8 @@ class NeuralExtractor(Extractor):
 
         if self.card_folder is None or not has_golden(self.card, self.card_folder):
             return
-        worst = check_golden(self, self.card_folder, rows=self._rows_of_files)
+        decoded = None if self._decoder is None else self._decoder.pixels
+        worst = check_golden(self, self.card_folder, decoded=decoded)
         if worst > self.card.tolerance:
             raise ModelError(
                 f"{self.name} gives rows here ({self.runtime()}) that are {worst:.4f} from its golden rows by "
@@ -142,16 +142,6 @@ class NeuralExtractor(Extractor):
         """Yield each input with its pixels, or rejected, as `Extractor.prepare`."""
         prepare = super().prepare if self._decoder is None else self._decoder.prepare
         return prepare(sources, **settings)
-
-    def _rows_of_files(self, files: list[bytes]) -> NDArray[np.float32]:
-        """Rows of encoded images, decoded as `prepare` does."""
-        how = self.preprocessing
-        squares = self._decoder.pixels(files) if self._decoder is not None else [None] * len(files)
-        pixels = [
-            how.apply(decode(data, at_least=how.at_least, exif=how.exif).image) if square is None else square
-            for data, square in zip(files, squares, strict=True)
-        ]
-        return self.embed_pixels(np.stack(pixels))
 
     def _recorded(self, rows: Forward) -> Forward:
         return Recorded(rows) if self.device.type == "cuda" else rows

@@ -66,11 +66,8 @@ def _nearest(words: int, counters: int) -> Any:
     def nearest(rows: Any, settings: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
-        group, table = empty_planes(3 * triples * units), empty_planes(16 * triples)
-        group[planes:] = 0
-        state, some = empty_planes(len(settings) * (counters + 1)), np.empty(len(settings), np.bool_)
-        valid, histogram = np.empty(LANES, np.uint64), np.empty(planes + 1, np.int64)
-        near, where = np.empty(GROUP, np.int32), np.empty(GROUP, np.int32)
+        (group, table, state, some), (valid, near, where) = _room(planes, units, triples, len(settings), counters)
+        histogram = np.empty(planes + 1, np.int64)
         for start in range(0, len(codes), GROUP):
             if not _validity(live, len(codes), start, valid):
                 continue
@@ -196,11 +193,7 @@ def _within(words: int, counters: int) -> Any:
     def within(rows: Any, start: int, settings: Any, limits: Any, found: Any) -> Any:
         codes, live, base = rows
         lines, counts, positions = found
-        group, table = empty_planes(3 * triples * units), empty_planes(16 * triples)
-        group[planes:] = 0
-        state, some = empty_planes(len(settings) * (counters + 1)), np.empty(len(settings), np.bool_)
-        valid = np.empty(LANES, np.uint64)
-        near, where = np.empty(GROUP, np.int32), np.empty(GROUP, np.int32)
+        (group, table, state, some), (valid, near, where) = _room(planes, units, triples, len(settings), counters)
         length = 0
         for at in range(start, len(codes), GROUP):
             if length + len(settings) * GROUP > len(lines):
@@ -222,6 +215,16 @@ def _within(words: int, counters: int) -> Any:
         return len(codes), length
 
     return within
+
+
+@njit(nogil=True)
+def _room(planes: int, units: int, triples: int, queries: int, counters: int) -> Any:
+    """What a pass writes over and over: planes, zeros behind them, table and counts; and places of what it found."""
+    group, table = empty_planes(3 * triples * units), empty_planes(16 * triples)
+    group[planes:] = 0
+    state, some = empty_planes(queries * (counters + 1)), np.empty(queries, np.bool_)
+    near, where = np.empty(GROUP, np.int32), np.empty(GROUP, np.int32)
+    return (group, table, state, some), (np.empty(LANES, np.uint64), near, where)
 
 
 def _below(units: int, triples: int, counters: int) -> Any:
