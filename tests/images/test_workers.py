@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
@@ -226,10 +228,14 @@ def test_a_killed_parent_leaves_neither_processes_nor_files(tmp_path: Path) -> N
         "print(*children(), flush=True)\n"
         "list(results)\n"
     )
-    before = set(Path("/dev/shm").iterdir())
-    parent = subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [sys.executable, "-c", code, tmp_path]
+    parent = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
+    shared = shared_memory(parent.pid, *pids)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
@@ -238,19 +244,28 @@ def test_a_killed_parent_leaves_neither_processes_nor_files(tmp_path: Path) -> N
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.05)
     assert [pid for pid in pids if alive(pid)] == []
-    assert [file for file in set(Path("/dev/shm").iterdir()) - before if not in_use(file)] == []
+    assert [file for file in shared if file.exists()] == []
+    assert list(temporary.iterdir()) == []
 
 
-def in_use(file: Path) -> bool:
-    """Whether a process, of another test it may be, has a file open or mapped."""
-    for process in Path("/proc").glob("[0-9]*"):
+def test_shared_memory_of_a_process_is_found_mapped_or_open() -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as opened:
+        block = SharedMemory(create=True, size=4096)
         try:
-            opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
-            if str(file) in opened or str(file) in (process / "maps").read_text():
-                return True
-        except OSError:  # it has ended, or is another user's
-            continue
-    return not file.exists()
+            assert {Path(opened.name), Path("/dev/shm", block.name)} <= shared_memory(os.getpid())
+        finally:
+            block.close()
+            block.unlink()
+
+
+def shared_memory(*pids: int) -> set[Path]:
+    """Files of /dev/shm that these processes have open or mapped; other tests may have theirs there."""
+    names: set[str] = set()
+    for pid in pids:
+        process = Path(f"/proc/{pid}")
+        names |= {os.path.realpath(link) for link in (process / "fd").iterdir()}
+        names |= {line.split(maxsplit=5)[-1] for line in (process / "maps").read_text().splitlines()}
+    return {Path(name) for name in names if name.startswith("/dev/shm/")}
 
 
 def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path, many: list[Source]) -> None:
