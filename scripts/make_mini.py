@@ -12,10 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bits_rows import fitting_rows
 from simsearch.benchmark.record import write_record
+from simsearch.extract.architecture import load_network
 from simsearch.extract.background import write_background
 from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
 from simsearch.extract.export import to_toml
-from simsearch.extract.neural import NeuralExtractor, load_network
+from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.quantiser import map_for
 from simsearch.training.bits_head import fit_lda
 from simsearch.training.export import export

@@ -10,8 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from simsearch.benchmark.record import write_record
+from simsearch.extract.architecture import build_network
 from simsearch.extract.card import ModelCard
-from simsearch.extract.neural import build_network
 from simsearch.extract.zoo import list_models
 
 

@@ -13,7 +13,7 @@ import torch
 
 from simsearch.benchmark.record import write_record
 from simsearch.extract.device import choose_device
-from simsearch.extract.neural import choose_dtype
+from simsearch.extract.precision import choose_dtype
 from simsearch.training.finetune import finetune
 from simsearch.training.keeper import Told
 from simsearch.training.loss import koleo, nt_xent, unit

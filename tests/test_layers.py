@@ -24,7 +24,8 @@ PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
     *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_model"),
     *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
-    *("extract.device_decode", "extract.resize"),
+    *("extract.device_decode", "extract.resize", "extract.architecture", "extract.from_pixels", "extract.precision"),
+    "extract.area",
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}

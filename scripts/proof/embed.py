@@ -22,9 +22,10 @@ from proof.limits import ceilings, jpegs
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds
 from simsearch.benchmark.goals import Measured, judge
+from simsearch.extract.architecture import build_network
 from simsearch.extract.card import ModelCard, Weights, load_card
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
-from simsearch.extract.neural import NeuralExtractor, build_network
+from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.pipeline import default_workers, embed_sources
 from simsearch.extract.zoo import find_model
 from simsearch.images.find import find

@@ -14,9 +14,9 @@ from typing import Literal
 from torch import Tensor
 
 from simsearch.errors import WeightsError
+from simsearch.extract.architecture import arguments_of, build_network
 from simsearch.extract.card import ModelCard, load_card
 from simsearch.extract.export import write_model
-from simsearch.extract.neural import arguments_of, build_network
 from simsearch.extract.zoo import find_model, own_models
 
 Form = Literal["safetensors", "torch", "simclr-tf"]

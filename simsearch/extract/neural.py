@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import platform
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from simsearch.errors import InputError, ModelError, WeightsError
-from simsearch.extract.card import ModelCard, load_card, weights_path
+from simsearch.errors import InputError, ModelError
+from simsearch.extract.architecture import load_network
+from simsearch.extract.card import ModelCard, load_card
 from simsearch.extract.device import choose_device
 from simsearch.extract.device_decode import DeviceDecoder
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.filled import Filled
+from simsearch.extract.from_pixels import FromPixels
 from simsearch.extract.halving import Halving
+from simsearch.extract.precision import choose_dtype
 from simsearch.extract.recorded import Forward, Recorded
 from simsearch.images.prepared import Prepared
-from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -76,9 +73,7 @@ class NeuralExtractor(Extractor):
         self.preprocessing = self.card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self.unrecorded = FromPixels(
-            _ready(network, self.device, self.dtype), self.preprocessing, self.device, self.dtype
-        )
+        self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
         self.works_ahead = self.device.type == "cuda"
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
@@ -190,130 +185,6 @@ class NeuralExtractor(Extractor):
                 f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
             )
         return pixels
-
-
-class FromPixels(nn.Module):
-    """A ready network behind the normalisation of pixels."""
-
-    def __init__(
-        self, network: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        super().__init__()
-        self._network = network
-        self._dtype = dtype
-        scale = torch.tensor([preprocessing.mean, preprocessing.std], device=device)
-        # A whole line of pixels at once: over three channels at a time a CPU takes ten times as long.
-        self._mean, self._std = (255 * scale).repeat(1, preprocessing.size)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
-        lines = pixels.flatten(2).float()  # (n, s, 3 s)
-        x = lines.sub_(self._mean).div_(self._std).to(self._dtype).view(pixels.shape)
-        rows: torch.Tensor = self._network(x.permute(0, 3, 1, 2))  # (n, 3, s, s), channels last
-        return rows.float()
-
-
-def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """Return the dtype of the convolutions.
-
-    Raises:
-        InputError: it is none of "auto", "float32", "bfloat16".
-    """
-    if dtype == "auto":
-        return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
-    if dtype not in ("float32", "bfloat16"):
-        raise InputError(f"dtype {dtype!r} is not one of auto, float32, bfloat16")
-    return torch.float32 if dtype == "float32" else torch.bfloat16
-
-
-def _computes_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN emulates it, slowly, on any AVX-512
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def load_network(card: ModelCard, folder: Path) -> nn.Module:
-    """Return a card's network with its weights, in float32 on the CPU, unfolded.
-
-    Raises:
-        ModelError: no such network, or arguments that it does not take.
-        WeightsError: weights missing, damaged or of another network.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    network = build_network(card)
-    path = weights_path(card, folder)
-    try:
-        network.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"{card.name}: {path.name} does not fit {card.network}: {str(error).splitlines()[0]}"
-        ) from error
-    return network
-
-
-def build_network(card: ModelCard) -> nn.Module:
-    """Return a card's network with random weights.
-
-    Raises:
-        ModelError: no such network, or arguments that it does not take.
-    """
-    arguments = arguments_of(card)
-    if arguments.dimension != card.dimension:
-        raise ModelError(
-            f"{card.name}: the network gives {arguments.dimension} dimensions, the card says {card.dimension}"
-        )
-    network: nn.Module = _family(card).Network(arguments)
-    return network
-
-
-def arguments_of(card: ModelCard) -> Any:
-    """Return the arguments of a card's network family.
-
-    Raises:
-        ModelError: no such family, or arguments that it does not take.
-    """
-    family = _family(card)
-    known = {field.name for field in fields(family.Arguments)}
-    if unknown := set(card.arguments) - known:
-        raise ModelError(f"{card.name}: {card.network} takes no {sorted(unknown)}; it takes {sorted(known)}")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in card.arguments.items()}
-    return family.Arguments(**given)
-
-
-def _family(card: ModelCard) -> Any:
-    try:
-        return importlib.import_module(f"simsearch.extract.networks.{card.network}")
-    except ImportError as error:
-        raise ModelError(f"{card.name}: no network family is called {card.network!r}") from error
-
-
-def _ready(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Return the network folded, in inference mode; a trained row keeps float32, where rounding would be searched."""
-    network = network.eval().requires_grad_(requires_grad=False)
-    _fold(network)
-    network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if isinstance(row := getattr(network, "row", None), nn.Module):
-        row.float()
-    return network
-
-
-def _fold(module: nn.Module) -> None:
-    """Fold every batch norm into the layer before it; not those that do more, such as timm's with an activation."""
-    for child in module.children():
-        _fold(child)
-    names = list(module._modules)
-    for first, second in itertools.pairwise(names):
-        layer, norm = module._modules[first], module._modules[second]
-        if isinstance(layer, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
-            module._modules[first], module._modules[second] = fuse_conv_bn_eval(layer, norm), nn.Identity()
-        elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
-            module._modules[first], module._modules[second] = fuse_linear_bn_eval(layer, norm), nn.Identity()
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from simsearch.errors import DependencyMissing
+from simsearch.extract.architecture import load_network
 from simsearch.extract.card import ModelCard, load_card
-from simsearch.extract.neural import NeuralExtractor, load_network
+from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.pipeline import default_workers
 from simsearch.extract.zoo import find_model
 from simsearch.images.rejected import Rejected

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from simsearch.extract.neural import choose_dtype
+from simsearch.extract.precision import choose_dtype
 from simsearch.training.keeper import Keeper
 from simsearch.training.module import Finetuning
 from simsearch.training.prepare import Run

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from simsearch.errors import InputError
+from simsearch.extract.architecture import build_network, load_network
 from simsearch.extract.card import ModelCard, Weights, load_card
-from simsearch.extract.neural import build_network, load_network
 from simsearch.extract.zoo import find_model
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.settings import FinetuneConfig, Head, Optimiser, Scratch

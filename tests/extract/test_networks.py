@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from simsearch.extract.from_pixels import fold_norms
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments, SamePool, simclr
-from simsearch.extract.neural import _fold
 
 FAMILY = [
     ResNetArguments(block, (1, 2, 1, 1), (8, 8, 16, 16), stem, 8, shortcut, sk, row)
@@ -44,7 +44,7 @@ def test_folding_batch_norm_changes_nothing(arguments: ResNetArguments) -> None:
     x = torch.randn(4, 3, 64, 64)
     with torch.inference_mode():
         before = network(x)
-        _fold(network)
+        fold_norms(network)
         after = network(x)
     assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) for module in network.modules())
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)

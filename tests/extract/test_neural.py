@@ -15,7 +15,8 @@ from simsearch import distance, load_extractor
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.golden import check_golden
 from simsearch.extract.halving import Halving
-from simsearch.extract.neural import NeuralExtractor, choose_dtype, is_out_of_memory
+from simsearch.extract.neural import NeuralExtractor, is_out_of_memory
+from simsearch.extract.precision import choose_dtype
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])

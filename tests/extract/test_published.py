@@ -17,13 +17,14 @@ from simsearch import load_extractor
 from simsearch.errors import InputError, MetricError, ModelError, ModelNotFound, WeightsError
 from simsearch.extract import convert as converting
 from simsearch.extract import zoo
+from simsearch.extract.architecture import build_network
 from simsearch.extract.card import ModelCard, Weights, load_card
 from simsearch.extract.convert import convert, read_torch
 from simsearch.extract.export import to_toml
 from simsearch.extract.load import is_class_name
 from simsearch.extract.networks import timm as timm_family
 from simsearch.extract.networks import torchvision as torchvision_family
-from simsearch.extract.neural import NeuralExtractor, build_network
+from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.pull import pull
 from simsearch.extract.timm_model import load_timm
 from simsearch.images.preprocess import Preprocessing

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from simsearch.extract.area import area_means
+
 EPSILON = 1e-5
 SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _GEM_POWER = 3.0
@@ -127,6 +129,12 @@ class Block(nn.Module):
         self.shortcut = _shortcut(inputs, outputs, stride, arguments)
         self.relu = nn.ReLU(inplace=True)
 
+    @property
+    def summed(self) -> list[nn.Conv2d]:
+        """The convolutions whose outputs are added: the body's last, and the shortcut's where it has one."""
+        ways = [[part for part in way.modules() if isinstance(part, nn.Conv2d)] for way in (self.body, self.shortcut)]
+        return [convolutions[-1] for convolutions in ways if convolutions]
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, outputs, h / stride, w / stride), non-negative."""
         out: Tensor = self.relu(self.body(x) + self.shortcut(x))
@@ -175,7 +183,12 @@ class ResNet(nn.Module):
     """Stem, four stages, global average pool, and, if asked for, the trained non-negative row.
 
     Every output is non-negative: pooled ReLU features, or the row's own ReLU.
+
+    Attributes:
+        first: Name of the convolution that alone sees the pixels.
     """
+
+    first = "stem.0.0"
 
     def __init__(self, arguments: ResNetArguments) -> None:
         super().__init__()
@@ -219,7 +232,7 @@ def _part(x: Tensor, scale: float, smallest: float) -> Tensor:
     top, left = (height - high) // 2, (width - wide) // 2
     part = x[:, :, top : top + high, left : left + wide]
     size = (round(smallest * height), round(smallest * width))
-    return part if size == (high, wide) else F.adaptive_avg_pool2d(part, size)
+    return part if size == (high, wide) else area_means(part, size)
 
 
 def _mean(places: Tensor) -> Tensor:

@@ -49,6 +49,12 @@ class TimmNetwork(nn.Module):
         self.fc = nn.Linear(channels, arguments.dimension, bias=False)
         self.bn = nn.BatchNorm1d(arguments.dimension)
 
+    @property
+    def first(self) -> str | None:
+        """Name of the convolution that alone sees the pixels, where timm tells one."""
+        told = getattr(self.backbone, "pretrained_cfg", {}).get("first_conv")
+        return f"backbone.{told}" if isinstance(told, str) else None
+
     def forward(self, x: Tensor) -> Tensor:
         """Return rows (n, dimension) of normalised images (n, 3, h, w)."""
         if not self.arguments.head:

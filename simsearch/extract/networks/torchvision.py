@@ -27,6 +27,8 @@ WIDTHS = {
     "efficientnet_b7": 2560,
 }
 """How many features each network has after its pool."""
+FIRST = {"inception_v3": "Conv2d_1a_3x3.conv", "efficientnet_b7": "features.0.0"}
+"""Which convolution sees the pixels; `conv1` where none is told."""
 _GEM_POWER = 3.0
 _LEAST = 1e-6
 _PREFIXES = ("module.", "model.", "backbone.")
@@ -68,7 +70,11 @@ class GeneralisedMean(nn.Module):
 
 
 class TorchvisionNetwork(nn.Module):
-    """A network of torchvision up to its pool, and the head if there is one."""
+    """A network of torchvision up to its pool, and the head if there is one.
+
+    Attributes:
+        first: Name of the convolution that alone sees the pixels.
+    """
 
     def __init__(self, arguments: TorchvisionArguments) -> None:
         super().__init__()
@@ -86,6 +92,7 @@ class TorchvisionNetwork(nn.Module):
         if arguments.pool == "gem":
             backbone.avgpool = GeneralisedMean()
         self.backbone = backbone
+        self.first = f"backbone.{FIRST.get(arguments.name, 'conv1')}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return rows (n, dimension) of normalised images (n, 3, h, w)."""
