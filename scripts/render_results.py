@@ -90,13 +90,15 @@ def _bits(results: Path) -> list[str]:
 def _models(root: Path) -> list[str]:
     """The cards that come with the package, whatever models this user has besides."""
     cards = [load_card(path.parent) for path in sorted((root / "models").glob(f"*/{CARD}"))]
-    costs = models_table(cards, _read(root / "results" / "models.json"))
+    results = root / "results"
+    costs = models_table(cards, _read(results / "models.json"))
+    embedding = [_read(path) for path in sorted(results.glob("embedding*.json"))]
     return [
         *costs,
         "",
         "## How fast",
         "",
-        *speed(*(_read(root / "results" / f"{name}.json") for name in ("embedding", "memory", "bit_drift"))),
+        *speed(embedding, _read(results / "memory.json"), _read(results / "bit_drift.json")),
     ]
 
 
