@@ -28,7 +28,6 @@ _WIDEST = 22  # bits of a chunk: a table of 4 million values
 _NARROWEST = 8
 _ROOM = 1 << 16  # hits that one pass gives
 _SHARE = 512  # queries a thread takes at once
-_LOOK = 160.0  # what one candidate costs, or one value looked up, in codes that the other way compares meanwhile
 
 
 class _Chunk(NamedTuple):
@@ -36,6 +35,36 @@ class _Chunk(NamedTuple):
 
     first: int
     bits: int
+
+
+def looks(codes: int, bits: int, radius: int) -> float:
+    """How many values and candidates a query looks at in the tables of so many codes, where bits are independent.
+
+    Raises:
+        InputError: Such codes cannot be cut into chunks.
+
+    Example:
+        >>> looks(1_000_000, 64, 2) < 10 < 1000 < looks(1_000_000, 64, 10)
+        True
+    """
+    chunks = _cut(bits, codes)
+    near = _radii(radius, len(chunks))
+    values = [sum(math.comb(chunk.bits, i) for i in range(r + 1)) for chunk, r in zip(chunks, near, strict=True)]
+    return sum(each * (1 + codes / (1 << chunk.bits)) for each, chunk in zip(values, chunks, strict=True))
+
+
+def _cut(bits: int, codes: int, chunks: int | None = None) -> list[_Chunk]:
+    wanted = min(_WIDEST, max(_NARROWEST, round(math.log2(max(2, codes)))))
+    count = max(1, round(bits / wanted), -(-bits // _WIDEST)) if chunks is None else chunks
+    if not -(-bits // _WIDEST) <= count <= bits:
+        raise InputError(f"{bits} bits cannot be cut into {count} chunks of 1 to {_WIDEST} bits; leave chunks out")
+    bounds = [bits * i // count for i in range(count + 1)]
+    return [_Chunk(first, stop - first) for first, stop in itertools.pairwise(bounds)]
+
+
+def _radii(radius: int, chunks: int) -> list[int]:
+    each, more = divmod(radius, chunks)
+    return [each if i <= more else each - 1 for i in range(chunks)]
 
 
 class MultiIndex:
@@ -56,15 +85,9 @@ class MultiIndex:
 
         check_rows(codes, metric="hamming", what="code")
         self.bits = 8 * codes.shape[1]
-        wanted = min(_WIDEST, max(_NARROWEST, round(math.log2(max(2, len(codes))))))
-        count = max(1, round(self.bits / wanted), -(-self.bits // _WIDEST)) if chunks is None else chunks
-        if not -(-self.bits // _WIDEST) <= count <= self.bits:
-            raise InputError(
-                f"{self.bits} bits cannot be cut into {count} chunks of 1 to {_WIDEST} bits; leave chunks out"
-            )
         self._words = as_words(codes, np.uint32)
-        bounds = [self.bits * i // count for i in range(count + 1)]
-        self.chunks = [_Chunk(first, stop - first) for first, stop in itertools.pairwise(bounds)]
+        self.chunks = _cut(self.bits, len(codes), chunks)
+        count = len(self.chunks)
         self._order = np.empty((count, len(codes)), np.uint32)  # codes by their value in each chunk, rising
         starts = []
         for chunk, order in zip(self.chunks, self._order, strict=True):
@@ -83,16 +106,7 @@ class MultiIndex:
             >>> MultiIndex(np.zeros((1, 8), np.uint8), chunks=4).radii(10)
             [2, 2, 2, 1]
         """
-        each, more = divmod(radius, len(self.chunks))
-        return [each if i <= more else each - 1 for i in range(len(self.chunks))]
-
-    def cost(self, radius: int) -> float:
-        """What a query costs on codes of independent bits, in codes compared one after the other."""
-        cost = 0.0
-        for chunk, near in zip(self.chunks, self.radii(radius), strict=True):
-            values = sum(math.comb(chunk.bits, i) for i in range(near + 1))
-            cost += _LOOK * values * (1 + len(self) / 2**chunk.bits)
-        return cost
+        return _radii(radius, len(self.chunks))
 
     def within(
         self,

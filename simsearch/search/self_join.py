@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,12 @@ from simsearch.errors import InputError
 from simsearch.search.approximate import approximate
 from simsearch.search.hamming import Codes, codes_within
 from simsearch.search.index import Index
-from simsearch.search.multi_index import MultiIndex
+from simsearch.search.multi_index import MultiIndex, looks
 from simsearch.search.ranges import within
 
 _CODES = 4096  # compared at once with all behind them
+_ASKED = 512  # codes by which two ways are timed
+_LOOK = 50  # codes that are compared, at the least, while a candidate or a value is looked up
 _BYTES = 32 << 20  # of rows, likewise
 _ROWS = 4096  # asked of an index at once
 
@@ -38,7 +41,8 @@ class Pairs(NamedTuple):
 def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iterator[Pairs]:
     """All pairs of codes that differ in at most `radius` bits, piece by piece.
 
-    Small radii go by multi-index hashing, large ones by comparing all; the answer is the same.
+    Small radii go by multi-index hashing, large ones by comparing all, whichever is faster for some of the codes; the
+    answer is the same.
 
     Args:
         codes: Packed codes (n, bytes); may be memory-mapped.
@@ -61,7 +65,7 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
     if radius < 0:
         raise InputError(f"radius is {radius} and must be at least 0")
     bits = 8 * codes.shape[1]
-    index = _index_for(codes, radius)
+    index = _index_for(codes, radius, threads)
     for start in range(0, len(codes), _CODES):
         queries = np.asarray(codes[start : start + _CODES])
         if index is None:
@@ -160,9 +164,26 @@ def pairs_by_index(
         base += len(block)
 
 
-def _index_for(codes: Codes, radius: int) -> MultiIndex | None:
-    """Tables of the codes, where they are cheaper than comparing all."""
-    if len(codes) < _CODES:
+def _index_for(codes: Codes, radius: int, threads: int | None) -> MultiIndex | None:
+    """Tables of the codes, where some of the codes are asked faster of them than compared with all."""
+    if len(codes) < _CODES or _LOOK * looks(len(codes), 8 * codes.shape[1], radius) > len(codes):
         return None
     index = MultiIndex(codes)
-    return index if index.cost(radius) < len(codes) else None
+    places = np.linspace(0, len(codes) - 1, _ASKED, dtype=np.int64)
+    queries = codes[places]
+
+    def by_tables(asked: slice) -> None:
+        index.within(queries[asked], radius=radius, after=places[asked], threads=threads)
+
+    def by_all(asked: slice) -> None:
+        codes_within(queries[asked], [codes], radius=radius, threads=threads)
+
+    half = 0.5  # of all codes, on average, are behind one of them
+    return index if _seconds(by_tables) < half * _seconds(by_all) else None
+
+
+def _seconds(ask: Callable[[slice], None]) -> float:
+    ask(slice(1))  # which may compile
+    began = time.perf_counter()
+    ask(slice(None))
+    return time.perf_counter() - began

@@ -42,15 +42,39 @@ def test_pairs_of_codes_are_those_of_comparing_all(rng, radius, indexed, monkeyp
     codes = codes_of(rng, 700, 12)
     monkeypatch.setattr(self_join, "_CODES", 128)
     make = self_join.MultiIndex if indexed else lambda codes: None
-    monkeypatch.setattr(self_join, "_index_for", lambda codes, radius: make(codes))
+    monkeypatch.setattr(self_join, "_index_for", lambda codes, *_: make(codes))
     assert_same(together(code_pairs(codes, radius=radius)), oracle(codes, "hamming", radius / 96))
 
 
-def test_the_way_is_chosen_by_its_cost(rng):
+@pytest.mark.parametrize("faster", ["tables", "all"])
+def test_the_faster_way_is_taken(rng, monkeypatch, faster):
     codes = rng.integers(0, 256, (5000, 8), dtype=np.uint8)
-    assert self_join._index_for(codes, 2) is not None
-    assert self_join._index_for(codes, 30) is None
-    assert self_join._index_for(codes[:10], 2) is None
+    clock = [0.0]
+    costs = {"tables": 1.0 if faster == "tables" else 10.0, "all": 10.0}  # of which half is behind
+    real, asked = (self_join.MultiIndex.within, self_join.codes_within), []
+
+    def counted(way, call):
+        def run(*arguments, **settings):
+            asked.append(way)
+            clock[0] += costs[way]
+            return call(*arguments, **settings)
+
+        return run
+
+    monkeypatch.setattr(self_join.MultiIndex, "within", counted("tables", real[0]))
+    monkeypatch.setattr(self_join, "codes_within", counted("all", real[1]))
+    monkeypatch.setattr(self_join.time, "perf_counter", lambda: clock[0])
+    found = together(code_pairs(codes, radius=1))
+    assert asked[:4] == ["tables", "tables", "all", "all"]
+    assert set(asked[4:]) == {faster}
+    assert_same(found, oracle(codes, "hamming", 1 / 64))
+
+
+def test_tables_are_not_even_built_where_they_cannot_pay(rng, monkeypatch):
+    codes = rng.integers(0, 256, (5000, 8), dtype=np.uint8)
+    monkeypatch.setattr(self_join, "MultiIndex", None)
+    assert self_join._index_for(codes, 30, None) is None
+    assert self_join._index_for(codes[:10], 2, None) is None
 
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l2"])
