@@ -57,7 +57,10 @@ class NeuralExtractor(Extractor):
     def of_network(
         cls, card: ModelCard, network: nn.Module, *, device: str = "auto", dtype: str = "auto"
     ) -> NeuralExtractor:
-        """Return the extractor of a network that is there already, with the card that says what it is."""
+        """Return the extractor of a network that is there already, with the card that says what it is.
+
+        The network is taken over: its norms and the card's normalisation are folded into its layers.
+        """
         made = cls.__new__(cls)
         made._begin(card, None, network, device, dtype)
         return made

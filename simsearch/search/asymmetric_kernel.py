@@ -1,40 +1,79 @@
-"""A compiled pass over codes for queries that kept their margins; it runs without Python's lock."""
+"""Compiled passes over codes for queries that kept their margins; they run without Python's lock."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
+from simsearch.search.hamming_kernels import trailing_zeros
+from simsearch.search.nibbles import LANES, SHUFFLES, empty_planes, nearer, split, tabulate
+
 _GROUP = 4096  # codes that all queries see while they are in a cache
+_SHRUNK = 0.9  # of the limit that a table was made for, where a new one is worth its time
 
 
 @njit(nogil=True)
-def nearest(rows: Any, tables: Any, limit: float, found: Any) -> None:
-    """Add some codes to what is known of the k nearest of each query.
-
-    Args:
-        rows: Codes (n, bytes), which of them count (n,) bool, or (0,) for all, and the position of the first.
-        tables: What each value of each byte adds to the distance (q, bytes, 256) float64.
-        limit: What a distance must be below.
-        found: Distances float64 and positions int64 (q, k), nearest first, infinite where there is none yet.
-    """
+def _nearest_of_each(rows: Any, tables: Any, limit: float, found: Any) -> None:
+    """Every code looked up for every query."""
     codes, live, base = rows
     distances, positions = found
-    last = distances.shape[1] - 1
     for start in range(0, len(codes), _GROUP):
         for query in range(len(tables)):
-            table = tables[query]
             for i in range(start, min(start + _GROUP, len(codes))):
-                if len(live) and not live[i]:
-                    continue
-                distance = 0.0
-                for byte in range(codes.shape[1]):
-                    distance += table[byte, codes[i, byte]]
-                if distance < min(limit, distances[query, last]):
-                    place = last
-                    while place > 0 and distances[query, place - 1] > distance:
-                        distances[query, place] = distances[query, place - 1]
-                        positions[query, place] = positions[query, place - 1]
-                        place -= 1
-                    distances[query, place], positions[query, place] = distance, base + i
+                if len(live) == 0 or live[i]:
+                    _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
+
+
+@njit(nogil=True)
+def _nearest_of_bounded(rows: Any, tables: Any, limit: float, found: Any) -> None:
+    """Only codes whose lower bound is below the farthest distance known are looked up."""
+    codes, live, base = rows
+    distances, positions = found
+    q, last, size = len(tables), distances.shape[1] - 1, 2 * codes.shape[1]
+    planes, bounds, made_for = empty_planes(size), empty_planes(q * size), np.full(q, np.inf)
+    for start in range(0, len(codes), LANES):
+        split(codes, start, planes)
+        some = np.uint64(64 - min(LANES, len(codes) - start))  # of a word for the lanes, unused
+        valid = ~np.uint64(0) >> some
+        for query in range(q):
+            own = bounds[query * size : (query + 1) * size]
+            farthest = min(limit, distances[query, last])
+            if farthest == 0:
+                continue
+            if farthest < _SHRUNK * made_for[query]:
+                tabulate(tables[query], farthest, own)
+                made_for[query] = farthest
+            near = valid & nearer(planes, own) if made_for[query] < np.inf else valid
+            while near:
+                i = start + np.int64(trailing_zeros(near))
+                near &= near - np.uint64(1)
+                if len(live) == 0 or live[i]:
+                    _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
+
+
+@njit(nogil=True, inline="always")
+def _take(row: Any, table: Any, limit: float, found: Any) -> None:
+    """Put a code in its place among the nearest, behind equals."""
+    code, position = row
+    distances, positions = found
+    distance = 0.0
+    for byte in range(len(code)):
+        distance += table[byte, code[byte]]
+    place = len(distances) - 1
+    if distance >= min(limit, distances[place]):
+        return
+    while place > 0 and distances[place - 1] > distance:
+        distances[place], positions[place] = distances[place - 1], positions[place - 1]
+        place -= 1
+    distances[place], positions[place] = distance, position
+
+
+nearest = _nearest_of_bounded if SHUFFLES else _nearest_of_each
+"""Add some codes to what is known of the k nearest of each query: `nearest(rows, tables, limit, found)`.
+
+`rows` is codes (n, bytes), which of them count (n,) bool, or (0,) for all, and the position of the first; `tables` what
+each value of each byte adds to the distance (q, bytes, 256) float64; `limit` what a distance must be below; `found`
+distances float64 and positions int64 (q, k), nearest first, infinite where there is none yet.
+"""

@@ -1,0 +1,106 @@
+"""Laws of sums of bytes looked up by shuffles: never above what a code's distance allows, close where it counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from llvmlite import binding
+from numba import njit
+
+from simsearch.extract.quantiser import packed
+from simsearch.search import asymmetric as module
+from simsearch.search import nibbles
+from simsearch.search.asymmetric import _tables, asymmetric, nearest_by_margins
+from simsearch.search.asymmetric_kernel import _nearest_of_bounded, _nearest_of_each
+
+ROOT = Path(__file__).parents[2]
+needs_shuffles = pytest.mark.skipif(not nibbles.SHUFFLES, reason="this processor has no AVX2")
+
+
+@njit
+def nearer(planes, table):
+    return nibbles.nearer(planes, table)
+
+
+@needs_shuffles
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 11, 12, 13, 32, 64])
+@pytest.mark.parametrize("short", [0, 5])
+def test_a_plane_holds_one_nibble_of_each_code(rng, size, short):
+    codes = rng.integers(0, 256, (3 + nibbles.LANES - short, size), dtype=np.uint8)
+    planes = nibbles.empty_planes(2 * size)
+    nibbles.split(codes, 3, planes)
+    there = codes[3:].T
+    np.testing.assert_array_equal(planes[0::2, : there.shape[1]], there & 15)
+    np.testing.assert_array_equal(planes[1::2, : there.shape[1]], there >> 4)
+    assert not planes[:, there.shape[1] :].any()
+
+
+@needs_shuffles
+@pytest.mark.parametrize("bits", [3, 17, 96, 256, 1000])
+@pytest.mark.parametrize("share", [1e-300, 1e-6, 0.3, 1.0, 50.0])
+def test_no_code_within_the_limit_is_passed_over(rng, bits, share):
+    """And few others are let in: a limit counts 250 of 255, less one at most for each nibble."""
+    margins = rng.standard_normal((1, bits)) * rng.exponential(size=bits) ** 3
+    codes = packed(np.where(rng.random((nibbles.LANES, bits)) < rng.random((nibbles.LANES, 1)), margins, -margins))
+    distances = asymmetric(margins, codes)[0]
+    limit = share * float(np.median(distances))
+    planes, table = (nibbles.empty_planes(2 * codes.shape[1]) for _ in range(2))
+    nibbles.split(codes, 0, planes)
+    nibbles.tabulate(_tables(margins)[0], limit, table)
+    mask = int(nearer(planes, table))
+    found = np.array([mask >> i & 1 for i in range(nibbles.LANES)], bool)
+    assert found[distances < limit].all()
+    assert not found[distances > limit * (255 + 2 * codes.shape[1]) / 250].any()
+
+
+@pytest.mark.parametrize("kernel", [_nearest_of_each, pytest.param(_nearest_of_bounded, marks=needs_shuffles)])
+def test_both_passes_give_the_nearest(rng, monkeypatch, kernel):
+    monkeypatch.setattr(module, "_WORTH", -1)
+    monkeypatch.setattr("simsearch.search.asymmetric_kernel.nearest", kernel)
+    margins, codes = rng.standard_normal((3, 44)), packed(rng.standard_normal((3000, 44)))
+    found = nearest_by_margins(margins, [codes], k=7, threads=1)
+    expected = np.argsort(asymmetric(margins, codes), axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(found.positions, expected)
+
+
+@needs_shuffles
+def test_the_machine_code_looks_up_by_shuffles():
+    planes = nibbles.empty_planes(8)
+    planes[:] = 0
+    nearer(planes, planes)
+    text = "\n".join(nearer.inspect_asm().values())
+    assert "vpshufb" in text
+    assert "vpaddusb" in text
+    assert ("%zmm" if binding.get_host_cpu_features().get("avx512bw") else "%ymm") in text
+
+
+ELSEWHERE = """
+import sys
+from llvmlite import binding
+
+features = binding.get_host_cpu_features()
+for name in features:
+    if name.startswith("avx512") or (name == "avx2" and "avx2" in sys.argv[1]):
+        features[name] = False
+binding.get_host_cpu_features = lambda: features
+import pytest
+from simsearch.search import bit_planes, nibbles
+
+assert (bit_planes.LANES, nibbles.LANES, nibbles.SHUFFLES) == (4, 32, "avx2" not in sys.argv[1])
+chosen = "not the_machine_code and not processors and not example"
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize("without", ["avx512", "avx512, avx2"])
+@pytest.mark.parametrize("files", [["asymmetric", "nibbles"], pytest.param(["hamming"], marks=pytest.mark.slow)])
+@needs_shuffles
+def test_processors_that_know_less_give_the_same_answers(without, files):
+    tests = [f"tests/search/test_{name}.py" for name in files]
+    command = [sys.executable, "-c", ELSEWHERE, without, *tests]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
