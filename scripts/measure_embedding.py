@@ -27,6 +27,7 @@ from simsearch.extract.neural import NeuralExtractor
 from simsearch.extract.pipeline import default_workers
 
 CPU = torch.device("cpu")
+_SIDE = 2048
 
 
 def main() -> None:
@@ -39,9 +40,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run = Run(CPU, False, Path(folder), Path(folder), Path(folder), float("inf"))
-        matrix = rate(2 * 2048**3, seconds(_product, CPU, repeats=arguments.rounds))
+        matrix = {name: _matrix_rate(getattr(torch, name), arguments.rounds) for name in ("float32", "bfloat16")}
         networks = {
-            name: network(run, name, arguments.batch, arguments.rounds, matrix["median"])
+            name: network(run, name, arguments.batch, arguments.rounds, matrix)
             for name in arguments.networks.split(",")
         }
         with random_extractor(run, *NETWORKS["mini"]) as extractor:
@@ -49,7 +50,7 @@ def main() -> None:
     values = {
         "goals": [goal.to_dict() for goal in _goals(networks)],
         "threads": torch.get_num_threads(),
-        "matrix_flops_float32": matrix,
+        "matrix_flops": matrix,
         "networks": networks,
         "from_files": path,
     }
@@ -59,12 +60,13 @@ def main() -> None:
     print(verdict)
 
 
-def _product() -> Tensor:
-    side = 2048
-    return torch.ones(side, side) @ torch.ones(side, side)
+def _matrix_rate(dtype: torch.dtype, rounds: int) -> dict[str, float]:
+    """Operations a second of a product of matrices."""
+    one = torch.ones(_SIDE, _SIDE, dtype=dtype)
+    return rate(2 * _SIDE**3, seconds(lambda: one @ one, CPU, repeats=rounds))
 
 
-def network(run: Run, name: str, batch: int, rounds: int, matrix: float) -> dict[str, Any]:
+def network(run: Run, name: str, batch: int, rounds: int, matrix: dict[str, Any]) -> dict[str, Any]:
     """Images a second of a network with random weights: eager and unfolded, by the compiler, and ours."""
     arguments, preprocessing = NETWORKS[name]
     torch.manual_seed(0)
@@ -96,7 +98,7 @@ def network(run: Run, name: str, batch: int, rounds: int, matrix: float) -> dict
         "dtype": dtype,
         "images_per_second": rates,
         "over": ratios,
-        "share_of_matrix_rate": round(rates["ours"]["median"] * operations / matrix, 3),
+        "share_of_matrix_rate": round(rates["ours"]["median"] * operations / matrix[dtype]["median"], 3),
         "js_from_eager_99": apart,
         **{way: reason for way, reason in more.items() if not is_measured(reason)},
     }
