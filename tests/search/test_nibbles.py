@@ -15,52 +15,71 @@ from simsearch.extract.quantiser import packed
 from simsearch.search import asymmetric as module
 from simsearch.search import nibbles
 from simsearch.search.asymmetric import _tables, asymmetric, nearest_by_margins
-from simsearch.search.asymmetric_kernel import _nearest_of_bounded, _nearest_of_each
+from simsearch.search.asymmetric_kernel import bounded, every
 
 ROOT = Path(__file__).parents[2]
 needs_shuffles = pytest.mark.skipif(not nibbles.SHUFFLES, reason="this processor has no AVX2")
 
 
 @njit
-def nearer(planes, table):
-    return nibbles.nearer(planes, table)
+def nearer(planes, shares, whole):
+    return nibbles.nearer(planes, shares, whole)
 
 
 @needs_shuffles
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 11, 12, 13, 32, 64])
-@pytest.mark.parametrize("short", [0, 5])
-def test_a_plane_holds_one_nibble_of_each_code(rng, size, short):
-    codes = rng.integers(0, 256, (3 + nibbles.LANES - short, size), dtype=np.uint8)
-    planes = nibbles.empty_planes(2 * size)
-    nibbles.split(codes, 3, planes)
-    there = codes[3:].T
-    np.testing.assert_array_equal(planes[0::2, : there.shape[1]], there & 15)
-    np.testing.assert_array_equal(planes[1::2, : there.shape[1]], there >> 4)
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 12, 13, 15, 16, 17, 31, 32, 40])
+@pytest.mark.parametrize("more", [-5, 0, 1, 20])
+def test_a_plane_holds_one_nibble_of_each_code(rng, size, more):
+    codes = rng.integers(0, 256, (3 + nibbles.LANES + more, size), dtype=np.uint8)
+    planes = nibbles.empty_planes(nibbles.planes_of(size))
+    planes[:] = 0
+    nibbles.splitter(size)(codes, 3, planes)
+    there = codes[3 : 3 + nibbles.LANES].T
+    np.testing.assert_array_equal(planes[0 : 2 * size : 2, : there.shape[1]], there & 15)
+    np.testing.assert_array_equal(planes[1 : 2 * size : 2, : there.shape[1]], there >> 4)
     assert not planes[:, there.shape[1] :].any()
+    assert not planes[2 * size :].any()
+
+
+def let_in(margins, codes, limit):
+    planes = nibbles.empty_planes(nibbles.planes_of(codes.shape[1]))
+    shares = np.empty((len(planes), 16), np.uint8)
+    planes[:] = 0
+    nibbles.splitter(codes.shape[1])(codes, 0, planes)
+    mask = int(nearer(planes, shares, nibbles.tabulate(_tables(margins)[0], limit, shares)))
+    return np.array([mask >> i & 1 for i in range(nibbles.LANES)], bool)
 
 
 @needs_shuffles
 @pytest.mark.parametrize("bits", [3, 17, 96, 256, 1000])
 @pytest.mark.parametrize("share", [1e-300, 1e-6, 0.3, 1.0, 50.0])
-def test_no_code_within_the_limit_is_passed_over(rng, bits, share):
-    """And few others are let in: a limit counts 250 of 255, less one at most for each nibble."""
-    margins = rng.standard_normal((1, bits)) * rng.exponential(size=bits) ** 3
+@pytest.mark.parametrize("power", [1, 4])
+def test_no_code_below_the_limit_is_passed_over(rng, bits, share, power):
+    margins = rng.standard_normal((1, bits)) ** power  # some far larger than others
     codes = packed(np.where(rng.random((nibbles.LANES, bits)) < rng.random((nibbles.LANES, 1)), margins, -margins))
     distances = asymmetric(margins, codes)[0]
     limit = share * float(np.median(distances))
-    planes, table = (nibbles.empty_planes(2 * codes.shape[1]) for _ in range(2))
-    nibbles.split(codes, 0, planes)
-    nibbles.tabulate(_tables(margins)[0], limit, table)
-    mask = int(nearer(planes, table))
-    found = np.array([mask >> i & 1 for i in range(nibbles.LANES)], bool)
-    assert found[distances < limit].all()
-    assert not found[distances > limit * (255 + 2 * codes.shape[1]) / 250].any()
+    assert let_in(margins, codes, limit)[distances < limit].all()
 
 
-@pytest.mark.parametrize("kernel", [_nearest_of_each, pytest.param(_nearest_of_bounded, marks=needs_shuffles)])
+@needs_shuffles
+@pytest.mark.parametrize("bits", [8, 17, 96, 256])
+def test_few_codes_above_the_limit_are_let_in(rng, bits):
+    margins, near, far = rng.standard_normal((1, bits)), 0, 0
+    for _ in range(50):
+        codes = packed(rng.standard_normal((nibbles.LANES, bits)))
+        distances = asymmetric(margins, codes)[0]
+        limit = float(np.quantile(distances, 0.2))
+        others = distances > 1.1 * limit
+        near += let_in(margins, codes, limit)[others].sum()
+        far += others.sum()
+    assert near < 0.05 * far
+
+
+@pytest.mark.parametrize("kernel", [lambda _: every, pytest.param(bounded, marks=needs_shuffles)])
 def test_both_passes_give_the_nearest(rng, monkeypatch, kernel):
     monkeypatch.setattr(module, "_WORTH", -1)
-    monkeypatch.setattr("simsearch.search.asymmetric_kernel.nearest", kernel)
+    monkeypatch.setattr("simsearch.search.asymmetric_kernel.kernel", kernel)
     margins, codes = rng.standard_normal((3, 44)), packed(rng.standard_normal((3000, 44)))
     found = nearest_by_margins(margins, [codes], k=7, threads=1)
     expected = np.argsort(asymmetric(margins, codes), axis=1, kind="stable")[:, :7]
@@ -71,7 +90,7 @@ def test_both_passes_give_the_nearest(rng, monkeypatch, kernel):
 def test_the_machine_code_looks_up_by_shuffles():
     planes = nibbles.empty_planes(8)
     planes[:] = 0
-    nearer(planes, planes)
+    nearer(planes, np.zeros((8, 16), np.uint8), np.uint8(0))
     text = "\n".join(nearer.inspect_asm().values())
     assert "vpshufb" in text
     assert "vpaddusb" in text
