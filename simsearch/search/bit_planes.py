@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 TERNARY = bool(binding.get_host_cpu_features().get("avx512f"))  # any logic of three registers in one instruction
 LANES = 8 if TERNARY else 4  # words of 64 codes in a plane: what a register of 512 or 256 bits holds
 GROUP = 64 * LANES
+LINE = 64  # bytes of a line of the cache
 THREES = 86  # triples of planes in one table: those of 256 bits
 _ODD, _MOST = 0b10010110, 0b11101000  # of three bits: an odd number of ones, two or three ones
 _BORROW = 0b10001110  # two or three ones once the first is turned over
@@ -103,6 +104,13 @@ def named(builder: Any, name: str, kind: Any, count: int, *more: Any) -> Any:
     """An instruction that LLVM knows by name: of `count` values of a type, and others, to one of that type."""
     function = ir.FunctionType(kind, [*([kind] * count), *more])
     return cgutils.get_or_insert_function(builder.module, function, name)  # type: ignore[no-untyped-call]
+
+
+def ask_for(build: Any, place: Any) -> None:
+    """Have the line of memory at a place brought into the cache; one that does not exist is let be."""
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _INDEX, _INDEX, _INDEX])
+    prefetch = cgutils.get_or_insert_function(build.module, kind, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
+    build.call(prefetch, [build.bitcast(place, ir.IntType(8).as_pointer()), _INDEX(0), _INDEX(3), _INDEX(1)])
 
 
 class _Wires:

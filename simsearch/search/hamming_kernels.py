@@ -25,7 +25,8 @@ from simsearch.search.bit_planes import (
 )
 
 _VECTOR_POPCOUNT = bool(binding.get_host_cpu_features().get("avx512vpopcntdq"))
-_BLOCK = 128  # codes whose counts are looked at together where queries are few
+_LINES = 16  # times that a query is written, so that registers of 512 bits hold whole queries
+_BLOCK = 512  # codes whose counts are looked at together where queries are few
 
 
 class Kernels(NamedTuple):
@@ -93,14 +94,17 @@ def _nearest(words: int, counters: int) -> Any:
 def _nearest_of_few(words: int) -> Any:
     planes = 32 * words
     steps = words if words % 2 else words // 2
-    count = _counted_in_a_stream(steps) if _VECTOR_POPCOUNT and steps % 2 and steps > 1 else _counted(steps)
+    count = _counted(steps)
+    if _VECTOR_POPCOUNT and steps > 1:
+        count = _counted_in_a_stream(steps) if steps % 2 else count
+        count = _counted_by_eights(steps) if steps.bit_count() == 1 else count
 
     @njit(nogil=True)
     def nearest_of_few(rows: Any, queries: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
         histogram, near = np.empty(planes + 1, np.int64), np.empty(_BLOCK, np.uint32)
-        lines, ones = np.empty((_BLOCK, queries.shape[1]), queries.dtype), np.empty(_BLOCK * steps, np.uint32)
+        lines, ones = np.empty((_LINES, queries.shape[1]), queries.dtype), np.empty(_BLOCK * steps, np.uint32)
         for query in range(len(queries)):
             lines[:] = queries[query]
             limit = _limit_of(limits, query)
@@ -147,8 +151,9 @@ def _counted_in_a_stream(steps: int) -> Any:
     def counted(block: Any, lines: Any, ones: Any, near: Any) -> Any:
         if len(block) < _BLOCK:
             return one_by_one(block, lines, ones, near)
-        for at in range(0, _BLOCK * steps, 16):
-            _count_sixteen(block, lines, ones, at)
+        for first in range(0, _BLOCK * steps, _LINES * steps):
+            for at in range(0, _LINES * steps, 16):
+                _count_sixteen((block, ones), first + at, lines, at)
         least = np.uint32(0xFFFFFFFF)
         for i in range(_BLOCK):
             count = np.uint32(0)
@@ -161,22 +166,81 @@ def _counted_in_a_stream(steps: int) -> Any:
     return counted
 
 
-def _sixteen_counted(_typing: Any, block: Any, lines: Any, ones: Any, _at: Any) -> Any:
-    """Write the differing bits of sixteen words of 32 bits, from the word `at` on."""
-    signature = types.void(block, lines, ones, types.intp)
+def _counted_by_eights(steps: int) -> Any:
+    """The same for codes of a power of two of words: eight codes at once, whose counts are added pair by pair."""
+    one_by_one, count_eight = _counted(steps), intrinsic(_eight_counted(steps))
+
+    @njit(nogil=True)
+    def counted(block: Any, lines: Any, ones: Any, near: Any) -> Any:
+        if len(block) < _BLOCK:
+            return one_by_one(block, lines, ones, near)
+        for at in range(0, _BLOCK, 8):
+            count_eight(block, lines, near, at)
+        least = np.uint32(0xFFFFFFFF)
+        for i in range(_BLOCK):
+            least = min(least, near[i])
+        return least
+
+    return counted
+
+
+def _eight_counted(steps: int) -> Any:
+    """Write the differing bits of eight codes of so many words of 64 bits, from the code `at` on."""
+    word, number = ir.IntType(64), ir.IntType(32)
+    eight = ir.VectorType(word, 8)
+
+    def typed(_typing: Any, block: Any, lines: Any, near: Any, _at: Any) -> Any:
+        signature = types.void(block, lines, near, types.intp)
+
+        def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+            of_block, of_lines, of_near = (
+                context.make_array(signature.args[i])(context, build, arguments[i]).data for i in range(3)
+            )
+
+            first = build.mul(arguments[3], word(steps))
+
+            def register(data: Any, place: Any) -> Any:
+                value = build.load(build.bitcast(build.gep(data, [place]), eight.as_pointer()))
+                value.align = 4
+                return value
+
+            count = named(build, "llvm.ctpop.v8i64", eight, 1)
+            sums = []
+            for i in range(steps):
+                codes = register(of_block, build.add(first, word(8 * i)))
+                sums.append(build.call(count, [build.xor(codes, register(of_lines, word(8 * i)))]))
+            halves = [ir.Constant(ir.VectorType(number, 8), list(range(first, 16, 2))) for first in (0, 1)]
+            while len(sums) > 1:
+                pairs = zip(sums[::2], sums[1::2], strict=True)
+                sums = [build.add(*(build.shuffle_vector(*pair, half) for half in halves)) for pair in pairs]
+            counts = build.trunc(sums[0], ir.VectorType(number, 8))
+            place = build.bitcast(build.gep(of_near, [arguments[3]]), counts.type.as_pointer())
+            build.store(counts, place).align = 4
+            return context.get_dummy_value()
+
+        return signature, code
+
+    return typed
+
+
+def _sixteen_counted(_typing: Any, codes_and_ones: Any, _at: Any, lines: Any, _from: Any) -> Any:
+    """Write the differing bits of sixteen words of 32 bits, from the word `at` on, by those of the query in a line."""
+    signature = types.void(codes_and_ones, types.intp, lines, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         word = ir.IntType(32)
         sixteen = ir.VectorType(word, 16)
+        kinds = [*signature.args[0], signature.args[2]]
+        arrays = [build.extract_value(arguments[0], 0), build.extract_value(arguments[0], 1), arguments[2]]
         places = []
-        for i in range(3):
-            data = context.make_array(signature.args[i])(context, build, arguments[i]).data
-            places.append(build.bitcast(build.gep(data, [arguments[3]]), sixteen.as_pointer()))
-        words = [build.load(place) for place in places[:2]]
+        for kind, array, at in zip(kinds, arrays, [arguments[1], arguments[1], arguments[3]], strict=True):
+            data = context.make_array(kind)(context, build, array).data
+            places.append(build.bitcast(build.gep(data, [at]), sixteen.as_pointer()))
+        words = [build.load(places[i]) for i in (0, 2)]
         for value in words:
             value.align = 4
         count = named(build, "llvm.ctpop.v16i32", sixteen, 1)
-        build.store(build.call(count, [build.xor(*words)]), places[2]).align = 4
+        build.store(build.call(count, [build.xor(*words)]), places[1]).align = 4
         return context.get_dummy_value()
 
     return signature, code

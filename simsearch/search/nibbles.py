@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from simsearch.search.bit_planes import named
+from simsearch.search.bit_planes import LINE, ask_for, named
 
 _FEATURES = binding.get_host_cpu_features()
 WIDE = bool(_FEATURES.get("avx512bw"))
@@ -32,7 +32,6 @@ _LEAST, _MOST = 200.0, 800.0  # shares that the limit counts: the more, the fine
 
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _PLANE = ir.VectorType(_BYTE, LANES)
-_LINE = 64  # bytes of a cache
 _AHEAD = 2  # groups whose codes are asked for before their turn
 _CHUNK = 16  # bytes of a code that are read at once
 _PARTS = LANES // _CHUNK  # of a register, within which bytes are interleaved
@@ -137,8 +136,8 @@ def _chunk_split(size: int, first: int) -> Any:
         def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
             given, made = (context.make_array(signature.args[i])(context, build, arguments[i]).data for i in (0, 2))
             base = build.gep(given, [build.add(build.mul(arguments[1], _WORD(size)), _WORD(first))])
-            for line in range(0, 0 if first else LANES * size, _LINE):
-                _ask_for(build, build.gep(base, [_WORD(_AHEAD * LANES * size + line)]))
+            for line in range(0, 0 if first else LANES * size, LINE):
+                ask_for(build, build.gep(base, [_WORD(_AHEAD * LANES * size + line)]))
             planes = [_gathered(build, base, [size * (_CHUNK * part + r) for part in range(_PARTS)]) for r in range(16)]
             for _ in range(4):
                 planes = [
@@ -154,13 +153,6 @@ def _chunk_split(size: int, first: int) -> Any:
         return signature, code
 
     return typed
-
-
-def _ask_for(build: Any, place: Any) -> None:
-    """Have a line of memory brought into the cache; one that does not exist is let be."""
-    kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
-    prefetch = cgutils.get_or_insert_function(build.module, kind, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
-    build.call(prefetch, [place, _INT(0), _INT(3), _INT(1)])
 
 
 def _gathered(build: Any, base: Any, places: list[int]) -> Any:
