@@ -46,4 +46,4 @@ def cut(pieces: Sequence[Piece], most: int) -> Iterator[tuple[NDArray[np.uint8],
         for start in range(0, len(codes), most):
             stop = start + most
             alive = _ALL if live is None else np.ascontiguousarray(live[start:stop])
-            yield np.asarray(codes[start:stop]), alive, base + start
+            yield np.ascontiguousarray(codes[start:stop]), alive, base + start

@@ -59,6 +59,14 @@ def test_the_nearest_are_those_of_all_distances(rng, way, bits, k, threads):
         assert found.certified.all()
 
 
+def test_codes_may_lie_apart(rng, way):
+    wide, margins = rng.integers(0, 256, (3000, 20), dtype=np.uint8), rng.standard_normal((2, 96))
+    for codes in (wide[:, 3:15], np.asfortranarray(wide[:, :12]), wide[::2, :12]):
+        found = nearest_by_margins(margins, [codes], k=5)
+        expected = np.argsort(asymmetric(margins, codes), axis=1, kind="stable")[:, :5]
+        np.testing.assert_array_equal(found.positions, expected)
+
+
 def test_codes_alike_keep_the_first_ones(rng, way):
     code = packed(rng.standard_normal((1, 24)))
     found = nearest_by_margins(rng.standard_normal((2, 24)), [np.repeat(code, 700, axis=0)], k=5)
