@@ -35,6 +35,7 @@ moves a logarithm by 6 u at most (u = 2^-24); it errs by 4 u of its size and a p
 """
 
 _AHEAD = 2  # rows, asked for before their turn
+_ASKED = 16  # lines of one: the processor goes on by itself
 _TERMS = 64  # summed in float32 before they are added in float64
 _NORMAL = 2.0**-1022  # the smallest normal float64
 _MANTISSA = np.int64((1 << 52) - 1)
@@ -337,7 +338,7 @@ def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
 
 
 def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
-    """Have a row that is needed soon brought into the cache, the first lines of it at least: it lies anywhere."""
+    """Have the first lines of a row that is needed soon brought into the cache; it may lie anywhere."""
     signature = types.void(rows, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -345,7 +346,9 @@ def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
         word = ir.IntType(64)
         stride = build.extract_value(array.strides, 0)
         first = build.add(build.ptrtoint(array.data, word), build.mul(arguments[1], stride))
-        with cgutils.for_range_slice(build, word(0), stride, word(LINE), inc=True) as (line, _):
+        most = word(_ASKED * LINE)
+        end = build.select(build.icmp_signed("<", stride, most), stride, most)
+        with cgutils.for_range_slice(build, word(0), end, word(LINE), inc=True) as (line, _):
             ask_for(build, build.inttoptr(build.add(first, line), ir.IntType(8).as_pointer()))
         return context.get_dummy_value()
 
