@@ -12,11 +12,12 @@ _BLOCK = 20  # places of a side that a product takes at once at least; narrower 
 
 
 def area_means(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return (n, c, *size) of (n, c, h, w): the means that `torch.nn.functional.adaptive_avg_pool2d` gives.
+    """Return (n, c, *size) of (n, c, h, w): the means of `torch.nn.functional.adaptive_avg_pool2d`, up to rounding.
 
-    Where a pattern repeats along a side, as five places to two do, one product takes each of its repeats. The weights
-    of an area add up to 1 in any precision, so that a flat one keeps its value, and autocast leaves them as they are.
-    Fastest where x is channels last, as the result is.
+    Where a pattern repeats along a side, as five places to two do, one product takes each of its repeats. In bfloat16
+    values are rounded twice, down and across, but the weights of an area still add up to 1 (for areas of up to a
+    hundred places a side), so that a flat one keeps its value. Autocast leaves them as they are. Fastest where x is
+    channels last, as the result is.
 
     Example:
         >>> area_means(torch.arange(8.0).view(1, 1, 2, 4), (1, 2))
@@ -48,7 +49,7 @@ def _made(length: int, size: int, channels: int, dtype: torch.dtype, device: tor
     """What each of `size` means takes of each of `length` places, channel by channel."""
     mean, place = torch.arange(size, device=device)[:, None], torch.arange(length, device=device)
     first, end = mean * length // size, ((mean + 1) * length + size - 1) // size
-    each = (1 / (end - first)).to(dtype).double()
+    each = (1 / (end - first).double()).to(dtype).double()
     rest = 1 - (end - first - 1) * each  # what rounding left, for an area's first place
     weights = torch.where(place == first, rest, each) * ((place >= first) & (place < end))
     return torch.kron(weights, torch.eye(channels, dtype=weights.dtype, device=device)).to(dtype)

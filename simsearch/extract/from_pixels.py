@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from simsearch.errors import ModelError
 from simsearch.images.preprocess import Preprocessing
 
 
@@ -17,13 +18,15 @@ class FromPixels(nn.Module):
     Where the convolution that sees the pixels is known (`first_convolution`), its weights take the normalisation in.
     What enters it are then whole levels, -255 to 255, that bfloat16 holds exactly. Normalised ones it would round,
     the same way all over a white background, and that alone moves rows further than every other rounding together
-    (`scripts/measure_bit_drift.py`).
+    (`scripts/measure_bit_drift.py`). The network is taken over: it cannot be made ready a second time.
     """
 
     def __init__(
         self, network: nn.Module, preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
     ) -> None:
         super().__init__()
+        if getattr(network, "takes_pixels", False):
+            raise ModelError("this network is part of an extractor already; load it again for another one")
         network = network.eval().requires_grad_(requires_grad=False)
         fold_norms(network)
         mean, std = 255 * torch.tensor([preprocessing.mean, preprocessing.std], dtype=torch.float64)
@@ -37,6 +40,7 @@ class FromPixels(nn.Module):
         else:
             shift = mean if dtype == torch.float32 else mean.round()
             _absorb(network, first, mean - shift, std)
+        network.takes_pixels = True  # type: ignore[assignment]
         share_biases(network, dtype)
         # A whole line of pixels at once: over three channels at a time a CPU takes ten times as long.
         self._shift = shift.to(device, self._read_as).repeat(preprocessing.size)
@@ -93,9 +97,10 @@ def _absorb(network: nn.Module, name: str, rest: torch.Tensor, std: torch.Tensor
     """Make the convolution of (x - rest) / std, of which `rest` is less than a level of colour, one of x."""
     layer = network.get_submodule(name)
     assert isinstance(layer, nn.Conv2d)
-    weight = layer.weight.double() / std.view(1, 3, 1, 1)
-    bias = torch.zeros(len(weight), dtype=torch.float64) if layer.bias is None else layer.bias.double()
-    bias = bias - (weight * rest.view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
+    beside, scale = (each.to(layer.weight.device).view(1, 3, 1, 1) for each in (rest, std))
+    weight = layer.weight.double() / scale
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.double()
+    bias = bias - (weight * beside).sum(dim=(1, 2, 3))
     layer.weight = nn.Parameter(weight.float(), requires_grad=False)
     layer.bias = nn.Parameter(bias.float(), requires_grad=False)
     if any(layer.padding) and rest.any():

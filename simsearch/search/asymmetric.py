@@ -163,9 +163,8 @@ def _plain_pass(
 def _compiled_pass(
     share: Sequence[Piece], tables: Tables, k: int, limit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    from simsearch.search.asymmetric_kernel import kernel
+    from simsearch.search.asymmetric_kernel import nearest
 
-    nearest = kernel(tables.shape[1])
     near, where = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
     for rows in cut(share, _ROWS):
         nearest(rows, tables, limit, (near, where))

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from simsearch.search.hamming_kernels import trailing_zeros
-from simsearch.search.nibbles import LANES, SHUFFLES, empty_planes, nearer, planes_of, splitter, tabulate
+from simsearch.search.nibbles import LANES, SHUFFLES, empty_planes, nearer, planes_of, split, tabulate
 
 _GROUP = 4096  # codes that all queries see while they are in a cache
 _SHRUNK = 0.9  # of the limit that a table was made for, where a new one is worth its time
-
-
-def kernel(size: int) -> Any:
-    """The pass `nearest(rows, tables, limit, found)` that adds codes to what is known of the k nearest of each query.
-
-    `rows` is codes (n, size), which of them count (n,) bool, or (0,) for all, and the position of the first; `tables`
-    what each value of each byte adds to the distance (q, size, 256) float64; `limit` what a distance must be below;
-    `found` distances float64 and positions int64 (q, k), nearest first, infinite where there is none yet.
-    """
-    return bounded(size) if SHUFFLES else every
 
 
 @njit(nogil=True)
@@ -37,38 +26,31 @@ def every(rows: Any, tables: Any, limit: float, found: Any) -> None:
                     _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
 
 
-@cache
-def bounded(size: int) -> Any:
-    """The pass for codes of that many bytes that looks up only those whose lower bound is near enough."""
-    split, count = splitter(size), planes_of(size)
-
-    @njit(nogil=True)
-    def nearest(rows: Any, tables: Any, limit: float, found: Any) -> None:
-        codes, live, base = rows
-        distances, positions = found
-        q, last = len(tables), distances.shape[1] - 1
-        planes, shares, made_for = empty_planes(count), np.empty((q, count, 16), np.uint8), np.full(q, np.inf)
-        wholes = np.zeros(q, np.uint8)
-        planes[:] = 0
-        for start in range(0, len(codes), LANES):
-            split(codes, start, planes)
-            some = np.uint64(64 - min(LANES, len(codes) - start))  # of a word for the lanes, unused
-            valid = ~np.uint64(0) >> some
-            for query in range(q):
-                farthest = min(limit, distances[query, last])
-                if farthest == 0:
-                    continue
-                if farthest < _SHRUNK * made_for[query]:
-                    wholes[query] = tabulate(tables[query], farthest, shares[query])
-                    made_for[query] = farthest
-                near = valid & nearer(planes, shares[query], wholes[query]) if made_for[query] < np.inf else valid
-                while near:
-                    i = start + np.int64(trailing_zeros(near))
-                    near &= near - np.uint64(1)
-                    if len(live) == 0 or live[i]:
-                        _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
-
-    return nearest
+@njit(nogil=True)
+def bounded(rows: Any, tables: Any, limit: float, found: Any) -> None:
+    """Only codes whose lower bound is near enough are looked up."""
+    codes, live, base = rows
+    distances, positions = found
+    q, last, count = len(tables), distances.shape[1] - 1, planes_of(codes.shape[1])
+    planes, shares, made_for = empty_planes(count), np.empty((q, count, 16), np.uint8), np.full(q, np.inf)
+    wholes = np.zeros(q, np.uint8)
+    for start in range(0, len(codes), LANES):
+        split(codes, start, planes)
+        some = np.uint64(64 - min(LANES, len(codes) - start))  # of a word for the lanes, unused
+        valid = ~np.uint64(0) >> some
+        for query in range(q):
+            farthest = min(limit, distances[query, last])
+            if farthest == 0:
+                continue
+            if farthest < _SHRUNK * made_for[query]:
+                wholes[query] = tabulate(tables[query], farthest, shares[query])
+                made_for[query] = farthest
+            near = valid & nearer(planes, shares[query], wholes[query]) if made_for[query] < np.inf else valid
+            while near:
+                i = start + np.int64(trailing_zeros(near))
+                near &= near - np.uint64(1)
+                if len(live) == 0 or live[i]:
+                    _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
 
 
 @njit(nogil=True, inline="always")
@@ -86,3 +68,12 @@ def _take(row: Any, table: Any, limit: float, found: Any) -> None:
         distances[place], positions[place] = distances[place - 1], positions[place - 1]
         place -= 1
     distances[place], positions[place] = distance, position
+
+
+nearest = bounded if SHUFFLES else every
+"""Add codes to what is known of the k nearest of each query: `nearest(rows, tables, limit, found)`.
+
+`rows` is codes (n, bytes), in one piece, which of them count (n,) bool, or (0,) for all, and the position of the first;
+`tables` what each value of each byte adds to the distance (q, bytes, 256) float64; `limit` what a distance must be
+below; `found` distances float64 and positions int64 (q, k), nearest first, infinite where there is none yet.
+"""

@@ -18,13 +18,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-TERNARY = bool(binding.get_host_cpu_features().get("avx512f"))  # any logic of three registers in one instruction
+from simsearch.search.processor import features
+
+TERNARY = "avx512f" in features()  # any logic of three registers in one instruction
 LANES = 8 if TERNARY else 4  # words of 64 codes in a plane: what a register of 512 or 256 bits holds
 GROUP = 64 * LANES
 LINE = 64  # bytes of a line of the cache

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
@@ -23,8 +23,9 @@ from simsearch.search.bit_planes import (
     transpose,
     units_of,
 )
+from simsearch.search.processor import features
 
-_VECTOR_POPCOUNT = bool(binding.get_host_cpu_features().get("avx512vpopcntdq"))
+_VECTOR_POPCOUNT = "avx512vpopcntdq" in features()
 _LINES = 16  # times that a query is written, so that registers of 512 bits hold whole queries
 _BLOCK = 512  # codes whose counts are looked at together where queries are few
 
@@ -96,8 +97,8 @@ def _nearest_of_few(words: int) -> Any:
     steps = words if words % 2 else words // 2
     count = _counted(steps)
     if _VECTOR_POPCOUNT and steps > 1:
-        count = _counted_in_a_stream(steps) if steps % 2 else count
-        count = _counted_by_eights(steps) if steps.bit_count() == 1 else count
+        count = _counted_in_a_stream(steps) if words % 2 else count
+        count = _counted_by_eights(steps) if words % 2 == 0 and steps.bit_count() == 1 else count
 
     @njit(nogil=True)
     def nearest_of_few(rows: Any, queries: Any, limits: Any, k: int, found: Any) -> None:

@@ -49,7 +49,10 @@ def looks(codes: int, bits: int, radius: int) -> float:
     """
     chunks = _cut(bits, codes)
     near = _radii(radius, len(chunks))
-    values = [sum(math.comb(chunk.bits, i) for i in range(r + 1)) for chunk, r in zip(chunks, near, strict=True)]
+    values = [
+        sum(math.comb(chunk.bits, i) for i in range(min(r, chunk.bits) + 1))
+        for chunk, r in zip(chunks, near, strict=True)
+    ]
     return sum(each * (1 + codes / (1 << chunk.bits)) for each, chunk in zip(values, chunks, strict=True))
 
 

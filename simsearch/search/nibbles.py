@@ -11,21 +11,20 @@ Reference:
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.search.bit_planes import LINE, ask_for, named
+from simsearch.search.processor import features
 
-_FEATURES = binding.get_host_cpu_features()
-WIDE = bool(_FEATURES.get("avx512bw"))
-SHUFFLES = bool(WIDE or _FEATURES.get("avx2"))  # whether this processor looks bytes up so
+WIDE = "avx512bw" in features()
+SHUFFLES = WIDE or "avx2" in features()  # whether this processor looks bytes up so
 LANES = 64 if WIDE else 32  # codes in a plane
 _SUMS = 4  # that are added up apart, so that shares may be finer
 _LEAST, _MOST = 200.0, 800.0  # shares that the limit counts: the more, the finer; one that exceeds it alone must tell
@@ -56,108 +55,107 @@ def empty_planes(count: int) -> Any:
 def tabulate(table: NDArray[np.float64], limit: float, shares: NDArray[np.uint8]) -> Any:
     """Write what nibbles add (planes, 16) from what bytes add (bytes, 256), and give how many shares the limit counts.
 
-    `planes` is what `planes_of` says; of those that no nibble fills, none adds anything.
+    `planes` is what `planes_of` says; those that belong to no byte add nothing.
     """
+    limit *= 1 + 1e-9  # more than all roundings here
     parts = np.zeros((len(shares), 16))
     for byte in range(len(table)):
         own = np.argmin(table[byte])  # whose other half adds nothing
         parts[2 * byte] = table[byte, own // 16 * 16 : own // 16 * 16 + 16]
         parts[2 * byte + 1] = table[byte, own % 16 :: 16]
-    whole = min(_MOST, max(_LEAST, 250 * (limit / max(parts.max(), limit / 4))))
+    largest = max(parts.max(), limit / 4)
+    whole = _LEAST if largest == 0 else min(_MOST, max(_LEAST, 250 * (limit / largest)))
     for number in range(len(parts)):
         for value in range(16):
             shares[number, value] = np.uint8(min(255.0, whole * (parts[number, value] / limit)))
     return np.uint8(whole / _SUMS)
 
 
-def planes_of(size: int) -> int:
-    """How many planes codes of so many bytes take: a multiple of four.
+@njit(nogil=True)
+def planes_of(size: int) -> Any:
+    """How many planes codes of so many bytes take, those of one chunk at least: a multiple of four.
 
     Example:
-        >>> planes_of(12), planes_of(13)
-        (24, 28)
+        >>> planes_of(12), planes_of(17)
+        (32, 36)
     """
-    return 4 * -(-size // 2)
-
-
-@cache
-def splitter(size: int) -> Any:
-    """The compiled step `split(codes, start, planes)` for codes of that many bytes.
-
-    It writes the nibbles (2 size, LANES) of the codes (n, size) from `start` on; zeros behind the last code.
-    """
-    chunks = [intrinsic(_chunk_split(size, max(0, min(first, size - _CHUNK)))) for first in range(0, size, _CHUNK)]
-    if not chunks:
-        return _split_bytes
-    split_chunks = _one_after_another(chunks)
-
-    @njit(nogil=True)
-    def split(codes: NDArray[np.uint8], start: int, planes: NDArray[np.uint8]) -> None:
-        behind = len(codes) - start - LANES + 1  # codes from the last of the lanes on: a chunk of it reaches so far
-        if behind > 0 and behind * codes.shape[1] >= _CHUNK:
-            split_chunks(codes, start, planes)
-        else:
-            _split_bytes(codes, start, planes)
-
-    return split
-
-
-def _one_after_another(steps: list[Any]) -> Any:
-    first, rest = steps[0], _one_after_another(steps[1:]) if len(steps) > 1 else None
-
-    @njit(nogil=True)
-    def all_of_them(codes: Any, start: Any, planes: Any) -> None:
-        first(codes, start, planes)
-        if rest is not None:
-            rest(codes, start, planes)
-
-    return all_of_them
+    return max(2 * _CHUNK, 4 * -(-size // 2))
 
 
 @njit(nogil=True)
-def _split_bytes(codes: NDArray[np.uint8], start: int, planes: NDArray[np.uint8]) -> None:
-    planes[:] = 0
-    for i in range(min(LANES, len(codes) - start)):
-        for byte in range(codes.shape[1]):
-            planes[2 * byte, i] = codes[start + i, byte] & 15
-            planes[2 * byte + 1, i] = codes[start + i, byte] >> 4
+def split(codes: NDArray[np.uint8], start: int, planes: NDArray[np.uint8]) -> None:
+    """Write the nibbles of the codes (n, size), in one piece, from `start` on into planes (planes_of(size), LANES).
+
+    Lanes behind the last code are zeros; planes that belong to no byte may hold anything.
+    """
+    size = codes.shape[1]
+    behind = len(codes) - start - LANES + 1  # codes from the last of the lanes on: a chunk of it reaches so far
+    if behind > 0 and behind * size >= _CHUNK:
+        _ask_for_group(codes, start + _AHEAD * LANES)
+        for first in range(0, size, _CHUNK):
+            _split_chunk(codes, start, max(0, min(first, size - _CHUNK)), planes)
+    else:
+        planes[:] = 0
+        for i in range(min(LANES, len(codes) - start)):
+            for byte in range(size):
+                planes[2 * byte, i] = codes[start + i, byte] & 15
+                planes[2 * byte + 1, i] = codes[start + i, byte] >> 4
 
 
-def _chunk_split(size: int, first: int) -> Any:
-    """Write the planes of sixteen bytes of codes of a size, from a byte on; of a short code, what follows is read too.
+def _group_asked_for(_typing: Any, codes: Any, _start: Any) -> Any:
+    """Have the codes of a group brought into the cache."""
+    signature = types.void(codes, types.intp)
+
+    def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, build, arguments[0])
+        size = build.extract_value(array.shape, 1)
+        base = build.gep(array.data, [build.mul(arguments[1], size)])
+        end = build.mul(size, _WORD(LANES))
+        with cgutils.for_range_slice(build, _WORD(0), end, _WORD(LINE), inc=True) as (line, _):
+            ask_for(build, build.gep(base, [line]))
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+_ask_for_group: Any = intrinsic(_group_asked_for)
+
+
+def _chunk_split(_typing: Any, codes: Any, _start: Any, _first: Any, planes: Any) -> Any:
+    """Write the planes of sixteen bytes of codes, from a byte on; of a short code, what follows is read too.
 
     Register r takes the bytes of code 16 l + r in its part l. Interleaving the bytes of register r with those of r + 8
     turns the bits of register and byte by one: four times, and each register holds one byte of all codes in order.
     """
+    signature = types.void(codes, types.intp, types.intp, planes)
 
-    def typed(_typing: Any, codes: Any, _start: Any, planes: Any) -> Any:
-        signature = types.void(codes, types.intp, planes)
+    def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        given, made = (context.make_array(signature.args[i])(context, build, arguments[i]) for i in (0, 3))
+        size = build.extract_value(given.shape, 1)
+        base = build.gep(given.data, [build.add(build.mul(arguments[1], size), arguments[2])])
+        planes = []
+        for r in range(_CHUNK):
+            places = [build.mul(size, _WORD(_CHUNK * part + r)) for part in range(_PARTS)]
+            planes.append(_gathered(build, base, places))
+        for _ in range(4):
+            planes = [build.shuffle_vector(planes[i], planes[i + 8], order) for i in range(8) for order in _INTERLEAVED]
+        nibble, four = (ir.Constant(_PLANE, [value] * LANES) for value in (15, 4))
+        target = build.gep(made.data, [build.mul(arguments[2], _WORD(2 * LANES))])
+        for byte, plane in enumerate(planes):
+            for half, value in enumerate((plane, build.lshr(plane, four))):
+                place = build.gep(target, [_WORD((2 * byte + half) * LANES)])
+                build.store(build.and_(value, nibble), build.bitcast(place, _PLANE.as_pointer())).align = 1
+        return context.get_dummy_value()
 
-        def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
-            given, made = (context.make_array(signature.args[i])(context, build, arguments[i]).data for i in (0, 2))
-            base = build.gep(given, [build.add(build.mul(arguments[1], _WORD(size)), _WORD(first))])
-            for line in range(0, 0 if first else LANES * size, LINE):
-                ask_for(build, build.gep(base, [_WORD(_AHEAD * LANES * size + line)]))
-            planes = [_gathered(build, base, [size * (_CHUNK * part + r) for part in range(_PARTS)]) for r in range(16)]
-            for _ in range(4):
-                planes = [
-                    build.shuffle_vector(planes[i], planes[i + 8], order) for i in range(8) for order in _INTERLEAVED
-                ]
-            nibble, four = (ir.Constant(_PLANE, [value] * LANES) for value in (15, 4))
-            for byte, plane in enumerate(planes[: size - first]):
-                for half, value in enumerate((plane, build.lshr(plane, four))):
-                    place = build.gep(made, [_WORD((2 * (first + byte) + half) * LANES)])
-                    build.store(build.and_(value, nibble), build.bitcast(place, _PLANE.as_pointer())).align = 1
-            return context.get_dummy_value()
-
-        return signature, code
-
-    return typed
+    return signature, code
 
 
-def _gathered(build: Any, base: Any, places: list[int]) -> Any:
+_split_chunk: Any = intrinsic(_chunk_split)
+
+
+def _gathered(build: Any, base: Any, places: list[Any]) -> Any:
     """Chunks of sixteen bytes behind each other in a register."""
-    parts = [_loaded(build, base, _WORD(place), ir.VectorType(_BYTE, _CHUNK)) for place in places]
+    parts = [_loaded(build, base, place, ir.VectorType(_BYTE, _CHUNK)) for place in places]
     while len(parts) > 1:
         width = parts[0].type.count
         whole = ir.Constant(ir.VectorType(_INT, 2 * width), list(range(2 * width)))

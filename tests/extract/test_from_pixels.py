@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from simsearch.distance import js
+from simsearch.errors import ModelError
 from simsearch.extract.architecture import load_network
 from simsearch.extract.card import load_card
 from simsearch.extract.from_pixels import FromPixels, first_convolution, share_biases
@@ -82,6 +83,18 @@ def test_a_network_that_tells_no_first_convolution_has_its_pixels_normalised() -
         network.first = "none"  # type: ignore[assignment]
         rows = FromPixels(network, how, CPU, torch.float32)(pixels)
     torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_is_made_ready_once() -> None:
+    network = trained(ResNet(BASIC), 64)
+    FromPixels(network, preprocessing(64), CPU, torch.float32)
+    with pytest.raises(ModelError, match="load it again"):
+        FromPixels(network, preprocessing(64), CPU, torch.float32)
+
+
+def test_a_network_may_be_on_another_device_than_the_pixels_are_described_on() -> None:
+    ready = FromPixels(ResNet(BASIC).to("meta"), preprocessing(64), torch.device("meta"), torch.float32)
+    assert ready(torch.empty((2, 64, 64, 3), dtype=torch.uint8, device="meta")).shape == (2, 32)
 
 
 class Standardised(nn.Conv2d):

@@ -236,6 +236,7 @@ def test_a_killed_parent_leaves_neither_processes_nor_files(tmp_path: Path) -> N
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     shared = shared_memory(parent.pid, *pids)
+    assert any(name.startswith("/memfd:simsearch-pixels") for pid in pids for name in opened(pid)), "else look there"
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
@@ -260,12 +261,14 @@ def test_shared_memory_of_a_process_is_found_mapped_or_open() -> None:
 
 def shared_memory(*pids: int) -> set[Path]:
     """Files of /dev/shm that these processes have open or mapped; other tests may have theirs there."""
-    names: set[str] = set()
-    for pid in pids:
-        process = Path(f"/proc/{pid}")
-        names |= {os.path.realpath(link) for link in (process / "fd").iterdir()}
-        names |= {line.split(maxsplit=5)[-1] for line in (process / "maps").read_text().splitlines()}
-    return {Path(name) for name in names if name.startswith("/dev/shm/")}
+    return {Path(name) for pid in pids for name in opened(pid) if name.startswith("/dev/shm/")}
+
+
+def opened(pid: int) -> set[str]:
+    """Names of what a process has open or mapped."""
+    process = Path(f"/proc/{pid}")
+    files = {os.path.realpath(link) for link in (process / "fd").iterdir()}
+    return files | {line.split(maxsplit=5)[-1] for line in (process / "maps").read_text().splitlines()}
 
 
 def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path, many: list[Source]) -> None:

@@ -172,6 +172,16 @@ def test_nothing_to_look_at(rng):
     assert nearest_codes(codes[:0], [codes], k=2).counts.shape == (0, 2)
 
 
+@pytest.mark.parametrize("width", [8, 12, 16, 20, 24, 32])  # one, odd, even, odd halves, a power of two of words
+def test_few_queries_of_many_codes(rng, width):
+    codes = rng.integers(0, 256, (2000, width), dtype=np.uint8)
+    for asked in ([1000], [3, 1999]):
+        found = nearest_codes(codes[asked], [codes], k=5, threads=1)
+        counts, positions = oracle(codes[asked], codes, 5, np.ones(2000, bool))
+        np.testing.assert_array_equal(found.counts, counts)
+        np.testing.assert_array_equal(found.positions, positions)
+
+
 def test_the_machine_code_counts_in_wide_registers(rng):
     """Many codes at once, so that no popcount is needed; a few queries use that instruction, the vector one if any."""
     codes = codes_of(rng, GROUP, 16)
