@@ -21,7 +21,7 @@ Tables = NDArray[np.float64]
 
 _CELLS = 1 << 22  # distances, or entries of tables, held at once
 _ROWS = 1 << 20  # codes given to a compiled pass at once
-_WORTH = 1 << 27  # bytes of codes looked up that take as long as compiling does
+_WORTH = 1 << 29  # bytes of codes looked up that take as long as compiling does
 _met: Counter[str] = Counter()  # bytes looked up in this process
 
 
