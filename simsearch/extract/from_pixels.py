@@ -18,7 +18,8 @@ class FromPixels(nn.Module):
     Where the convolution that sees the pixels is known (`first_convolution`), its weights take the normalisation in.
     What enters it are then whole levels, -255 to 255, that bfloat16 holds exactly. Normalised ones it would round,
     the same way all over a white background, and that alone moves rows further than every other rounding together
-    (`scripts/measure_bit_drift.py`). The network is taken over: it cannot be made ready a second time.
+    (the last law of `tests/extract/test_from_pixels.py`). The network is taken over: it cannot be made ready a second
+    time.
     """
 
     def __init__(

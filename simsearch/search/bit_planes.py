@@ -29,7 +29,7 @@ from simsearch.search.processor import features
 TERNARY = "avx512f" in features()  # any logic of three registers in one instruction
 LANES = 8 if TERNARY else 4  # words of 64 codes in a plane: what a register of 512 or 256 bits holds
 GROUP = 64 * LANES
-LINE = 64  # bytes of a line of the cache
+_LINE = 64  # bytes of a line of the cache
 THREES = 86  # triples of planes in one table: those of 256 bits
 _ODD, _MOST = 0b10010110, 0b11101000  # of three bits: an odd number of ones, two or three ones
 _BORROW = 0b10001110  # two or three ones once the first is turned over
@@ -108,11 +108,13 @@ def named(builder: Any, name: str, kind: Any, count: int, *more: Any) -> Any:
     return cgutils.get_or_insert_function(builder.module, function, name)  # type: ignore[no-untyped-call]
 
 
-def ask_for(build: Any, place: Any) -> None:
-    """Have the line of memory at a place brought into the cache; one that does not exist is let be."""
-    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _INDEX, _INDEX, _INDEX])
+def ask_for(build: Any, first: Any, length: Any) -> None:
+    """Have memory from an address on, so many bytes, brought into the cache; what does not exist is let be."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
     prefetch = cgutils.get_or_insert_function(build.module, kind, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
-    build.call(prefetch, [build.bitcast(place, ir.IntType(8).as_pointer()), _INDEX(0), _INDEX(3), _INDEX(1)])
+    with cgutils.for_range_slice(build, _WORD(0), length, _WORD(_LINE), inc=True) as (line, _):
+        build.call(prefetch, [build.inttoptr(build.add(first, line), byte), _INDEX(0), _INDEX(3), _INDEX(1)])
 
 
 class _Wires:

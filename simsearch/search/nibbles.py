@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from simsearch.search.bit_planes import LINE, ask_for, named
+from simsearch.search.bit_planes import ask_for, named
 from simsearch.search.processor import features
 
 WIDE = "avx512bw" in features()
@@ -109,10 +109,8 @@ def _group_asked_for(_typing: Any, codes: Any, _start: Any) -> Any:
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, build, arguments[0])
         size = build.extract_value(array.shape, 1)
-        base = build.gep(array.data, [build.mul(arguments[1], size)])
-        end = build.mul(size, _WORD(LANES))
-        with cgutils.for_range_slice(build, _WORD(0), end, _WORD(LINE), inc=True) as (line, _):
-            ask_for(build, build.gep(base, [line]))
+        first = build.add(build.ptrtoint(array.data, _WORD), build.mul(arguments[1], size))
+        ask_for(build, first, build.mul(size, _WORD(LANES)))
         return context.get_dummy_value()
 
     return signature, code

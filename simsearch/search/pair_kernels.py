@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from simsearch.search.bit_planes import LINE, ask_for
+from simsearch.search.bit_planes import ask_for
 
 
 def _interpolating(function: Any, low: float, high: float, degree: int) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ moves a logarithm by 6 u at most (u = 2^-24); it errs by 4 u of its size and a p
 """
 
 _AHEAD = 2  # rows, asked for before their turn
-_ASKED = 16  # lines of one: the processor goes on by itself
+_ASKED = 1024  # bytes of one: the processor goes on by itself
 _TERMS = 64  # summed in float32 before they are added in float64
 _NORMAL = 2.0**-1022  # the smallest normal float64
 _MANTISSA = np.int64((1 << 52) - 1)
@@ -338,7 +338,7 @@ def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
 
 
 def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
-    """Have the first lines of a row that is needed soon brought into the cache; it may lie anywhere."""
+    """Have the beginning of a row that is needed soon brought into the cache; it may lie anywhere."""
     signature = types.void(rows, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -346,10 +346,8 @@ def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
         word = ir.IntType(64)
         stride = build.extract_value(array.strides, 0)
         first = build.add(build.ptrtoint(array.data, word), build.mul(arguments[1], stride))
-        most = word(_ASKED * LINE)
-        end = build.select(build.icmp_signed("<", stride, most), stride, most)
-        with cgutils.for_range_slice(build, word(0), end, word(LINE), inc=True) as (line, _):
-            ask_for(build, build.inttoptr(build.add(first, line), ir.IntType(8).as_pointer()))
+        most = word(_ASKED)
+        ask_for(build, first, build.select(build.icmp_signed("<", stride, most), stride, most))
         return context.get_dummy_value()
 
     return signature, code
