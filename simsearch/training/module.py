@@ -148,7 +148,7 @@ class Finetuning(LightningModule):
         """Set the rates for where the run is; leave the batch norms of frozen parts alone."""
         settings = self.config.optimiser
         training_mode(self.network, self.frozen)
-        factor = settings.rate * schedule(self.progress.share, settings.warm_up)
+        factor = settings.rate * schedule(self.progress.share, settings.warm_up, settings.cool_down)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = factor * group["factor"]
 
@@ -220,10 +220,18 @@ class Finetuning(LightningModule):
         return self.network.state_dict() if self.average is None else self.average.state()
 
 
-def schedule(share: float, warm_up: float) -> float:
-    """Return the learning rate's factor in [0, 1] when `share` of the run is over: linear, then a half cosine."""
+def schedule(share: float, warm_up: float, cool_down: float | None = None) -> float:
+    """Return the learning rate's factor in [0, 1] when `share` of the run is over: it rises evenly, then falls.
+
+    Args:
+        share: Of the run.
+        warm_up: Share in which it rises.
+        cool_down: Share at the end in which it falls evenly; None for a half cosine from the warm-up on.
+    """
     if share < warm_up:
         return max(share / warm_up, 0.01)
+    if cool_down is not None:
+        return min(1.0, (1 - share) / cool_down) if cool_down else 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
 
 
