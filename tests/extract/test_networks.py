@@ -65,7 +65,7 @@ def test_the_row_of_several_scales_is_the_mean_of_theirs() -> None:
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (1, 0.5)])
-def test_luminance_is_the_same_for_copies_in_grey_darkened_faded_or_dotted(
+def test_luminance_is_the_same_for_copies_in_grey_darkened_or_faded(
     scales: tuple[float, ...],
 ) -> None:
     torch.manual_seed(3)
@@ -75,14 +75,10 @@ def test_luminance_is_the_same_for_copies_in_grey_darkened_faded_or_dotted(
     network = ResNet(arguments).eval()
     x = F.interpolate(torch.rand(4, 3, 9, 9), (64, 64), mode="bicubic").clamp(0, 1)
     grey = luminance(x).expand(-1, 3, -1, -1)
-    dotted = grey.clone()
-    dotted[:, :, ::16, ::16] = 1
     with torch.inference_mode():
-        rows, other = network(x), network(1 - x)
-        apart = (rows - other).norm(dim=1)
+        rows = network(x)
         for copy in (grey, 0.1 * grey, 0.5 * grey + 0.4):
             torch.testing.assert_close(network(copy), rows, rtol=1e-3, atol=1e-5)
-        assert ((network(dotted) - rows).norm(dim=1) < apart / 3).all()
         assert torch.isfinite(network(torch.full((1, 3, 64, 64), 0.3))).all(), "a flat picture has no range"
 
 
@@ -92,6 +88,10 @@ def test_stretched_luminance_fills_its_range_but_for_a_hundredth_at_either_end()
     assert (full.min(), full.max()) == (0, 1)
     assert 0.005 < (full == 0).float().mean() < 0.02
     torch.testing.assert_close(full.mean(), torch.tensor(0.5), atol=1e-3, rtol=0)
+    dotted = ramp.clone()
+    dotted[:, :, ::20, ::20] = 1
+    moved = (stretched(dotted) - stretched(ramp)).abs()
+    assert moved[dotted == ramp].max() < 0.1, "single dots do not matter"
 
 
 def test_resnet50_has_the_published_size() -> None:
