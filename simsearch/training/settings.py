@@ -119,6 +119,8 @@ class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
         mixup: Share of the batch from which blends with another image are made, copies of both in part.
         cutmix: Share of the batch from which pastes of another image are made, copies of both in part.
         bank: Rows of earlier batches that serve as negatives.
+        both: Whether both views are trained. Otherwise rows of the moderate one are only what hard ones are compared
+            with, as in MoCo: a step costs a third less.
     """
 
     temperature: PositiveFloat = 0.05
@@ -127,6 +129,7 @@ class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
     mixup: float = Share
     cutmix: float = Share
     bank: NonNegativeInt = 0
+    both: bool = True
 
 
 class Head(pydantic.BaseModel, frozen=True, extra="forbid"):
