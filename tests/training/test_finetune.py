@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,8 +166,11 @@ def test_early_stop_stops_and_exports_the_best(photos: Path, tiny: Path, tmp_pat
         assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_training_finds_more_copies_of_the_edit_it_was_shown(photos: Path, tiny: Path, tmp_path: Path) -> None:
-    settings = config(photos, tiny, steps=60, optimiser={"rate": 0.003}, guard={"edits": [], "draws": 50})
+@pytest.mark.parametrize("loss", [{}, {"both": False, "bank": 16}], ids=["both views", "moderate rows as keys"])
+def test_training_finds_more_copies_of_the_edit_it_was_shown(
+    loss: dict[str, Any], photos: Path, tiny: Path, tmp_path: Path
+) -> None:
+    settings = config(photos, tiny, steps=60, optimiser={"rate": 0.003}, guard={"edits": [], "draws": 50}, loss=loss)
     table = finetune(settings, tmp_path, device="cpu").table
     assert table.overall.difference > 0
     assert np.isfinite([table.overall.low, table.overall.high]).all()
