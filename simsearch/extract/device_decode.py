@@ -82,7 +82,7 @@ class DeviceDecoder:
 
     def pixels(self, files: Sequence[bytes], limits: Limits | None = None) -> list[Pixels | None]:
         """Return the pixels (s, s, 3) of each encoded image; None for what Pillow must decode."""
-        headers = [plain_jpeg(data, limits or Limits(), exif=self._preprocessing.exif) for data in files]
+        headers = [self._header(data, limits or Limits()) for data in files]
         plain = [(data, header) for data, header in zip(files, headers, strict=True) if header is not None]
         made = iter(self._decoded(plain))
         return [None if header is None else next(made) for header in headers]
@@ -122,8 +122,11 @@ class DeviceDecoder:
             return Rejected(source, error.code, error.message)
         except MemoryError:
             return None
-        header = plain_jpeg(data, limits, exif=self._preprocessing.exif)
+        header = self._header(data, limits)
         return None if header is None else _Read(data, header, hashlib.sha256(data).digest())
+
+    def _header(self, data: bytes, limits: Limits) -> JpegHeader | None:
+        return plain_jpeg(data, limits, exif=self._preprocessing.exif, icc=self._preprocessing.icc)
 
     def _prepared(self, batch: _Batch, limits: Limits, others: Pool | None) -> Iterator[Prepared | Rejected | Job]:
         """For each input what is prepared or rejected, or the job of a worker that will be."""

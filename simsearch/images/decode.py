@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -13,12 +14,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images.colour import Alpha, to_rgb
 from simsearch.images.colour_profile import Icc
-from simsearch.images.formats import load_plugin, sniff
+from simsearch.images.formats import load_plugin, sniff, webp_size
 from simsearch.images.guard import pillow_guard
 from simsearch.images.jpeg_end import closed
 from simsearch.images.limits import MEBIBYTES, Limits
 from simsearch.images.side_data import stripped
 from simsearch.images.tiff import form_of, has_more_pages, refused, require_right
+
+T = TypeVar("T")
 
 __all__ = ["Decoded", "Limits", "decode", "to_rgb"]
 
@@ -123,6 +126,8 @@ class _How:
 def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> Decoded:
     if kind == "TIFF":
         require_right(data)
+    if kind == "WEBP":  # whose memory is taken as soon as it is opened
+        _require_affordable(*webp_size(data), kind, how.limits)
     with Image.open(BytesIO(data), formats=(kind,)) as image:
         width, height = image.size
         _require_affordable(width, height, kind, how.limits)
@@ -148,16 +153,19 @@ def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> 
 
 def _mended(data: bytes, kind: str, how: _How) -> Decoded | None:
     """The picture of a file that cannot be decoded as it is, where only something beside the picture is damaged."""
-    bare = stripped(data, kind)
-    profile = None if bare is None else bare.profile
-    for attempt in (None if bare is None else lambda: bare.data, lambda: closed(data if bare is None else bare.data)):
-        try:
-            mended = None if attempt is None else attempt()
-            if mended is not None:
-                return _decode(mended, kind, how, profile)
-        except Exception:  # what is told is the first error
-            continue
-    return None
+    bare = _attempt(stripped, data, kind)
+    decoded = None if bare is None else _attempt(_decode, bare.data, kind, how, bare.profile)
+    if decoded is None and kind == "JPEG":
+        whole = _attempt(closed, data if bare is None else bare.data)
+        decoded = None if whole is None else _attempt(_decode, whole, kind, how)
+    return decoded
+
+
+def _attempt(function: Callable[..., T | None], *args: Any) -> T | None:
+    try:
+        return function(*args)
+    except Exception:  # what is told of the file is its first error
+        return None
 
 
 def _require_affordable(width: int, height: int, kind: str, limits: Limits) -> None:

@@ -79,6 +79,17 @@ def sniff(data: bytes) -> str:
     raise ImageRejected(RejectCode.UNKNOWN_FORMAT, f"no image format begins with {data[:8]!r}")
 
 
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Return the width and height that a WebP's header tells; zeros where it is cut."""
+    kind, head = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+
+
 def _is_tga(data: bytes) -> bool:
     """Whether it is a TGA, which has no mark at its beginning: every field of the header must make sense."""
     if data.endswith(b"TRUEVISION-XFILE.\0"):
