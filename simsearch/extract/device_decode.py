@@ -25,12 +25,12 @@ from simsearch.images.child import Job
 from simsearch.images.decode import TURNS, TURNS_THAT_SWAP
 from simsearch.images.jpeg_header import JpegHeader, plain_jpeg
 from simsearch.images.limits import Limits
-from simsearch.images.prepared import Prepared, prepare_one
+from simsearch.images.prepared import Prepared
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.quality import quality
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source, load_bytes
-from simsearch.images.workers import Pool
+from simsearch.images.workers import Pool, prepare_apart
 
 _AT_ONCE = 64  # files that are read, then decoded, together
 _BYTES_AT_ONCE = 64 << 20
@@ -132,7 +132,7 @@ class DeviceDecoder:
         """For each input what is prepared or rejected, or the job of a worker that will be."""
 
         def by_pillow(source: Source) -> Prepared | Rejected | Job:
-            return prepare_one(source, self._preprocessing, limits) if others is None else others.submit(source)
+            return prepare_apart(source, self._preprocessing, limits) if others is None else others.submit(source)
 
         begun = deque(by_pillow(source) for source, read in batch if read is None and isinstance(source, Source))
         squares = iter(self._decoded([(read.data, read.header) for _, read in batch if isinstance(read, _Read)]))

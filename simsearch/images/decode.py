@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -23,7 +23,7 @@ from simsearch.images.tiff import form_of, has_more_pages, refused, require_righ
 
 T = TypeVar("T")
 
-__all__ = ["Decoded", "Limits", "decode", "to_rgb"]
+__all__ = ["AS_SEEN", "Decoded", "Limits", "decode", "to_rgb"]
 
 # How many times the side that is needed a reduced JPEG keeps. Against a full decode and the same resize, to 96 or 224,
 # the pixels of photographs of 2 and 12 megapixels move by 0.2 to 0.8 levels on average and 13 at most; at a margin of 1
@@ -46,6 +46,16 @@ _CUT_WORDS = ("truncated", "unexpected end", "not enough data", "end of file", "
 _COSTS = {"WEBP": 17, "AVIF": 10, "HEIF": 10}
 _RAISE = "raise it by --max-pixels, in Python by Limits(max_pixels=...)"
 _SIGNED, _WHITE = 2, 65535
+
+
+class Seen(TypedDict):
+    """Of the arguments of `decode` those of colour."""
+
+    alpha: Alpha
+    icc: Icc
+
+
+AS_SEEN: Seen = {"alpha": "contrast", "icc": "srgb"}  # as a viewer shows a picture: what new models are trained on
 
 
 @dataclass(frozen=True, slots=True)
