@@ -19,6 +19,7 @@ _PROGRESSIVE = (0xC2, 0xCA)
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.DOTALL)  # that has a content, or ends the image
 _COEFFICIENTS = 64
+_RIM = 2  # pixels
 _PADDING = 16  # zeros at the end of a file: room that was set aside and never written
 _OTHER_END = bytes((37 * i * i + 11 * i) % 251 for i in range(8192))  # no scan goes on like this; holds no 0xFF
 
@@ -27,16 +28,38 @@ def closed(data: bytes) -> bytes | None:
     """Return a JPEG that lacks its end mark with one, where its scans are all there but for `MISSING`; else None.
 
     What is missing is found by decoding the file with two different ends: where the pictures differ, the file says
-    nothing. Also None where the end mark is there.
+    nothing. None as well where the end mark is there.
     """
     if not _lacks_end_alone(data):
         return None
     whole = data.rstrip(b"\0") if data.endswith(bytes(_PADDING)) else data
     if whole.endswith(b"\xff"):
         whole = whole[:-1]
-    pictures = [_picture(whole + end + EOI) for end in (b"", _OTHER_END)]
-    missing = (pictures[0] != pictures[1]).any(axis=2).mean()
-    return whole + EOI if missing <= MISSING else None
+    one, other = (_picture(whole + end + EOI) for end in (b"", _OTHER_END))
+    return whole + EOI if _missing((one != other).any(axis=2), _unit(data)) <= MISSING else None
+
+
+def _missing(differs: NDArray[np.bool_], unit: tuple[int, int]) -> float:
+    """The share of units, in their order, from the first on in which two pictures differ.
+
+    A unit's rim does not count: colours are smoothed across it. Behind the first, units may be equal by chance, or
+    because a decoder that finds no restart mark fills all of them alike.
+    """
+    width, height = unit
+    rows, columns = -(-differs.shape[0] // height), -(-differs.shape[1] // width)
+    whole = np.zeros((rows * height, columns * width), np.bool_)
+    whole[: differs.shape[0], : differs.shape[1]] = differs
+    units = whole.reshape(rows, height, columns, width)[:, _RIM:-_RIM, :, _RIM:-_RIM].any(axis=(1, 3)).ravel()
+    return float(1 - units.argmax() / units.size) if units.any() else 0.0
+
+
+def _unit(data: bytes) -> tuple[int, int]:
+    """Width and height of what is coded together: 8 pixels for the component with the most samples."""
+    frame = next(content for marker, content in _segments(data) if marker in _PROGRESSIVE + _SEQUENTIAL)
+    if frame[5] == 1:
+        return 8, 8
+    factors = [frame[7 + 3 * i] for i in range(frame[5])]
+    return 8 * max(each >> 4 for each in factors), 8 * max(each & 15 for each in factors)
 
 
 def _picture(data: bytes) -> NDArray[np.uint8]:
