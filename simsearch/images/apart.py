@@ -80,7 +80,9 @@ class _Process:
         return out_of_time(limits) if overdue or status == -signal.SIGALRM else crashed(status)
 
     def forget(self) -> None:
-        """Close the pipes, which ends the process once nobody else holds them."""
+        """Close the pipes, which ends the process once nobody else holds them, and wait for it no more."""
+        if self._process.returncode is None:
+            self._process.returncode = 0  # what is told otherwise is that it still runs
         for descriptor in (self._requests, self._replies, self._errors):
             os.close(descriptor)
 
