@@ -193,7 +193,8 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
     terminal.show_columns(rows, right=(1,))
     _show_rejected(report)
     if report.first_only:
-        terminal.show(f"{report.first_only:,} files have further pages or frames, which are left out")
+        files = "1 file has" if report.first_only == 1 else f"{report.first_only:,} files have"
+        terminal.show(f"{files} further pages or frames, which are left out")
     terminal.show(f"{library.path} now holds {len(library):,} images")
 
 
