@@ -19,7 +19,7 @@ from simsearch.images.guard import pillow_guard
 from simsearch.images.jpeg_end import closed
 from simsearch.images.limits import MEBIBYTES, Limits
 from simsearch.images.side_data import stripped
-from simsearch.images.tiff import form_of, has_more_pages, refused, require_right
+from simsearch.images.tiff import COLOURS, form_of, has_more_pages, refused, require_right
 
 T = TypeVar("T")
 
@@ -150,6 +150,7 @@ def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> 
             width, height = image.size  # TIFF turns itself while loading
         if kind == "TIFF":
             _require_white_point(image, data)
+            _widen_palette(image)
         if profile is not None:
             image.info["icc_profile"] = profile
         picture = to_rgb(image, alpha=how.alpha, icc=how.icc)
@@ -200,6 +201,13 @@ def _require_white_point(image: Image.Image, data: bytes) -> None:
         low, high = np.asarray(image.getextrema()).tolist()
         if low < 0 or high > _WHITE:
             raise refused(form)
+
+
+def _widen_palette(image: Any) -> None:
+    """Take a palette of 8 bits, as older programs write it, for what it is: Pillow takes all for such of 16."""
+    colours = image.tag_v2.get(COLOURS, ()) if image.mode in ("P", "PA") else ()
+    if colours and max(colours) < 256:
+        image.putpalette(np.reshape(colours, (3, -1)).T.astype(np.uint8).tobytes())
 
 
 def _has_more(image: Any, data: bytes, kind: str) -> bool:

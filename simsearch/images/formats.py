@@ -94,7 +94,7 @@ def _is_tga(data: bytes) -> bool:
     """Whether it is a TGA, which has no mark at its beginning: every field of the header must make sense."""
     if data.endswith(b"TRUEVISION-XFILE.\0"):
         return True
-    if len(data) < 18 or data[1] > 1 or data[2] not in (1, 2, 3, 9, 10, 11) or data[16] not in (8, 15, 16, 24, 32):
+    if len(data) < 18 or data[1] > 1 or data[2] not in (1, 2, 3, 9, 10, 11) or data[16] not in (1, 8, 15, 16, 24, 32):
         return False
     return any(data[12:14]) and any(data[14:16]) and (data[1] == 1) == any(data[3:8])
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from simsearch.errors import ImageRejected, RejectCode
 
 # Tags
-KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, FORMAT, SUBSAMPLING = 254, 258, 259, 262, 277, 284, 339, 530
+KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, COLOURS = 254, 258, 259, 262, 277, 284, 320
+EXTRA, FORMAT, SUBSAMPLING = 338, 339, 530
 _ORIENTATION, _PROFILE = 274, 34675
 # What a decoder needs: size, samples, strips, tiles, tables of the compressions, colours.
 _PICTURE = {
@@ -48,6 +49,8 @@ _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _FORMATS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "float"}
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 2, 3, 5, 6, 8
+_USUAL = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3}  # samples of a pixel; one where nothing is said
+_ALPHA = (2,)  # EXTRA: one more sample, alpha that colours are not multiplied by
 _SEPARATE = 2
 _PLAIN = 1  # COMPRESSION: none
 _MOST_TAGS, _MOST_VALUES, _MOST_PAGES = 4096, 64, 10_000
@@ -59,20 +62,24 @@ class Form:
 
     Attributes:
         big_endian: whether the most significant byte comes first.
+        big_tiff: whether offsets have 64 bits.
         bits: of each sample.
         format: 1 unsigned, 2 signed, 3 float; the largest of those of all samples.
         photometric: what samples mean, as TIFF numbers it.
         samples: a pixel.
+        extra: what those are that the colours do not need, as TIFF numbers it.
         planar: whether each sample has a plane of its own.
         plain: not compressed.
         subsampled: whether colours have fewer pixels than brightness.
     """
 
     big_endian: bool
+    big_tiff: bool
     bits: tuple[int, ...]
     format: int
     photometric: int
     samples: int
+    extra: tuple[int, ...]
     planar: bool
     plain: bool
     subsampled: bool
@@ -83,11 +90,19 @@ class Form:
         text = f"{colours}, {self.samples} x {bits} bits {_FORMATS.get(self.format, 'of unknown format')}"
         text += ", in planes" if self.planar else ""
         text += ", subsampled" if self.subsampled else ""
-        return text + (", uncompressed" if self.plain else ", compressed") + (", big-endian" if self.big_endian else "")
+        return text + (", uncompressed" if self.plain else ", compressed") + self._container
+
+    @property
+    def _container(self) -> str:
+        return (", big-endian" if self.big_endian else "") + (", BigTIFF" if self.big_tiff else "")
 
     @property
     def wrong(self) -> bool:
-        """Whether Pillow would read something else than is meant, without an error."""
+        """Whether Pillow would read something else than is meant, or fail with words that do not say why."""
+        if self.big_endian and self.big_tiff:
+            return True
+        if self.planar and self.plain and self.samples > _USUAL.get(self.photometric, 1) and self.extra != _ALPHA:
+            return True
         deep = max(self.bits, default=1) > 8
         if self.format == _SIGNED and max(self.bits, default=1) < 32:
             return True  # 8 bits wrap, 16 have no white point that anybody agrees on
@@ -113,7 +128,8 @@ def refused(form: Form) -> ImageRejected:
     """The reject of a form that is not decoded."""
     return ImageRejected(
         RejectCode.FORMAT_NOT_ALLOWED,
-        f"TIFF with samples of this form is not decoded: {form}; convert to 8 or 16 bits unsigned, not in planes",
+        f"TIFF with samples of this form is not decoded: {form}; "
+        "convert to 8 or 16 bits unsigned, not in planes, not BigTIFF",
     )
 
 
@@ -128,10 +144,12 @@ def form_of(data: bytes) -> Form | None:
     bits = page.get(BITS) or (1,)
     return Form(
         big_endian=data[:1] == b"M",
+        big_tiff=43 in data[2:4],
         bits=bits,
         format=max(page.get(FORMAT) or (_UNSIGNED,)),
         photometric=photometric,
         samples=samples,
+        extra=page.get(EXTRA, ()),
         planar=first.get(PLANAR, 1) == _SEPARATE and samples > 1,
         plain=compression == _PLAIN,
         subsampled=photometric == _YCBCR and (page.get(SUBSAMPLING) or (2, 2)) != (1, 1),

@@ -103,6 +103,45 @@ def test_wide_whole_numbers() -> None:
                 decode(data)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("top", [255, 65535])
+def test_palettes_of_8_and_of_16_bits(top: int, order: str) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (3, 256))
+    buffer = BytesIO()
+    tifffile.imwrite(
+        buffer,
+        levels(1)[..., 0],
+        photometric="palette",
+        colormap=(colours * (top // 255)).astype(np.uint16),
+        byteorder=order,
+    )
+    found = np.asarray(decode(buffer.getvalue()).image).astype(int)
+    assert np.abs(found - colours.T[levels(1)[..., 0]]).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("big", [False, True])
+def test_further_samples_planes_and_large_offsets_are_right_or_refused(dtype: str, big: bool) -> None:
+    values = stored(np.concatenate([levels(3)] * 2, 2), dtype)
+    read = 0
+    for count, planar, compression, order in itertools.product((3, 4, 5, 6), (False, True), (None, "zlib"), "<>"):
+        buffer = BytesIO()
+        options: dict[str, Any] = {"extrasamples": ["unspecified"] * (count - 3), "byteorder": order, "bigtiff": big}
+        options["planarconfig"] = "separate" if planar else "contig"
+        some = values[..., :count]
+        some = np.moveaxis(some, 2, 0) if planar else some
+        tifffile.imwrite(buffer, some, photometric="rgb", compression=compression, **options)
+        try:
+            found = np.asarray(decode(buffer.getvalue()).image).astype(int)
+        except ImageRejected as error:
+            said = "header" not in error.message
+            assert (error.code, said) == (RejectCode.FORMAT_NOT_ALLOWED, True)  # noqa: PT017
+            continue
+        read += 1
+        assert np.abs(found - levels(3).astype(int)).max() <= 1
+    assert read >= 6
+
+
 def test_uncompressed_subsampled_colours_are_refused() -> None:
     data = bytearray(encoded(scene(), "TIFF"))
     at = data.index(struct.pack("<HHIHH", 262, 3, 1, 2, 0))
