@@ -11,7 +11,19 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, BatchSize, Config, Device, FromList, Model, Paths, Workers, examples
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    BatchSize,
+    Config,
+    Device,
+    FromList,
+    MaxPixels,
+    Model,
+    Paths,
+    Workers,
+    examples,
+)
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -73,6 +85,7 @@ def fit(
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -93,7 +106,7 @@ def fit(
     if rows is not None:
         values = _read(rows, extractor)
     else:
-        pieces = _embedded(extractor, paths, from_list, workers, batch_size)
+        pieces = _embedded(extractor, paths, from_list, workers=workers, batch_size=batch_size, max_pixels=max_pixels)
         values = np.array([one.row for one in pieces if hasattr(one, "row")]).reshape(-1, extractor.dimension)
     quantiser = fit_quantiser(
         values,
@@ -132,6 +145,7 @@ def encode(
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -147,7 +161,7 @@ def encode(
     extractor = load_quantised(quantised_name(model or "mini", bits), device=device)
     spelled = to_hex if spelling == Spelling.HEX else to_base64
     rejected = 0
-    for one in _embedded(extractor, paths, from_list, workers, batch_size):
+    for one in _embedded(extractor, paths, from_list, workers=workers, batch_size=batch_size, max_pixels=max_pixels):
         if isinstance(one, Embedded) and one.row is not None:
             code = spelled(one.row[None])[0]
             if as_json:
@@ -163,15 +177,23 @@ def encode(
 
 
 def _embedded(
-    extractor: Extractor, paths: list[Path] | None, from_list: Path | None, workers: int | None, batch_size: int
+    extractor: Extractor,
+    paths: list[Path] | None,
+    from_list: Path | None,
+    *,
+    workers: int | None,
+    batch_size: int,
+    max_pixels: int,
 ) -> Iterator[Embedded | Rejected]:
     """The rows of the inputs as they come, under a bar."""
     from simsearch.extract.pipeline import embed_sources
-    from simsearch.images import find
+    from simsearch.images import Limits, find
 
+    limits = Limits(max_pixels=max_pixels)
     sources = find(paths or [], from_list=from_list)
     with shown("bits", streams=True) as advance, counted(paths or [], from_list) as total:
-        for done, one in enumerate(embed_sources(extractor, sources, batch_size=batch_size, workers=workers), start=1):
+        stream = embed_sources(extractor, sources, batch_size=batch_size, workers=workers, limits=limits)
+        for done, one in enumerate(stream, start=1):
             yield one
             advance(done, total())
 

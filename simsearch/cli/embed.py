@@ -12,10 +12,12 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
 from simsearch.cli.options import (
+    MAX_PIXELS,
     AsJson,
     BatchSize,
     Config,
     FromList,
+    MaxPixels,
     Model,
     Paths,
     Strict,
@@ -95,6 +97,7 @@ def embed(
     ] = False,
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     strict: Strict = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -108,7 +111,7 @@ def embed(
     from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import default_workers
     from simsearch.extract.rows_folder import write_folder
-    from simsearch.images import find
+    from simsearch.images import Limits, find
 
     require_inputs(paths, from_list)
     first, of = read_shard(shard)
@@ -121,7 +124,7 @@ def embed(
         if len(devices) > 1:
             each = workers if workers is not None else max(1, default_workers() // len(devices))
             flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
-            flags += ["--part-rows", str(part_rows), "--workers", str(each)]
+            flags += ["--part-rows", str(part_rows), "--workers", str(each), "--max-pixels", str(max_pixels)]
             flags += [] if from_list is None else ["--from-list", str(from_list)]
             flags += ["--compile"] if compiled else []
             flags += ["--decode-on-device"] if on_device else []
@@ -137,6 +140,7 @@ def embed(
                 form=form.value,
                 batch_size=batch_size,
                 workers=workers,
+                limits=Limits(max_pixels=max_pixels),
                 part_rows=part_rows,
                 progress=progress,
             )

@@ -12,12 +12,14 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
 from simsearch.cli.options import (
+    MAX_PIXELS,
     AsJson,
     BatchSize,
     Config,
     Device,
     FromList,
     LibraryFolder,
+    MaxPixels,
     Model,
     Paths,
     Strict,
@@ -60,6 +62,7 @@ def index(
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
     ] = False,
@@ -76,6 +79,7 @@ def index(
     read again, exact copies are not embedded again. Interrupted, it keeps what it has done, and the same command goes
     on from there.
     """
+    from simsearch.images.limits import Limits
     from simsearch.library import AddSettings
 
     require_inputs(paths, from_list, rows)
@@ -89,7 +93,7 @@ def index(
         model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
     if prune and not paths:
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
-    settings = AddSettings(batch_size=batch_size, workers=workers)
+    settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
     with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
         started = time.monotonic()
         if rows is not None:
@@ -178,6 +182,7 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
     }
     rate = report.inputs / max(seconds, 1e-9)
     if as_json:
+        counts["first_only"] = report.first_only
         more = {"rejected_by_code": dict(report.codes), "pruned": report.pruned, "library_size": len(library)}
         terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate})
         return
@@ -187,6 +192,9 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
         rows.append(("pruned", f"{report.pruned:,}"))
     terminal.show_columns(rows, right=(1,))
     _show_rejected(report)
+    if report.first_only:
+        files = "1 file has" if report.first_only == 1 else f"{report.first_only:,} files have"
+        terminal.show(f"{files} further pages or frames, which are left out")
     terminal.show(f"{library.path} now holds {len(library):,} images")
 
 

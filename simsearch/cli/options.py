@@ -51,6 +51,10 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),
 ]
+MAX_PIXELS = 100_000_000  # a test holds it equal to that of `simsearch.images.Limits`
+MaxPixels = Annotated[
+    int, typer.Option("--max-pixels", min=1, metavar="N", help="Reject larger pictures, by width times height.")
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Images embedded at once.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]

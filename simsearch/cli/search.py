@@ -13,7 +13,19 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, examples
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    Config,
+    Device,
+    FromList,
+    LibraryFolder,
+    MaxPixels,
+    Metric,
+    Model,
+    Paths,
+    examples,
+)
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -60,6 +72,7 @@ def query(
             "--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
     config: Config = None,
@@ -82,8 +95,8 @@ def query(
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:
-        answers = _row_answers(opened, rows, how) if rows else _answers(opened, paths or [], from_list, how)
-        for matches in answers:
+        images = partial(_answers, opened, paths or [], from_list, max_pixels)
+        for matches in _row_answers(opened, rows, how) if rows else images(how):
             for answer in matches:
                 some_rejected |= answer.rejected is not None
                 _show_json(answer, matches) if as_json else _show(answer)
@@ -98,6 +111,7 @@ def compare(
     *,
     model: Model = None,
     metric: Metric = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
     config: Config = None,
@@ -105,10 +119,11 @@ def compare(
     """Print the distance between two images."""
     from simsearch.distance import by_name, hamming
     from simsearch.extract.load import load_extractor
+    from simsearch.images.limits import Limits
 
     extractor = load_extractor(model or "mini", device=device)
     name = str(metric or extractor.metric)
-    rows = extractor.embed([a, b])
+    rows = extractor.embed([a, b], limits=Limits(max_pixels=max_pixels))
     measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
     distance = float(measure(rows[:1], rows[1:])[0, 0])
     if as_json:
@@ -118,15 +133,18 @@ def compare(
     terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
 
 
-def _isolated(images: int) -> AddSettings:
+def _isolated(images: int, max_pixels: int) -> AddSettings:
     """Settings under which a file that crashes a decoder costs one reject, however few there are."""
     from simsearch.extract.pipeline import default_workers
+    from simsearch.images.limits import Limits
     from simsearch.library import AddSettings
 
-    return AddSettings(workers=min(images, default_workers()))
+    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
 
 
-def _answers(library: Library, paths: list[Path], from_list: Path | None, how: dict[str, Any]) -> Iterator[Matches]:
+def _answers(
+    library: Library, paths: list[Path], from_list: Path | None, max_pixels: int, how: dict[str, Any]
+) -> Iterator[Matches]:
     """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
     from simsearch.images import find
 
@@ -134,7 +152,7 @@ def _answers(library: Library, paths: list[Path], from_list: Path | None, how: d
     done = 0
     with shown("query", streams=True) as advance, counted(paths, from_list) as total:
         while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
-            yield library.search(chunk, settings=_isolated(len(chunk)), **how)
+            yield library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
             done += len(chunk)
             advance(done, total())
 

@@ -107,13 +107,14 @@ class Extractor(ABC):
         return list(checked_rows(self, self.rows(images), len(images))[:, None, :])
 
     @final
-    def embed(self, images: Any) -> NDArray[Any]:
+    def embed(self, images: Any, *, limits: Limits | None = None) -> NDArray[Any]:
         """Return one row an image.
 
         Args:
             images: One image or a sequence of them, mixed at will: a path (str, bytes or Path), a PIL image, a
                 (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a (3, h, w) uint8 or [0, 1] float tensor;
                 arrays and tensors may have one dimension more in front.
+            limits: What decoding a file may cost: pixels, bytes, seconds, memory.
 
         Returns:
             (n, d) float32, or (n, b) uint8 for packed bits; n = 1 for a single image.
@@ -127,7 +128,7 @@ class Extractor(ABC):
         images = list(images) if are_several(images) else [images]
         parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
         for start in range(0, len(images), _DECODED_AT_ONCE):
-            decoded = [as_rgb(image, self.preprocessing) for image in images[start : start + _DECODED_AT_ONCE]]
+            decoded = [as_rgb(image, self.preprocessing, limits) for image in images[start : start + _DECODED_AT_ONCE]]
             parts.append(checked_rows(self, self.rows(decoded), len(decoded)))
         return np.concatenate(parts)
 

@@ -12,7 +12,8 @@ from PIL.Image import Image, fromarray
 from PIL.ImageOps import exif_transpose
 
 from simsearch.errors import ImageRejected, InputError, RejectCode
-from simsearch.images.decode import decode, to_rgb
+from simsearch.images.apart import decode_apart
+from simsearch.images.colour import to_rgb
 from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import printable, read_range
@@ -25,21 +26,24 @@ def are_several(images: Any) -> bool:
     return isinstance(images, Sequence) and not isinstance(images, (str, bytes))
 
 
-def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
+def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = None) -> Image:
     """Return any image that the API takes as an upright RGB PIL image.
 
     Args:
         image: A path (str, bytes or path object), a PIL image, a (h, w), (h, w, 3) or (h, w, 4) array of uint8 or
             uint16, or a (3, h, w) uint8 or [0, 1] float tensor.
-        preprocessing: Whether EXIF turns it, and how large a decoded file must be.
+        preprocessing: Whether EXIF turns it, how colours and transparency are seen, and how large a decoded file must
+            be.
+        limits: What decoding a file may cost; that is done in a process of its own, which is killed in time.
 
     Raises:
         ImageRejected: the file, or a PIL image that is still on disk, cannot be decoded, or there are no pixels.
         InputError: the value is no image.
     """
     if isinstance(image, (str, bytes, os.PathLike)):
-        return _decoded_file(os.fsencode(image), preprocessing)
-    picture = _upright(image, preprocessing) if isinstance(image, Image) else to_rgb(fromarray(_as_array(image)))
+        return _decoded_file(os.fsencode(image), preprocessing, limits or Limits())
+    seen = image if isinstance(image, Image) else fromarray(_as_array(image))
+    picture = _upright(seen, preprocessing)
     if 0 in picture.size:
         raise ImageRejected(RejectCode.EMPTY, f"an image of {picture.width} x {picture.height} has no pixels")
     return picture
@@ -47,16 +51,17 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
 
 def _upright(image: Image, preprocessing: Preprocessing) -> Image:
     try:
-        return to_rgb(exif_transpose(image) if preprocessing.exif else image)
+        upright = exif_transpose(image) if preprocessing.exif else image
+        return to_rgb(upright, alpha=preprocessing.alpha, icc=preprocessing.icc)
     except Exception as error:  # a file that was opened and not yet decoded raises whatever its parser meets
         message = f"a PIL image of mode {image.mode}: {type(error).__name__}: {error}"
         raise ImageRejected(RejectCode.DECODE_ERROR, message) from error
 
 
-def _decoded_file(path: bytes, preprocessing: Preprocessing) -> Image:
+def _decoded_file(path: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
     try:
-        data = read_range(path, offset=0, size=0, limit=Limits().max_bytes)
-        return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+        data = read_range(path, offset=0, size=0, limit=limits.max_bytes)
+        return decode_apart(data, limits=limits, **preprocessing.decoding).image
     except ImageRejected as error:
         raise ImageRejected(error.code, f"{printable(path)}: {error.message}") from error
 

@@ -32,6 +32,7 @@ class Prepared:
         width: of the whole picture, upright.
         height: likewise.
         quality: 0 (blank) to 100.
+        more: whether the file holds further pages or frames, which are left out.
     """
 
     source: Source
@@ -41,6 +42,7 @@ class Prepared:
     width: int
     height: int
     quality: int
+    more: bool = False
 
 
 def prepare_one(
@@ -49,11 +51,13 @@ def prepare_one(
     """Return the pixels of one input, or why there are none; no other exception leaves."""
     try:
         data = load_bytes(source, limits.max_bytes)
-        decoded = decoder(data, limits=limits, at_least=preprocessing.at_least, exif=preprocessing.exif)
+        decoded = decoder(data, limits=limits, **preprocessing.decoding)
         pixels = preprocessing.apply(decoded.image)
     except ImageRejected as error:
         return Rejected(source, error.code, error.message)
     except Exception as error:  # above all MemoryError, which any step may raise
         return Rejected(source, RejectCode.DECODE_ERROR, f"{type(error).__name__}: {error}")
     digest = hashlib.sha256(data).digest()
-    return Prepared(source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels))
+    return Prepared(
+        source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels), more=decoded.more
+    )

@@ -122,6 +122,8 @@ class AddJob:
         path = outcome.source.path
         if isinstance(outcome, Embedded):
             content = outcome.sha256
+            if outcome.more:
+                self._intake.note_first_only()
             outcome = self._taken(outcome)
             self._contents.discard(content)
         if isinstance(outcome, Rejected):

@@ -112,6 +112,10 @@ class Intake:
             self.flush()
         self._tell()
 
+    def note_first_only(self) -> None:
+        """Count a file of which the first page or frame alone is taken."""
+        self._counts["first_only"] += 1
+
     def reject(self, rejected: Rejected) -> None:
         """Count an input that cannot become a row; it is recorded once, however often it is tried."""
         key = _reject_key(rejected.source.path, rejected.code)

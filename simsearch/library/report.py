@@ -16,7 +16,7 @@ class AddSettings:
 
     Attributes:
         batch_size: Images embedded at once.
-        workers: Decoding processes; 0 decodes in this process, None chooses.
+        workers: Decoding processes; 0 is one that stays warm, None chooses.
         limits: What a single image may cost.
         commit_every: Rows after which a segment is committed.
         commit_seconds: Seconds after which it is committed although it is smaller.
@@ -37,6 +37,7 @@ class AddSettings:
 class AddReport:
     """What became of every input of one call; `pruned` counts items that were no input.
 
+    `first_only` counts files with further pages or frames, which are left out.
     `codes` splits `rejected` by reject code and `first_rejected` holds a few of them, to show what is wrong.
 
     Example:
@@ -50,6 +51,7 @@ class AddReport:
     replaced: int = 0
     rejected: int = 0
     pruned: int = 0
+    first_only: int = 0
     codes: Mapping[str, int] = field(default_factory=dict, compare=False)
     first_rejected: tuple[Rejected, ...] = field(default=(), compare=False)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from simsearch.benchmark.pool import memory
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.pipeline import default_workers
-from simsearch.images.decode import decode
+from simsearch.images.decode import AS_SEEN, decode
 from simsearch.images.find import find
 from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
@@ -123,7 +123,7 @@ def load_pictures(
 def _loaded(source: Source, side: int) -> tuple[str, Image.Image] | Rejected:
     try:
         data = load_bytes(source, Limits().max_bytes)
-        image = decode(data, at_least=side).image
+        image = decode(data, at_least=side, **AS_SEEN).image
     except ImageRejected as error:
         return Rejected(source, error.code, error.message)
     scale = side / max(image.size)

@@ -98,7 +98,8 @@ def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
 
 
 def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
-    """The same for a square of another size."""
+    """The same for a square of another size, with colours and transparency as a viewer shows them."""
+    how = how.as_seen
     if size is None:
         return how
     return replace(how, size=size, resize=size if how.fit == "squash" else round(how.resize * size / how.size))

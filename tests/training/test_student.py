@@ -125,6 +125,7 @@ def test_scales_and_size_may_change_at_the_start(tiny: Path, tmp_path: Path) -> 
     assert tuple(card.arguments["scales"]) == (1, 0.5)
     assert (card.preprocessing.size, card.preprocessing.resize) == (64, 64)
     assert card.preprocessing.mean == before.preprocessing.mean
+    assert {(each.preprocessing.alpha, each.preprocessing.icc) for each in (before, card)} == {("contrast", "srgb")}
     assert all(torch.equal(tensor, two.state_dict()[name]) for name, tensor in plain.state_dict().items())
     for wrong in ([], [0], [1.5]):
         with pytest.raises(InputError, match="scales"):
