@@ -11,19 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from simsearch.errors import LibraryError
+import numpy as np
+
+from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
+from simsearch.images.source import Source, printable
 from simsearch.library.intake import Intake, problem_of
 from simsearch.library.items import Item, path_key
+from simsearch.library.names import MEMBER, names_of, stored_name
 from simsearch.library.report import AddReport, AddSettings
-from simsearch.library.selection import MEMBER, PathLike, absolute, below
+from simsearch.library.selection import PathLike, absolute, below_all
 from simsearch.library.snapshot import Place, Snapshot
 from simsearch.library.writer import positions_of
 
 Found: TypeAlias = Source | Rejected
+Named: TypeAlias = tuple[Found, list[bytes]]
 Outcome: TypeAlias = Embedded | Rejected
 
 _LOOKED_UP_AT_ONCE = 256
@@ -39,7 +44,9 @@ class AddJob:
         self._rescan = rescan
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
-        self.seen = array("Q")
+        self._names = names_of(intake.writer.snapshot)
+        self.seen = array("Q")  # keys of all names under which an input may be known
+        self.files = array("Q")  # pairs: which file an input is, and the key of its real path
         self.unread: list[bytes] = []
 
     def run(self, sources: Iterable[Found]) -> None:
@@ -72,41 +79,49 @@ class AddJob:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
-            self._note(chunk)
-            passed = self._not_in_flight(chunk)
-            fresh = self._not_as_stored(passed)
+            named = [(found, self._names.of_source(_source_of(found))) for found in chunk]
+            self._note(named)
+            fresh = self._not_as_stored(self._not_in_flight(named))
             self._paths.update(found.path for found in fresh if isinstance(found, Source))
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
 
-    def _note(self, chunk: Iterable[Found]) -> None:
-        for found in chunk:
+    def _note(self, chunk: Iterable[Named]) -> None:
+        for found, names in chunk:
+            self.seen.extend(map(path_key, names))
             if isinstance(found, Rejected):
-                self.unread.append(found.source.path.rstrip(b"/"))
-                self.seen.append(path_key(found.source.path))
-            else:
-                self.seen.append(path_key(found.path))
+                self.unread += [name.rstrip(b"/") for name in names]
+            elif found.file_id and not found.offset:
+                self.files.extend((found.file_id, path_key(self._names.real(found))))
 
-    def _not_in_flight(self, chunk: Iterable[Found]) -> list[Found]:
+    def _not_in_flight(self, chunk: Iterable[Named]) -> list[Named]:
         """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
-        passed: list[Found] = []
+        passed: list[Named] = []
         paths: set[bytes] = set()
-        for found in chunk:
-            path = found.source.path if isinstance(found, Rejected) else found.path
-            in_flight = path in paths or path in self._paths or path in self._intake.pending.paths
+        for found, names in chunk:
+            in_flight = any(
+                name in paths or name in self._paths or name in self._intake.pending.paths for name in names
+            )
             if isinstance(found, Rejected) or not in_flight:
-                passed.append(found)
-                paths.add(path)
+                passed.append((found, names))
+                paths.add(names[0])
         return passed
 
-    def _not_as_stored(self, chunk: Sequence[Found]) -> list[Found]:
-        if self._rescan:
-            return list(chunk)
+    def _not_as_stored(self, chunk: Sequence[Named]) -> list[Found]:
+        """What has to be read, under the name that the library has for it already."""
         snapshot = self._intake.writer.snapshot
-        sources = [found for found in chunk if isinstance(found, Source)]
-        places = iter(snapshot.by_paths([source.path for source in sources]))
-        return [f for f in chunk if isinstance(f, Rejected) or not _is_as_stored(snapshot, next(places), f)]
+        wanted = [name for found, names in chunk if isinstance(found, Source) for name in names]
+        places = iter(snapshot.by_paths(wanted))
+        fresh: list[Found] = []
+        for found, names in chunk:
+            if isinstance(found, Rejected):
+                fresh.append(found)
+                continue
+            known = [place for place in itertools.islice(places, len(names)) if place is not None]
+            if self._rescan or not _is_as_stored(snapshot, known[0] if known else None, found):
+                fresh.append(_renamed(found, *stored_name(snapshot, known[0])) if known else found)
+        return fresh
 
     def _is_known(self, sha256: bytes) -> bool:
         """Whether the content has a row, or will have when its result is asked for; runs in the reader's thread."""
@@ -147,19 +162,34 @@ class AddJob:
         """Return the live items in these folders and tars that this call did not find; what could not be read stays."""
         snapshot = self._intake.writer.snapshot
         kept = set(self.seen)
-        found = {place for path in paths for place in below(snapshot, absolute(path))}
-        return sorted(place for place in found if not self._is_kept(snapshot.path(place) or b"", kept))
+        found = below_all(snapshot, (name for path in paths for name in self._names.of_folder(absolute(path))))
+        return [place for place in found if not self._is_kept(snapshot.path(place) or b"", kept)]
+
+    def same_file(self) -> int:
+        """Return how many inputs were a further name, by a link or a hard link, of a file that was there already."""
+        pairs = np.unique(np.array(self.files, np.uint64).reshape(-1, 2), axis=0)
+        return len(pairs) - len(np.unique(pairs[:, 0]))
 
     def _is_kept(self, path: bytes, kept: set[int]) -> bool:
         unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
         return unread or path_key(path) in kept
 
 
+def _source_of(found: Found) -> Source:
+    return found.source if isinstance(found, Rejected) else found
+
+
+def _renamed(source: Source, root: bytes, name: bytes) -> Source:
+    return source if (source.root, source.name) == (root, name) else replace(source, root=root, name=name, link=None)
+
+
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
+    # A link to a folder is a root of its own: where it leads to tells other names of what lies there.
+    root = source.link or source.root
     return Item(
-        source.root,
-        source.name,
+        root,
+        source.path[len(root.rstrip(b"/")) + 1 :],
         outcome.sha256,
         outcome.n_bytes,
         source.mtime_ns,
@@ -179,13 +209,42 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
     return labels in {(None, None), snapshot.labels(place)}
 
 
+def own_files(library: Path) -> tuple[bytes, ...]:
+    """Return how paths of a library's own files begin; it may lie in a folder that is indexed."""
+    return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+
+
 def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
-    """Yield the sources that are no files of the library itself, which may lie in a folder that is indexed."""
-    own = tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+    """Yield the sources that are no files of the library itself."""
+    own = own_files(library)
     for found in sources:
-        source = found.source if isinstance(found, Rejected) else found
-        if not source.file.startswith(own):
+        if not _source_of(found).file.startswith(own):
             yield found
+
+
+def present(snapshot: Snapshot, paths: Sequence[PathLike], *, prune: bool, empty_too: bool) -> list[PathLike]:
+    """Return the paths that are there, once it is sure that none is gone only because a disk is not mounted.
+
+    Raises:
+        InputError: a path does not exist; or, with `prune` and without `empty_too`, nothing is found any more where the
+            library holds items.
+    """
+    if not prune:
+        return list(paths)
+    names = names_of(snapshot)
+    found: list[PathLike] = []
+    for path in paths:
+        named = absolute(path)
+        held = below_all(snapshot, names.of_folder(named))
+        if held and empty_too and not os.path.lexists(named):
+            continue
+        if held and not empty_too and next(find([path]), None) is None:
+            raise InputError(
+                f"nothing is found in {printable(named)}, of which the library holds {len(held):,} images: is its disk "
+                "mounted? --prune-empty (prune_empty=True) removes them"
+            )
+        found.append(path)
+    return found
 
 
 def add(
@@ -200,7 +259,7 @@ def add(
     """Return what became of every source; items under `prune` that were not found are removed at the end."""
     job = AddJob(intake, extractor, settings=settings, rescan=rescan)
     job.run(sources)
-    gone = job.pruned(prune)
+    gone = job.pruned(prune) if prune else []
     if gone:
         intake.writer.commit(removed=positions_of(gone))
-    return replace(intake.report, pruned=len(gone))
+    return replace(intake.report, pruned=len(gone), same_file=job.same_file())
