@@ -155,7 +155,7 @@ def _csv_entries(text: str, name: str, folder: bytes) -> Iterator[Entry]:
             attributes = json.dumps(rest, sort_keys=True) if rest else None
             yield _entry(folder, path.encode(errors="surrogateescape"), reader.line_num, owner, attributes)
     except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {error}") from error
+        raise csv.Error(f"the row from line {reader.line_num + 1}: {error}") from error
 
 
 def _separator(text: str) -> str:

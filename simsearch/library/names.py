@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from simsearch.images.paths import Links
+from simsearch.images.paths import Links, absolute
 from simsearch.images.source import Source
 from simsearch.library.snapshot import Place, Snapshot
 
@@ -27,12 +27,19 @@ class Names:
     for one call, since links change.
     """
 
-    def __init__(self, roots: Iterable[bytes]) -> None:
+    def __init__(self, roots: Iterable[bytes], climbing: Iterable[bytes] = ()) -> None:
+        """Look at where the roots lie.
+
+        Args:
+            roots: of the library's items.
+            climbing: paths of items that hold `..`, as the first libraries took them from lists.
+        """
         self._links = Links()
         self._roots: set[bytes] = set()
         self._aliases: list[tuple[bytes, bytes]] = []  # where a root really lies, and the root
         for root in roots:
             self._learn(root)
+        self._climbing = {self._real_file(absolute(path)): path for path in climbing}
 
     def _learn(self, root: bytes) -> bytes:
         real = self._links.real(root)
@@ -60,7 +67,10 @@ class Names:
         folder = b"\0" not in path and os.path.isdir(path)  # noqa: PTH112
         real = self._links.real(path) if folder else self._real_file(path)
         inside = [root for target, root in self._aliases if target.startswith(real.rstrip(b"/") + b"/")]
-        return list(dict.fromkeys([*self._of(path, real), *inside]))
+        climbed = [
+            _folder(stored) for known, stored in self._climbing.items() if _is_below(known, real) and known != real
+        ]
+        return list(dict.fromkeys([*self._of(path, real), *inside, *climbed]))
 
     def _real_file(self, path: bytes) -> bytes:
         file, member = split_member(path)
@@ -68,17 +78,18 @@ class Names:
         return _joined(self._links.real(folder), b"/" + name) + member
 
     def _of(self, path: bytes, real: bytes) -> list[bytes]:
-        if path == real and not self._aliases:
+        if path == real and not self._aliases and not self._climbing:
             return [path]
         others = [
             _joined(root, real[len(target.rstrip(b"/")) :]) for target, root in self._aliases if _is_below(real, target)
         ]
-        return list(dict.fromkeys([path, real, *others]))
+        return list(dict.fromkeys([path, real, *others, self._climbing.get(real, real)]))
 
 
 def names_of(snapshot: Snapshot) -> Names:
     """Return the names of what a library holds."""
-    return Names(root for segment in snapshot.segments for root in segment.roots)
+    climbing = [name for segment in snapshot.segments for name in segment.paths(segment.climbing) if name is not None]
+    return Names((root for segment in snapshot.segments for root in segment.roots), climbing)
 
 
 def stored_name(snapshot: Snapshot, place: Place) -> tuple[bytes, bytes]:
@@ -90,6 +101,11 @@ def stored_name(snapshot: Snapshot, place: Place) -> tuple[bytes, bytes]:
 
 def _joined(root: bytes, rest: bytes) -> bytes:
     return (root.rstrip(b"/") + rest) or b"/"
+
+
+def _folder(path: bytes) -> bytes:
+    tar, mark, _ = path.partition(MEMBER)
+    return tar if mark else os.path.dirname(path)  # noqa: PTH120
 
 
 def _is_below(path: bytes, folder: bytes) -> bool:
