@@ -98,7 +98,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _fitting(value: Any, kind: pa.DataType) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and pa.types.is_large_string(kind):
         return value.encode(errors="backslashreplace").decode()
     try:
         return pa.scalar(value, kind).as_py()
