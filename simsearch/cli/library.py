@@ -219,7 +219,7 @@ def _show_notes(report: AddReport) -> None:
     if report.skipped:
         terminal.show(about_others(report.skipped_by_kind))
     if report.same_file:
-        terminal.show(f"{report.same_file:,} are a further link or hard link to a file that was counted already")
+        terminal.show(f"{report.same_file:,} of these: further links or hard links to a file that was counted already")
     if report.copies_of_gone and not report.pruned:
         terminal.show(
             f"{report.copies_of_gone:,} of the exact copies are of files that are no longer where they were: after a "
