@@ -31,7 +31,7 @@ def absolute(path: bytes, folder: bytes | None = None) -> bytes:
         InputError: the path is relative and the current folder is gone.
     """
     try:
-        whole = os.path.join(folder or os.getcwdb(), path)  # noqa: PTH109, PTH118
+        whole = path if path.startswith(b"/") else os.path.join(folder or os.getcwdb(), path)  # noqa: PTH109, PTH118
     except OSError as error:
         raise InputError("the current folder is gone; go to another or give absolute paths") from error
     written = _normal(whole)
