@@ -80,14 +80,34 @@ def _place(path: PathLike) -> _Place:
 def _find(places: Iterable[_Place], entries: Iterable[Entry], skipped: Skip) -> Iterator[Found]:
     for place in places:
         yield from _search(place, skipped)
-    links = Links()
+    links, searched = Links(), set[bytes]()
     for entry in entries:
         place = _Place(entry.root, entry.name)
+        if entry.owner is None and entry.attributes is None and _is_part(place.path, searched):
+            continue
         last = links.last(os.path.dirname(place.path))  # noqa: PTH120
         if last is not None and len(last) > len(entry.root):
             place = replace(place, link=last)
+        inside = place.path + b"/"
         for found in _search(place, skipped):
+            if _path(found).startswith(inside):
+                searched.add(place.path)
             yield _described(found, entry, place)
+
+
+def _path(found: Found) -> bytes:
+    return found.source.path if isinstance(found, Rejected) else found.path
+
+
+def _is_part(path: bytes, searched: set[bytes]) -> bool:
+    """Whether a path was found already in a folder that its list names before it, as `find` without `-type f` does."""
+    while searched and len(path) > 1:
+        path, name = os.path.split(path)
+        if name.startswith(b"."):
+            return False
+        if path in searched:
+            return True
+    return False
 
 
 def _described(found: Found, entry: Entry, place: _Place) -> Found:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import itertools
 import os
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-import numpy as np
-
-from simsearch.errors import InputError, LibraryError
+from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
-from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, printable
+from simsearch.images.source import Source
 from simsearch.library.intake import Intake, problem_of
-from simsearch.library.items import Item, path_key
-from simsearch.library.names import MEMBER, names_of, stored_name
+from simsearch.library.items import Item
+from simsearch.library.names import names_of, stored_name
+from simsearch.library.prune import Found, Seen
 from simsearch.library.report import AddReport, AddSettings
-from simsearch.library.selection import PathLike, absolute, below_all
+from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Place, Snapshot
 from simsearch.library.writer import positions_of
 
-Found: TypeAlias = Source | Rejected
 Named: TypeAlias = tuple[Found, list[bytes]]
 Outcome: TypeAlias = Embedded | Rejected
 
@@ -45,9 +41,7 @@ class AddJob:
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
         self._names = names_of(intake.writer.snapshot)
-        self.seen = array("Q")  # keys of all names under which an input may be known
-        self.files = array("Q")  # pairs: which file an input is, and the key of its real path
-        self.unread: list[bytes] = []
+        self.seen = Seen()
 
     def run(self, sources: Iterable[Found]) -> None:
         """Take every source in; what is done is committed also when the run is broken off."""
@@ -79,21 +73,13 @@ class AddJob:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
+            self.seen.note(chunk)
             named = [(found, self._names.of_source(_source_of(found))) for found in chunk]
-            self._note(named)
             fresh = self._not_as_stored(self._not_in_flight(named))
             self._paths.update(found.path for found in fresh if isinstance(found, Source))
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
-
-    def _note(self, chunk: Iterable[Named]) -> None:
-        for found, names in chunk:
-            self.seen.extend(map(path_key, names))
-            if isinstance(found, Rejected):
-                self.unread += [name.rstrip(b"/") for name in names]
-            elif found.file_id and not found.offset:
-                self.files.extend((found.file_id, path_key(self._names.real(found))))
 
     def _not_in_flight(self, chunk: Iterable[Named]) -> list[Named]:
         """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
@@ -158,22 +144,6 @@ class AddJob:
             again = next(stream)
         return self._taken(again) if isinstance(again, Embedded) else again
 
-    def pruned(self, paths: Iterable[PathLike]) -> list[Place]:
-        """Return the live items in these folders and tars that this call did not find; what could not be read stays."""
-        snapshot = self._intake.writer.snapshot
-        kept = set(self.seen)
-        found = below_all(snapshot, (name for path in paths for name in self._names.of_folder(absolute(path))))
-        return [place for place in found if not self._is_kept(snapshot.path(place) or b"", kept)]
-
-    def same_file(self) -> int:
-        """Return how many inputs were a further name, by a link or a hard link, of a file that was there already."""
-        pairs = np.unique(np.array(self.files, np.uint64).reshape(-1, 2), axis=0)
-        return len(pairs) - len(np.unique(pairs[:, 0]))
-
-    def _is_kept(self, path: bytes, kept: set[int]) -> bool:
-        unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
-        return unread or path_key(path) in kept
-
 
 def _source_of(found: Found) -> Source:
     return found.source if isinstance(found, Rejected) else found
@@ -222,31 +192,6 @@ def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
             yield found
 
 
-def present(snapshot: Snapshot, paths: Sequence[PathLike], *, prune: bool, empty_too: bool) -> list[PathLike]:
-    """Return the paths that are there, once it is sure that none is gone only because a disk is not mounted.
-
-    Raises:
-        InputError: a path does not exist; or, with `prune` and without `empty_too`, nothing is found any more where the
-            library holds items.
-    """
-    if not prune:
-        return list(paths)
-    names = names_of(snapshot)
-    found: list[PathLike] = []
-    for path in paths:
-        named = absolute(path)
-        held = below_all(snapshot, names.of_folder(named))
-        if held and empty_too and not os.path.lexists(named):
-            continue
-        if held and not empty_too and next(find([path]), None) is None:
-            raise InputError(
-                f"nothing is found in {printable(named)}, of which the library holds {len(held):,} images: is its disk "
-                "mounted? --prune-empty (prune_empty=True) removes them"
-            )
-        found.append(path)
-    return found
-
-
 def add(
     intake: Intake,
     extractor: Extractor,
@@ -259,7 +204,7 @@ def add(
     """Return what became of every source; items under `prune` that were not found are removed at the end."""
     job = AddJob(intake, extractor, settings=settings, rescan=rescan)
     job.run(sources)
-    gone = job.pruned(prune) if prune else []
+    gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:
         intake.writer.commit(removed=positions_of(gone))
-    return replace(intake.report, pruned=len(gone), same_file=job.same_file())
+    return replace(intake.report, pruned=len(gone), same_file=job.seen.same_file())

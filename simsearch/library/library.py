@@ -124,11 +124,12 @@ class Library(Reader):
             StorageFull: the disk is full; what was committed is kept.
         """
         from simsearch.images.find import find
-        from simsearch.library.add import add, outside, own_files, present
+        from simsearch.library.add import add, outside, own_files
+        from simsearch.library.prune import require_found
 
         self._require_one_channel()
         given, settings = as_paths(paths), settings or AddSettings()
-        there = present(self.snapshot, given, prune=prune, empty_too=prune_empty)
+        there = require_found(self.snapshot, given, empty_too=prune_empty) if prune else given
         own, others = own_files(self.path), Counter[str]()
 
         def skip(other: Skipped) -> None:

@@ -138,6 +138,21 @@ def test_fifos_sockets_and_devices_are_skipped_and_never_opened(
     assert told == [Skipped(bytes(tmp_path / "b"), "fifo")]
 
 
+def test_a_list_of_folders_and_what_is_in_them_gives_each_file_once(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "a/.2.jpg", "a/b/3.jpg", "c/4.jpg"):
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / name).write_bytes(b"x")
+    everything = sorted(path for path in (tmp_path / "p").rglob("*"))  # as `find p` does
+    for first in (0, 1):
+        listed = [tmp_path / "p", *everything][first:]
+        (tmp_path / "list").write_bytes(b"".join(bytes(path) + b"\0" for path in listed))
+        files = sorted(str(path.relative_to(tmp_path)) for path in everything if path.is_file())
+        assert found(from_list=tmp_path / "list")[0] == files
+    (tmp_path / "list.csv").write_text("path,owner\np,\np/c/4.jpg,ann\n")
+    owners = [one.owner for one in find([], from_list=tmp_path / "list.csv") if isinstance(one, Source)]
+    assert owners == [None, None, None, "ann"]
+
+
 def test_folders_in_a_list_are_searched(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "1.jpg").write_bytes(b"x")
@@ -145,7 +160,7 @@ def test_folders_in_a_list_are_searched(tmp_path: Path) -> None:
     found_paths = [
         one.path for one in find([], from_list=tmp_path / "list") if isinstance(one, Source) and one.size == 1
     ]
-    assert found_paths == [bytes(tmp_path / "a" / "b" / "1.jpg")] * 4
+    assert found_paths == [bytes(tmp_path / "a" / "b" / "1.jpg")] * 2  # by `a`, and by `.` that comes after it
 
 
 def test_a_png_with_a_foreign_ending_keeps_its_path_when_it_cannot_be_read(tmp_path: Path) -> None:
