@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
     MAX_PIXELS,
     AsJson,
@@ -23,6 +23,7 @@ from simsearch.cli.options import (
     Paths,
     Workers,
     examples,
+    named,
 )
 from simsearch.cli.progress import shown
 
@@ -68,7 +69,9 @@ def fit(
     paths: Paths = None,
     *,
     bits: Annotated[int, typer.Option("--bits", min=1, metavar="N", help="Length of a code.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE.safetensors", help="Where to write it.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FILE.safetensors", parser=named, help="Where to write it.")
+    ],
     kind: Annotated[
         FittedKind, typer.Option("--kind", help="Random hyperplanes, principal directions, or these turned (ITQ).")
     ] = FittedKind.ITQ,
@@ -78,7 +81,8 @@ def fit(
     ] = None,
     model: Model = None,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Rows that `simsearch embed` wrote.")
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Rows that `simsearch embed` wrote."),
     ] = None,
     from_list: FromList = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the random directions.")] = 0,
@@ -190,12 +194,15 @@ def _embedded(
     from simsearch.images import Limits, find
 
     limits = Limits(max_pixels=max_pixels)
-    sources = find(paths or [], from_list=from_list)
-    with shown("bits", streams=True) as advance, counted(paths or [], from_list) as total:
+    listed, others = read_inputs(paths, from_list), Others()
+    sources = find(paths or [], from_list=listed, skipped=others.skip)
+    with shown("bits", streams=True) as advance, counted(paths or [], listed) as total:
         stream = embed_sources(extractor, sources, batch_size=batch_size, workers=workers, limits=limits)
         for done, one in enumerate(stream, start=1):
             yield one
             advance(done, total())
+    if others.kinds:
+        terminal.note(about_others(others.kinds))
 
 
 def _read(path: Path, extractor: Extractor) -> Any:

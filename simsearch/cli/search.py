@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
     MAX_PIXELS,
     AsJson,
@@ -25,6 +25,7 @@ from simsearch.cli.options import (
     Model,
     Paths,
     examples,
+    named,
 )
 from simsearch.cli.progress import shown
 
@@ -64,7 +65,8 @@ def query(
     ] = False,
     from_list: FromList = None,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Search rows that `simsearch embed` wrote.")
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Search rows that `simsearch embed` wrote."),
     ] = None,
     model: Annotated[
         str | None,
@@ -106,8 +108,8 @@ def query(
 
 @app.command(epilog=examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="One image.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
+    b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
     *,
     model: Model = None,
     metric: Metric = None,
@@ -148,13 +150,16 @@ def _answers(
     """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
     from simsearch.images import find
 
-    sources = find(paths, from_list=from_list)
+    listed, others = read_inputs(paths, from_list), Others()
+    sources = find(paths, from_list=listed, skipped=others.skip)
     done = 0
-    with shown("query", streams=True) as advance, counted(paths, from_list) as total:
+    with shown("query", streams=True) as advance, counted(paths, listed) as total:
         while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
             yield library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
             done += len(chunk)
             advance(done, total())
+    if others.kinds:
+        terminal.note(about_others(others.kinds))
 
 
 def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:

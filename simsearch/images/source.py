@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simsearch.errors import ImageRejected, RejectCode
 
@@ -24,6 +24,8 @@ class Source:
         mtime_ns: when `file` was last changed.
         owner: who the image belongs to, from the `owner` column of a list.
         attributes: the other columns of a list, as JSON.
+        link: the last link to a folder that the path goes through below the root, None for none.
+        file_id: equal for links and hard links to one file; 0 where it is not known.
     """
 
     root: bytes
@@ -34,6 +36,8 @@ class Source:
     mtime_ns: int
     owner: str | None = None
     attributes: str | None = None
+    link: bytes | None = field(default=None, compare=False)
+    file_id: int = field(default=0, compare=False)
 
     @property
     def path(self) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
+from simsearch.images.lists import Entry
+from simsearch.images.others import Skipped
 from simsearch.library.create import create
 from simsearch.library.indexes import IndexRecord
 from simsearch.library.intake import Intake
@@ -93,9 +97,10 @@ class Library(Reader):
         self,
         paths: PathLike | Iterable[PathLike] = (),
         *,
-        from_list: PathLike | None = None,
+        from_list: PathLike | Sequence[Entry] | None = None,
         settings: AddSettings | None = None,
         prune: bool = False,
+        prune_empty: bool = False,
         rescan: bool = False,
         progress: Tell | None = None,
     ) -> AddReport:
@@ -105,26 +110,37 @@ class Library(Reader):
 
         Args:
             paths: Files, folders, tars.
-            from_list: A list of more, see `simsearch.images.find`.
+            from_list: A list of more or its entries, see `simsearch.images.find`.
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
+            prune_empty: Prune also a path in which nothing is found any more, or which is gone itself.
             rescan: Read also what seems unchanged.
             progress: Told how far it is; maybe from another thread, never twice at once.
 
         Raises:
-            InputError: a path does not exist; nothing was done.
+            InputError: a path is empty or does not exist, or one of which the library holds items is to be pruned and
+                nothing is found in it (a disk that is not mounted looks so); nothing was done.
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
         from simsearch.images.find import find
-        from simsearch.library.add import add, outside
+        from simsearch.library.add import add, outside, own_files
+        from simsearch.library.prune import require_found
 
         self._require_one_channel()
         given, settings = as_paths(paths), settings or AddSettings()
-        sources = outside(self.path, find(given, from_list=from_list))
+        there = require_found(self.snapshot, given, empty_too=prune_empty) if prune else given
+        own, others = own_files(self.path), Counter[str]()
+
+        def skip(other: Skipped) -> None:
+            others[other.kind] += not other.path.startswith(own)
+
+        sources = outside(self.path, find(there, from_list=from_list, skipped=skip))
         with self._intake(settings, progress, self.extractor.runtime()) as intake:
             pruned = given if prune else ()
-            return add(intake, self.extractor, sources, settings=settings, rescan=rescan, prune=pruned)
+            report = add(intake, self.extractor, sources, settings=settings, rescan=rescan, prune=pruned)
+        kinds = +others
+        return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
     def add_rows(
         self, path: str | Path, *, settings: AddSettings | None = None, progress: Tell | None = None

@@ -208,9 +208,7 @@ def _digest(run: Run) -> str:
     """Of all that decides how the run goes: settings, start, photographs."""
     values = run.config.model_dump(mode="json", exclude=set(_NOT_TRAINING))
     values["start"] = run.card.fingerprint
-    values["photographs"] = [
-        hashlib.sha256(part.pixels.numpy().data).hexdigest() for part in (run.train, run.held)
-    ]
+    values["photographs"] = [hashlib.sha256(part.pixels.numpy().data).hexdigest() for part in (run.train, run.held)]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
