@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import IndexFailed, InputError, SimsearchError
-from simsearch.library.layout import INDEXES as INDEXES
-from simsearch.library.layout import is_index_name, require_file, require_folder
+from simsearch.library.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
 from simsearch.library.tune import Curve

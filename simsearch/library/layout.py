@@ -1,4 +1,4 @@
-"""The names in a library's folder that are ours: only they are read, written over or swept, and never through a link."""
+"""The names in a library's folder that are ours: only they are read, written or swept, and never through a link."""
 
 from __future__ import annotations
 

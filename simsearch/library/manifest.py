@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryError, LibraryNotFound, LibraryTooNew
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew
 from simsearch.library.channel import Channel
 from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord, State
@@ -139,10 +139,13 @@ class Manifest:
 
         Raises:
             StorageFull: there is no room for that; what it says is kept.
+            LibraryLocked: a reader holds an old state of it for too long.
         """
         with naming_full_disk(self.path), self._connect("rw") as db:
             db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LibraryLocked(f"{self.path} is being read, and its log cannot be erased; run the same command again")
 
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:

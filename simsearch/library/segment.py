@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simsearch.errors import LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
-from simsearch.library.layout import ITEMS as ITEMS
+from simsearch.library.layout import ITEMS
 from simsearch.library.storage import load_array, mappable, save_array, sync_file
 
 FORMAT = "1"
