@@ -21,6 +21,7 @@ from simsearch.library.writer import Writer
 
 if TYPE_CHECKING:
     from simsearch.library.purge import Purged
+    from simsearch.library.repair import RepairReport
 
 Tell = Callable[[Progress], None]
 
@@ -101,6 +102,20 @@ class Library(Reader):
             InputError: there is no such channel.
         """
         return cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
+
+    @staticmethod
+    def repair(path: str | Path) -> RepairReport:
+        """Make the manifest of the library in a folder again from its segments, unless it is sound.
+
+        Nothing is deleted. The report says what could not be known, such as which images had been removed.
+
+        Raises:
+            LibraryNotFound: there is no library, damaged or not.
+            LibraryDamaged: no segment can be used; nothing was changed.
+        """
+        from simsearch.library.repair import repair
+
+        return repair(Path(path))
 
     def add(
         self,

@@ -45,14 +45,14 @@ class Manifest:
     def __init__(self, folder: Path, name: str = NAME) -> None:
         self.path = folder / name
 
-    def create(self, channels: Sequence[Channel]) -> None:
-        """Write the manifest of an empty library."""
+    def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
+        """Write the manifest of an empty library; after a repair its commits are counted on from a generation."""
         with naming_full_disk(self.path), self._connect("rwc") as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
                 for statement in filter(str.strip, _TABLES.split(";")):
                     db.execute(statement)
-                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": 0, "next_id": 0}
+                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": generation, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
                     "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -165,8 +165,16 @@ class Manifest:
         self._require_own()
         if not self.path.exists():
             raise self._nothing_in(None)
-        with naming_full_disk(self.path), closing(self._readable()) as db:
-            yield db
+        try:
+            with naming_full_disk(self.path), closing(self._readable()) as db:
+                yield db
+        except LibraryTooNew:
+            raise
+        except LibraryDamaged as error:
+            cure = f"`simsearch repair --library {self.path.parent}`"
+            if cure in str(error) or not data_in(self.path.parent):
+                raise
+            raise LibraryDamaged(f"{error}; {cure} makes it again from the segments") from error
 
     def _require_own(self) -> None:
         for name in (NAME, *LOGS):
