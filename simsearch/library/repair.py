@@ -28,7 +28,7 @@ from simsearch.library.salvage import Salvaged, salvaged
 from simsearch.library.segment import Commit, Segment
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.storage import digest, fault, naming_full_disk
-from simsearch.library.survey import Rows, commit_of, examined, rows_in
+from simsearch.library.survey import Rows, commit_of, examined, is_passing, rows_in
 
 _REMOVALS = "which images had been removed: those that are still in the segments are back"
 _CHECKSUMS = "whether a file had been damaged before: checksums went with the manifest, bytes were taken as they are"
@@ -118,6 +118,8 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
                 raise LibraryDamaged("it was being written, and nobody was told of it")
             told[name] = rows_in(home / name)
         except (LibraryDamaged, OSError) as error:
+            if is_passing(error):
+                raise
             found.bad[name] = str(error)
     found.channels, found.unknown = channels_of(folder, told, old.channels)
     if old.state is not None:
@@ -127,6 +129,8 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
             _compare(home / name, old.files.get(name, {}))
             found.good.append(examined(home / name, found.channels))
         except (LibraryDamaged, OSError) as error:
+            if is_passing(error):
+                raise
             found.bad[name] = str(error)
     found.commits = {segment.uuid: commit for segment in found.good if (commit := commit_of(segment)) is not None}
     if old.state is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,6 +22,7 @@ from simsearch.library.storage import mappable
 
 _ROWS_AT_ONCE = 1 << 16
 _SUFFIX = ".arrow"
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ def rows_in(folder: Path) -> tuple[Rows, ...]:
     files = [path for path in folder.glob(f"*{_SUFFIX}") if path.name not in {ITEMS, REJECTS}]
     placed = [_rows_of(path) for path in sorted(files)]
     return tuple(rows for _, rows in sorted(placed, key=lambda pair: pair[0]))
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a file could not be read for a reason that says nothing of it, such as rights or too many open files."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _PASSING:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def commit_of(segment: Segment) -> Commit | None:
