@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryNotFound
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew
 from simsearch.library.channel import Channel
+from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord, State
 from simsearch.library.storage import naming_full_disk, sync_folder
 
 FORMAT = 1
-NAME = "manifest.sqlite"
+"""What is written, and the newest that is read; a manifest that states none is of the first."""
+NAME = MANIFEST
 _PATIENCE_S = 30.0  # a crashed writer's log is replayed under a short exclusive lock
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
@@ -40,17 +42,17 @@ _READ_ONLY = {
 class Manifest:
     """Reads and commits the manifest of the library in a folder; every call opens and closes the file."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+    def __init__(self, folder: Path, name: str = NAME) -> None:
+        self.path = folder / name
 
-    def create(self, channels: Sequence[Channel]) -> None:
-        """Write the manifest of an empty library."""
+    def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
+        """Write the manifest of an empty library; after a repair its commits are counted on from a generation."""
         with naming_full_disk(self.path), self._connect("rwc") as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
                 for statement in filter(str.strip, _TABLES.split(";")):
                     db.execute(statement)
-                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": 0, "next_id": 0}
+                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": generation, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
                     "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,8 +75,9 @@ class Manifest:
             known: What was read before; given back as it is when nothing was committed since.
 
         Raises:
-            LibraryNotFound: there is none.
-            LibraryDamaged: the file is no manifest, or of a later version.
+            LibraryNotFound: there is none, nor anything that one would name.
+            LibraryDamaged: the file is no manifest, or is lost while segments are there.
+            LibraryTooNew: it is of a later version.
         """
         with self._reading() as db:
             try:
@@ -82,7 +85,7 @@ class Manifest:
                 return _read_state(db, self.path, known)
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error):
-                    raise _not_found(self.path) from error
+                    raise self._nothing_in(db) from error
                 raise
             except (sqlite3.DatabaseError, zlib.error, KeyError, TypeError) as error:
                 raise LibraryDamaged(f"{self.path} cannot be read: {error}") from error
@@ -116,6 +119,8 @@ class Manifest:
         with _transaction(db):
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
+            for root in change.unrooted:
+                db.execute("DELETE FROM roots WHERE path = ?", (root,))
             for segment, files in change.new:
                 row = (segment.uuid, segment.rank, segment.items, _packed(segment.removed))
                 db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
@@ -129,10 +134,26 @@ class Manifest:
             db.execute("UPDATE meta SET value = ? WHERE key = 'next_id'", (change.next_id,))
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
+    def erase(self) -> None:
+        """Leave nothing on disk of what the manifest no longer says.
+
+        Raises:
+            StorageFull: there is no room for that; what it says is kept.
+            LibraryLocked: a reader holds an old state of it for too long.
+        """
+        with naming_full_disk(self.path), self._connect("rw") as db:
+            db.execute("VACUUM")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LibraryLocked(f"{self.path} is being read, and its log cannot be erased; run the same command again")
+
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+        self._require_own()
+        require_alone(self.path)
         with closing(self._opened(f"mode={mode}")) as db:
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
             yield db
 
     def _opened(self, options: str) -> sqlite3.Connection:
@@ -141,10 +162,34 @@ class Manifest:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.is_file():
-            raise _not_found(self.path)
-        with closing(self._readable()) as db:
-            yield db
+        self._require_own()
+        if not self.path.exists():
+            raise self._nothing_in(None)
+        try:
+            with naming_full_disk(self.path), closing(self._readable()) as db:
+                yield db
+        except LibraryTooNew:
+            raise
+        except LibraryDamaged as error:
+            cure = f"`simsearch repair --library {self.path.parent}`"
+            if cure in str(error) or not data_in(self.path.parent):
+                raise
+            raise LibraryDamaged(f"{error}; {cure} makes it again from the segments") from error
+
+    def _require_own(self) -> None:
+        for name in (NAME, *LOGS):
+            require_file(self.path.with_name(name))
+
+    def _nothing_in(self, db: sqlite3.Connection | None) -> LibraryError:
+        """The error for a manifest that is missing or says nothing: a loss wherever a library was."""
+        empty = db is None or (is_half_made(self.path) and not db.execute("SELECT 1 FROM sqlite_master").fetchone())
+        lost = data_in(self.path.parent)
+        if empty and not lost:
+            return _not_found(self.path)
+        what = "is missing" if db is None else "is empty" if empty else "is no manifest of a library"
+        cure = f"; `simsearch repair --library {self.path.parent}` makes it again from them" if lost else ""
+        held = f", and {len(lost)} segments and index files are there" if lost else ""
+        return LibraryDamaged(f"{self.path} {what}{held}{cure}")
 
     def _readable(self) -> sqlite3.Connection:
         """A connection for reading; on a full or read-only disk it will do if no log waits to be replayed."""
@@ -182,10 +227,7 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
     if known is not None and (meta.get("uuid"), meta.get("generation")) == (known.uuid, known.generation):
         return known
-    if meta.get("format") != FORMAT:
-        raise LibraryDamaged(
-            f"{path} has format {meta.get('format')} and this version reads {FORMAT}; update simsearch"
-        )
+    _require_readable(meta.get("format", 1), path)
     channels = db.execute(
         "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, "
         f"{_bits_column(db)} FROM channels ORDER BY position"
@@ -204,6 +246,17 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
             SegmentRecord(name, rank, items, _unpacked(removed, items)) for name, rank, items, removed in segments
         ),
     )
+
+
+def _require_readable(version: object, path: Path) -> None:
+    """Refuse what a later simsearch wrote; earlier versions there are none of, the first is read as it is."""
+    if not isinstance(version, int) or version < 1:
+        raise LibraryDamaged(f"{path} states format {str(version)[:20]!r}, which no simsearch writes")
+    if version > FORMAT:
+        raise LibraryTooNew(
+            f"{path} was made by a newer simsearch: it has format {version} and this one reads up to {FORMAT}; "
+            "update simsearch"
+        )
 
 
 def _channel_columns(channel: Channel) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from simsearch.errors import LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
-from simsearch.library.storage import load_array, save_array, sync_file
+from simsearch.library.layout import ITEMS
+from simsearch.library.storage import load_array, mappable, save_array, sync_file
 
 FORMAT = "1"
-ITEMS = "items.arrow"
+COMMIT = b"commit"
 REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
@@ -69,7 +70,24 @@ class Draft:
     ids: NDArray[np.int64] | None = None
 
 
-def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a segment knows of the commit that brought it, so that a lost manifest can be made again.
+
+    Attributes:
+        generation: The number of the commit.
+        rank: Where the segment stands in the order of segments.
+        next_id: The first id that is still free after it.
+        replaces: Segments that it was merged from, whose removed items it leaves out.
+    """
+
+    generation: int
+    rank: int
+    next_id: int
+    replaces: tuple[str, ...] = ()
+
+
+def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, commit: Commit | None = None) -> None:
     """Write all files of a segment but its ids into a new folder and flush them to disk.
 
     This is what a worker calls; the library takes the folder over with `adopt`.
@@ -79,22 +97,25 @@ def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> No
     """
     folder.mkdir(parents=True)
     common = {b"simsearch": FORMAT.encode()}
-    _write_batch(folder / ITEMS, draft.items, common)
+    told = {} if commit is None else {COMMIT: json.dumps(asdict(commit)).encode()}
+    _write_batch(folder / ITEMS, draft.items, common | told)
     _write_batch(folder / REJECTS, draft.rejects, common)
-    for channel in channels:
+    for position, channel in enumerate(channels):
         rows = draft.rows[channel.name]
-        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), common | _described(channel, rows))
+        facts = common | _described(channel, rows, position)
+        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), facts)
     save_array(folder / KEYS, path_keys(draft.items))
     save_array(folder / CONTENTS, content_keys(draft.items))
 
 
-def _described(channel: Channel, rows: ChannelRows) -> dict[bytes, bytes]:
+def _described(channel: Channel, rows: ChannelRows, position: int) -> dict[bytes, bytes]:
     facts = {
         "channel": channel.name,
         "fingerprint": channel.fingerprint,
         "dtype": channel.dtype,
         "parts": str(rows.parts),
         "runtime": json.dumps(dict(rows.runtime)),
+        "manifest": json.dumps({"position": position, **asdict(channel)}),  # read by `repair` alone
     }
     return {key.encode(): value.encode() for key, value in facts.items()}
 
@@ -107,14 +128,14 @@ def _rows_batch(rows: ChannelRows, channel: Channel) -> pa.RecordBatch:
 
 def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, bytes]) -> None:
     batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), **metadata})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    with path.open("xb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     sync_file(path)
 
 
 def _read_batch(path: Path) -> pa.RecordBatch:
     try:
-        with pa.memory_map(str(path)) as source:
+        with mappable(path) as name, pa.memory_map(name) as source:
             reader = pa.ipc.open_file(source)
             if reader.num_record_batches != 1:
                 raise LibraryDamaged(f"{path} holds {reader.num_record_batches} record batches and must hold one")
@@ -175,6 +196,12 @@ class Segment:
         """Positions of the items whose name leads out of their root; only the first libraries have any."""
         found = pc.starts_with(self.items.column("path"), pattern=b"../").fill_null(False)
         return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files, in order of their names."""
+        names = {ITEMS, REJECTS, KEYS, CONTENTS, IDS, *(f"{name}.arrow" for name in self.channels)}
+        return [self.folder / name for name in sorted(names)]
 
     def path(self, position: int) -> bytes | None:
         """Return the full path of an item, None when it has none."""

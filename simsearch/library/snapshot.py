@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_key, path_key
+from simsearch.library.layout import SEGMENTS, require_folder, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import Segment, open_segment
 from simsearch.library.state import Mask, State
-
-SEGMENTS = "segments"
 
 
 class Place(NamedTuple):
@@ -185,6 +184,7 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
         LibraryDamaged: a file does not hold what the manifest says.
         FingerprintMismatch: a segment's rows are of another model than its channel's.
     """
+    require_own(folder)
     manifest = Manifest(folder)
     state = manifest.read(previous.state if previous is not None else None)
     while True:
@@ -215,7 +215,10 @@ def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segm
     known = {} if previous is None else {segment.uuid: segment for segment in previous.segments}
     segments = []
     for record in state.segments:
-        segment = known.get(record.uuid) or open_segment(folder / SEGMENTS / record.uuid, state.channels)
+        segment = known.get(record.uuid)
+        if segment is None:
+            require_folder(folder / SEGMENTS / record.uuid)
+            segment = open_segment(folder / SEGMENTS / record.uuid, state.channels)
         if len(segment) != record.items:
             raise LibraryDamaged(f"{segment.folder} holds {len(segment)} items and the manifest says {record.items}")
         segments.append(segment)

@@ -14,10 +14,11 @@ from simsearch.images.source import printable
 from simsearch.library import indexes
 from simsearch.library.channel import Channel
 from simsearch.library.items import content_keys, path_keys
+from simsearch.library.layout import SEGMENTS
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
-from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
+from simsearch.library.snapshot import Place, Snapshot, load_snapshot
 from simsearch.library.storage import fault
 
 _SAMPLED = 64
