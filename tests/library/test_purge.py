@@ -172,3 +172,12 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
         library.remove(world.secret / "nothing", dry_run=True)
     assert tree(world.folder) == before
     assert library.add(world.open, **extra).pruned == 1
+
+
+@pytest.mark.parametrize("how", ["link", "dots"])
+def test_a_purge_by_another_name_of_the_folder_erases_as_much(world: World, tmp_path: Path, how: str) -> None:
+    (tmp_path / "alias").symlink_to(world.secret)
+    other = tmp_path / "alias" if how == "link" else world.open / ".." / world.secret.name
+    assert world.library.would_remove(other, purge=True)
+    world.library.remove(other, purge=True)
+    left(world)
