@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError
 from simsearch.library.channel import Channel
+from simsearch.library.damage import naming_damage
 from simsearch.library.indexes import IndexRecord, discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import tune
@@ -57,6 +58,7 @@ def rebuild(
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
+        LibraryDamaged: A stored row was damaged; it is named.
     """
     sweep(folder)
     jobs = [] if wanted is None else [wanted]
@@ -70,7 +72,10 @@ def rebuild(
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
-    built = [build_index(folder, snapshot, job, device=device, progress=progress) for job in jobs]
+    built = []
+    for job in jobs:
+        with naming_damage(snapshot, job.channel, removed=True):
+            built.append(build_index(folder, snapshot, job, device=device, progress=progress))
     return tuple(record for record in built if record is not None)
 
 

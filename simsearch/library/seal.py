@@ -1,4 +1,4 @@
-"""A digest over all that a manifest says, kept in it: SQLite itself does not notice a value that changed on the disk."""
+"""A digest over all that a manifest says, kept in it: SQLite does not notice a value that changed on the disk."""
 
 from __future__ import annotations
 

@@ -140,4 +140,6 @@ def damaged(path: Path, what: str) -> LibraryDamaged:
 
 def _check_schema(batch: pa.RecordBatch, schema: pa.Schema, path: Path) -> None:
     if not batch.schema.equals(schema, check_metadata=False):
-        raise damaged(path, f"its columns are {', '.join(batch.schema.names)[:100]} or of other types than they must be")
+        raise damaged(
+            path, f"its columns are {', '.join(batch.schema.names)[:100]} or of other types than they must be"
+        )

@@ -65,7 +65,9 @@ class Values:
             text = self._text(name, "a file's name")
             if "/" in text or "\0" in text or text in {"", ".", ".."}:
                 self._refuse("a file's name", name)
-            record = FileRecord(text, self._count(size, text), self._matching(_DIGEST, sha256, f"the SHA-256 of {text}"))
+            record = FileRecord(
+                text, self._count(size, text), self._matching(_DIGEST, sha256, f"the SHA-256 of {text}")
+            )
             found.setdefault(self._matching(_NAME, segment, "the segment of a file"), []).append(record)
         return {segment: tuple(records) for segment, records in found.items()}
 
