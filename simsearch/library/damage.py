@@ -40,7 +40,7 @@ def bad_row(segment: Segment, channel: Channel, mask: Mask | None = None) -> str
     return None
 
 
-def _bad(rows: NDArray[Any], *, non_negative: bool) -> Iterator[tuple[Mask, str]]:
+def _bad(rows: NDArray[Any], *, non_negative: bool) -> Iterator[tuple[Any, str]]:
     yield ~np.isfinite(rows).all(axis=1), "holds NaN or infinity"
     yield ~rows.any(axis=1), "is all zeros"
     if non_negative:

@@ -9,7 +9,6 @@ searched beside it.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -17,15 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import IndexFailed, InputError, SimsearchError
+from simsearch.library.layout import INDEXES as INDEXES
+from simsearch.library.layout import is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.storage import digest, fault, naming_full_disk, sync_file, sync_folder
+from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
 from simsearch.library.tune import Curve
 from simsearch.search.index_spec import IndexSpec
 
 if TYPE_CHECKING:
     from simsearch.search.index import Index
 
-INDEXES = "indexes"
 FORMAT = 1
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
@@ -84,9 +84,14 @@ class IndexRecord:
 
 
 def records(folder: Path) -> tuple[IndexRecord, ...]:
-    """The indexes in a library's folder whose description can be read, the newest first."""
+    """The indexes in a library's folder whose description can be read, the newest first.
+
+    Raises:
+        LibraryDamaged: A link or the like has the name of one of our files.
+    """
     found = []
-    for path in sorted((folder / INDEXES).glob(f"*{_TOLD}"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    told = [path for path in _ours(folder) if path.suffix == _TOLD]
+    for path in sorted(told, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             found.append(_read(path))
         except SimsearchError:
@@ -125,7 +130,7 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
     """What is wrong with the indexes, one line each: all of it is mended by `simsearch optimize`."""
     home = folder / INDEXES
     known = set()
-    for path in sorted(home.glob(f"*{_TOLD}")):
+    for path in (path for path in _ours(folder) if path.suffix == _TOLD):
         try:
             record = _read(path)
         except SimsearchError as error:
@@ -138,13 +143,13 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
             yield f"{path} says {record.rows} rows and its segments hold others; `simsearch optimize` builds it again"
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a broken-off build left, and descriptions that cannot be read."""
-    home = folder / INDEXES
+def sweep(folder: Path) -> list[str]:
+    """Remove what a broken-off build left and descriptions that cannot be read, and return their names."""
     kept = {name for record in records(folder) for name in (record.file, _told_name(record.file))}
-    for path in home.glob("*"):
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
+    gone = [path for path in _ours(folder) if path.name not in kept]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return [f"{INDEXES}/{path.name}" for path in gone]
 
 
 def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
@@ -156,23 +161,38 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
         record: What is known of it but for its file, whose name, size and SHA-256 are filled in.
     """
     home = folder / INDEXES
-    with naming_full_disk(folder):
-        home.mkdir(exist_ok=True)
-        name = f"{record.channel}-{record.metric}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
-        path, told = home / name, home / _told_name(name)
-        half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
-        index.write(half)
-        sync_file(half)
-        kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
-        half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
-        sync_file(half_told)
-        half.rename(path)
-        half_told.rename(told)
-        sync_folder(home)
+    require_folder(home)
+    name = f"{record.channel}-{record.metric}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
+    path, told = home / name, home / _told_name(name)
+    half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
+    try:
+        with naming_full_disk(folder):
+            home.mkdir(exist_ok=True)
+            index.write(half)
+            sync_file(half)
+            kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
+            half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
+            sync_file(half_told)
+            half.rename(path)
+            half_told.rename(told)
+            sync_folder(home)
+    except BaseException:
+        for left in (half, half_told, *(() if told.exists() else (path,))):
+            left.unlink(missing_ok=True)
+        raise
     for old in records(folder):
         if (old.channel, old.metric) == (kept.channel, kept.metric) and old.file != kept.file:
             discard(folder, old)
     return kept
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Our files among the indexes, in order; what has another name is not looked at."""
+    require_folder(folder / INDEXES)
+    found = [path for path in sorted((folder / INDEXES).glob("*")) if is_index_name(path.name)]
+    for path in found:
+        require_file(path)
+    return found
 
 
 def _told_name(file: str) -> str:
@@ -181,11 +201,11 @@ def _told_name(file: str) -> str:
 
 def _read(path: Path) -> IndexRecord:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_file(path))
     except (OSError, ValueError) as error:
         raise InputError(str(error)) from error
     record = IndexRecord.of_json(values)
-    if _told_name(record.file) != path.name or os.sep in record.file:
+    if _told_name(record.file) != path.name or not is_index_name(record.file):
         raise InputError(f"it speaks of {record.file}")
     return record
 

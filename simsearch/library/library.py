@@ -26,6 +26,9 @@ class Library(Reader):
 
     Make one with `Library.create` or `Library.open`. Searching is safe from several threads; one process at a time
     writes, and readers never wait for it.
+
+    Attributes:
+        swept: What the last write removed because a dead writer had left it, as names below the library's folder.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class Library(Reader):
     ) -> None:
         super().__init__(path, extractor=extractor, channel=channel, device=device)
         self._on_step = on_step
+        self._made = False
+        self.swept: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -60,11 +65,13 @@ class Library(Reader):
             on_step: Told of every step of a write; for tests.
 
         Raises:
-            LibraryExists: there is one of another model or dtype, or the folder holds other files.
+            LibraryExists: there is one of another model or dtype, or the folder holds anything else.
             ModelNotFound: there is no such model.
         """
-        extractor, channel = create(Path(path), model, dtype=dtype, device=device)
-        return cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
+        extractor, channel, made = create(Path(path), model, dtype=dtype, device=device)
+        library = cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
+        library._made = made
+        return library
 
     @classmethod
     def open(
@@ -204,17 +211,20 @@ class Library(Reader):
         with self._writing() as writer:
             optimize(writer)
             wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
-            built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
+            built = rebuild(
+                self.path, writer.snapshot, wanted, device=self.device, progress=progress, swept=writer.swept
+            )
         self._resident.look()
         return built
 
     @contextmanager
     def _writing(self) -> Iterator[Writer]:
-        with Writer(self.path, previous=self.snapshot, on_step=self._on_step) as writer:
+        with Writer(self.path, previous=self.snapshot, on_step=self._on_step, sweeps=not self._made) as writer:
             try:
                 yield writer
             finally:
                 self._snapshot = writer.snapshot
+                self.swept = tuple(writer.swept)
 
     def _require_one_channel(self) -> None:
         if len(self.channels) > 1:

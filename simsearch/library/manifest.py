@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew
 from simsearch.library.channel import Channel
+from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
 from simsearch.library.seal import is_broken, seal
 from simsearch.library.state import Change, FileRecord, Mask, State
 from simsearch.library.storage import naming_full_disk, sync_folder
 from simsearch.library.values import Values
 
 FORMAT = 1
-NAME = "manifest.sqlite"
+"""What is written, and the newest that is read; a manifest that states none is of the first."""
+NAME = MANIFEST
 _PATIENCE_S = 30.0  # a crashed writer's log is replayed under a short exclusive lock
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
@@ -48,8 +50,8 @@ _FILES = "SELECT segment, name, bytes, sha256 FROM files"
 class Manifest:
     """Reads and commits the manifest of the library in a folder; every call opens and closes the file."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+    def __init__(self, folder: Path, name: str = NAME) -> None:
+        self.path = folder / name
 
     def create(self, channels: Sequence[Channel]) -> None:
         """Write the manifest of an empty library."""
@@ -82,8 +84,10 @@ class Manifest:
             known: What was read before; given back as it is when nothing was committed since.
 
         Raises:
-            LibraryNotFound: there is none.
-            LibraryDamaged: the file is no manifest, holds a value that no library writes, or is of a later version.
+            LibraryNotFound: there is none, nor anything that one would name.
+            LibraryDamaged: the file is no manifest, holds a value that no library writes, or is lost while segments are
+                there.
+            LibraryTooNew: it is of a later version.
         """
         with self._reading() as db:
             try:
@@ -91,7 +95,7 @@ class Manifest:
                 return _read_state(db, self.path, known)
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error):
-                    raise _not_found(self.path) from error
+                    raise self._nothing_in(db) from error
                 raise
 
     def files(self, segment: str) -> tuple[FileRecord, ...]:
@@ -128,6 +132,8 @@ class Manifest:
         with _transaction(db):
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
+            for root in change.unrooted:
+                db.execute("DELETE FROM roots WHERE path = ?", (root,))
             for segment, files in change.new:
                 row = (segment.uuid, segment.rank, segment.items, _packed(segment.removed))
                 db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
@@ -142,10 +148,23 @@ class Manifest:
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             seal(db)
 
+    def erase(self) -> None:
+        """Leave nothing on disk of what the manifest no longer says.
+
+        Raises:
+            StorageFull: there is no room for that; what it says is kept.
+        """
+        with naming_full_disk(self.path), self._connect("rw") as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+        self._require_own()
+        require_alone(self.path)
         with closing(self._opened(f"mode={mode}")) as db:
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
             yield db
 
     def _opened(self, options: str) -> sqlite3.Connection:
@@ -156,12 +175,28 @@ class Manifest:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.is_file():
-            raise _not_found(self.path)
+        self._require_own()
+        if not self.path.exists():
+            raise self._nothing_in(None)
         with _naming_faults(self.path), closing(self._readable()) as db:
             if program := db.execute(_PROGRAMS).fetchone():  # it may never end, and no library has one
                 raise LibraryDamaged(f"{self.path} is damaged: it holds the view or trigger {str(program[0])[:60]!r}")
             yield db
+
+    def _require_own(self) -> None:
+        for name in (NAME, *LOGS):
+            require_file(self.path.with_name(name))
+
+    def _nothing_in(self, db: sqlite3.Connection | None) -> LibraryError:
+        """The error for a manifest that is missing or says nothing: a loss wherever a library was."""
+        empty = db is None or (is_half_made(self.path) and not db.execute("SELECT 1 FROM sqlite_master").fetchone())
+        lost = data_in(self.path.parent)
+        if empty and not lost:
+            return _not_found(self.path)
+        what = "is missing" if db is None else "is empty" if empty else "is no manifest of a library"
+        cure = f"; `simsearch repair --library {self.path.parent}` makes it again from them" if lost else ""
+        held = f", and {len(lost)} segments and index files are there" if lost else ""
+        return LibraryDamaged(f"{self.path} {what}{held}{cure}")
 
     def _readable(self) -> sqlite3.Connection:
         """A connection for reading; on a full or read-only disk it will do if no log waits to be replayed."""
@@ -218,10 +253,7 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
     if known is not None and (meta.get("uuid"), meta.get("generation")) == (known.uuid, known.generation):
         return known
-    if meta.get("format") != FORMAT:
-        raise LibraryDamaged(
-            f"{path} has format {meta.get('format')} and this version reads {FORMAT}; update simsearch"
-        )
+    _require_readable(meta.get("format", 1), path)
     channels = db.execute(
         "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, "
         f"{_bits_column(db)} FROM channels ORDER BY position"
@@ -235,6 +267,17 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
         channels,
         [(*row, files.get(row[0], ())) for row in segments],
     )
+
+
+def _require_readable(version: object, path: Path) -> None:
+    """Refuse what a later simsearch wrote; earlier versions there are none of, the first is read as it is."""
+    if not isinstance(version, int) or version < 1:
+        raise LibraryDamaged(f"{path} states format {str(version)[:20]!r}, which no simsearch writes")
+    if version > FORMAT:
+        raise LibraryTooNew(
+            f"{path} was made by a newer simsearch: it has format {version} and this one reads up to {FORMAT}; "
+            "update simsearch"
+        )
 
 
 def _channel_columns(channel: Channel) -> tuple[object, ...]:

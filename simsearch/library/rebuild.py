@@ -45,7 +45,13 @@ class Wanted:
 
 
 def rebuild(
-    folder: Path, snapshot: Snapshot, wanted: Wanted | None, *, device: str, progress: Progress
+    folder: Path,
+    snapshot: Snapshot,
+    wanted: Wanted | None,
+    *,
+    device: str,
+    progress: Progress,
+    swept: list[str] | None = None,
 ) -> tuple[IndexRecord, ...]:
     """Build what is wanted, and again what no longer covers the segments or is damaged; return what was built.
 
@@ -55,12 +61,15 @@ def rebuild(
         wanted: Beside what is stale.
         device: Where to train and build.
         progress: Told what is done, how much of it and of how much.
+        swept: Gets the names of what a broken-off build had left, which is removed.
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
         LibraryDamaged: A stored row was damaged; it is named.
     """
-    sweep(folder)
+    gone = sweep(folder)
+    if swept is not None:
+        swept += gone
     jobs = [] if wanted is None else [wanted]
     by_name = {channel.name: channel for channel in snapshot.state.channels}
     for record in records(folder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
+from simsearch.library.layout import ITEMS as ITEMS
 from simsearch.library.sound import (
     check_ids,
     check_items,
@@ -28,7 +29,7 @@ from simsearch.library.sound import (
 from simsearch.library.storage import load_array, save_array, sync_file
 
 FORMAT = "1"
-ITEMS = "items.arrow"
+_COMMIT = b"commit"
 REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
@@ -77,7 +78,26 @@ class Draft:
     ids: NDArray[np.int64] | None = None
 
 
-def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a segment knows of the commit that brought it, so that a lost manifest can be made again.
+
+    Attributes:
+        library: The library's uuid.
+        generation: The number of the commit.
+        rank: Where the segment stands in the order of segments.
+        next_id: The first id that is still free after it.
+        replaces: Segments that it was merged from, whose removed items it leaves out.
+    """
+
+    library: str
+    generation: int
+    rank: int
+    next_id: int
+    replaces: tuple[str, ...] = ()
+
+
+def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, commit: Commit | None = None) -> None:
     """Write all files of a segment but its ids into a new folder and flush them to disk.
 
     This is what a worker calls; the library takes the folder over with `adopt`.
@@ -87,22 +107,25 @@ def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> No
     """
     folder.mkdir(parents=True)
     common = {b"simsearch": FORMAT.encode()}
-    _write_batch(folder / ITEMS, draft.items, common)
+    told = {} if commit is None else {_COMMIT: json.dumps(asdict(commit)).encode()}
+    _write_batch(folder / ITEMS, draft.items, common | told)
     _write_batch(folder / REJECTS, draft.rejects, common)
-    for channel in channels:
+    for position, channel in enumerate(channels):
         rows = draft.rows[channel.name]
-        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), common | _described(channel, rows))
+        facts = common | _described(channel, rows, position)
+        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), facts)
     save_array(folder / KEYS, path_keys(draft.items))
     save_array(folder / CONTENTS, content_keys(draft.items))
 
 
-def _described(channel: Channel, rows: ChannelRows) -> dict[bytes, bytes]:
+def _described(channel: Channel, rows: ChannelRows, position: int) -> dict[bytes, bytes]:
     facts = {
         "channel": channel.name,
         "fingerprint": channel.fingerprint,
         "dtype": channel.dtype,
         "parts": str(rows.parts),
         "runtime": json.dumps(dict(rows.runtime)),
+        "manifest": json.dumps({"position": position, **asdict(channel)}),  # read by `repair` alone
     }
     return {key.encode(): value.encode() for key, value in facts.items()}
 
@@ -115,7 +138,7 @@ def _rows_batch(rows: ChannelRows, channel: Channel) -> pa.RecordBatch:
 
 def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, bytes]) -> None:
     batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), **metadata})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    with path.open("xb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     sync_file(path)
 
@@ -218,9 +241,8 @@ def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
     columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", wanted)]
     if facts.get("dtype") != channel.dtype or not batch.schema.equals(pa.schema(columns), check_metadata=False):
-        raise damaged(
-            path, f"it holds {', '.join(batch.schema.names)[:100]} and must hold item, part and row as {wanted}"
-        )
+        names = ", ".join(batch.schema.names)[:100]
+        raise damaged(path, f"it holds {names} and must hold item, part and row as {wanted}")
     item, part, row = batch.columns
     if item.null_count or part.null_count or row.null_count or row.values.null_count:
         raise damaged(path, "a value is missing")

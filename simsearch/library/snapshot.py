@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_key, path_key
+from simsearch.library.layout import SEGMENTS as SEGMENTS
+from simsearch.library.layout import require_folder, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import Segment, open_segment
 from simsearch.library.state import Mask, SegmentRecord, State
 from simsearch.library.storage import fault
 from simsearch.library.values import MOST_ID
-
-SEGMENTS = "segments"
 
 
 class Place(NamedTuple):
@@ -189,6 +189,7 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
         LibraryDamaged: a file does not hold what the manifest says.
         FingerprintMismatch: a segment's rows are of another model than its channel's.
     """
+    require_own(folder)
     manifest = Manifest(folder)
     state = manifest.read(previous.state if previous is not None else None)
     while True:
@@ -229,6 +230,7 @@ def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segm
 
 def _fitting(home: Path, record: SegmentRecord, state: State) -> Segment:
     """A segment opened, whose files have the sizes and whose items the number that the manifest says."""
+    require_folder(home)
     for file in record.files:
         if wrong := fault(home / file.name, file.bytes, file.sha256, deep=False):
             if not (home / file.name).exists():

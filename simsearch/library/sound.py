@@ -1,7 +1,7 @@
 """What the arrays of a segment must be, so that whoever reads them later needs to check nothing.
 
-Each is looked at once, when the segment is opened; a damaged one is never indexed with. What is looked at is a few bytes
-an item; that rows and names are what was written only their SHA-256 can tell.
+Each is looked at once, when the segment is opened; a damaged one is never indexed with. That takes a few bytes an item;
+whether rows and names are what was written only their SHA-256 can tell.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged, RejectCode
 from simsearch.library.items import REJECTS, SCHEMA, Keys, roots_of
+from simsearch.library.storage import mappable
 
 _CODES = pa.array([str(code) for code in RejectCode])
 
@@ -29,7 +30,7 @@ def read_batch(path: Path) -> pa.RecordBatch:
         FileNotFoundError: there is none.
     """
     try:
-        with pa.memory_map(str(path)) as source:
+        with mappable(path) as name, pa.memory_map(name) as source:
             reader = pa.ipc.open_file(source)
             if reader.num_record_batches != 1:
                 raise LibraryDamaged(f"{path} holds {reader.num_record_batches} record batches and must hold one")

@@ -63,6 +63,7 @@ class Change:
         roots: Roots that are numbered from now on, if they are not already.
         removed: The whole new bitmap of segments, by uuid.
         dropped: Segments that no longer exist.
+        unrooted: Roots that nothing lies below any more.
     """
 
     next_id: int
@@ -70,3 +71,4 @@ class Change:
     roots: Sequence[bytes] = ()
     removed: Mapping[str, Mask] = field(default_factory=dict)
     dropped: Sequence[str] = ()
+    unrooted: Sequence[bytes] = ()

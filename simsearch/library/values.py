@@ -12,12 +12,11 @@ import numpy as np
 
 from simsearch.errors import LibraryDamaged
 from simsearch.library.channel import DTYPES, Channel, metrics_of
-from simsearch.library.segment import ITEMS
+from simsearch.library.layout import ITEMS, SEGMENTS
 from simsearch.library.state import FileRecord, Mask, SegmentRecord, State
 
 MOST_ID = 1 << 62
 """Ids, sizes and counts are below: sums of a few of them are still int64."""
-_SEGMENTS = "segments"
 _MOST_ITEMS = 1 << 32  # positions are uint32
 _LEAST_ITEM_BYTES = 8  # of an item in `items.arrow`: the offset of its path
 _MOST_TEXT = 1 << 12
@@ -106,7 +105,7 @@ class Values:
     def _room(self, segment: str) -> int | None:
         """Bytes of a segment's items on the disk, which bound their number; None where there is no such file."""
         try:
-            return (self._path.parent / _SEGMENTS / segment / ITEMS).stat().st_size
+            return (self._path.parent / SEGMENTS / segment / ITEMS).stat().st_size
         except OSError:
             return None
 

@@ -23,14 +23,14 @@ def checked_k(k: Any) -> int:
         3
         >>> checked_k(1.5)
         Traceback (most recent call last):
-        simsearch.errors.InputError: k is 1.5 and must be a whole number from 1 to 2147483647
+        simsearch.errors.InputError: k is 1.5 and must be a whole number, at least 1 and at most 2147483647
     """
     try:
         number = None if isinstance(k, (bool, np.bool_)) else operator.index(k)
     except TypeError:
         number = None
     if number is None or not 1 <= number <= _MOST:
-        raise InputError(f"k is {shown(k)} and must be a whole number from 1 to {_MOST}")
+        raise InputError(f"k is {shown(k)} and must be a whole number, at least 1 and at most {_MOST}")
     return number
 
 
