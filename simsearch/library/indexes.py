@@ -8,6 +8,7 @@ searched beside it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import IndexFailed, InputError, SimsearchError
+from simsearch.library.channel import metrics_of
 from simsearch.library.layout import INDEXES as INDEXES
 from simsearch.library.layout import is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
+_SEAL = "seal"
 _MAPPED_FROM = 4 << 30  # bytes from which an index is left in its file
 
 
@@ -59,28 +62,52 @@ class IndexRecord:
     curve: Curve
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
+        """JSON types only, with a digest over them."""
+        told = {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
+        return {**told, _SEAL: _sealed(told)}
 
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> IndexRecord:
         """The record that `as_json` told.
 
         Raises:
-            InputError: It is none, or of a later version.
+            InputError: It is none, is not what was written, or of a later version.
         """
         try:
             told = dict(values)
+            seal = told.pop(_SEAL, None)  # the first ones have none
+            if seal is not None and seal != _sealed(told):
+                raise InputError("it is not what was written: its seal differs")
             if told.pop("format") != FORMAT:
                 raise InputError("it is of another version of simsearch")
             spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
-            return cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
+            record = cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"it describes no index: {error}") from error
+        record._check()
+        return record
+
+    def _check(self) -> None:
+        texts = (self.file, self.channel, self.metric, self.sha256, *self.segments)
+        counts = (self.rows, self.bytes)
+        good = all(isinstance(text, str) for text in texts) and all(_is_count(count) for count in counts)
+        if not good or self.metric != self.spec.metric or len(set(self.segments)) < len(self.segments):
+            raise InputError("it describes no index: a value is none that one has")
+        if self.curve.chosen is None or self.curve.chosen.depth > self.rows:
+            raise InputError("it does not say how the index is asked")
 
     def covers(self, snapshot: Snapshot) -> bool:
         """Whether all that it was built over is still there."""
         return set(self.segments) <= set(snapshot.uuids)
+
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Whether it covers rows of the snapshot, as many as it says and of their kind: only such an index is asked."""
+        channels = {channel.name: channel for channel in snapshot.state.channels}
+        channel = channels.get(self.channel)
+        if channel is None or not self.segments or not self.covers(snapshot):
+            return False
+        same = self.spec.dimension == channel.dimension and self.metric in metrics_of(channel.dtype)
+        return same and self.rows == _rows_of(snapshot, self)
 
 
 def records(folder: Path) -> tuple[IndexRecord, ...]:
@@ -112,7 +139,11 @@ def opened(folder: Path, record: IndexRecord, *, device: str = "cpu") -> Index:
     wrong = _wrong(path, record, deep=not mapped)
     if wrong:
         raise IndexFailed(f"{wrong}; `simsearch optimize` builds it again")
-    return read(path, record.spec, device=device, mapped=mapped)
+    index = read(path, record.spec, device=device, mapped=mapped)
+    if index.count != record.rows:
+        index.close()
+        raise IndexFailed(f"{path} holds {index.count} rows, not {record.rows}; `simsearch optimize` builds it again")
+    return index
 
 
 def intact(folder: Path, record: IndexRecord) -> bool:
@@ -139,8 +170,8 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
         known |= {path.name, record.file}
         if wrong := _wrong(home / record.file, record, deep=deep):
             yield f"{wrong}; `simsearch optimize` builds it again"
-        elif record.covers(snapshot) and record.rows != _rows_of(snapshot, record):
-            yield f"{path} says {record.rows} rows and its segments hold others; `simsearch optimize` builds it again"
+        elif record.covers(snapshot) and not record.fits(snapshot):
+            yield f"{path} does not fit the segments that it names; `simsearch optimize` builds it again"
 
 
 def sweep(folder: Path) -> list[str]:
@@ -195,6 +226,14 @@ def _ours(folder: Path) -> list[Path]:
     return found
 
 
+def _sealed(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 62
+
+
 def _told_name(file: str) -> str:
     return file.removesuffix(_SUFFIX) + _TOLD
 
@@ -202,7 +241,7 @@ def _told_name(file: str) -> str:
 def _read(path: Path) -> IndexRecord:
     try:
         values = json.loads(read_file(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(error)) from error
     record = IndexRecord.of_json(values)
     if _told_name(record.file) != path.name or not is_index_name(record.file):

@@ -71,8 +71,9 @@ class LibraryInfo:
 
 
 def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
-    usable = record.covers(snapshot)
-    rows = sum(len(segment.channels[record.channel].row) for segment in snapshot.segments)
+    usable = record.fits(snapshot)
+    known = (segment.channels.get(record.channel) for segment in snapshot.segments)
+    rows = sum(len(channel.row) for channel in known if channel is not None)
     return IndexInfo(
         record.channel,
         record.metric,

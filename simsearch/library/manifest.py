@@ -130,6 +130,8 @@ class Manifest:
 
     def _apply(self, db: sqlite3.Connection, change: Change) -> None:
         with _transaction(db):
+            if is_broken(db):  # a commit would seal what was damaged
+                raise LibraryDamaged(f"{self.path} does not say what was committed: its seal differs; nothing was changed")
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for root in change.unrooted:

@@ -143,7 +143,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
         ready.index,
         k=most,
         effort=curve.chosen.effort,
-        depth=-(-curve.chosen.depth * most // curve.k),
+        depth=min(-(-curve.chosen.depth * most // curve.k), ready.record.rows),
         live=_live(plan, numbers),
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
     )

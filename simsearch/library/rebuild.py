@@ -77,7 +77,7 @@ def rebuild(
             discard(folder, record)
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
-        stale = not record.covers(snapshot) or not intact(folder, record)
+        stale = not record.fits(snapshot) or not intact(folder, record)
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))

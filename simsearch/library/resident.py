@@ -58,7 +58,7 @@ class Resident:
         One that cannot be opened is told by a warning, once, and not asked again.
         """
         for record in self._records:
-            if (record.channel, record.metric) == (channel, metric) and record.covers(snapshot):
+            if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
                 with self._lock:
                     if record.file not in self._open:
                         self._open[record.file] = self._opened(record)

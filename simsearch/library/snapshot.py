@@ -221,15 +221,21 @@ def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segm
     segments = []
     for record in state.segments:
         home = folder / SEGMENTS / record.uuid
-        segment = known.get(record.uuid) or _fitting(home, record, state)
+        segment = known.get(record.uuid) or open_recorded(home, record, state)
         if not home.is_dir():
             raise FileNotFoundError(f"{home} is gone")
         segments.append(segment)
     return tuple(segments)
 
 
-def _fitting(home: Path, record: SegmentRecord, state: State) -> Segment:
-    """A segment opened, whose files have the sizes and whose items the number that the manifest says."""
+def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
+    """Return a committed segment, opened and compared with what the manifest says of it, but for checksums.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        LibraryDamaged: a file does not hold what the manifest says.
+        FingerprintMismatch: its rows are of another model than its channel's.
+    """
     require_folder(home)
     for file in record.files:
         if wrong := fault(home / file.name, file.bytes, file.sha256, deep=False):
