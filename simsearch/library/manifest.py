@@ -44,6 +44,7 @@ _READ_ONLY = {
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+_UNSEALED = "does not say what was committed: its seal differs"
 _FILES = "SELECT segment, name, bytes, sha256 FROM files"
 
 
@@ -114,7 +115,7 @@ class Manifest:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
             problems = [f"{self.path}: {line}" for line in found if line != "ok"]
             if deep and not problems and is_broken(db):
-                problems.append(f"{self.path} does not say what was committed: its seal differs")
+                problems.append(f"{self.path} {_UNSEALED}")
         return problems
 
     def commit(self, change: Change) -> State:
@@ -131,7 +132,7 @@ class Manifest:
     def _apply(self, db: sqlite3.Connection, change: Change) -> None:
         with _transaction(db):
             if is_broken(db):  # a commit would seal what was damaged
-                raise LibraryDamaged(f"{self.path} does not say what was committed: its seal differs; nothing was changed")
+                raise LibraryDamaged(f"{self.path} {_UNSEALED}; nothing was changed")
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for root in change.unrooted:

@@ -22,12 +22,15 @@ PATIENCE_S = 60.0  # for one mutant; the first also waits for imports
 _BLOAT = 1 << 20  # KiB that no mutant of a library of 60 rows may add to the memory
 
 
-def run(count: int, *, seed: int = 0, first: int = 0, tell: Callable[[int], None] = lambda _: None) -> list[dict[str, Any]]:
+Told = dict[str, Any]
+
+
+def run(count: int, *, seed: int = 0, first: int = 0, tell: Callable[[int], None] = lambda _: None) -> list[Told]:
     """Look at mutants `first` to `first + count` and return what each was, and what must not have come of it."""
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         folder = Path(place)
         make_sound(folder / "sound")
-        done: list[dict[str, Any]] = []
+        done: list[Told] = []
         while len(done) < count:
             at = first + len(done)
             for one in _child(folder, seed, at, first + count):
@@ -36,7 +39,7 @@ def run(count: int, *, seed: int = 0, first: int = 0, tell: Callable[[int], None
         return done
 
 
-def _child(folder: Path, seed: int, at: int, end: int) -> Iterator[dict[str, Any]]:
+def _child(folder: Path, seed: int, at: int, end: int) -> Iterator[Told]:
     """What one child says, and that it died or hung if it did."""
     command = [sys.executable, "-m", "tests.library.mutant_run", str(folder), str(seed), str(at), str(end)]
     with (folder / "stderr").open("wb") as errors:
@@ -85,7 +88,8 @@ def main() -> None:
         wrong = judge(seen, sound)
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > _BLOAT:
             wrong.append("it took more than a gigabyte of memory")
-        noticed = "search" if seen["exact"][0] == "named" else "verify" if seen["verify"][1] else "deep" if seen["deep"][1] else "none"
+        by = {"search": seen["exact"][0] == "named", "verify": bool(seen["verify"][1]), "deep": bool(seen["deep"][1])}
+        noticed = next((way for way, found in by.items() if found), "none")
         print(json.dumps({"number": number, "what": what, "noticed": noticed, "wrong": wrong}), flush=True)
 
 

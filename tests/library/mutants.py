@@ -1,7 +1,7 @@
 """Libraries with one thing wrong, by the thousand: what is wrong, and what comes of looking at them.
 
-A mutant is a copy of a sound library in which one file, or one value of the manifest, is not what was written. Looking at
-it must end: by the right answer, by an error with a name, or by a wrong answer that `verify --deep` names.
+A mutant is a copy of a sound library in which one file, or one value of the manifest, is not what was written. Looking
+at it must end: by the right answer, by an error with a name, or by a wrong answer that `verify --deep` names.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from simsearch.library.verify import verify
 from tests.library.rows import grow
 
 ROWS, DIMENSION, K = 60, 8, 5
+_LONGEST = 2000  # characters of a message
 _CARD = {"model.toml": b'name = "nobody"\n' * 20, "README.md": b"Of nobody.\n" * 20}
 _VALUES = (None, -1, 0, 1, 1 << 31, 1 << 62, (1 << 63) - 1, 1.5, "", "x", "../../x", "timm:x", b"", b"\0" * 9, "a\0b")
 
@@ -195,7 +196,8 @@ def judge(seen: dict[str, Outcome], sound: dict[str, Outcome]) -> list[str]:
     """What must not come of a mutant, beside what comes of the sound library."""
     wrong = [f"{way}: {said}" for way, (kind, said) in seen.items() if kind == "traceback"]
     wrong += [f"{way} raised {seen[way][1]}" for way in ("verify", "deep") if seen[way][0] == "named"]
-    wrong += [f"{way} says {len(said)} characters" for way, (kind, said) in seen.items() if kind == "named" and len(said) > 2000]
+    named = [(way, said) for way, (kind, said) in seen.items() if kind == "named"]
+    wrong += [f"{way} says {len(said)} characters" for way, said in named if len(said) > _LONGEST]
     right = {"exact": ("exact",), "index": ("index", "exact"), "info": ("info",)}
     differs = [w for w, ok in right.items() if seen[w][0] == "answer" and all(seen[w][1] != sound[o][1] for o in ok)]
     refused = [way for way in ("exact", "index", "info") if seen[way][0] == "named"]
