@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +19,7 @@ from simsearch.cli.options import (
     BatchSize,
     Config,
     Device,
+    DryRun,
     FromList,
     LibraryFolder,
     Model,
@@ -37,6 +41,7 @@ SOME_REJECTED = 1
     epilog=examples(
         "index photos/ --library photos.library",
         "index photos/ --library photos.library --prune",
+        "index photos/ --library photos.library --prune --dry-run",
         "index --from-list photos.csv --library photos.library --workers 8",
         "index photos/ --library small.library --bits 96",
         "index --rows rows/part-00000.parquet --library photos.library",
@@ -63,6 +68,7 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
     ] = False,
+    dry_run: DryRun = False,
     rescan: Annotated[
         bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
     ] = False,
@@ -76,7 +82,7 @@ def index(
     read again, exact copies are not embedded again. Interrupted, it keeps what it has done, and the same command goes
     on from there.
     """
-    from simsearch.library import AddSettings
+    from simsearch.library import AddSettings, Library
 
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list or prune or rescan):
@@ -89,6 +95,12 @@ def index(
         model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
     if prune and not paths:
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
+    if dry_run:
+        if not prune:
+            raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
+        with closing(Library.open(library)) as opened:
+            _show_dry_run(opened.would_prune(paths or [], from_list=from_list), as_json=as_json)
+        return
     settings = AddSettings(batch_size=batch_size, workers=workers)
     with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
         started = time.monotonic()
@@ -96,37 +108,77 @@ def index(
             report = _add_rows(opened, rows, settings)
         else:
             report = _add(opened, paths or [], from_list, settings, prune=prune, rescan=rescan)
+        terminal.note_swept(opened.swept)
         _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
     if strict and report.rejected:
         raise typer.Exit(SOME_REJECTED)
 
 
 @app.command(
-    epilog=examples("remove photos/old/ --library photos.library", "remove id:17 --library photos.library --purge")
+    epilog=examples(
+        "remove photos/old/ --library photos.library",
+        "remove photos/old/ --library photos.library --dry-run",
+        "remove id:17 --library photos.library --purge",
+        "remove --owner Anna --library photos.library --purge",
+    )
 )
 def remove(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")
+    ] = None,
     *,
     library: LibraryFolder,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="Only images that belong to this owner.")
+    ] = None,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Also rewrite the files, so that nothing stays on disk.")
+        bool,
+        typer.Option(
+            "--purge",
+            help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files.",
+        ),
     ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Remove images from a library.
 
-    The images themselves stay where they are.
+    The images themselves stay where they are. --purge also drops indexes that knew a removed image (optimize --recall
+    builds new ones) and what `repair` put aside.
     """
     from simsearch.library import Library
 
+    if not paths and owner is None:
+        raise typer.BadParameter("give PATH or --owner: nothing is named to be removed")
     with Library.open(library) as opened:
-        removed = opened.remove(paths, purge=purge)
-        left = len(opened)
+        if dry_run:
+            _show_dry_run(opened.would_remove(paths or [], owner=owner, purge=purge), as_json=as_json)
+            return
+        removed = opened.remove(paths or [], owner=owner, purge=purge)
+        left, purged = len(opened), opened.last_purge
+        terminal.note_swept(opened.swept)
     if as_json:
-        terminal.show_json({"removed": removed, "purged": purge, "library_size": left})
-    else:
-        terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+        more = {} if purged is None else {"purged_" + key: value for key, value in asdict(purged).items()}
+        terminal.show_json({"removed": removed, "purged": purge, "library_size": left, **more})
+        return
+    terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+    if purged is not None and purged.rejects:
+        terminal.show(f"erased the names of {purged.rejects:,} rejected files")
+    if purged is not None and purged.indexes:
+        terminal.show(f"dropped {purged.indexes} index(es) that knew what was removed; optimize --recall builds anew")
+    for name in () if purged is None else purged.aside:
+        terminal.show(f"erased {name}, which repair had put aside")
+
+
+def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
+    """What would go, one line each."""
+    for path in paths:
+        if as_json:
+            terminal.show_json(terminal.path_fields("path", path))
+        else:
+            terminal.show(os.fsdecode(path))
+    terminal.note(f"dry run: {len(paths):,} would go, nothing was changed")
 
 
 def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:

@@ -1,4 +1,4 @@
-"""`simsearch info, verify, optimize`: what a library says of itself, and how it is kept in order."""
+"""`simsearch info, verify, repair, optimize`: what a library says of itself, and how it is kept in order."""
 
 from __future__ import annotations
 
@@ -75,9 +75,35 @@ def verify(
             terminal.show(f"{library} is sound")
     if problems:
         mended = all("simsearch optimize" in problem for problem in problems)  # indexes are made from the rows
-        cure = f"run: simsearch optimize --library {library}" if mended else "index its images again into a new one"
+        cure = f"run: simsearch {'optimize' if mended else 'repair'} --library {library}"
         terminal.note(f"error: {len(problems)} problem(s) found in {library}; {cure}")
         raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=examples("repair --library photos.library"))
+def repair(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+    """Make a library's lost or damaged manifest again from its segments.
+
+    Nothing is deleted: the old manifest and segments that cannot be used are renamed. What could not be known is said,
+    such as which images had been removed. A sound library is left as it is.
+    """
+    from simsearch.library import Library
+
+    report = Library.repair(library)
+    if as_json:
+        terminal.show_json(asdict(report))
+        return
+    if not report.made:
+        terminal.show(f"{library} is sound, nothing to repair: {report.items:,} images in {report.segments} segment(s)")
+        return
+    terminal.show(f"{library} has a manifest again: {report.items:,} images in {report.segments} segment(s)")
+    if report.kept is not None:
+        terminal.show(f"the old one is kept as {report.kept}")
+    for name, why in report.aside.items():
+        terminal.show(f"left aside: {name}: {why}")
+    for sentence in report.unknown:
+        terminal.show(f"not known: {sentence}")
+    terminal.show(f"look it over: simsearch verify --deep --library {library}")
 
 
 @app.command(
@@ -134,6 +160,7 @@ def optimize(
                 progress=lambda _what, done, of: advance(done, of or None),
             )
         after = opened.info()
+        terminal.note_swept(opened.swept)
     if as_json:
         facts = {"segments_before": before.segments, "segments": after.segments}
         indexes = [asdict(index) for index in after.indexes]

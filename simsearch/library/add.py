@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,13 +16,13 @@ from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.library.intake import Intake, problem_of
-from simsearch.library.items import Item, path_key
+from simsearch.library.items import Item
+from simsearch.library.prune import Found, Seen
 from simsearch.library.report import AddReport, AddSettings
-from simsearch.library.selection import MEMBER, PathLike, absolute, below
+from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Place, Snapshot
 from simsearch.library.writer import positions_of
 
-Found: TypeAlias = Source | Rejected
 Outcome: TypeAlias = Embedded | Rejected
 
 _LOOKED_UP_AT_ONCE = 256
@@ -39,8 +38,7 @@ class AddJob:
         self._rescan = rescan
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
-        self.seen = array("Q")
-        self.unread: list[bytes] = []
+        self.seen = Seen()
 
     def run(self, sources: Iterable[Found]) -> None:
         """Take every source in; what is done is committed also when the run is broken off."""
@@ -72,21 +70,13 @@ class AddJob:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
-            self._note(chunk)
+            self.seen.note(chunk)
             passed = self._not_in_flight(chunk)
             fresh = self._not_as_stored(passed)
             self._paths.update(found.path for found in fresh if isinstance(found, Source))
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
-
-    def _note(self, chunk: Iterable[Found]) -> None:
-        for found in chunk:
-            if isinstance(found, Rejected):
-                self.unread.append(found.source.path.rstrip(b"/"))
-                self.seen.append(path_key(found.source.path))
-            else:
-                self.seen.append(path_key(found.path))
 
     def _not_in_flight(self, chunk: Iterable[Found]) -> list[Found]:
         """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
@@ -143,17 +133,6 @@ class AddJob:
             again = next(stream)
         return self._taken(again) if isinstance(again, Embedded) else again
 
-    def pruned(self, paths: Iterable[PathLike]) -> list[Place]:
-        """Return the live items in these folders and tars that this call did not find; what could not be read stays."""
-        snapshot = self._intake.writer.snapshot
-        kept = set(self.seen)
-        found = {place for path in paths for place in below(snapshot, absolute(path))}
-        return sorted(place for place in found if not self._is_kept(snapshot.path(place) or b"", kept))
-
-    def _is_kept(self, path: bytes, kept: set[int]) -> bool:
-        unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
-        return unread or path_key(path) in kept
-
 
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
@@ -200,7 +179,7 @@ def add(
     """Return what became of every source; items under `prune` that were not found are removed at the end."""
     job = AddJob(intake, extractor, settings=settings, rescan=rescan)
     job.run(sources)
-    gone = job.pruned(prune)
+    gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:
         intake.writer.commit(removed=positions_of(gone))
     return replace(intake.report, pruned=len(gone))

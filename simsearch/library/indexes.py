@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsearch.errors import IndexFailed, InputError, SimsearchError
+from simsearch.errors import IndexFailed, InputError, LibraryDamaged, SimsearchError
 from simsearch.library.channel import metrics_of
-from simsearch.library.layout import INDEXES as INDEXES
-from simsearch.library.layout import is_index_name, require_file, require_folder
+from simsearch.library.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
 from simsearch.library.tune import Curve
@@ -194,6 +193,8 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
     home = folder / INDEXES
     require_folder(home)
     name = f"{record.channel}-{record.metric}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
+    if not is_index_name(name):
+        raise LibraryDamaged(f"no file can be called {name[:60]!r}: channel or metric are none of ours")
     path, told = home / name, home / _told_name(name)
     half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
     try:

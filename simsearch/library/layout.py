@@ -1,4 +1,4 @@
-"""The names in a library's folder that are ours: only they are read, written over or swept, and never through a link."""
+"""The names in a library's folder that are ours: only they are read, written or swept, and never through a link."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDERS = (SEGMENTS, INDEXES, MODELS)
 _FILES = (MANIFEST, *LOGS, LOCK)
 _SEGMENT = re.compile(rf"[0-9a-f]{{32}}(?:{re.escape(PARTIAL)})?")
 _INDEX = re.compile(r"[A-Za-z0-9._-]+-(?:js|cosine|l1|l2|hamming|asymmetric)-[0-9a-f]+\.(?:faiss|json)(?:\.half)?")
-_KEPT = re.compile(rf"(?:{re.escape(MANIFEST)}{re.escape(ASIDE)}-[0-9]+)(?:-(?:wal|shm|journal))?")
+_KEPT = re.compile(rf"{re.escape(MANIFEST)}(?:{re.escape(ASIDE)}-[0-9]+|{re.escape(PARTIAL)})(?:-(?:wal|shm|journal))?")
 _HOLDER = re.compile(rb"[0-9]{0,20} *")
 _SQLITE = b"SQLite format 3\0"
 
@@ -93,7 +93,7 @@ def data_in(folder: Path) -> list[str]:
 
 
 def kept_aside(folder: Path) -> list[Path]:
-    """Return the manifests and segments that `repair` put aside."""
+    """Return the manifests and segments that `repair` put aside, and what one that was broken off left."""
     manifests = [folder / entry.name for entry in _entries(folder) if _KEPT.fullmatch(entry.name)]
     names = [entry.name for entry in _entries(folder / SEGMENTS) if entry.name.endswith(ASIDE)]
     segments = [folder / SEGMENTS / name for name in names if is_segment_name(name.removesuffix(ASIDE))]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simsearch.errors import LibraryError
+from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.library.create import create
 from simsearch.library.indexes import IndexRecord
@@ -17,6 +18,10 @@ from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.selection import PathLike, as_paths
 from simsearch.library.storage import OnStep, naming_full_disk, nothing
 from simsearch.library.writer import Writer
+
+if TYPE_CHECKING:
+    from simsearch.library.purge import Purged
+    from simsearch.library.repair import RepairReport
 
 Tell = Callable[[Progress], None]
 
@@ -29,6 +34,7 @@ class Library(Reader):
 
     Attributes:
         swept: What the last write removed because a dead writer had left it, as names below the library's folder.
+        last_purge: What the last purge erased beside the items.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Library(Reader):
         self._on_step = on_step
         self._made = False
         self.swept: tuple[str, ...] = ()
+        self.last_purge: Purged | None = None
 
     @classmethod
     def create(
@@ -96,6 +103,20 @@ class Library(Reader):
         """
         return cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
 
+    @staticmethod
+    def repair(path: str | Path) -> RepairReport:
+        """Make the manifest of the library in a folder again from its segments, unless it is sound.
+
+        Nothing is deleted. The report says what could not be known, such as which images had been removed.
+
+        Raises:
+            LibraryNotFound: there is no library, damaged or not.
+            LibraryDamaged: no segment can be used; nothing was changed.
+        """
+        from simsearch.library.repair import repair
+
+        return repair(Path(path))
+
     def add(
         self,
         paths: PathLike | Iterable[PathLike] = (),
@@ -103,6 +124,7 @@ class Library(Reader):
         from_list: PathLike | None = None,
         settings: AddSettings | None = None,
         prune: bool = False,
+        dry_run: bool = False,
         rescan: bool = False,
         progress: Tell | None = None,
     ) -> AddReport:
@@ -115,6 +137,7 @@ class Library(Reader):
             from_list: A list of more, see `simsearch.images.find`.
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
+            dry_run: With `prune`: change nothing, and return a report that counts what would be pruned.
             rescan: Read also what seems unchanged.
             progress: Told how far it is; maybe from another thread, never twice at once.
 
@@ -128,6 +151,10 @@ class Library(Reader):
 
         self._require_one_channel()
         given, settings = as_paths(paths), settings or AddSettings()
+        if dry_run:
+            if not prune:
+                raise InputError("dry_run goes with prune: it says what pruning would remove")
+            return AddReport(pruned=len(self.would_prune(given, from_list=from_list)))
         sources = outside(self.path, find(given, from_list=from_list))
         with self._intake(settings, progress, self.extractor.runtime()) as intake:
             pruned = given if prune else ()
@@ -150,24 +177,62 @@ class Library(Reader):
             add_rows(intake, Path(path))
             return intake.report
 
-    def remove(self, paths: PathLike | Iterable[PathLike], *, purge: bool = False) -> int:
+    def would_prune(self, paths: PathLike | Iterable[PathLike], *, from_list: PathLike | None = None) -> list[bytes]:
+        """Return the paths of the items that `add` with `prune` would remove; nothing is changed, no image is read."""
+        from simsearch.images.find import find
+        from simsearch.library.add import outside
+        from simsearch.library.prune import Seen
+
+        given, seen = as_paths(paths), Seen()
+        seen.note(outside(self.path, find(given, from_list=from_list)))
+        return [self.snapshot.path(place) or b"" for place in seen.gone(self.snapshot, given)]
+
+    def would_remove(
+        self, paths: PathLike | Iterable[PathLike] = (), *, owner: str | None = None, purge: bool = False
+    ) -> list[bytes]:
+        """Return the paths of the items that `remove` would remove, `id:N` for one without; nothing is changed.
+
+        With `purge` the names of rejected inputs follow that would be erased.
+        """
+        from simsearch.library.remove import planned
+
+        removal = planned(self.snapshot, self.path, as_paths(paths), owner=owner, purge=purge)
+        return removal.names(self.snapshot) + (list(removal.rejects) if purge else [])
+
+    def remove(
+        self,
+        paths: PathLike | Iterable[PathLike] = (),
+        *,
+        owner: str | None = None,
+        purge: bool = False,
+        dry_run: bool = False,
+    ) -> int:
         """Return how many items were removed.
 
         Args:
             paths: Files, folders (all below), tars, members (`shard.tar::member`), or `id:N`.
-            purge: Also rewrite the files at once, so that nothing of what was removed stays on disk.
+            owner: Remove only what belongs to this owner; of the whole library where there are no paths.
+            purge: Also rewrite the files at once, so that nothing of what was removed stays on disk, and erase the
+                names of rejected inputs below the paths, or of the owner. Indexes that knew a removed row go, as does
+                all that `repair` put aside; `last_purge` says what went.
+            dry_run: Change nothing, and return how many it would be; `would_remove` names them.
 
         Raises:
             InputError: the library has no such item; nothing was removed.
         """
-        from simsearch.library.merge import purge as rewrite
-        from simsearch.library.remove import remove
+        from simsearch.library.purge import purge as erase
+        from simsearch.library.remove import planned, remove
 
+        given = as_paths(paths)
+        if dry_run:
+            return len(planned(self.snapshot, self.path, given, owner=owner, purge=purge).places)
         with self._writing() as writer:
-            count = remove(writer, as_paths(paths))
+            removal = planned(writer.snapshot, self.path, given, owner=owner, purge=purge)
+            count = remove(writer, removal)
             if purge:
-                rewrite(writer)
-            return count
+                self.last_purge = erase(writer, removal)
+        self._resident.look()
+        return count
 
     def adopt(self, segment: str | Path) -> AddReport:
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""

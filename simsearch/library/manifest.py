@@ -54,14 +54,14 @@ class Manifest:
     def __init__(self, folder: Path, name: str = NAME) -> None:
         self.path = folder / name
 
-    def create(self, channels: Sequence[Channel]) -> None:
-        """Write the manifest of an empty library."""
+    def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
+        """Write the manifest of an empty library; after a repair its commits are counted on from a generation."""
         with naming_full_disk(self.path), self._connect("rwc") as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
                 for statement in filter(str.strip, _TABLES.split(";")):
                     db.execute(statement)
-                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": 0, "next_id": 0}
+                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": generation, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
                     "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -156,10 +156,13 @@ class Manifest:
 
         Raises:
             StorageFull: there is no room for that; what it says is kept.
+            LibraryLocked: a reader holds an old state of it for too long.
         """
         with naming_full_disk(self.path), self._connect("rw") as db:
             db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LibraryLocked(f"{self.path} is being read, and its log cannot be erased; run the same command again")
 
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
@@ -181,10 +184,19 @@ class Manifest:
         self._require_own()
         if not self.path.exists():
             raise self._nothing_in(None)
-        with _naming_faults(self.path), closing(self._readable()) as db:
-            if program := db.execute(_PROGRAMS).fetchone():  # it may never end, and no library has one
-                raise LibraryDamaged(f"{self.path} is damaged: it holds the view or trigger {str(program[0])[:60]!r}")
-            yield db
+        try:
+            with _naming_faults(self.path), closing(self._readable()) as db:
+                if program := db.execute(_PROGRAMS).fetchone():  # it may never end, and no library has one
+                    name = str(program[0])[:60]
+                    raise LibraryDamaged(f"{self.path} is damaged: it holds the view or trigger {name!r}")
+                yield db
+        except LibraryTooNew:
+            raise
+        except LibraryDamaged as error:
+            cure = f"`simsearch repair --library {self.path.parent}`"
+            if cure in str(error) or not data_in(self.path.parent):
+                raise
+            raise LibraryDamaged(f"{error}; {cure} makes it again from the segments") from error
 
     def _require_own(self) -> None:
         for name in (NAME, *LOGS):

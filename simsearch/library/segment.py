@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
-from simsearch.library.layout import ITEMS as ITEMS
+from simsearch.library.layout import ITEMS
 from simsearch.library.sound import (
     check_ids,
     check_items,
@@ -29,7 +29,7 @@ from simsearch.library.sound import (
 from simsearch.library.storage import load_array, save_array, sync_file
 
 FORMAT = "1"
-_COMMIT = b"commit"
+COMMIT = b"commit"
 REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
@@ -83,14 +83,12 @@ class Commit:
     """What a segment knows of the commit that brought it, so that a lost manifest can be made again.
 
     Attributes:
-        library: The library's uuid.
         generation: The number of the commit.
         rank: Where the segment stands in the order of segments.
         next_id: The first id that is still free after it.
         replaces: Segments that it was merged from, whose removed items it leaves out.
     """
 
-    library: str
     generation: int
     rank: int
     next_id: int
@@ -107,7 +105,7 @@ def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, co
     """
     folder.mkdir(parents=True)
     common = {b"simsearch": FORMAT.encode()}
-    told = {} if commit is None else {_COMMIT: json.dumps(asdict(commit)).encode()}
+    told = {} if commit is None else {COMMIT: json.dumps(asdict(commit)).encode()}
     _write_batch(folder / ITEMS, draft.items, common | told)
     _write_batch(folder / REJECTS, draft.rejects, common)
     for position, channel in enumerate(channels):
@@ -185,6 +183,12 @@ class Segment:
     def stamps(self) -> NDArray[np.int64]:
         """Size and mtime_ns of each item, (2, n) int64; -1 where they are null."""
         return np.stack([numbers(self.items.column("bytes")), numbers(self.items.column("mtime_ns"))])
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files, in order of their names."""
+        names = {ITEMS, REJECTS, KEYS, CONTENTS, IDS, *(f"{name}.arrow" for name in self.channels)}
+        return [self.folder / name for name in sorted(names)]
 
     def path(self, position: int) -> bytes | None:
         """Return the full path of an item, None when it has none."""

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_key, path_key
-from simsearch.library.layout import SEGMENTS as SEGMENTS
-from simsearch.library.layout import require_folder, require_own
+from simsearch.library.layout import SEGMENTS, require_folder, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import Segment, open_segment
 from simsearch.library.state import Mask, SegmentRecord, State

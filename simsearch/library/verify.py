@@ -17,11 +17,11 @@ from simsearch.library.cards import card_digest, kept_card
 from simsearch.library.channel import Channel
 from simsearch.library.damage import bad_row
 from simsearch.library.items import content_keys, path_keys
-from simsearch.library.layout import require_own
+from simsearch.library.layout import INDEXES, SEGMENTS, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
-from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, open_recorded
+from simsearch.library.snapshot import Place, Snapshot, open_recorded
 from simsearch.library.state import SegmentRecord, State
 from simsearch.library.storage import fault
 
@@ -88,7 +88,7 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
     snapshot = Snapshot(sound, tuple(segment for _, segment in opened))
     with _collecting(problems, folder):
         problems += _wrong_identities(snapshot)
-    with _collecting(problems, folder / indexes.INDEXES):
+    with _collecting(problems, folder / INDEXES):
         problems += indexes.problems(folder, snapshot, deep=deep)
     if deep:
         for channel in state.channels:

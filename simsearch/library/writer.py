@@ -212,7 +212,7 @@ class Writer:
     def _commit_of(self, draft: Draft, dropped: Sequence[int]) -> Commit:
         state = self.snapshot.state
         _, next_id = _numbered(draft.ids, draft.items.num_rows, state.next_id)
-        return Commit(state.uuid, state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
+        return Commit(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
 
     def _masks(self, removed: Mapping[int, NDArray[np.intp]]) -> dict[str, Mask]:
         masks = {}

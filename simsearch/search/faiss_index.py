@@ -252,7 +252,7 @@ def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
 
 @contextmanager
 def named(path: Path) -> Iterator[str]:
-    """Give a name of the file that FAISS takes: it knows none that is not UTF-8, so such a folder is named by number."""
+    """Give a name of the file that FAISS takes: it takes UTF-8 alone, so another folder goes by a descriptor."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """Makes a golden library of the format that the simsearch on the path writes: `python make.py FOLDER`.
 
-Run once for each version of the format, with the simsearch that introduced it, and committed; never made again. Rows are
-`rows(n)`, so that a test can tell whether what is read is what was written.
+Run once for each version of the format, with the simsearch that introduced it, and committed; never made again. Rows
+are `rows(n)`, so that a test can tell whether what is read is what was written.
 """
 
 from __future__ import annotations
