@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,20 @@ sys.path.insert(0, str(ROOT))
 from simsearch.benchmark.record import provenance, write_record  # noqa: E402
 from simsearch.library import Library  # noqa: E402
 from tests.fake import FakeExtractor  # noqa: E402
+from tests.library.full_disks import COMMANDS, fill, small_disk, trial  # noqa: E402
 from tests.library.helpers import HERE, album, live_paths, make  # noqa: E402
 from tests.library.mutant_run import run  # noqa: E402
 from tests.library.test_crash import Trial  # noqa: E402
 
 READERS = 8
-ROOMS = (0, 512, 4 << 10, 32 << 10, 64 << 10, 128 << 10, 512 << 10)  # bytes left on the full disk
-DISK = 2 << 20
+ROOMS = (0, 512, *(4096 * n for n in (1, 4, 8, 9, 12, 16, 20, 24, 32, 48, 64)))  # bytes left on the full disk
+SPOKEN_ROOMS = (0, 32 << 10)
+SPOKEN = {  # of the command line, which names an error in its last line
+    "index": ["index", "{photos}", "--model", "dhash", "--rescan"],
+    "remove": ["remove", "{photos}/0003.png"],
+    "purge": ["remove", "{photos}/0004.png", "--purge"],
+    "optimize": ["optimize", "--recall", "0.5", "--kind", "flat"],
+}
 PATIENCE_S = 600
 SHOWN = 20
 KEPT = {"added", "unchanged", "exact_copies", "replaced", "rejected"}
@@ -98,18 +105,18 @@ def kills(arguments: argparse.Namespace) -> dict[str, Any]:
     tell = every(50, "kills", arguments.kills)
     with in_memory() as place:
         (place / "photos").mkdir()
-        trial = Trial(place)
+        writer = Trial(place)
         for number in range(arguments.kills):
             try:
-                trial.run(until=trial.done + int(rng.integers(3)), share=float(rng.uniform(0, 1.5)))
-                trial.check(deep=number % 10 == 9)
+                writer.run(until=writer.done + int(rng.integers(3)), share=float(rng.uniform(0, 1.5)))
+                writer.check(deep=number % 10 == 9)
             except Exception as error:
                 failures.append(f"kill {number}: {type(error).__name__}: {str(error)[:300]}")
             tell(number + 1)
         return {
             "tried": arguments.kills,
             "bad": len(failures),
-            "operations": trial.done + 1,
+            "operations": writer.done + 1,
             "of_them": failures[:SHOWN],
         }
 
@@ -179,40 +186,31 @@ def read(folder: Path, stop: Any, ready: Any, answers: Any) -> None:
 
 
 def disks(_: argparse.Namespace) -> dict[str, Any]:
-    """Commands on a disk with little or no room: done, or one line that says so; then nothing is lost."""
-    commands: dict[str, list[str]] = {
-        "index": ["index", "{photos}/more", "--model", "dhash"],
-        "rescan": ["index", "{photos}/first", "--model", "dhash", "--rescan"],
-        "prune": ["index", "{photos}/first", "--model", "dhash", "--prune"],
-        "remove": ["remove", "id:3"],
-        "purge": ["remove", "id:4", "--purge"],
-        "optimize": ["optimize"],
-        "build": ["optimize", "--recall", "0.5", "--kind", "flat"],
-        "query": ["query", "{photos}/first/0001.png"],
-        "verify": ["verify", "--deep"],
-    }
+    """Every write on a disk with little or no room: done, or refused by its name; then nothing is lost."""
     failures: list[str] = []
-    refused, tried = Counter[str](), 0
+    ends = Counter[str]()
     with in_memory() as place:
-        album(place / "first", range(30))
-        album(place / "more", range(100, 130))
-        library = place / "library"
-        for folder in ("first", "more"):
-            said = simsearch(["index", str(place / folder), "--model", "dhash"], library)
-            assert said.returncode == 0, said.stderr
-        assert simsearch(["remove", str(place / "more"), "id:1"], library).returncode == 0
-        for name, words in commands.items():
+        for command in COMMANDS:
             for room in ROOMS:
-                tried += 1
-                filled = [word.format(photos=place) for word in words]
-                with small_disk() as disk:
-                    if disk is None:
-                        return {"tried": 0, "bad": 0, "left_out": "no file system can be mounted here"}
-                    outcome, wrong = on_full_disk(filled, library, disk, room)
-                refused[name] += outcome == 3
-                failures += [f"{name} with {room} bytes left: {line}" for line in wrong]
-            told(f"disks: {name}, refused {refused[name]} of {len(ROOMS)}")
-    return {"tried": tried, "bad": len(failures), "refused": dict(refused), "of_them": failures[:SHOWN]}
+                try:
+                    ends[trial(place / f"{command}-{room}", command, room)] += 1
+                except PermissionError as error:
+                    return {"tried": 0, "bad": 0, "left_out": str(error)}
+                except Exception as error:
+                    failures.append(f"{command} with {room} bytes left: {type(error).__name__}: {str(error)[:300]}")
+            told(f"disks: {command}: {dict(ends)}, {len(failures)} bad")
+        sound = place / "sound"
+        photos = album(place / "photos", range(30))
+        assert simsearch(["index", str(photos), "--model", "dhash"], sound).returncode == 0
+        for name, words in SPOKEN.items():
+            for room in SPOKEN_ROOMS:
+                with small_disk(place / "spoken") as disk:
+                    end, wrong = on_full_disk([word.format(photos=photos) for word in words], sound, disk, room)
+                ends[f"exit {end}"] += 1
+                failures += [f"simsearch {name} with {room} bytes left: {line}" for line in wrong]
+            told(f"disks: simsearch {name}: {len(failures)} bad")
+    tried = len(COMMANDS) * len(ROOMS) + len(SPOKEN) * len(SPOKEN_ROOMS)
+    return {"tried": tried, "bad": len(failures), "ends": dict(ends), "of_them": failures[:SHOWN]}
 
 
 def on_full_disk(words: list[str], sound: Path, disk: Path, room: int) -> tuple[int, list[str]]:
@@ -221,16 +219,14 @@ def on_full_disk(words: list[str], sound: Path, disk: Path, room: int) -> tuple[
     shutil.copytree(sound, library)
     fill(ballast, room)
     said = simsearch(words, library)
+    ballast.unlink()
     wrong = []
     last = (said.stderr.strip().splitlines() or [""])[-1]
-    if said.returncode not in (0, 3) or "Traceback" in said.stderr:
+    if said.returncode not in (0, 3) or "Traceback" in said.stderr or (said.returncode == 3 and "room" not in last):
         wrong.append(f"exit {said.returncode}: {last[:300]}")
-    elif said.returncode == 3 and "room" not in last:
-        wrong.append(f"refused without its name: {last[:300]}")
-    ballast.unlink()
-    for step in (["verify", "--deep"], words, ["verify", "--deep"]):
+    for step in ([] if said.returncode == 0 else [words]) + [["verify", "--deep"]]:
         again = simsearch(step, library)
-        gone = step == words and said.returncode == 0  # what was removed cannot be removed twice
+        gone = words[0] == "remove" and "has no" in again.stderr  # a purge that had removed before there was no room
         if again.returncode != 0 and not gone:
             wrong.append(f"with room again {step[0]}: exit {again.returncode}: {(again.stdout + again.stderr)[-300:]}")
     return said.returncode, wrong
@@ -259,29 +255,6 @@ def simsearch(words: list[str], library: Path, *, patience: float = PATIENCE_S) 
     command = [sys.executable, "-m", "simsearch.cli", *words, "--library", str(library)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=patience, check=False)
-
-
-def fill(path: Path, room: int) -> None:
-    """Write a file until just so much room is left on its disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    with suppress(OSError):
-        while os.write(descriptor, bytes(512)):
-            pass
-    os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - room))
-    os.close(descriptor)
-
-
-@contextmanager
-def small_disk() -> Iterator[Path | None]:
-    """A file system of its own; None where none can be mounted."""
-    with in_memory() as place:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(place)]
-        mounted = shutil.which("mount") and subprocess.run(command, capture_output=True, check=False).returncode == 0
-        try:
-            yield place if mounted else None
-        finally:
-            if mounted:
-                subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @contextmanager
