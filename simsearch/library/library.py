@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.library.create import create
-from simsearch.library.indexes import IndexRecord
+from simsearch.library.index_record import IndexRecord
 from simsearch.library.intake import Intake
 from simsearch.library.reader import Reader
 from simsearch.library.rebuild import Wanted

@@ -15,7 +15,7 @@ from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, Librar
 from simsearch.library.channel import Channel
 from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
 from simsearch.library.seal import is_broken, seal
-from simsearch.library.state import Change, FileRecord, Mask, State
+from simsearch.library.state import Change, Mask, State
 from simsearch.library.storage import naming_full_disk, sync_folder
 from simsearch.library.values import Values
 
@@ -98,12 +98,6 @@ class Manifest:
                 if "no such table" in str(error):
                     raise self._nothing_in(db) from error
                 raise
-
-    def files(self, segment: str) -> tuple[FileRecord, ...]:
-        """Return the files of a committed segment."""
-        with self._reading() as db:
-            rows = db.execute(f"{_FILES} WHERE segment = ? ORDER BY name", (segment,))
-            return Values(self.path).files(rows).get(segment, ())
 
     def check(self, *, deep: bool = False) -> list[str]:
         """Return what SQLite finds wrong with the file, and whether `deep` it says what was committed.

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from simsearch.errors import IndexFailed, InputError
 from simsearch.library.channel import Channel
 from simsearch.library.damage import naming_damage
-from simsearch.library.indexes import IndexRecord, discard, intact, keep, records, sweep
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import tune
 from simsearch.search.index_spec import spec_for

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import DependencyMissing, IndexFailed
-from simsearch.library.indexes import IndexRecord, opened, records
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.indexes import opened, records
 from simsearch.library.snapshot import Snapshot
 
 if TYPE_CHECKING:

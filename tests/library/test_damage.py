@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import struct
@@ -348,3 +349,21 @@ def test_numbers_of_any_type_are_taken(folder: Path, kind: Any, real: Any) -> No
 def test_an_id_that_no_item_can_have_is_not_found(folder: Path, number: str) -> None:
     with Library.open(folder, device="cpu") as library, pytest.raises(InputError):
         library.remove(f"id:{number}")
+
+
+@pytest.mark.parametrize(
+    "key", ["file", "channel", "metric", "spec", "segments", "rows", "bytes", "sha256", "curve", None]
+)
+@pytest.mark.parametrize("value", [None, -1, 7, 1 << 70, "x", [], [[1]], {}, {"k": 0}], ids=repr)
+def test_a_description_of_an_index_with_any_value_is_told_or_not_asked(
+    folder: Path, key: str | None, value: Any
+) -> None:
+    [path] = (folder / "indexes").glob("*.json")
+    told = json.loads(path.read_text())
+    told.pop("seal")
+    path.write_text(json.dumps(value if key is None else {**told, key: value}))
+    with warnings.catch_warnings(), Library.open(folder, device="cpu") as library:
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert len(library.search_rows(rows()[:2].astype(np.float32), k=K)[0].matches) == K
+        library.info()
+        assert any("optimize" in problem for problem in library.verify())
