@@ -27,7 +27,7 @@ def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = No
     with Library.open(library) as opened:
         facts = opened.info()
     if as_json:
-        terminal.show_json(asdict(facts))
+        terminal.show_json({**asdict(facts), **terminal.path_fields("path", facts.path)})
         return
     lines = [
         ("library", facts.path),

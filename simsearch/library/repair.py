@@ -28,7 +28,7 @@ from simsearch.library.salvage import Salvaged, salvaged
 from simsearch.library.segment import Commit, Segment
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.storage import digest, fault, naming_full_disk
-from simsearch.library.survey import Rows, commit_of, examined, is_passing, rows_in
+from simsearch.library.survey import Rows, commit_of, examined, is_newer, is_passing, rows_in
 
 _REMOVALS = "which images had been removed: those that are still in the segments are back"
 _CHECKSUMS = "whether a file had been damaged before: checksums went with the manifest, bytes were taken as they are"
@@ -109,6 +109,8 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
     found, told = _Found(), dict[str, tuple[Rows, ...]]()
     home = folder / SEGMENTS
     names = [name.removeprefix(f"{SEGMENTS}/") for name in data_in(folder) if name.startswith(f"{SEGMENTS}/")]
+    if old.state is not None and any(is_newer(home / name, old.state.generation) for name in names):
+        old.state = None  # an older manifest was put back: what it says of its segments still holds
     if old.state is not None:  # what it does not name was never committed, and is left to the next writer
         names = [record.uuid for record in old.state.segments]
     for name in names:
@@ -132,7 +134,9 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
             if is_passing(error):
                 raise
             found.bad[name] = str(error)
-    found.commits = {segment.uuid: commit for segment in found.good if (commit := commit_of(segment)) is not None}
+    found.commits = {
+        segment.uuid: commit for segment in found.good if (commit := commit_of(segment.items.schema)) is not None
+    }
     if old.state is None:
         _drop_merged(found)
         if any(segment.uuid not in old.files for segment in found.good):

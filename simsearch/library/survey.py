@@ -70,15 +70,24 @@ def is_passing(error: Exception) -> bool:
     return False
 
 
-def commit_of(segment: Segment) -> Commit | None:
-    """Return what a segment knows of its commit; None where it was written before that was written down."""
+def commit_of(schema: pa.Schema) -> Commit | None:
+    """Return what the schema of a segment's items says of its commit; None where that was not written down yet."""
     try:
-        told = json.loads((segment.items.schema.metadata or {})[COMMIT])
-        return Commit(
-            int(told["generation"]), int(told["rank"]), int(told["next_id"]), tuple(map(str, told["replaces"]))
-        )
+        told = json.loads((schema.metadata or {})[COMMIT])
+        numbers = int(told["generation"]), int(told["rank"]), int(told["next_id"])
+        return Commit(*numbers, tuple(map(str, told["replaces"])))
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
+
+
+def is_newer(folder: Path, generation: int) -> bool:
+    """Whether a segment was written at least two commits after a generation, of which a dead writer leaves no trace."""
+    try:
+        with mappable(folder / ITEMS) as name, pa.memory_map(name) as source:
+            commit = commit_of(pa.ipc.open_file(source).schema)
+    except Exception:  # half-written or damaged: it tells nothing
+        return False
+    return commit is not None and commit.generation > generation + 1
 
 
 def examined(folder: Path, channels: Iterable[Channel]) -> Segment:

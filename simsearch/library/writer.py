@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.errors import LibraryDamaged
 from simsearch.library.items import roots_of
 from simsearch.library.layout import LOCK, PARTIAL, SEGMENTS, is_segment_name, require_own
 from simsearch.library.lock import WriterLock
@@ -29,6 +30,7 @@ from simsearch.library.storage import (
     remove_folder,
     save_array,
 )
+from simsearch.library.survey import is_newer
 
 
 class Writer:
@@ -89,12 +91,17 @@ class Writer:
         if not self._sweeps:
             return
         committed = set(self.snapshot.uuids)
-        for leftover in sorted(self._segments.iterdir()):
-            ours = is_segment_name(leftover.name) and leftover.is_dir() and not leftover.is_symlink()
-            if ours and leftover.name not in committed:
-                self.on_step(Step.RECOVERY)
-                remove_folder(leftover)
-                self.swept.append(f"{SEGMENTS}/{leftover.name}")
+        ours = (path for path in sorted(self._segments.iterdir()) if is_segment_name(path.name))
+        left = [path for path in ours if path.is_dir() and not path.is_symlink() and path.name not in committed]
+        if any(is_newer(path, self.snapshot.state.generation) for path in left):
+            raise LibraryDamaged(
+                f"{self._manifest.path} is older than segments that are there, as after putting back a copy of it; "
+                f"`simsearch repair --library {self.folder}` makes it again from them"
+            )
+        for leftover in left:
+            self.on_step(Step.RECOVERY)
+            remove_folder(leftover)
+            self.swept.append(f"{SEGMENTS}/{leftover.name}")
 
     def commit(
         self,

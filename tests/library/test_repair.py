@@ -245,6 +245,24 @@ def test_a_card_in_the_library_tells_the_model(tmp_path: Path) -> None:
     assert again.extractor.fingerprint == load_extractor("mini", device="cpu").fingerprint
 
 
+def test_an_older_manifest_that_was_put_back_costs_nothing(used: Path) -> None:
+    """A writer would take what came later for a dead one's leftovers."""
+    older = (used / MANIFEST).read_bytes()
+    with opened(used) as library:
+        library.add(album(used.parent / "more", range(60, 62)), settings=HERE)
+        library.add(album(used.parent / "most", range(70, 72)), settings=HERE)
+        before = facts(library)
+    (used / MANIFEST).write_bytes(older)
+    left = tree(used / SEGMENTS)
+    with pytest.raises(LibraryDamaged, match="simsearch repair"), opened(used) as library:
+        library.remove("id:0")
+    assert tree(used / SEGMENTS) == left
+    assert Library.repair(used).items == 15
+    with opened(used) as library:
+        assert facts(library) == before
+        assert library.verify(deep=True) == []
+
+
 def test_where_nothing_can_be_made_nothing_is_changed(tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(LibraryNotFound):
