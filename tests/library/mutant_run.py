@@ -19,7 +19,7 @@ from tests.library.mutants import judge, look, make_sound, mutate
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0  # for one mutant; the first also waits for imports
-_BLOAT = 1 << 20  # KiB that no mutant of a library of 60 rows may add to the memory
+_BLOAT = 1 << 20  # KiB that no mutant of a small library may add to the memory
 
 
 Told = dict[str, Any]

@@ -24,7 +24,7 @@ from simsearch.library.manifest import Manifest
 from simsearch.library.verify import verify
 from tests.library.rows import grow
 
-ROWS, DIMENSION, K = 60, 8, 5
+ROWS, DIMENSION, K = 120, 32, 5
 _LONGEST = 2000  # characters of a message
 _CARD = {"model.toml": b'name = "nobody"\n' * 20, "README.md": b"Of nobody.\n" * 20}
 _VALUES = (None, -1, 0, 1, 1 << 31, 1 << 62, (1 << 63) - 1, 1.5, "", "x", "../../x", "timm:x", b"", b"\0" * 9, "a\0b")
@@ -44,11 +44,11 @@ def make_sound(folder: Path) -> None:
     keep_card(_CARD, folder, channel.name)
     Manifest(folder).create([replace(channel, card=card_digest(_CARD))])
     with Library.open(folder, device="cpu") as library:
-        grow(library, rows()[:25])
-        grow(library, rows()[25:45], start=25)
+        grow(library, rows()[:50])
+        grow(library, rows()[50:90], start=50)
         library.optimize(recall=0.1, kind="ivf_flat")
-        grow(library, rows()[45:], start=45)
-        library.remove(["/rows/3", "/rows/30", "/rows/50"])
+        grow(library, rows()[90:], start=90)
+        library.remove(["/rows/3", "/rows/60", "/rows/100"])
     assert verify(folder, deep=True, device="cpu") == []
 
 
