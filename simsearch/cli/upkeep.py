@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,10 +59,13 @@ def verify(
 
     Exits with 3 when something is wrong.
     """
-    from simsearch.library import Library
+    from simsearch.errors import LibraryDamaged
+    from simsearch.library.manifest import Manifest
+    from simsearch.library.verify import verify as problems_of
 
-    with Library.open(library) as opened:
-        problems = opened.verify(deep=deep)
+    with suppress(LibraryDamaged):  # which is told below, with all else that is wrong
+        Manifest(library).read()
+    problems = problems_of(library, deep=deep)
     if as_json:
         terminal.show_json({"sound": not problems, "deep": deep, "problems": problems})
     else:

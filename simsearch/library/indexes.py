@@ -11,75 +11,22 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simsearch.errors import IndexFailed, InputError, LibraryDamaged, SimsearchError
+from simsearch.library.index_record import IndexRecord
 from simsearch.library.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
-from simsearch.library.tune import Curve
-from simsearch.search.index_spec import IndexSpec
 
 if TYPE_CHECKING:
     from simsearch.search.index import Index
 
-FORMAT = 1
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
 _MAPPED_FROM = 4 << 30  # bytes from which an index is left in its file
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRecord:
-    """An index that lies in a library's folder.
-
-    Attributes:
-        file: Its name.
-        channel: Whose rows.
-        metric: Whose neighbours it finds.
-        spec: What it is.
-        segments: Names of the segments that it was built over, in the order of its rows.
-        rows: How many.
-        bytes: Size of the file.
-        sha256: Of the file, in hex.
-        curve: What it finds, measured.
-    """
-
-    file: str
-    channel: str
-    metric: str
-    spec: IndexSpec
-    segments: tuple[str, ...]
-    rows: int
-    bytes: int
-    sha256: str
-    curve: Curve
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
-
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> IndexRecord:
-        """The record that `as_json` told.
-
-        Raises:
-            InputError: It is none, or of a later version.
-        """
-        try:
-            told = dict(values)
-            if told.pop("format") != FORMAT:
-                raise InputError("it is of another version of simsearch")
-            spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
-            return cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"it describes no index: {error}") from error
-
-    def covers(self, snapshot: Snapshot) -> bool:
-        """Whether all that it was built over is still there."""
-        return set(self.segments) <= set(snapshot.uuids)
 
 
 def records(folder: Path) -> tuple[IndexRecord, ...]:
@@ -111,7 +58,11 @@ def opened(folder: Path, record: IndexRecord, *, device: str = "cpu") -> Index:
     wrong = _wrong(path, record, deep=not mapped)
     if wrong:
         raise IndexFailed(f"{wrong}; `simsearch optimize` builds it again")
-    return read(path, record.spec, device=device, mapped=mapped)
+    index = read(path, record.spec, device=device, mapped=mapped)
+    if index.count != record.rows:
+        index.close()
+        raise IndexFailed(f"{path} holds {index.count} rows, not {record.rows}; `simsearch optimize` builds it again")
+    return index
 
 
 def intact(folder: Path, record: IndexRecord) -> bool:
@@ -138,8 +89,8 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
         known |= {path.name, record.file}
         if wrong := _wrong(home / record.file, record, deep=deep):
             yield f"{wrong}; `simsearch optimize` builds it again"
-        elif record.covers(snapshot) and record.rows != _rows_of(snapshot, record):
-            yield f"{path} says {record.rows} rows and its segments hold others; `simsearch optimize` builds it again"
+        elif record.covers(snapshot) and not record.fits(snapshot):
+            yield f"{path} does not fit the segments that it names; `simsearch optimize` builds it again"
 
 
 def sweep(folder: Path) -> list[str]:
@@ -203,7 +154,7 @@ def _told_name(file: str) -> str:
 def _read(path: Path) -> IndexRecord:
     try:
         values = json.loads(read_file(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(error)) from error
     record = IndexRecord.of_json(values)
     if _told_name(record.file) != path.name or not is_index_name(record.file):
@@ -213,8 +164,3 @@ def _read(path: Path) -> IndexRecord:
 
 def _wrong(path: Path, record: IndexRecord, *, deep: bool) -> str | None:
     return fault(path, record.bytes, record.sha256, deep=deep)
-
-
-def _rows_of(snapshot: Snapshot, record: IndexRecord) -> int:
-    segments = [snapshot.segments[snapshot.uuids[name]] for name in record.segments]
-    return sum(len(segment.channels[record.channel].row) for segment in segments)

@@ -14,7 +14,7 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.lists import Entry
 from simsearch.images.others import Skipped
 from simsearch.library.create import create
-from simsearch.library.indexes import IndexRecord
+from simsearch.library.index_record import IndexRecord
 from simsearch.library.intake import Intake
 from simsearch.library.reader import Reader
 from simsearch.library.rebuild import Wanted

@@ -8,13 +8,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from simsearch.errors import LibraryDamaged
 from simsearch.library.items import REJECTS, SCHEMA, items_batch, reject_owners, with_owners, with_roots
+from simsearch.library.segment import REJECTS as REJECTS_FILE
 from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.writer import Writer
 
 SMALL_ITEMS = 1 << 16
 MANY_SMALL = 32
+_TOLD = 3
 Forgets = Callable[[bytes, str | None], bool]
 """Whether a rejected input of that path and owner is left out."""
 
@@ -28,14 +31,22 @@ def forgets_nothing(path: bytes, owner: str | None) -> bool:  # noqa: ARG001
 
 
 def optimize(writer: Writer) -> None:
-    """Merge all segments into as few as their bounded size allows, and drop removed items."""
+    """Merge all segments into as few as their bounded size allows, and drop removed items.
+
+    Raises:
+        LibraryDamaged: a segment is not what was written; it was left as it is, and all others were merged.
+    """
     snapshot = writer.snapshot
     groups = _groups(snapshot, range(len(snapshot.segments)))
     _merge_each(writer, [group for group in groups if len(group) > 1 or snapshot.removed[group[0]] is not None])
 
 
 def purge(writer: Writer, forgets: Forgets = forgets_nothing) -> None:
-    """Rewrite the segments that hold removed items, roots of nothing, or rejected inputs that are to be forgotten."""
+    """Rewrite the segments that hold removed items, roots of nothing, or rejected inputs that are to be forgotten.
+
+    Raises:
+        LibraryDamaged: a segment is not what was written; it was left as it is, and all others were rewritten.
+    """
     snapshot = writer.snapshot
     _merge_each(writer, [[s] for s in range(len(snapshot.segments)) if _holds_traces(snapshot, s, forgets)], forgets)
 
@@ -57,12 +68,22 @@ def used_roots(snapshot: Snapshot, number: int) -> list[bytes]:
 def _merge_each(writer: Writer, groups: Sequence[Sequence[int]], forgets: Forgets = forgets_nothing) -> None:
     """Merge several groups; every commit renumbers the segments, so groups are kept by name."""
     names = [[writer.snapshot.segments[number].uuid for number in group] for group in groups]
+    refused: list[str] = []
     for group in names:
-        merge(writer, [writer.snapshot.uuids[name] for name in group], forgets)
+        try:
+            merge(writer, [writer.snapshot.uuids[name] for name in group], forgets)
+        except LibraryDamaged as error:
+            refused.append(str(error))
+    if refused:
+        raise LibraryDamaged("; ".join(refused[:_TOLD]))
 
 
 def merge_small(writer: Writer) -> None:
-    """Merge the newest segments when many of them are small, so that searching stays fast."""
+    """Merge the newest segments when many of them are small, so that searching stays fast.
+
+    Raises:
+        LibraryDamaged: one of them is not what was written; they were left as they are.
+    """
     snapshot = writer.snapshot
     first = len(snapshot.segments)
     while first and len(snapshot.segments[first - 1]) < SMALL_ITEMS:
@@ -72,7 +93,16 @@ def merge_small(writer: Writer) -> None:
 
 
 def merge(writer: Writer, numbers: Sequence[int], forgets: Forgets = forgets_nothing) -> None:
-    """Replace neighbouring segments by one, in one commit."""
+    """Replace neighbouring segments by one, in one commit; what is copied is first compared with its SHA-256.
+
+    Raises:
+        LibraryDamaged: one of them is not what was written; nothing was changed. With all of its items removed it can
+            be merged all the same, since nothing of it is copied.
+    """
+    for number in numbers:
+        copied = None if len(writer.snapshot.live(number)) else {REJECTS_FILE}
+        if wrong := writer.unsound(number, copied):
+            raise LibraryDamaged(f"{wrong}; nothing of it was copied, run `simsearch verify --deep`")
     draft = merged(writer.snapshot, numbers, forgets)
     empty = not draft.items.num_rows and not draft.rejects.num_rows
     writer.commit(None if empty else draft, dropped=numbers)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import IndexFailed, InputError, RowError
+from simsearch.errors import IndexFailed, RowError
 from simsearch.library.channel import ASYMMETRIC, Channel
+from simsearch.library.damage import naming_damage
 from simsearch.library.matches import Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
 
@@ -66,7 +67,16 @@ class Found:
 
 
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
-    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
+    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id.
+
+    Raises:
+        LibraryDamaged: a stored row was damaged; it is named.
+    """
+    with naming_damage(plan.snapshot, plan.channel):
+        return _nearest(rows, plan)
+
+
+def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     snapshot, name = plan.snapshot, plan.channel.name
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
@@ -133,7 +143,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
         ready.index,
         k=most,
         effort=curve.chosen.effort,
-        depth=-(-curve.chosen.depth * most // curve.k),
+        depth=min(-(-curve.chosen.depth * most // curve.k), ready.record.rows),
         live=_live(plan, numbers),
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
     )
@@ -199,14 +209,3 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
     rounded = channel.round(rows)
     check_rows(rounded, dimension=channel.dimension, metric=known, what=f"row (as {channel.dtype})")
     return rounded
-
-
-def checked_k(k: int) -> int:
-    """Return k.
-
-    Raises:
-        InputError: it is below 1.
-    """
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
-    return k

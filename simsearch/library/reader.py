@@ -17,12 +17,13 @@ from simsearch.library.channel import Channel
 from simsearch.library.info import LibraryInfo
 from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
-from simsearch.library.neighbours import Found, SearchPlan, checked_k, nearest
+from simsearch.library.neighbours import Found, SearchPlan, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.resident import Resident
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
+from simsearch.search.asked import checked_k, checked_limit
 
 
 class Reader:
@@ -138,9 +139,10 @@ class Reader:
             settings: How images are read; few are decoded in this process, many in processes of their own.
 
         Raises:
-            InputError: a path does not exist or a value is no image. An image that cannot be used is no error: its
-                entry says why in `rejected`.
+            InputError: a path does not exist, a value is no image, or k or max_distance is no such number. An image
+                that cannot be used is no error: its entry says why in `rejected`.
             MetricError: the metric is not defined on these rows.
+            LibraryDamaged: a stored row was damaged; it is named.
         """
         from simsearch.library.query import QueryEmbedder, answer, as_sequence
 
@@ -176,10 +178,9 @@ class Reader:
         return self._together(plan, rows)
 
     def _plan(self, k: int, metric: str | None, max_distance: float | None, *, exact: bool) -> SearchPlan:
-        chosen = self.channel.choose_metric(metric)
-        return SearchPlan(
-            self.snapshot, self.channel, checked_k(k), chosen, max_distance, self.device, exact, self._resident
-        )
+        chosen, number = self.channel.choose_metric(metric), checked_k(k)
+        limit = None if max_distance is None else checked_limit(max_distance)
+        return SearchPlan(self.snapshot, self.channel, number, chosen, limit, self.device, exact, self._resident)
 
     def info(self) -> LibraryInfo:
         """Return what the library holds."""

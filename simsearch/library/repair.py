@@ -100,7 +100,7 @@ def repair(folder: Path) -> RepairReport:
 
 def _is_sound(folder: Path) -> bool:
     try:
-        return not Manifest(folder).check()
+        return not Manifest(folder).check(deep=True)
     except LibraryError:
         return False
 

@@ -14,11 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simsearch.errors import LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
 from simsearch.library.layout import ITEMS
-from simsearch.library.storage import load_array, mappable, save_array, sync_file
+from simsearch.library.sound import (
+    check_ids,
+    check_items,
+    check_keys,
+    check_rejects,
+    check_row_numbers,
+    damaged,
+    facts_of,
+    read_batch,
+)
+from simsearch.library.storage import load_array, save_array, sync_file
 
 FORMAT = "1"
 COMMIT = b"commit"
@@ -133,21 +142,6 @@ def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, byt
     sync_file(path)
 
 
-def _read_batch(path: Path) -> pa.RecordBatch:
-    try:
-        with mappable(path) as name, pa.memory_map(name) as source:
-            reader = pa.ipc.open_file(source)
-            if reader.num_record_batches != 1:
-                raise LibraryDamaged(f"{path} holds {reader.num_record_batches} record batches and must hold one")
-            return reader.get_batch(0)
-    except pa.ArrowException as error:
-        raise LibraryDamaged(f"{path} is no whole Arrow file: {error}; run `simsearch verify`") from error
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
-
-
 @dataclass(frozen=True, eq=False)
 class Segment:
     """A segment opened for reading; its arrays are views of the files.
@@ -235,35 +229,35 @@ def open_segment(folder: Path, channels: Sequence[Channel], *, adopted: bool = T
         FingerprintMismatch: its rows are of another model than the channel's.
         FileNotFoundError: a file is missing.
     """
-    items = _read_batch(folder / ITEMS)
+    items = read_batch(folder / ITEMS)
+    check_items(items, folder / ITEMS)
     rows = {channel.name: _read_rows(folder, channel, items.num_rows) for channel in channels}
-    ids = load_array(folder / IDS) if adopted else np.empty(0, np.int64)
-    keys, contents = load_array(folder / KEYS), load_array(folder / CONTENTS)
-    if adopted and (ids.shape != (items.num_rows,) or ids.dtype != np.int64):
-        raise LibraryDamaged(f"{folder / IDS} holds {ids.dtype} {ids.shape} for {items.num_rows} items")
-    for array in (keys, contents):
-        fits = array.dtype == np.uint64 and array.ndim == 2 and len(array) == 2 and array.shape[1] <= items.num_rows
-        if not fits:
-            raise LibraryDamaged(f"the keys in {folder} have shape {array.shape} for {items.num_rows} items")
-    return Segment(folder.name, folder, items, rows, keys, contents, ids, _read_batch(folder / REJECTS))
+    rejects = read_batch(folder / REJECTS)
+    check_rejects(rejects, folder / REJECTS)
+    ids = np.empty(0, np.int64)
+    if adopted:
+        ids = load_array(folder / IDS, np.int64)
+        check_ids(ids, items.num_rows, folder / IDS)
+    keys, contents = load_array(folder / KEYS, np.uint64), load_array(folder / CONTENTS, np.uint64)
+    check_keys(keys, items.num_rows, folder / KEYS)
+    check_keys(contents, items.num_rows, folder / CONTENTS)
+    return Segment(folder.name, folder, items, rows, keys, contents, ids, rejects)
 
 
 def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     path = folder / f"{channel.name}.arrow"
-    batch = _read_batch(path)
-    facts = {key.decode(): value.decode() for key, value in (batch.schema.metadata or {}).items()}
+    batch = read_batch(path)
+    facts, runtime, parts = facts_of(batch, path)
     channel.require(facts.get("fingerprint", ""), str(path))
     wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
-    if (
-        facts.get("dtype") != channel.dtype
-        or batch.schema.names != ["item", "part", "row"]
-        or not batch.schema.field("row").type.equals(wanted)
-    ):
-        raise LibraryDamaged(f"{path} holds {batch.schema.names} and must hold item, part and row as {wanted}")
-    item = batch.column("item").to_numpy(zero_copy_only=True)
-    if len(item) and int(item[-1]) >= n_items:
-        raise LibraryDamaged(f"{path} names item {int(item[-1])} of {n_items}")
-    flat = batch.column("row").flatten().to_numpy(zero_copy_only=True)
-    part = batch.column("part").to_numpy(zero_copy_only=True)
-    runtime, parts = json.loads(facts.get("runtime", "{}")), int(facts.get("parts", 1))
-    return ChannelRows(item, part, flat.reshape(-1, channel.dimension), runtime, parts)
+    columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", wanted)]
+    if facts.get("dtype") != channel.dtype or not batch.schema.equals(pa.schema(columns), check_metadata=False):
+        names = ", ".join(batch.schema.names)[:100]
+        raise damaged(path, f"it holds {names} and must hold item, part and row as {wanted}")
+    item, part, row = batch.columns
+    if item.null_count or part.null_count or row.null_count or row.values.null_count:
+        raise damaged(path, "a value is missing")
+    flat = row.flatten().to_numpy(zero_copy_only=True)
+    numbers = item.to_numpy(zero_copy_only=True), part.to_numpy(zero_copy_only=True)
+    check_row_numbers(*numbers, parts, n_items, path)
+    return ChannelRows(*numbers, flat.reshape(-1, channel.dimension), runtime, parts)

@@ -14,6 +14,15 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a segment as it was committed."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """One committed segment.
 
@@ -22,21 +31,14 @@ class SegmentRecord:
         rank: Where it stands in the order of segments, lowest first.
         items: Items in its files, removed ones included.
         removed: (items,) bool, or None when nothing was removed.
+        files: As they were committed; empty in a change, which tells them beside.
     """
 
     uuid: str
     rank: int
     items: int
     removed: Mask | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One file of a segment as it was committed."""
-
-    name: str
-    bytes: int
-    sha256: str
+    files: tuple[FileRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

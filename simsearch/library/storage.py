@@ -58,7 +58,7 @@ def naming_full_disk(place: Path) -> Iterator[None]:
             raise StorageFull(_full_message(place)) from error
         raise
     except sqlite3.OperationalError as error:
-        code = error.sqlite_errorcode & 0xFF
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # 0 where Python itself found something
         if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and not _has_room(place)):
             raise StorageFull(_full_message(place)) from error
         raise
@@ -153,19 +153,29 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def load_array(path: Path) -> NDArray[Any]:
+def load_array(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     """Return an npy file as a read-only, memory-mapped array.
 
     Raises:
-        LibraryDamaged: the file is no array of numbers.
+        LibraryDamaged: the file is no whole array of that dtype.
         FileNotFoundError: there is none.
     """
     try:
         with mappable(path) as name:
-            array: NDArray[Any] = np.load(name, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (ValueError, EOFError) as error:
-        raise LibraryDamaged(f"{path} is no array of numbers: {error}; run `simsearch verify`") from error
+            mapped: Any = np.load(name, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = mapped.view(np.ndarray)
+        end = mapped.offset + array.nbytes
+    except (FileNotFoundError, LibraryDamaged):
+        raise
+    except Exception as error:  # the header is parsed as Python is, which fails in many ways
+        raise LibraryDamaged(f"{path} is no array of numbers: {_line(error)}; run `simsearch verify`") from error
+    if array.dtype != dtype or not array.flags.c_contiguous or end != path.stat().st_size:
+        raise LibraryDamaged(f"{path} is no whole array of {np.dtype(dtype)}; run `simsearch verify`")
     return array
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def digest(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,7 @@ from simsearch.library.storage import (
     OnStep,
     Step,
     digest,
+    fault,
     naming_full_disk,
     nothing,
     publish,
@@ -62,6 +63,7 @@ class Writer:
         self._segments = folder / SEGMENTS
         self._lock = WriterLock(folder / LOCK)
         self._previous = previous
+        self._faults: dict[tuple[str, str], str | None] = {}
         self.snapshot: Snapshot
 
     def __enter__(self) -> Self:
@@ -192,6 +194,23 @@ class Writer:
         self.snapshot = of_state(self.folder, state, self.snapshot)
         for name in change.dropped:
             remove_folder(self._segments / name)
+
+    def unsound(self, number: int, names: Collection[str] | None = None) -> str | None:
+        """Return what is wrong with a segment's files, all or those of some names; None if they are what was written.
+
+        Each file is read once while the lock is held, since segments never change.
+        """
+        record = self.snapshot.state.segments[number]
+        for file in record.files:
+            key = record.uuid, file.name
+            if names is not None and file.name not in names:
+                continue
+            if key not in self._faults:
+                path = self._segments / record.uuid / file.name
+                self._faults[key] = fault(path, file.bytes, file.sha256, deep=True)
+            if self._faults[key] is not None:
+                return self._faults[key]
+        return None
 
     def _rank(self, dropped: Sequence[int]) -> int:
         state = self.snapshot.state
