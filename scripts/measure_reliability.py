@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import Counter
@@ -241,13 +242,23 @@ def hostile(arguments: argparse.Namespace) -> dict[str, Any]:
         if said.returncode != 0:
             failures.append(f"exit {said.returncode}: {said.stderr.strip()[-300:]}")
         counts = json.loads(said.stdout.splitlines()[-1]) if said.stdout.strip() else {}
-        files = sum(path.is_file() and not path.name.startswith(".") for path in arguments.data.rglob("*"))
+        files = sum(map(images_in, arguments.data.rglob("*")))
         ended = sum(counts.get(key, 0) for key in KEPT) + counts.get("skipped", 0)
         if ended != files:
             failures.append(f"{ended} outcomes of {files} files")
         if simsearch(["verify", "--deep"], place / "library").returncode != 0:
             failures.append("the library is not sound")
     return {"tried": files, "bad": len(failures), "counts": counts, "of_them": failures}
+
+
+def images_in(path: Path) -> int:
+    """How many inputs a path is: a tar has as many as members, other files are one."""
+    if not path.is_file() or path.name.startswith("."):
+        return 0
+    if path.suffix == ".tar" and tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            return sum(member.isfile() for member in archive)
+    return 1
 
 
 def simsearch(words: list[str], library: Path, *, patience: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
