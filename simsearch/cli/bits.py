@@ -11,7 +11,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, BatchSize, Config, Device, FromList, Model, Paths, Workers, examples
+from simsearch.cli.options import AsJson, BatchSize, Config, Device, FromList, Model, Paths, Quiet, Workers, examples
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def fit(
     workers: Workers = None,
     batch_size: BatchSize = 64,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Fit a quantiser to images like those that will be searched.
@@ -133,6 +134,7 @@ def encode(
     workers: Workers = None,
     batch_size: BatchSize = 64,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Print the bits of images, one line an image.
@@ -172,8 +174,8 @@ def _embedded(
     sources = find(paths or [], from_list=from_list)
     with shown("bits", streams=True) as advance, counted(paths or [], from_list) as total:
         for done, one in enumerate(embed_sources(extractor, sources, batch_size=batch_size, workers=workers), start=1):
-            yield one
             advance(done, total())
+            yield one
 
 
 def _read(path: Path, extractor: Extractor) -> Any:

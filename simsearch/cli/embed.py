@@ -18,6 +18,7 @@ from simsearch.cli.options import (
     FromList,
     Model,
     Paths,
+    Quiet,
     Strict,
     Workers,
     examples,
@@ -97,6 +98,7 @@ def embed(
     batch_size: BatchSize = 64,
     strict: Strict = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Write embeddings as Parquet or npy.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Device, examples
+from simsearch.cli.options import AsJson, Device, Quiet, examples
 from simsearch.cli.progress import Advance, shown
+from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from simsearch.training.keeper import Told
 
 app = typer.Typer(rich_markup_mode=None)
-INTERRUPTED = 130
+SIGNALLED = 128
 
 
 @app.command(
@@ -43,6 +44,7 @@ def finetune(
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train an extractor for your own edits, prove what changed, and export it as a model folder.
 
@@ -73,11 +75,11 @@ def finetune(
                 command=command,
                 report=lambda told: _show_step(advance, told),
                 judged=judged,
-                pause=asked,
+                pause=lambda: bool(asked),
             )
     except Paused as paused:
         terminal.note(f"stopped: {paused}; the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from paused
+        raise typer.Exit(SIGNALLED + asked[0]) from paused
     except GuardRefused as refused:
         if as_json:
             terminal.show_json({"output": str(folder), "model": None, "guard": refused.table.as_json()})
@@ -91,21 +93,28 @@ def finetune(
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end a run after the step under way, saved; a second one ends it at once."""
-    asked: list[int] = []
+def _asked_to_stop() -> Iterator[list[signal.Signals]]:
+    """Ctrl-C, SIGTERM and SIGHUP end a run after the step under way, saved; a second Ctrl-C ends it at once.
+
+    The block gets the list that a signal is added to.
+    """
+    asked: list[signal.Signals] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        again = bool(asked)
+        asked.append(signal.Signals(number))
+        if again and number == signal.SIGINT:
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
-        yield lambda: False
+        yield asked
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    before = {
+        number: signal.signal(number, note) for number, handler in handlers.items() if handler != signal.SIG_IGN
+    }
     try:
-        yield lambda: bool(asked)
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,6 +20,7 @@ from simsearch.cli.options import (
     LibraryFolder,
     Model,
     Paths,
+    Quiet,
     Strict,
     Workers,
     examples,
@@ -68,6 +69,7 @@ def index(
     ] = False,
     strict: Strict = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Add images to a library.
@@ -112,6 +114,7 @@ def remove(
         bool, typer.Option("--purge", help="Also rewrite the files, so that nothing stays on disk.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Remove images from a library.
@@ -141,9 +144,12 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
     except LibraryNotFound:
         if rows is None:
             return Library.create(folder, device=device)
+        from simsearch.extract.load import load_named_by_file
         from simsearch.extract.rows_file import rows_info
 
-        return Library.create(folder, model=rows_info(rows).model, device=device)
+        told = rows_info(rows)
+        load_named_by_file(told.model, told.fingerprint, whose=str(rows), device=device)  # refuses what is not safe
+        return Library.create(folder, model=told.model, device=device)
 
 
 def _add(

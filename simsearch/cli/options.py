@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from simsearch.cli import terminal
 from simsearch.cli.config import load_config
 
 
@@ -24,6 +25,12 @@ class MetricName(StrEnum):
 def examples(*lines: str) -> str:
     """Return an epilogue that shows commands as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
+
+
+def be_quiet(wanted: bool) -> bool:
+    """Leave progress and hints out while this command runs."""
+    terminal.QUIET.set(wanted)
+    return wanted
 
 
 Paths = Annotated[
@@ -54,6 +61,10 @@ Workers = Annotated[
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Images embedded at once.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=be_quiet, help="Print results alone: no progress, no hints."),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

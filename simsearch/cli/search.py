@@ -13,7 +13,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, examples
+from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, Quiet, examples
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def query(
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Find what resembles images, nearest first.
@@ -100,6 +101,7 @@ def compare(
     metric: Metric = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Print the distance between two images."""
@@ -133,10 +135,16 @@ def _answers(library: Library, paths: list[Path], from_list: Path | None, how: d
     sources = find(paths, from_list=from_list)
     done = 0
     with shown("query", streams=True) as advance, counted(paths, from_list) as total:
-        while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
-            yield library.search(chunk, settings=_isolated(len(chunk)), **how)
+        chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+        while chunk:
+            matches = library.search(chunk, settings=_isolated(len(chunk)), **how)
             done += len(chunk)
             advance(done, total())
+            chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+            if chunk:
+                yield matches
+    if done:  # what stands last is a result, not how far it was
+        yield matches
 
 
 def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, examples
+from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, Quiet, examples
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ DAMAGED = 3
 
 
 @app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
-def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+def info(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Print what a library holds."""
     from simsearch.library import Library
 
@@ -52,6 +52,7 @@ def verify(
         bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Check a library against itself.
@@ -107,6 +108,7 @@ def optimize(
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Merge segments, drop what was removed, and build indexes for libraries too large to be searched row by row.

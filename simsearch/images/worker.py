@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _take_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all of a job, these are the parent's affair
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})

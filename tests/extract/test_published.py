@@ -242,9 +242,9 @@ def test_names_of_timm_are_no_classes_and_unknown_ones_are_named(monkeypatch: py
         load_extractor("timm:resnot18")
 
     def unreachable(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
+        raise WeightsError("no route to host")
 
-    monkeypatch.setattr("timm.create_model", unreachable)
+    monkeypatch.setattr("simsearch.extract.timm_weights.fetched", unreachable)
     with pytest.raises(WeightsError, match=r"timm:resnet18: the weights are not here.*no route"):
         load_extractor("timm:resnet18")
 
