@@ -15,6 +15,7 @@ SimsearchError
 │   ├── LibraryLocked       another process is writing
 │   ├── LibraryDamaged      a file does not hold what the manifest says
 │   └── StorageFull         the disk is full; nothing was lost
+├── OutputLocked            another process is writing to the output folder
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
 """
@@ -106,6 +107,10 @@ class LibraryDamaged(LibraryError):
 
 class StorageFull(LibraryError):
     """The disk is full; nothing that was acknowledged is lost."""
+
+
+class OutputLocked(SimsearchError):
+    """Another process is writing to the output folder."""
 
 
 class IndexFailed(SimsearchError):

@@ -15,6 +15,7 @@ from simsearch.cli.options import (
     AsJson,
     BatchSize,
     Config,
+    Devices,
     FromList,
     Model,
     Paths,
@@ -24,6 +25,7 @@ from simsearch.cli.options import (
     examples,
 )
 from simsearch.cli.progress import shown
+from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
     from simsearch.extract.extractor import Extractor
@@ -83,10 +85,7 @@ def embed(
     part_rows: Annotated[
         int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
     ] = 65_536,
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas: a process each."),
-    ] = "auto",
+    device: Devices = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
     ] = False,
@@ -94,6 +93,8 @@ def embed(
         bool,
         typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
     ] = False,
+    share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1",
+    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0,
     workers: Workers = None,
     batch_size: BatchSize = 64,
     strict: Strict = False,
@@ -104,16 +105,20 @@ def embed(
     """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
-    path, code and message of what could not be used. Broken off in any way, the same command goes on.
+    path, code and message of what could not be used. Broken off in any way, the same command goes on; when it is done,
+    the same command embeds what was added to the inputs since. One process at a time writes to a folder.
     """
-    from simsearch.cli.embed_processes import embed_in_processes
+    from simsearch.cli.embed_processes import embed_in_processes, share_of
     from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import default_workers
-    from simsearch.extract.rows_folder import write_folder
+    from simsearch.extract.rows_folder import path_of, write_folder
     from simsearch.images import find
 
+    if parent:
+        end_with(parent)
     require_inputs(paths, from_list)
     first, of = read_shard(shard)
+    mine, shares = read_shard(share)
     devices = [name.strip() for name in device.split(",")]
     with shown("embed") as advance, counted(paths or [], from_list) as total:
 
@@ -124,22 +129,25 @@ def embed(
             each = workers if workers is not None else max(1, default_workers() // len(devices))
             flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
             flags += ["--part-rows", str(part_rows), "--workers", str(each)]
-            flags += [] if from_list is None else ["--from-list", str(from_list)]
             flags += ["--compile"] if compiled else []
             flags += ["--decode-on-device"] if on_device else []
             inputs = [*(str(path) for path in paths or []), *flags]
-            facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
+            facts = embed_in_processes(inputs, devices, output, shard=(first, of), listed=from_list, progress=progress)
         else:
             extractor = load_extractor(model or "mini", device=device)
             _quicken(extractor, compiled=compiled, on_device=on_device)
+            sources = itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of)
+            if shares > 1:
+                sources = (one for one in sources if share_of(path_of(one), shares) == mine)
             report = write_folder(
                 extractor,
-                itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of),
+                sources,
                 output,
                 form=form.value,
                 batch_size=batch_size,
                 workers=workers,
                 part_rows=part_rows,
+                share=of > 1,
                 progress=progress,
             )
             counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +64,12 @@ def finetune(
 
     command = shlex.join(["simsearch", "finetune", str(settings), *(["--output", str(folder)] if output else [])])
     try:
-        with shown("finetune") as advance, shown("finetune: guard") as judged, _asked_to_stop() as asked:
+        with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
+
+            def judge(done: int, total: int | None) -> None:
+                stop.training = False
+                judged(done, total)
+
             outcome = run(
                 config,
                 folder,
@@ -74,12 +77,12 @@ def finetune(
                 force=force,
                 command=command,
                 report=lambda told: _show_step(advance, told),
-                judged=judged,
-                pause=lambda: bool(asked),
+                judged=judge,
+                pause=stop.now,
             )
     except Paused as paused:
         terminal.note(f"stopped: {paused}; the same command goes on from there")
-        raise typer.Exit(SIGNALLED + asked[0]) from paused
+        raise typer.Exit(SIGNALLED + stop.asked[0]) from paused
     except GuardRefused as refused:
         if as_json:
             terminal.show_json({"output": str(folder), "model": None, "guard": refused.table.as_json()})
@@ -92,32 +95,44 @@ def finetune(
         _print(outcome)
 
 
-@contextmanager
-def _asked_to_stop() -> Iterator[list[signal.Signals]]:
-    """Ctrl-C, SIGTERM and SIGHUP end a run after the step under way, saved; a second Ctrl-C ends it at once.
+class _Stop:
+    """Ctrl-C, SIGTERM and SIGHUP end training after the step under way, saved; before and after it they end at once.
 
-    The block gets the list that a signal is added to.
+    Attributes:
+        training: Whether steps are being taken.
+        asked: Which signals came while they were.
     """
-    asked: list[signal.Signals] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        again = bool(asked)
-        asked.append(signal.Signals(number))
-        if again and number == signal.SIGINT:
-            raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self.training = False
+        self.asked: list[signal.Signals] = []
+        self._before: dict[signal.Signals, Any] = {}
 
-    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
-        yield asked
-        return
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-    before = {
-        number: signal.signal(number, note) for number, handler in handlers.items() if handler != signal.SIG_IGN
-    }
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> _Stop:
+        if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
+            handlers = {number: signal.getsignal(number) for number in ENDING}
+            self._before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+            for number in self._before:
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def now(self) -> bool:
+        """Tell, after each step, whether to stop."""
+        self.training = True
+        return bool(self.asked)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.training and not self.asked:
+            self.asked.append(signal.Signals(number))
+        elif not self.training or number == signal.SIGINT:
+            handler = self._before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            raise KeyboardInterrupt
 
 
 def _show_step(advance: Advance, told: Told) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from simsearch.cli.options import (
     AsJson,
     BatchSize,
     Config,
-    Device,
+    Devices,
     FromList,
     LibraryFolder,
     Model,
@@ -39,6 +40,7 @@ SOME_REJECTED = 1
         "index photos/ --library photos.library",
         "index photos/ --library photos.library --prune",
         "index --from-list photos.csv --library photos.library --workers 8",
+        "index photos/ --library photos.library --device cuda:0,cuda:1",
         "index photos/ --library small.library --bits 96",
         "index --rows rows/part-00000.parquet --library photos.library",
     )
@@ -58,7 +60,7 @@ def index(
         Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Add rows that `simsearch embed` wrote.")
     ] = None,
     from_list: FromList = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
     prune: Annotated[
@@ -92,7 +94,8 @@ def index(
     if prune and not paths:
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
     settings = AddSettings(batch_size=batch_size, workers=workers)
-    with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
+    devices = [name.strip() for name in device.split(",")]
+    with _on_devices(library, model=model, rows=rows, devices=devices) as opened:
         started = time.monotonic()
         if rows is not None:
             report = _add_rows(opened, rows, settings)
@@ -150,6 +153,28 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
         told = rows_info(rows)
         load_named_by_file(told.model, told.fingerprint, whose=str(rows), device=device)  # refuses what is not safe
         return Library.create(folder, model=told.model, device=device)
+
+
+@contextmanager
+def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: list[str]) -> Iterator[Library]:
+    """The library, whose images are embedded on all the devices."""
+    from simsearch.extract.load import load_extractor
+    from simsearch.extract.on_devices import OnDevices
+    from simsearch.library import Library
+
+    with closing(_open_or_make(folder, model=model, rows=rows, device=devices[0])) as library:
+        if len(devices) == 1 or rows is not None:
+            yield library
+            return
+        extractors = [library.extractor]
+        for device in devices[1:]:
+            if model is not None:
+                extractors.append(load_extractor(model, device=device))
+            else:  # by what the library says, within the bounds of that
+                with Library.open(folder, device=device) as other:
+                    extractors.append(other.extractor)
+        with OnDevices(extractors) as each, Library.open(folder, extractor=each, device=devices[0]) as opened:
+            yield opened
 
 
 def _add(

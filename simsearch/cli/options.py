@@ -54,6 +54,10 @@ FromList = Annotated[
     typer.Option("--from-list", metavar="FILE", help="Text file of paths, or a CSV with a `path` column."),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Devices = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas share the work."),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),

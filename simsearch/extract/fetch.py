@@ -101,6 +101,7 @@ def _download(url: str, file: IO[bytes], tag: Path, most: int, progress: Progres
     try:
         answer = _answer(request)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
         file.truncate(0)  # it was whole already, or the file is shorter now
