@@ -199,7 +199,7 @@ def _goes_on(answer: Any, have: int) -> bool:
     """Whether the answer is what is missing behind `have` bytes, and not the whole file."""
     if answer.status == http.client.OK:
         return False
-    told = str(answer.headers.get("Content-Range", ""))
+    told = str(answer.headers.get("Content-Range", f"bytes {have}-"))
     if answer.status == http.client.PARTIAL_CONTENT and have and told.startswith(f"bytes {have}-"):
         return True
     raise ConnectionError(f"the server answers with {answer.status} and Content-Range {told[:80]!r}")
