@@ -22,6 +22,17 @@ class MetricName(StrEnum):
     HAMMING = "hamming"
 
 
+class QueryMetricName(StrEnum):
+    """What a query may ask by: the distances, and that from bits with margins; a test holds them together."""
+
+    JS = "js"
+    COSINE = "cosine"
+    L1 = "l1"
+    L2 = "l2"
+    HAMMING = "hamming"
+    ASYMMETRIC = "asymmetric"
+
+
 def examples(*lines: str) -> str:
     """Return an epilogue that shows commands as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
@@ -47,6 +58,10 @@ Model = Annotated[
 ]
 Metric = Annotated[
     MetricName | None,
+    typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
+]
+QueryMetric = Annotated[
+    QueryMetricName | None,
     typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
 ]
 FromList = Annotated[

@@ -13,7 +13,20 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, Quiet, examples
+from simsearch.cli.options import (
+    AsJson,
+    Config,
+    Device,
+    FromList,
+    LibraryFolder,
+    Metric,
+    Model,
+    Paths,
+    QueryMetric,
+    QueryMetricName,
+    Quiet,
+    examples,
+)
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -37,7 +50,7 @@ def query(
     *,
     library: LibraryFolder,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Matches for each query.")] = 10,
-    metric: Metric = None,
+    metric: QueryMetric = None,
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
     ] = None,
@@ -76,6 +89,8 @@ def query(
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
+    if metric is QueryMetricName.ASYMMETRIC:  # as Python takes it; the flag says the same
+        asymmetric, metric = True, None
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
     name = "asymmetric" if asymmetric else metric and str(metric)

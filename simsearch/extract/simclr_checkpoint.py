@@ -62,7 +62,7 @@ def read_checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
         import tensorflow as tf  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
         raise DependencyMissing(
-            'reading SimCLR checkpoints needs TensorFlow: pip install "simsearch[convert]"'
+            'reading SimCLR checkpoints needs TensorFlow: pip install -e ".[convert]"'
         ) from error
     indexes = sorted(folder.glob("*.index"))
     if not indexes:

@@ -7,6 +7,7 @@ before an index, clones on a GPU) end here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -257,5 +258,5 @@ def told(what: str) -> Iterator[None]:
     except (RuntimeError, AssertionError, AttributeError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, SimsearchError):
             raise
-        said = " ".join(str(error).split())
+        said = re.sub(r"Error in .*? at \S+:[0-9]+: (Error: )?", "", " ".join(str(error).split()))  # a place in its source
         raise IndexFailed(f"{what}: {said[-300:] or type(error).__name__}") from error
