@@ -28,7 +28,7 @@ SIGNALLED = 128
 @app.command(
     epilog=examples(
         "finetune configs/watermark.yaml",
-        "finetune configs/watermark.yaml --output runs/watermark --device cuda",
+        "finetune configs/watermark.yaml --images photos/ --output runs/watermark --device cuda",
         "index photos/ --library photos.library --model ./runs/watermark/model",
     )
 )
@@ -38,6 +38,14 @@ def finetune(
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="DIR", help="Folder of the run.  [default: `output` in the file]"),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--images",
+            metavar="PATH",
+            help="Train on these: a folder or tar; may be given again.  [default: `images` in the file]",
+        ),
     ] = None,
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
@@ -53,6 +61,8 @@ def finetune(
 
     try:
         config = read_config(settings)
+        if images:
+            config = config.model_copy(update={"images": tuple(map(str, images))})
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
     folder = output or config.output
@@ -62,7 +72,8 @@ def finetune(
     from simsearch.training.finetune import finetune as run
     from simsearch.training.guard import GuardRefused
 
-    command = shlex.join(["simsearch", "finetune", str(settings), *(["--output", str(folder)] if output else [])])
+    more = [*(["--output", str(folder)] if output else []), *(f"--images={path}" for path in images or ())]
+    command = shlex.join(["simsearch", "finetune", str(settings), *more])
     try:
         with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
 

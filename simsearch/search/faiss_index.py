@@ -258,5 +258,7 @@ def told(what: str) -> Iterator[None]:
     except (RuntimeError, AssertionError, AttributeError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, SimsearchError):
             raise
-        said = re.sub(r"Error in .*? at \S+:[0-9]+: (Error: )?", "", " ".join(str(error).split()))  # a place in its source
+        said = re.sub(
+            r"Error in .*? at \S+:[0-9]+: (Error: )?", "", " ".join(str(error).split())
+        )  # a place in its source
         raise IndexFailed(f"{what}: {said[-300:] or type(error).__name__}") from error
