@@ -128,7 +128,7 @@ def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: 
             break
     paths = {path_of(found) for found in waiting}
     if not known or (share and not there <= paths):
-        why = "; --shard counts inputs by their place, and some were added or went" if known else ""
+        why = " (--shard counts inputs by their place, and some were added or went)" if share else ""
         raise InputError(
             f"{output} was begun with other inputs than these{why}: give those again, or a new folder for these"
         )

@@ -191,10 +191,13 @@ class Journal:
                 head, *lines = map(json.loads, whole.splitlines())
                 self._compare(head)
                 self._entries = [_entry(line) for line in lines]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 told = error if isinstance(error, InputError) else f"{path} is damaged: {error}; give a new folder"
                 raise InputError(str(told)) from error
-            os.ftruncate(self._descriptor, len(whole))  # a line that was broken off while it was written
+            if whole != text:  # a line was broken off while it was written
+                os.ftruncate(self._descriptor, len(whole))
+        elif path.name == NAME and any(_PART.fullmatch(one.name) for one in self._folder.iterdir()):
+            raise InputError(f"{path} is damaged: it is empty, and there are parts; give a new folder")
         else:
             self._entries = self._from_parts() if path.name == WHOLE else []
             lines = [json.dumps(self._head) + "\n", *map(_line, self._entries)]
@@ -251,6 +254,8 @@ def _line(entry: Entry) -> str:
 
 
 def _entry(line: dict[str, Any]) -> Entry:
+    if type(line["rows"]) is not int or line["rows"] < 0 or not isinstance(line["digest"], str):
+        raise ValueError(f"no part has {str(line)[:80]}")
     rejected = [
         Rejected(_source(base64.b64decode(path)), RejectCode(code), message) for path, code, message in line["rejected"]
     ]
