@@ -21,4 +21,3 @@ class Slow(FakeExtractor):
             Path(os.environ["TOLD"]).touch()
         time.sleep(0.1)
         return super().embed_pixels(pixels)
-

@@ -29,7 +29,9 @@ def written(photos: Path, rows: Path, **more: Any) -> FolderReport:
 
 
 def paths_in(folder: Path) -> list[bytes | None]:
-    return [path for part in sorted(folder.rglob("part-*.parquet")) for batch in read_rows(part) for path in batch.paths]
+    return [
+        path for part in sorted(folder.rglob("part-*.parquet")) for batch in read_rows(part) for path in batch.paths
+    ]
 
 
 def state_of(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -156,7 +158,9 @@ def test_processes_that_race_for_a_folder_write_each_row_once(tmp_path: Path) ->
     assert sorted(paths_in(rows)) == sorted(os.fsencode(path) for path in photos.iterdir())  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]\n", b"1\n", b'{"format": 1}\n', b"\xff\n", b'{"format":1,"model":"x"}\nnull\n'])
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]\n", b"1\n", b'{"format": 1}\n', b"\xff\n", b'{"format":1,"model":"x"}\nnull\n']
+)
 def test_a_damaged_journal_is_told(tmp_path: Path, text: bytes) -> None:
     photos, rows = album(tmp_path / "photos", range(2)), tmp_path / "rows"
     written(photos, rows)
@@ -178,6 +182,10 @@ def test_rows_are_those_of_one_run(tmp_path: Path) -> None:
 
     def rows(folder: Path) -> dict[bytes | None, bytes]:
         batches = [batch for part in folder.glob("part-*.parquet") for batch in read_rows(part)]
-        return {path: np.asarray(row).tobytes() for batch in batches for path, row in zip(batch.paths, batch.rows, strict=True)}
+        return {
+            path: np.asarray(row).tobytes()
+            for batch in batches
+            for path, row in zip(batch.paths, batch.rows, strict=True)
+        }
 
     assert rows(tmp_path / "rows") == rows(tmp_path / "whole")

@@ -68,7 +68,9 @@ def awaited(child: subprocess.Popen[str], there: Path, pattern: str, seconds: fl
 
 
 def rows_in(folder: Path) -> list[bytes | None]:
-    return [path for part in sorted(folder.rglob("part-*.parquet")) for batch in read_rows(part) for path in batch.paths]
+    return [
+        path for part in sorted(folder.rglob("part-*.parquet")) for batch in read_rows(part) for path in batch.paths
+    ]
 
 
 def lines_of(err: str) -> list[str]:
@@ -176,9 +178,7 @@ def killed_at_random(many: Path, folder: Path, command: list[object], seed: int)
 
 @pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 40), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["index", "embed"])
-def test_signals_at_random_moments_lose_nothing(
-    run: Run, many: Path, tmp_path: Path, kind: str, seeds: range
-) -> None:
+def test_signals_at_random_moments_lose_nothing(run: Run, many: Path, tmp_path: Path, kind: str, seeds: range) -> None:
     for seed in seeds:
         folder = tmp_path / str(seed)
         target = "--library" if kind == "index" else "--output"

@@ -214,7 +214,12 @@ def slow_headers(request: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slow", "said"), [(trickle, "are too few"), (slow_headers, "no answer within"), (lambda _: time.sleep(5), "no answer within|timed out")]
+    ("slow", "said"),
+    [
+        (trickle, "are too few"),
+        (slow_headers, "no answer within"),
+        (lambda _: time.sleep(5), "no answer within|timed out"),
+    ],
 )
 def test_a_slow_server_is_not_waited_for(
     server: Server,
