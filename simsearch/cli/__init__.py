@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0 done, also where whoever read the results has gone; 1 done but some inputs were rejected; 2 wrong usage; 3 a named
-    error, told in one line; 70 a defect of simsearch, with its traceback; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM.
+    error, told in one line; 70 a defect of simsearch, with its traceback; 129, 130, 143 ended by SIGHUP, Ctrl-C or
+    SIGTERM.
     """
     terminal.open_streams()
     terminal.QUIET.set(False)

@@ -102,6 +102,8 @@ def _print(line: str) -> None:
         print(line)
     except BrokenPipeError as error:
         raise ReaderGone from error
+    except OSError as error:
+        raise OSError(f"results cannot be written: {error}") from error
 
 
 def show_columns(rows: Iterable[Sequence[object]], *, indent: int = 2, right: Sequence[int] = ()) -> None:

@@ -165,7 +165,7 @@ def _answer(request: urllib.request.Request) -> Any:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows to http and https alone, and never from https to http."""
 
-    def redirect_request(
+    def redirect_request(  # noqa: PLR0917 - urllib's signature
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         """Return the request to follow with."""

@@ -59,8 +59,8 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto", fetch: b
 def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:
     """Return the extractor that a file names, out of the zoo and with that fingerprint; nothing is run or fetched.
 
-    A file may come from anybody. A class would be run, a network of timm fetched, and a folder be anyone's: these a user
-    names himself.
+    A file may come from anybody. A class would be run, a network of timm fetched, and a folder be anyone's: these a
+    user names himself.
 
     Args:
         model: The name in the file.
@@ -97,8 +97,8 @@ def is_zoo_name(model: str) -> bool:
     """Tell whether a name can only be that of a card of the zoo or of a hash, or of so many bits of these.
 
     Example:
-        >>> [is_zoo_name(name) for name in ("mini", "mini(bits=96)", "phash(size=16)", "timm:resnet18", "./mini", "a:B")]
-        [True, True, True, False, False, False]
+        >>> [is_zoo_name(name) for name in ("mini", "mini(bits=96)", "timm:resnet18", "./mini", "a:B")]
+        [True, True, False, False, False]
     """
     return _ZOO_NAME.fullmatch(model) is not None
 

@@ -114,7 +114,7 @@ def _digest(network: nn.Module) -> str:
 
 def _near(name: str, known: Sequence[str]) -> str:
     """The names most like one that timm has not."""
-    near = difflib.get_close_matches(name.split(".")[0], known, n=6, cutoff=0.5)
+    near = difflib.get_close_matches(name.split(".", maxsplit=1)[0], known, n=6, cutoff=0.5)
     return ", ".join(near) or "see timm.list_models()"
 
 

@@ -33,7 +33,7 @@ def weights_file(name: str, *, fetch: bool) -> Path:
     try:
         told: Any = timm.get_pretrained_cfg(name)
     except RuntimeError as error:
-        base = name.split(".")[0]
+        base = name.split(".", maxsplit=1)[0]
         known = [one for one in timm.list_pretrained(f"{base}*") if one.split(".")[0] == base]
         raise ModelNotFound(f"timm has no weights {name[:80]!r}; there are: {', '.join(known) or 'none'}") from error
     if told is None or not (told.hf_hub_id or told.url):

@@ -10,7 +10,6 @@ import simsearch
 from simsearch.errors import ModelNotFound
 from simsearch.extract.card import CARD, ModelCard, load_card
 
-
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 

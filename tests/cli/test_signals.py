@@ -146,8 +146,8 @@ def test_a_pool_of_workers_ends_with_a_parent_that_was_killed() -> None:
 def test_signals_that_are_ignored_from_outside_stay_so(many: Path, tmp_path: Path) -> None:
     """As under nohup."""
     child = subprocess.Popen(
-        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "simsearch.cli", "index", *map(str, many.glob("*0.png")),
-         "--library", str(tmp_path / "l"), "--model", SLOW, "--workers", "0"],
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "simsearch.cli", "index",
+         *map(str, many.glob("*0.png")), "--library", str(tmp_path / "l"), "--model", SLOW, "--workers", "0"],
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip

@@ -40,7 +40,7 @@ def is_network(name: str) -> bool:
     """Tell whether timm has a network of that name; timm also takes addresses and folders, and would fetch them."""
     import timm
 
-    return _NAME.fullmatch(name) is not None and bool(timm.is_model(name.split(".")[0]))
+    return _NAME.fullmatch(name) is not None and bool(timm.is_model(name.split(".", maxsplit=1)[0]))
 
 
 class TimmNetwork(nn.Module):
