@@ -28,7 +28,11 @@ from simsearch.cli.progress import shown
 from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simsearch.extract.extractor import Extractor
+    from simsearch.images.rejected import Rejected
+    from simsearch.images.source import Source
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -136,7 +140,9 @@ def embed(
         else:
             extractor = load_extractor(model or "mini", device=device)
             _quicken(extractor, compiled=compiled, on_device=on_device)
-            sources = itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of)
+            sources: Iterator[Source | Rejected] = itertools.islice(
+                find(paths or [], from_list=from_list), first - 1, None, of
+            )
             if shares > 1:
                 sources = (one for one in sources if share_of(path_of(one), shares) == mine)
             report = write_folder(

@@ -71,7 +71,7 @@ def published_bytes(card: ModelCard) -> int:
 
 def most_bytes(network: nn.Module) -> int:
     """Return the most that a file of a network's weights may take."""
-    values = sum(tensor.numel() for tensor in network.state_dict().values())
+    values = sum(int(tensor.numel()) for tensor in network.state_dict().values())
     return _BYTES_A_VALUE * values + _BESIDE
 
 
@@ -101,7 +101,7 @@ def _check(card: ModelCard, key: str, value: Any, kind: Any) -> None:
             f"{card.name}: arguments.{key} is {str(value)[:80]!r}: {error.errors()[0]['msg']}; see {card.network}"
         ) from error
     numbers = [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, int | float)]
-    if not all(0 <= number <= _LARGEST for number in numbers):
+    if value == () or not all(0 <= number <= _LARGEST for number in numbers):
         raise ModelError(f"{card.name}: arguments.{key} is {str(value)[:80]}; give numbers from 0 to {_LARGEST:,}")
 
 

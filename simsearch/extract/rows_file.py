@@ -337,13 +337,13 @@ def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:
         raise RowError(f"row {first + at} of {path} holds a null; leave it out")
     rows = flat.to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
     contents = [_content(cell, first + i, path) for i, cell in enumerate(_cells(batch, "sha256"))]
-    facts = [
+    width, height, quality = (
         [_whole(cell, name, most, first + i, path) for i, cell in enumerate(_cells(batch, name))]
         for name, most in (("width", _LONGEST_SIDE), ("height", _LONGEST_SIDE), ("quality", 100))
-    ]
+    )
     with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, which is refused by its row
         kept = rows if rows.dtype == np.uint8 else np.ascontiguousarray(rows, np.float32)
-    return RowBatch(first, _paths(batch, first, path), contents, *facts, kept)
+    return RowBatch(first, _paths(batch, first, path), contents, width, height, quality, kept)
 
 
 def _cells(batch: pa.RecordBatch, name: str) -> list[Any]:

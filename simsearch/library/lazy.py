@@ -55,8 +55,8 @@ class LazyExtractor:
             extractor = load_extractor(model, device=self._device, fetch=False)
         except ModelNotFound as error:
             raise ModelNotFound(
-                f"the model {model[:80]!r} made these rows and is not here; give it: --model NAME, a folder with a slash, or "
-                "module:Class for a class of your own; in Python Library.open(..., extractor=...)"
+                f"model {model[:80]!r} made these rows and is not here; give it: --model NAME, a folder with a slash, "
+                "or module:Class for a class of your own; in Python Library.open(..., extractor=...)"
             ) from error
         self._channel.require(extractor.fingerprint, f"model {model!r}")
         return extractor
