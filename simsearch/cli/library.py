@@ -162,6 +162,11 @@ def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: 
     from simsearch.extract.on_devices import OnDevices
     from simsearch.library import Library
 
+    if len(devices) > 1:
+        from simsearch.extract.device import choose_device
+
+        for device in devices:  # before a library is made
+            choose_device(device)
     with closing(_open_or_make(folder, model=model, rows=rows, device=devices[0])) as library:
         if len(devices) == 1 or rows is not None:
             yield library
