@@ -77,6 +77,10 @@ def finetune(
     try:
         with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
 
+            def step(told: Told) -> None:
+                stop.training = True
+                _show_step(advance, told)
+
             def judge(done: int, total: int | None) -> None:
                 stop.training = False
                 judged(done, total)
@@ -87,7 +91,7 @@ def finetune(
                 device=device,
                 force=force,
                 command=command,
-                report=lambda told: _show_step(advance, told),
+                report=step,
                 judged=judge,
                 pause=stop.now,
             )

@@ -171,6 +171,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """Return the request to follow with."""
         allowed = ("https://",) if req.type == "https" else ("https://", "http://")
         if not newurl.lower().startswith(allowed):
+            fp.close()
             raise ConnectionError(f"it is led on to {newurl[:200]}, which is not safe to follow")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import re
 import threading
 import time
@@ -245,7 +246,7 @@ def test_https_is_led_on_to_https_alone(first: str, new: str) -> None:
 
     def follow() -> object:
         request = urllib.request.Request(f"{first}://a/w")
-        return fetching._Redirects().redirect_request(request, None, 302, "", email.message.Message(), new)  # type: ignore[arg-type]
+        return fetching._Redirects().redirect_request(request, io.BytesIO(), 302, "", email.message.Message(), new)
 
     if new.startswith("https") or (new.startswith("http:") and first == "http"):
         assert follow() is not None
