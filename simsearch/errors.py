@@ -16,6 +16,7 @@ SimsearchError
 │   ├── LibraryDamaged      a file does not hold what the manifest says
 │   │   └── LibraryTooNew   a later version of simsearch wrote it
 │   └── StorageFull         the disk is full; nothing was lost
+├── OutputLocked            another process is writing to the output folder
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
 """
@@ -111,6 +112,10 @@ class LibraryTooNew(LibraryDamaged):
 
 class StorageFull(LibraryError):
     """The disk is full; nothing that was acknowledged is lost."""
+
+
+class OutputLocked(SimsearchError):
+    """Another process is writing to the output folder."""
 
 
 class IndexFailed(SimsearchError):

@@ -22,7 +22,7 @@ HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
-    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_model"),
+    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_"),
     *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
     *("extract.device_decode", "extract.resize", "extract.architecture", "extract.from_pixels", "extract.precision"),
     "extract.area",

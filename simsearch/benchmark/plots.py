@@ -87,7 +87,7 @@ def drawing(salt: str) -> Iterator[None]:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise DependencyMissing('plots need matplotlib: pip install "simsearch[benchmark]"') from error
+        raise DependencyMissing('plots need matplotlib: pip install -e ".[benchmark]"') from error
     with mpl.rc_context({**_SETTINGS, "svg.hashsalt": salt}):
         yield
 

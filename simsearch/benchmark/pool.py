@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import connection
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -139,7 +141,16 @@ def memory() -> int:
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    threading.Thread(target=_end_with_parent, name="simsearch-parent", daemon=True).start()
     single_threaded()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has gone, however that ended: its queue would be waited at for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _finished(running: dict[Future[Any], tuple[Any, int]]) -> Iterator[tuple[Any, Any]]:

@@ -132,12 +132,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read or holds no mapping.
     """
-    import yaml
+    from simsearch.extract import yaml_file
 
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found or {}, dict):
-        raise InputError(f"{path} holds a {type(found).__name__}; write `setting: value` lines")
-    return {str(key).replace("-", "_"): value for key, value in (found or {}).items()}
+    return {str(key).replace("-", "_"): value for key, value in yaml_file.read_yaml(path).items()}

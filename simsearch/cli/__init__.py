@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
 from simsearch.cli import terminal
-from simsearch.cli.app import app
+from simsearch.cli.signals import ending_as_interrupt
 from simsearch.errors import LibraryExists, SimsearchError
 
-USAGE, FAILED, DEFECT, INTERRUPTED = 2, 3, 70, 130
+USAGE, FAILED, DEFECT, SIGNALLED = 2, 3, 70, 128
+_GOES_ON = "what was committed is kept, and the same command goes on from there"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 done; 1 done but some inputs were rejected; 2 wrong usage; 3 a named error, told in one line; 130 interrupted;
-    70 a defect of simsearch, with its traceback.
+    0 done, also where whoever read the results has gone; 1 done but some inputs were rejected; 2 wrong usage; 3 a named
+    error, told in one line; 70 a defect of simsearch, with its traceback; 129, 130, 143 ended by SIGHUP, Ctrl-C or
+    SIGTERM.
     """
-    terminal.tolerate_any_name()
+    terminal.open_streams()
+    terminal.QUIET.set(False)
     try:
+        with ending_as_interrupt() as ended:
+            code = _run(arguments)
+            if (number := ended()) is not None:
+                by = "interrupted" if number == signal.SIGINT else f"interrupted by {number.name}"
+                terminal.note(f"{by}; {_GOES_ON}")
+                code = SIGNALLED + number
+    except KeyboardInterrupt:  # a second one, while the first was still at work
+        return SIGNALLED + signal.SIGINT
+    return terminal.finish(code, failed=FAILED)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    out = sys.stdout
+    try:
+        from simsearch.cli.app import app
+
         app(args=arguments, prog_name="simsearch")
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            terminal.note("interrupted; what was committed is kept, and the same command goes on from there")
-        return end.code if isinstance(end.code, int) else 0
+        gone = sys.stdout is not out  # Typer puts another stream there when it meets a closed pipe, and exits with 1
+        return 0 if gone else end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return SIGNALLED + signal.SIGINT
+    except terminal.ReaderGone:
+        return 0
     except LibraryExists as error:
-        terminal.note(f"error: {error}")
+        terminal.failure(error)
         return USAGE
     except (SimsearchError, OSError) as error:
-        terminal.note(f"error: {error}")
+        terminal.failure(error)
+        return FAILED
+    except MemoryError:
+        terminal.note("error: there is not enough memory; try a smaller --batch-size or fewer --workers")
         return FAILED
     except Exception:
         sys.excepthook(*sys.exc_info())

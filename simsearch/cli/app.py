@@ -12,7 +12,6 @@ from simsearch.cli import benchmark, bits, doctor, embed, finetune, library, mod
 app = typer.Typer(
     name="simsearch",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,7 +35,7 @@ def _root(
     `index` makes a library from folders of images; `query` finds what resembles an image in it.
 
     Exit codes: 0 done; 1 done but some inputs were rejected (index, embed: only with --strict); 2 wrong usage; 3 an
-    error, told in one line.
+    error, told in one line; 129, 130, 143 ended by SIGHUP, Ctrl-C or SIGTERM, with what was committed kept.
     """
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Strict, examples
+from simsearch.cli.options import AsJson, Quiet, Strict, examples
 from simsearch.cli.progress import shown
 from simsearch.errors import InputError
 
@@ -88,6 +88,7 @@ def benchmark(
     ] = None,
     strict: Strict = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE.yaml", help="Read settings and flags from a file; flags win."),
@@ -161,7 +162,7 @@ def _written(results: Results, folder: Path, log: Path | str | None, *, replot: 
     if log is not None and not replot:
         append_log(results, Path(log))
     elif _NEVER_CHOSEN_ON in results.photographs.name.lower() and not replot:
-        terminal.note("BSDS500 is for finished candidates only; --log results/bsds500_log.json records each run")
+        terminal.hint("BSDS500 is for finished candidates only; --log results/bsds500_log.json records each run")
     return write_output(results, folder)
 
 

@@ -21,6 +21,7 @@ from simsearch.cli.options import (
     MaxPixels,
     Model,
     Paths,
+    Quiet,
     Workers,
     examples,
     named,
@@ -91,6 +92,7 @@ def fit(
     batch_size: BatchSize = 64,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Fit a quantiser to images like those that will be searched.
@@ -151,6 +153,7 @@ def encode(
     batch_size: BatchSize = 64,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Print the bits of images, one line an image.
@@ -199,8 +202,8 @@ def _embedded(
     with shown("bits", streams=True) as advance, counted(paths or [], listed) as total:
         stream = embed_sources(extractor, sources, batch_size=batch_size, workers=workers, limits=limits)
         for done, one in enumerate(stream, start=1):
-            yield one
             advance(done, total())
+            yield one
     if others.kinds:
         terminal.note(about_others(others.kinds))
 

@@ -36,17 +36,13 @@ def _keys(parameter: Any) -> list[str]:
 
 
 def _read(path: Path) -> dict[Any, Any]:
-    import yaml
+    from simsearch.errors import InputError
+    from simsearch.extract.yaml_file import read_yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise typer.BadParameter(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise typer.BadParameter(f"{path} holds a {type(found).__name__}; write `flag: value` lines")
-    return found
+        return read_yaml(path)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _value(value: Any, parameter: Any, where: str) -> Any:

@@ -7,14 +7,14 @@ from dataclasses import asdict
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Config, examples
+from simsearch.cli.options import AsJson, Config, Quiet, examples
 
 app = typer.Typer(rich_markup_mode=None)
 BROKEN_EXIT = 3
 
 
 @app.command(epilog=examples("doctor", "doctor --json"))
-def doctor(as_json: AsJson = False, config: Config = None) -> None:
+def doctor(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Check this installation.
 
     Looks at versions, clashing wheels, GPUs, shared memory and decoding, and whether each model gives its golden rows.

@@ -19,20 +19,27 @@ from simsearch.cli.options import (
     AsJson,
     BatchSize,
     Config,
+    Devices,
     FromList,
     MaxPixels,
     Model,
     Paths,
+    Quiet,
     Strict,
     Workers,
     examples,
     named,
 )
 from simsearch.cli.progress import shown
+from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simsearch.extract.extractor import Extractor
     from simsearch.images.lists import Entry
+    from simsearch.images.rejected import Rejected
+    from simsearch.images.source import Source
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -92,10 +99,7 @@ def embed(
     part_rows: Annotated[
         int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
     ] = 65_536,
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas: a process each."),
-    ] = "auto",
+    device: Devices = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
     ] = False,
@@ -103,28 +107,35 @@ def embed(
         bool,
         typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
     ] = False,
+    share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1",
+    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0,
     workers: Workers = None,
     batch_size: BatchSize = 64,
     max_pixels: MaxPixels = MAX_PIXELS,
     strict: Strict = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
-    path, code and message of what could not be used. Broken off in any way, the same command goes on.
+    path, code and message of what could not be used. Broken off in any way, the same command goes on; when it is done,
+    the same command embeds what was added to the inputs since. One process at a time writes to a folder.
     """
-    from simsearch.cli.embed_processes import embed_in_processes
+    from simsearch.cli.embed_processes import embed_in_processes, share_of
     from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import default_workers
-    from simsearch.extract.rows_folder import write_folder
+    from simsearch.extract.rows_folder import path_of, write_folder
     from simsearch.images import Limits, find
 
+    if parent:
+        end_with(parent)
     require_inputs(paths, from_list)
     first, of = read_shard(shard)
+    mine, shares = read_shard(share)
     devices = [name.strip() for name in device.split(",")]
-    listed, others = read_inputs(paths, from_list), Others(first, of)
+    listed, others = read_inputs(paths, from_list), Others(first + (mine - 1) * of, of * shares)
     with shown("embed") as advance, counted(paths or [], listed) as total, ExitStack() as stack:
 
         def progress(done: int) -> None:
@@ -142,15 +153,21 @@ def embed(
         else:
             extractor = load_extractor(model or "mini", device=device)
             _quicken(extractor, compiled=compiled, on_device=on_device)
+            sources: Iterator[Source | Rejected] = itertools.islice(
+                find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
+            )
+            if shares > 1:
+                sources = (one for one in sources if share_of(path_of(one), shares) == mine)
             report = write_folder(
                 extractor,
-                itertools.islice(find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of),
+                sources,
                 output,
                 form=form.value,
                 batch_size=batch_size,
                 workers=workers,
                 limits=Limits(max_pixels=max_pixels),
                 part_rows=part_rows,
+                share=of > 1,
                 progress=progress,
             )
             counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}

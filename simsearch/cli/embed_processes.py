@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from simsearch.errors import SimsearchError
+from simsearch.errors import InputError, SimsearchError
+from simsearch.images.source import printable
+
+_PATIENCE_S = 60.0  # for a process that was asked to end: a batch, and writing a part
 
 
 class ProcessFailed(SimsearchError):
@@ -29,6 +35,8 @@ def embed_in_processes(
 ) -> dict[str, Any]:
     """Run `simsearch embed` once a device, and return the sums of what they tell.
 
+    Inputs go to a process by their paths, so that each keeps its own when others are added later.
+
     Args:
         arguments: Inputs and flags, without --output, --shard, --device and --json.
         devices: Where each runs.
@@ -37,27 +45,52 @@ def embed_in_processes(
         progress: Told the number of inputs done by all.
 
     Raises:
+        InputError: the output folder holds anything but such shares.
         ProcessFailed: one ended with an error; the others were stopped, and the same command goes on.
     """
     first, of = shard
     total = of * len(devices)
+    _require_shares(output, total)
     commands = []
     for number, device in enumerate(devices):
         mine = first + number * of
         command = [sys.executable, "-m", "simsearch.cli", "embed", *arguments, "--device", device, "--json"]
-        command += ["--shard", f"{mine}/{total}", "--output", str(output / f"shard-{mine}-of-{total}")]
+        command += ["--shard", f"{first}/{of}", "--share", f"{number + 1}/{len(devices)}", "--parent", str(os.getpid())]
+        command += ["--output", str(output / f"shard-{mine}-of-{total}")]
         commands.append(command)
     with ExitStack() as stack:
-        children = [
-            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-            for command in commands
-        ]
+        children: list[subprocess.Popen[str]] = []
         stack.callback(_stop, children)
+        for command in commands:
+            none, pipe = subprocess.DEVNULL, subprocess.PIPE
+            children.append(subprocess.Popen(command, stdin=none, stdout=pipe, stderr=pipe, text=True))
         told = _told(children, progress)
     sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected", "skipped")}
     for key in ("rejected_by_code", "skipped_by_kind"):
         sums[key] = dict(sum((Counter(one[key]) for one in told), Counter[str]()))
     return {**sums, "model": told[0]["model"]}
+
+
+def share_of(path: bytes, of: int) -> int:
+    """Return which of `of` processes a path goes to, from 1.
+
+    Example:
+        >>> share_of(b"/photos/cat.jpg", 1)
+        1
+    """
+    return zlib.crc32(path) % of + 1
+
+
+def _require_shares(output: Path, total: int) -> None:
+    """Refuse a folder in which rows of another kind of run lie, since an input would have its row twice."""
+    if not output.is_dir():
+        return
+    for path in sorted(output.iterdir()):
+        if not re.fullmatch(rf"shard-[0-9]+-of-{total}", path.name):
+            raise InputError(
+                f"{output} holds {printable(os.fsencode(path.name))}, which a run on so many devices does not write; "
+                "give the same --device and --shard as then, or a new folder"
+            )
 
 
 def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], None]) -> list[dict[str, Any]]:
@@ -90,7 +123,19 @@ def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], N
 
 
 def _stop(children: Sequence[subprocess.Popen[str]]) -> None:
-    """End those that still run."""
+    """End those that still run, and wait until they have: they bring to disk what they did."""
     for child in children:
         if child.poll() is None:
             child.terminate()
+    try:
+        for child in children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_PATIENCE_S)
+    finally:  # also where Ctrl-C is pressed again
+        for child in children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            for stream in (child.stdout, child.stderr):
+                if stream is not None:
+                    stream.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Device, examples
+from simsearch.cli.options import AsJson, Device, Quiet, examples
 from simsearch.cli.progress import Advance, shown
+from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
     from simsearch.training.keeper import Told
 
 app = typer.Typer(rich_markup_mode=None)
-INTERRUPTED = 130
+SIGNALLED = 128
 
 
 @app.command(
     epilog=examples(
         "finetune configs/watermark.yaml",
-        "finetune configs/watermark.yaml --output runs/watermark --device cuda",
+        "finetune configs/watermark.yaml --images photos/ --output runs/watermark --device cuda",
         "index photos/ --library photos.library --model ./runs/watermark/model",
     )
 )
@@ -40,9 +39,18 @@ def finetune(
         Path | None,
         typer.Option("--output", metavar="DIR", help="Folder of the run.  [default: `output` in the file]"),
     ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--images",
+            metavar="PATH",
+            help="Train on these: a folder or tar; may be given again.  [default: `images` in the file]",
+        ),
+    ] = None,
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train an extractor for your own edits, prove what changed, and export it as a model folder.
 
@@ -53,6 +61,8 @@ def finetune(
 
     try:
         config = read_config(settings)
+        if images:
+            config = config.model_copy(update={"images": tuple(map(str, images))})
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
     folder = output or config.output
@@ -62,22 +72,32 @@ def finetune(
     from simsearch.training.finetune import finetune as run
     from simsearch.training.guard import GuardRefused
 
-    command = shlex.join(["simsearch", "finetune", str(settings), *(["--output", str(folder)] if output else [])])
+    more = [*(["--output", str(folder)] if output else []), *(f"--images={path}" for path in images or ())]
+    command = shlex.join(["simsearch", "finetune", str(settings), *more])
     try:
-        with shown("finetune") as advance, shown("finetune: guard") as judged, _asked_to_stop() as asked:
+        with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
+
+            def step(told: Told) -> None:
+                stop.training = True
+                _show_step(advance, told)
+
+            def judge(done: int, total: int | None) -> None:
+                stop.training = False
+                judged(done, total)
+
             outcome = run(
                 config,
                 folder,
                 device=device,
                 force=force,
                 command=command,
-                report=lambda told: _show_step(advance, told),
-                judged=judged,
-                pause=asked,
+                report=step,
+                judged=judge,
+                pause=stop.now,
             )
     except Paused as paused:
         terminal.note(f"stopped: {paused}; the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from paused
+        raise typer.Exit(SIGNALLED + stop.asked[0]) from paused
     except GuardRefused as refused:
         if as_json:
             terminal.show_json({"output": str(folder), "model": None, "guard": refused.table.as_json()})
@@ -90,25 +110,44 @@ def finetune(
         _print(outcome)
 
 
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end a run after the step under way, saved; a second one ends it at once."""
-    asked: list[int] = []
+class _Stop:
+    """Ctrl-C, SIGTERM and SIGHUP end training after the step under way, saved; before and after it they end at once.
 
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    Attributes:
+        training: Whether steps are being taken.
+        asked: Which signals came while they were.
+    """
 
-    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self.training = False
+        self.asked: list[signal.Signals] = []
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
+            handlers = {number: signal.getsignal(number) for number in ENDING}
+            self._before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+            for number in self._before:
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def now(self) -> bool:
+        """Tell, after each step, whether to stop."""
+        self.training = True
+        return bool(self.asked)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.training and not self.asked:
+            self.asked.append(signal.Signals(number))
+        elif not self.training or number == signal.SIGINT:
+            handler = self._before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            raise KeyboardInterrupt
 
 
 def _show_step(advance: Advance, told: Told) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,13 +19,14 @@ from simsearch.cli.options import (
     AsJson,
     BatchSize,
     Config,
-    Device,
+    Devices,
     DryRun,
     FromList,
     LibraryFolder,
     MaxPixels,
     Model,
     Paths,
+    Quiet,
     Strict,
     Workers,
     examples,
@@ -47,6 +48,7 @@ SOME_REJECTED = 1
         "index photos/ --library photos.library --prune",
         "index photos/ --library photos.library --prune --dry-run",
         "index --from-list photos.csv --library photos.library --workers 8",
+        "index photos/ --library photos.library --device cuda:0,cuda:1",
         "index photos/ --library small.library --bits 96",
         "index --rows rows/part-00000.parquet --library photos.library",
     )
@@ -67,7 +69,7 @@ def index(
         typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
     ] = None,
     from_list: FromList = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -84,6 +86,7 @@ def index(
     ] = False,
     strict: Strict = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Add images to a library.
@@ -121,7 +124,8 @@ def index(
         return
     if rows is not None:
         rows_info(rows)
-    with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
+    devices = [name.strip() for name in device.split(",")]
+    with _on_devices(library, model=model, rows=rows, devices=devices) as opened:
         started = time.monotonic()
         if rows is not None:
             report = _add_rows(opened, rows, settings)
@@ -160,6 +164,7 @@ def remove(
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Remove images from a library.
@@ -215,9 +220,39 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
     except LibraryNotFound:
         if rows is None:
             return Library.create(folder, device=device)
+        from simsearch.extract.load import load_named_by_file
         from simsearch.extract.rows_file import rows_info
 
-        return Library.create(folder, model=rows_info(rows).model, device=device)
+        told = rows_info(rows)
+        load_named_by_file(told.model, told.fingerprint, whose=str(rows), device=device)  # refuses what is not safe
+        return Library.create(folder, model=told.model, device=device)
+
+
+@contextmanager
+def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: list[str]) -> Iterator[Library]:
+    """The library, whose images are embedded on all the devices."""
+    from simsearch.extract.load import load_extractor
+    from simsearch.extract.on_devices import OnDevices
+    from simsearch.library import Library
+
+    if len(devices) > 1:
+        from simsearch.extract.device import choose_device
+
+        for device in devices:  # before a library is made
+            choose_device(device)
+    with closing(_open_or_make(folder, model=model, rows=rows, device=devices[0])) as library:
+        if len(devices) == 1 or rows is not None:
+            yield library
+            return
+        extractors = [library.extractor]
+        for device in devices[1:]:
+            if model is not None:
+                extractors.append(load_extractor(model, device=device))
+            else:  # by what the library says, within the bounds of that
+                with Library.open(folder, device=device) as other:
+                    extractors.append(other.extractor)
+        with OnDevices(extractors) as each, Library.open(folder, extractor=each, device=devices[0]) as opened:
+            yield opened
 
 
 def _add(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Config, examples
+from simsearch.cli.options import AsJson, Config, Quiet, examples
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list", epilog=examples("models list", "models list --json"))
-def list_(as_json: AsJson = False, config: Config = None) -> None:
+def list_(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Print the models that there are a card of, and whether their weights are here.
 
     Besides these every network of timm can be named, as timm:NAME, and every hash, as dhash or phash(size=16).
@@ -47,18 +47,19 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
     ]
     terminal.show_columns([header, *rows], indent=0, right=(1,))
     if any(state != "ready" for _, state in cards):
-        terminal.note("weights that are not here: simsearch models pull NAME")
+        terminal.hint("weights that are not here: simsearch models pull NAME")
 
 
 @app.command(epilog=examples("models pull simclr_v2_r50_2x_sk1", "models pull sscd_disc_mixup --json"))
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A card that `models list` shows.")],
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Fetch the published weights of a card, and make a model of them.
 
-    Interrupted, the same command goes on. The weights are kept in ~/.cache/simsearch/models.
+    Interrupted, the same command goes on. The weights are kept in ~/.cache/simsearch/models, or below XDG_CACHE_HOME.
     """
     from simsearch.extract.card import load_card
     from simsearch.extract.pull import pull as fetched
@@ -80,6 +81,7 @@ def convert(
     form: Annotated[SourceForm, typer.Option("--from", help="What the file is.")],
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="The card of its network.")],
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Make a model of published weights that were fetched by other means."""
@@ -94,6 +96,7 @@ def convert(
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the zoo, or a model folder with a slash.")],
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Print the card of a model: network, weights and their licence, training data, limits."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from simsearch.cli import terminal
 from simsearch.cli.config import load_config
 
 
@@ -32,9 +33,26 @@ def named(text: str) -> Path:
     return Path(text)
 
 
+class QueryMetricName(StrEnum):
+    """What a query may ask by: the distances, and that from bits with margins; a test holds them together."""
+
+    JS = "js"
+    COSINE = "cosine"
+    L1 = "l1"
+    L2 = "l2"
+    HAMMING = "hamming"
+    ASYMMETRIC = "asymmetric"
+
+
 def examples(*lines: str) -> str:
     """Return an epilogue that shows commands as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
+
+
+def be_quiet(wanted: bool) -> bool:
+    """Leave progress and hints out while this command runs."""
+    terminal.QUIET.set(wanted)
+    return wanted
 
 
 Paths = Annotated[
@@ -54,6 +72,10 @@ Metric = Annotated[
     MetricName | None,
     typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
 ]
+QueryMetric = Annotated[
+    QueryMetricName | None,
+    typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
+]
 FromList = Annotated[
     Path | None,
     typer.Option(
@@ -64,6 +86,10 @@ FromList = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Devices = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas share the work."),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),
@@ -76,6 +102,10 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed; change nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=be_quiet, help="Print results alone: no progress, no hints."),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from simsearch.cli import terminal
+
 EVERY_SECONDS = 5.0
 
 Advance = Callable[[int, int | None], None]
@@ -22,8 +24,11 @@ def shown(command: str, *, streams: bool = False) -> Iterator[Advance]:
         command: Its name.
         streams: Whether it prints results as it goes: then no bar is drawn into them on the same terminal.
     """
-    if not sys.stderr.isatty():
-        kind: AbstractContextManager[Advance] = _lines(command)
+    kind: AbstractContextManager[Advance]
+    if terminal.QUIET.get():
+        kind = nullcontext(_ignore)
+    elif not sys.stderr.isatty():
+        kind = _lines(command)
     elif streams and sys.stdout.isatty():
         kind = nullcontext(_ignore)
     else:
@@ -70,7 +75,7 @@ def _lines(command: str) -> Iterator[Advance]:
         rate = done / seconds if seconds else 0.0
         left = round((total - done) / rate, 1) if total is not None and rate else None
         line = {"progress": command, "done": done, "total": total, "rate": round(rate, 2), "seconds_left": left}
-        print(json.dumps(line), file=sys.stderr, flush=True)
+        terminal.note(json.dumps(line))
 
     def advance(done: int, total: int | None) -> None:
         nonlocal written, latest

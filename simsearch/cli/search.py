@@ -24,6 +24,9 @@ from simsearch.cli.options import (
     Metric,
     Model,
     Paths,
+    QueryMetric,
+    QueryMetricName,
+    Quiet,
     examples,
     named,
 )
@@ -50,7 +53,7 @@ def query(
     *,
     library: LibraryFolder,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Matches for each query.")] = 10,
-    metric: Metric = None,
+    metric: QueryMetric = None,
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
     ] = None,
@@ -77,6 +80,7 @@ def query(
     max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Find what resembles images, nearest first.
@@ -90,6 +94,8 @@ def query(
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
+    if metric is QueryMetricName.ASYMMETRIC:  # as Python takes it; the flag says the same
+        asymmetric, metric = True, None
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
     name = "asymmetric" if asymmetric else metric and str(metric)
@@ -116,6 +122,7 @@ def compare(
     max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Print the distance between two images."""
@@ -154,10 +161,16 @@ def _answers(
     sources = find(paths, from_list=listed, skipped=others.skip)
     done = 0
     with shown("query", streams=True) as advance, counted(paths, listed) as total:
-        while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
-            yield library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
+        chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+        while chunk:
+            matches = library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
             done += len(chunk)
             advance(done, total())
+            chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+            if chunk:
+                yield matches
+    if done:  # what stands last is a result, not how far it was
+        yield matches
     if others.kinds:
         terminal.note(about_others(others.kinds))
 

@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
+QUIET = ContextVar("quiet", default=False)
+"""Whether the command under way was asked for its results alone."""
+LONGEST = 1500  # characters of an error
 
-def tolerate_any_name() -> None:
-    """Let both streams write any character, escaped where the terminal's encoding lacks it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+
+class ReaderGone(Exception):
+    """Whoever read standard output has gone, as `head` does: there is nobody left to write for."""
+
+
+def open_streams() -> None:
+    """Let both streams be there, and write any character, escaped where the terminal's encoding lacks it.
+
+    One that the caller closed becomes a stream to nowhere: else the next file to be opened would take its number, and
+    what a library in C prints would be written into that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open while we run
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def finish(code: int, *, failed: int) -> int:
+    """Bring all results out, and return the command's exit code, `failed` where they cannot be written.
+
+    Whoever read them may have gone; then they are dropped, and nothing is said.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # what is still held back shall not fail once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            note(f"error: results cannot be written: {error}")
+            return failed
+    return code
 
 
 def escaped(text: str) -> str:
@@ -32,12 +69,27 @@ def escaped(text: str) -> str:
 
 def show(line: str = "") -> None:
     """Print one line of a result."""
-    print(escaped(line))
+    _print(escaped(line))
 
 
 def note(line: str) -> None:
-    """Print one line that is no result, on stderr."""
-    print(escaped(line), file=sys.stderr, flush=True)
+    """Print one line that is no result, on stderr, behind the results that came before it."""
+    with contextlib.suppress(OSError):  # nobody reads it, or nobody reads the results
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        print(escaped(line), file=sys.stderr, flush=True)
+
+
+def hint(line: str) -> None:
+    """Print a note that --quiet leaves out."""
+    if not QUIET.get():
+        note(line)
+
+
+def failure(error: BaseException) -> None:
+    """Print what went wrong, in one line of bounded length."""
+    told = str(error) or type(error).__name__
+    note(f"error: {told if len(told) <= LONGEST else told[:LONGEST] + ' ...'}")
 
 
 def note_swept(names: Iterable[str]) -> None:
@@ -48,7 +100,16 @@ def note_swept(names: Iterable[str]) -> None:
 
 def show_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object as one line of ASCII, its first key the schema's version."""
-    print(json.dumps({"schema": 1, **value}, allow_nan=False))
+    _print(json.dumps({"schema": 1, **value}, allow_nan=False))
+
+
+def _print(line: str) -> None:
+    try:
+        print(line)
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+    except OSError as error:
+        raise OSError(f"results cannot be written: {error}") from error
 
 
 def show_columns(rows: Iterable[Sequence[object]], *, indent: int = 2, right: Sequence[int] = ()) -> None:
@@ -59,7 +120,7 @@ def show_columns(rows: Iterable[Sequence[object]], *, indent: int = 2, right: Se
         padded = [
             cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
-        print((" " * indent + "  ".join(padded)).rstrip())
+        _print((" " * indent + "  ".join(padded)).rstrip())
 
 
 def path_fields(key: str, path: str | bytes | None) -> dict[str, str | None]:

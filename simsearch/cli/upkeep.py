@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, examples
+from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, Quiet, examples
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ DAMAGED = 3
 
 
 @app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
-def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+def info(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Print what a library holds."""
     from simsearch.library import Library
 
@@ -53,6 +53,7 @@ def verify(
         bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Check a library against itself.
@@ -81,7 +82,7 @@ def verify(
 
 
 @app.command(epilog=examples("repair --library photos.library"))
-def repair(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+def repair(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Make a library's lost or damaged manifest again from its segments.
 
     Nothing is deleted: the old manifest and segments that cannot be used are renamed. What could not be known is said,
@@ -137,6 +138,7 @@ def optimize(
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
     config: Config = None,
 ) -> None:
     """Merge segments, drop what was removed, and build indexes for libraries too large to be searched row by row.

@@ -14,6 +14,9 @@ from simsearch.errors import ModelError, ModelNotFound, WeightsError
 from simsearch.images.preprocess import Preprocessing
 
 CARD = "model.toml"
+_LARGEST_CARD = 1 << 20  # bytes; ours have two thousand
+_FILE = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # beside the card, and nowhere else
+_LARGEST_SIDE = 8192
 
 
 class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -28,8 +31,8 @@ class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
         licence: Of the weights.
     """
 
-    file: str | None = None
-    url: str | None = None
+    file: str | None = pydantic.Field(default=None, pattern=_FILE)
+    url: str | None = pydantic.Field(default=None, pattern="^https?://[!-~]+$")
     form: Literal["safetensors", "torch", "simclr-tf"] = "safetensors"
     sha256: str | None = pydantic.Field(default=None, pattern="^[0-9a-f]{64}$")
     origin: str | None = None
@@ -47,7 +50,7 @@ class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
 class Background(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Rows that a model gave for photographs which nobody looks for: what chance matches are judged by."""
 
-    file: str
+    file: str = pydantic.Field(pattern=_FILE)
     sha256: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
     images: int = pydantic.Field(gt=0)
     source: str
@@ -57,7 +60,7 @@ class QuantiserFile(pydantic.BaseModel, frozen=True, extra="forbid"):
     """A quantiser beside the card: how many bits it gives, its file, and the digest of its content."""
 
     bits: int = pydantic.Field(gt=0)
-    file: str
+    file: str = pydantic.Field(pattern=_FILE)
     digest: str = pydantic.Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -88,7 +91,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     status: Literal["verified", "unverified"]
     network: str = pydantic.Field(pattern="^[a-z][a-z0-9_]*$")
     arguments: dict[str, Any]
-    dimension: int = pydantic.Field(gt=0)
+    dimension: int = pydantic.Field(gt=0, le=65_536)
     non_negative: bool
     metric: Literal["js", "cosine", "l1", "l2", "hamming"]
     tolerance: float = pydantic.Field(default=0.02, gt=0)
@@ -104,6 +107,13 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _as_toml_has_it(cls, value: dict[str, Any]) -> dict[str, Any]:
         return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
+
+    @pydantic.field_validator("preprocessing")
+    @classmethod
+    def _sides_are_bounded(cls, value: Preprocessing) -> Preprocessing:
+        if not (0 < value.size <= _LARGEST_SIDE and 0 < value.resize <= _LARGEST_SIDE):
+            raise ValueError(f"size and resize must be from 1 to {_LARGEST_SIDE}")
+        return value
 
     @pydantic.model_validator(mode="after")
     def _metric_is_defined(self) -> ModelCard:
@@ -134,15 +144,19 @@ def load_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD
     try:
-        return ModelCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_CARD + 1)
+        if len(text) > _LARGEST_CARD:
+            raise ModelError(f"{path} has more than {_LARGEST_CARD:,} bytes and is no card")
+        return ModelCard.model_validate(tomllib.loads(text.decode()))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelNotFound(f"{folder} holds no {CARD}; a model is a folder with a card in it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not valid TOML: {error}") from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "card"
-        raise ModelError(f"{path}: {where}: {first['msg']}; {error.error_count()} such fault(s)") from error
+        where = ".".join(map(str, first["loc"]))[:200] or "card"
+        raise ModelError(f"{path}: {where}: {first['msg'][:200]}; {error.error_count()} such fault(s)") from error
+    except (ValueError, RecursionError) as error:  # also numbers of too many digits, and tables within tables
+        raise ModelError(f"{path} is not valid TOML: {str(error)[:200]}") from error
 
 
 def how_to_get(card: ModelCard) -> str:

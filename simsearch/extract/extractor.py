@@ -38,7 +38,7 @@ class Extractor(ABC):
         metric: The recommended distance.
         preprocessing: How an image becomes the pixels that `embed_pixels` takes.
         several: Whether an image has any number of rows, also none, which only `parts` gives.
-        works_ahead: Whether `start` returns before the rows are there.
+        works_ahead: How many batches `start` may begin before the rows of the first are fetched; 0 where it waits.
         cutoff: Which of the distances from an image's rows to their nearest rows in another image stands for both
             images: 1 is the smallest, 5 the fifth.
     """
@@ -50,7 +50,7 @@ class Extractor(ABC):
     metric: str
     preprocessing: Preprocessing
     several: bool = False
-    works_ahead: bool = False
+    works_ahead: int = 0
     cutoff: int = 1
 
     @property

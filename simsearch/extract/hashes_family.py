@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PACKAGES = {"imagehash": "ImageHash", "pdqhash": "pdqhash", "cv2": "OpenCV's contrib modules", "pywt": "PyWavelets"}
-_ADVICE = 'pip install "simsearch[benchmark]"'
+_ADVICE = 'pip install -e ".[benchmark]"'
 
 
 class Hash(Extractor):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
-from simsearch.errors import InputError, ModelNotFound
+from simsearch.errors import FingerprintMismatch, InputError, ModelError, ModelNotFound
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo import find_model
 
 TIMM = "timm:"
+_ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(bits=[0-9]+\))?")
+_LONGEST = 80
 
 
-def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extractor:
+def load_extractor(model: str | Path = "mini", *, device: str = "auto", fetch: bool = True) -> Extractor:
     """Return the extractor that a model name stands for.
 
     Args:
@@ -21,6 +24,7 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
             parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), a network of timm
             ("timm:resnet50"), or a user's own class as `module:Class`, which is called without arguments.
         device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
+        fetch: Whether weights of a network of timm that are not here may be fetched; nothing else is ever fetched.
 
     Raises:
         ModelNotFound: there is no such model, module or class.
@@ -38,7 +42,7 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
     from simsearch.extract.quantised import is_quantised_name, load_quantised
 
     if isinstance(model, str) and is_quantised_name(model):
-        return load_quantised(model, device=device)
+        return load_quantised(model, device=device, fetch=fetch)
     if isinstance(model, str) and is_class_name(model):
         return _load_class(model)
     if isinstance(model, str) and is_method_name(model):
@@ -46,10 +50,57 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto") -> Extra
     if isinstance(model, str) and model.startswith(TIMM):
         from simsearch.extract.timm_model import load_timm
 
-        return load_timm(model, device=device)
+        return load_timm(model, device=device, fetch=fetch)
     from simsearch.extract.neural import NeuralExtractor
 
     return NeuralExtractor(find_model(model), device=device)
+
+
+def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:
+    """Return the extractor that a file names, out of the zoo and with that fingerprint; nothing is run or fetched.
+
+    A file may come from anybody. A class would be run, a network of timm fetched, and a folder be anyone's: these a
+    user names himself.
+
+    Args:
+        model: The name in the file.
+        fingerprint: The one in the file.
+        whose: What the file is, for messages.
+        device: As for `load_extractor`.
+
+    Raises:
+        ModelError: the name is not one of the zoo's or a hash's; the message says how to give it.
+        FingerprintMismatch: the model of that name here is another one.
+    """
+    name = model if len(model) <= _LONGEST else f"{model[:_LONGEST]}..."
+    if not is_zoo_name(model):
+        raise ModelError(
+            f"{whose} names the model {name!r}, which is not taken from a file unasked; give --model {name} if you "
+            "trust it"
+        )
+    try:
+        extractor = load_extractor(model, device=device, fetch=False)
+    except (ModelNotFound, InputError) as error:
+        raise ModelError(
+            f"{whose} names the model {name!r}, which is not here; give what made its rows: --model NAME, a folder "
+            "with a slash, or module:Class"
+        ) from error
+    if extractor.fingerprint != fingerprint:
+        raise FingerprintMismatch(
+            f"{whose} has rows of {name!r} with fingerprint {fingerprint[:16]}, and the model of that name here has "
+            f"{extractor.fingerprint[:16]}; give what made them: --model NAME, a folder with a slash, or module:Class"
+        )
+    return extractor
+
+
+def is_zoo_name(model: str) -> bool:
+    """Tell whether a name can only be that of a card of the zoo or of a hash, or of so many bits of these.
+
+    Example:
+        >>> [is_zoo_name(name) for name in ("mini", "mini(bits=96)", "timm:resnet18", "./mini", "a:B")]
+        [True, True, False, False, False]
+    """
+    return _ZOO_NAME.fullmatch(model) is not None
 
 
 def is_class_name(model: str) -> bool:

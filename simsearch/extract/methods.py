@@ -202,7 +202,7 @@ def _known(name: str) -> Method:
     try:
         kind = _class_of(name)
     except ImportError as error:  # the package that the whole module needs
-        return Method(name, "", {}, False, f'{error}: pip install "simsearch[benchmark]"')
+        return Method(name, "", {}, False, f'{error}: pip install -e ".[benchmark]"')
     advice = ""
     try:
         kind()

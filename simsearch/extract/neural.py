@@ -78,7 +78,7 @@ class NeuralExtractor(Extractor):
         self.dtype = choose_dtype(dtype, self.device)
         self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
-        self.works_ahead = self.device.type == "cuda"
+        self.works_ahead = int(self.device.type == "cuda")
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
         self._halving = Halving(is_out_of_memory, release)
         self._decoder: DeviceDecoder | None = None

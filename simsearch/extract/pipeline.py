@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -173,19 +174,14 @@ class _Reader:
 
 
 def _begun(extractor: Extractor, batches: Iterable[list[Item]]) -> Iterator[tuple[list[Item], Rows]]:
-    """Each batch with what waits for its rows: where a device works on meanwhile, the next batch is begun before."""
-    before: tuple[list[Item], Rows] | None = None
+    """Each batch with what waits for its rows: where devices work on meanwhile, the next batches are begun before."""
+    begun: deque[tuple[list[Item], Rows]] = deque()
     for batch in batches:
         pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
-        now = batch, extractor.start(np.stack(pixels)) if pixels else _no_rows
-        if not extractor.works_ahead:
-            yield now
-            continue
-        if before is not None:
-            yield before
-        before = now
-    if before is not None:
-        yield before
+        begun.append((batch, extractor.start(np.stack(pixels)) if pixels else _no_rows))
+        if len(begun) > extractor.works_ahead:
+            yield begun.popleft()
+    yield from begun
 
 
 def _no_rows() -> NDArray[Any]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from simsearch.errors import InputError, WeightsError
+from simsearch.extract.architecture import published_bytes
 from simsearch.extract.card import Weights, load_card
-from simsearch.extract.convert import convert
+from simsearch.extract.convert import convert, digest_of
 from simsearch.extract.fetch import Progress, fetch
 from simsearch.extract.zoo import find_model, has_weights, own_models
 
 _DOWNLOADS = "downloads"
 _CHECKPOINT = "checkpoint"
+_NOTED = "digests"
+_TEXT_BYTES = 1 << 16
+_PLAIN = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
 def pull(name: str, *, progress: Progress | None = None) -> Path:
@@ -39,27 +45,43 @@ def pull(name: str, *, progress: Progress | None = None) -> Path:
     if weights.url is None:
         raise WeightsError(f"{name}: {folder / str(weights.file)} is missing and the card names no address; restore it")
     downloads = own_models() / name / _DOWNLOADS
-    source = _fetched(weights, downloads, progress)
-    made = convert(source, name, weights.form, origin=weights.url)
+    source = _fetched(weights, downloads, published_bytes(load_card(folder)), progress)
+    try:
+        made = convert(source, name, weights.form, origin=weights.url)
+    except WeightsError as error:
+        shutil.rmtree(downloads)  # else every later call would meet the same file
+        raise WeightsError(f"{error}; what {weights.url} sent was thrown away") from error
     shutil.rmtree(downloads)
     return made
 
 
-def _fetched(weights: Weights, downloads: Path, progress: Progress | None) -> Path:
+def _fetched(weights: Weights, downloads: Path, most_bytes: int, progress: Progress | None) -> Path:
     """The file, or the folder of a checkpoint."""
     assert weights.url is not None  # the caller looked
     if weights.form != "simclr-tf":
-        target = downloads / weights.url.rsplit("/", 1)[-1]
-        if not target.exists():
-            fetch(weights.url, target, sha256=weights.sha256, progress=progress)
+        name = PurePosixPath(urlsplit(weights.url).path).name
+        target = downloads / (name if _PLAIN.fullmatch(name) else "weights")
+        _fetch_once(weights.url, target, weights.sha256, most_bytes, progress)
         return target
     base = weights.url if weights.url.endswith("/") else f"{weights.url}/"
-    fetch(base + _CHECKPOINT, downloads / _CHECKPOINT, progress=progress)
+    fetch(base + _CHECKPOINT, downloads / _CHECKPOINT, most_bytes=_TEXT_BYTES, progress=progress)
     stem = _named((downloads / _CHECKPOINT).read_text(encoding="utf-8", errors="replace"), base)
     for name in (f"{stem}.index", f"{stem}.data-00000-of-00001"):
-        if not (downloads / name).exists():
-            fetch(base + name, downloads / name, progress=progress)
+        _fetch_once(base + name, downloads / name, None, most_bytes, progress)
     return downloads
+
+
+def _fetch_once(url: str, target: Path, sha256: str | None, most_bytes: int, progress: Progress | None) -> None:
+    """Fetch a file unless it is there whole; its digest is noted at once, so that this can be told by the next call."""
+    note = target.parent / _NOTED / target.name
+    if target.is_file() and note.is_file():
+        found = digest_of(target)
+        if sha256 in (None, found) and note.read_bytes() == f"{found} {url}\n".encode():
+            return
+    target.unlink(missing_ok=True)
+    found = fetch(url, target, sha256=sha256, most_bytes=most_bytes, progress=progress)
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(f"{found} {url}\n", encoding="utf-8")
 
 
 def _named(text: str, base: str) -> str:
@@ -68,6 +90,6 @@ def _named(text: str, base: str) -> str:
         key, _, value = line.partition(":")
         if key.strip() == "model_checkpoint_path":
             stem = value.strip().strip('"').rsplit("/", 1)[-1]
-            if stem and not stem.startswith("."):
+            if _PLAIN.fullmatch(stem):
                 return stem
     raise WeightsError(f"{base}{_CHECKPOINT} names no checkpoint; has the address changed?")

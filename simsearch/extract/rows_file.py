@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MODEL, _FINGERPRINT = b"model", b"fingerprint"
 _ROWS_AT_ONCE = 4096
+_LONGEST_ROW = 1 << 20
+_LONGEST_SIDE = 2**31 - 1
+_SHOWN = 80  # characters of a cell in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +136,62 @@ def rows_info(path: Path) -> RowsInfo:
         return _info(file, path)
 
 
+def rows_identity(path: Path) -> tuple[str, str, int]:
+    """Return model, fingerprint and length of a file of rows, or of their items without the rows.
+
+    Raises:
+        InputError: the file is no such Parquet.
+    """
+    with _opened(path) as file:
+        return (*_identity(file, path), file.metadata.num_rows)
+
+
 def read_rows(path: Path) -> Iterator[RowBatch]:
     """Yield the rows of a file, some thousand at once, in order.
 
     Raises:
-        InputError: the file is no such Parquet, or a cell is unusable.
+        InputError: the file is no such Parquet, is damaged, or a cell is unusable; the row is named.
         RowError: a row is null or holds a null; it is named.
     """
     with _opened(path) as file:
-        _info(file, path)
+        info = _info(file, path)
         first = 0
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             yield _batch(batch, first, path)
+            first += batch.num_rows
+        if first != info.rows:
+            raise InputError(f"{path} is damaged: it says {info.rows:,} rows and holds {first:,}")
+
+
+def read_paths(path: Path) -> Iterator[bytes]:
+    """Yield the paths in a file of rows, or of their items, in order; rows without one are left out.
+
+    Raises:
+        InputError: the file is no such Parquet, or a path is none.
+    """
+    yield from (cells[0] for cells in _texts(path, ()))
+
+
+def read_rejected(path: Path) -> Iterator[tuple[bytes, str, str]]:
+    """Yield path, code and message of what `write_rejected` wrote.
+
+    Raises:
+        InputError: the file is no such Parquet.
+    """
+    yield from ((cells[0], str(cells[1]), str(cells[2])) for cells in _texts(path, ("code", "message")))
+
+
+def _texts(path: Path, more: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The path and some other columns of each row that has a path."""
+    with _opened(path) as file:
+        first = 0
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["path", "path_b64", *more]):
+            found = _paths(batch, first, path)
+            yield from (
+                cells
+                for cells in zip(found, *(batch.column(name).to_pylist() for name in more), strict=True)
+                if cells[0] is not None
+            )
             first += batch.num_rows
 
 
@@ -197,7 +244,7 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
     import pyarrow.parquet as pq
 
     written = 0
-    with _published(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with _published(path) as temporary, pq.ParquetWriter(temporary, schema, write_page_checksum=True) as writer:
         while chunk := list(itertools.islice(entries, _ROWS_AT_ONCE)):
             arrays = [
                 column if isinstance(column, pa.Array) else pa.array(column, field.type)
@@ -237,27 +284,46 @@ def _as_text(path: bytes) -> tuple[str, str | None]:
         return printable(path), base64.b64encode(path).decode()
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file for the block, in which whatever cannot be read of it is an InputError in one line."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"cannot read {path}: {error}; give a Parquet file as `simsearch embed` writes it") from error
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except InputError:
+        raise
+    # A damaged file may be any of these to Arrow: KeyError a column of two, UnicodeDecodeError text that is none.
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError) as error:
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"cannot read {path}: {told}; give a Parquet file as `simsearch embed` writes it") from error
+
+
+def _identity(file: Any, path: Path) -> tuple[str, str]:
+    metadata = file.schema_arrow.metadata or {}
+    if _FINGERPRINT not in metadata:
+        raise InputError(f"{path} does not say which model made its rows: set `model` and `fingerprint` in its schema")
+    try:
+        return metadata.get(_MODEL, b"").decode(), metadata[_FINGERPRINT].decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} says `model` and `fingerprint` in bytes that are no UTF-8") from error
 
 
 def _info(file: Any, path: Path) -> RowsInfo:
     import pyarrow as pa
 
     schema = file.schema_arrow
-    metadata = schema.metadata or {}
-    if "embedding" not in schema.names or not pa.types.is_fixed_size_list(schema.field("embedding").type):
-        raise InputError(f"{path} has no column `embedding` of fixed-size lists; it has {', '.join(schema.names)}")
-    if _FINGERPRINT not in metadata:
-        raise InputError(f"{path} does not say which model made its rows: set `model` and `fingerprint` in its schema")
-    model, fingerprint = metadata.get(_MODEL, b"").decode(), metadata[_FINGERPRINT].decode()
-    return RowsInfo(model, fingerprint, schema.field("embedding").type.list_size, file.metadata.num_rows)
+    kinds = [schema.field(i).type for i, name in enumerate(schema.names) if name == "embedding"]
+    if len(kinds) != 1 or not pa.types.is_fixed_size_list(kinds[0]):
+        names = ", ".join(schema.names)[:200]
+        raise InputError(f"{path} has no column `embedding` of fixed-size lists; it has {names}")
+    value = kinds[0].value_type
+    if not (pa.types.is_floating(value) or pa.types.is_integer(value)) or not 0 < kinds[0].list_size <= _LONGEST_ROW:
+        raise InputError(f"{path} has embeddings of {str(kinds[0])[:80]}; give lists of 1 to {_LONGEST_ROW:,} numbers")
+    model, fingerprint = _identity(file, path)
+    return RowsInfo(model, fingerprint, kinds[0].list_size, file.metadata.num_rows)
 
 
 def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:
@@ -270,31 +336,60 @@ def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:
         at = flat.is_null().to_pylist().index(True) // column.type.list_size
         raise RowError(f"row {first + at} of {path} holds a null; leave it out")
     rows = flat.to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
+    contents = [_content(cell, first + i, path) for i, cell in enumerate(_cells(batch, "sha256"))]
+    width, height, quality = (
+        [_whole(cell, name, most, first + i, path) for i, cell in enumerate(_cells(batch, name))]
+        for name, most in (("width", _LONGEST_SIDE), ("height", _LONGEST_SIDE), ("quality", 100))
+    )
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, which is refused by its row
+        kept = rows if rows.dtype == np.uint8 else np.ascontiguousarray(rows, np.float32)
+    return RowBatch(first, _paths(batch, first, path), contents, width, height, quality, kept)
 
-    def cells(name: str) -> list[Any]:
-        return batch.column(name).to_pylist() if name in batch.schema.names else [None] * batch.num_rows
 
-    names = enumerate(zip(cells("path"), cells("path_b64"), strict=True), start=first)
-    paths = [_path(text, encoded, number, path) for number, (text, encoded) in names]
-    contents = [_content(cell, first + i, path) for i, cell in enumerate(cells("sha256"))]
-    kept = rows if rows.dtype == np.uint8 else np.ascontiguousarray(rows, np.float32)
-    return RowBatch(first, paths, contents, cells("width"), cells("height"), cells("quality"), kept)
+def _cells(batch: pa.RecordBatch, name: str) -> list[Any]:
+    return batch.column(name).to_pylist() if name in batch.schema.names else [None] * batch.num_rows
 
 
-def _path(text: str | bytes | None, encoded: str | None, number: int, file: Path) -> bytes | None:
+def _paths(batch: pa.RecordBatch, first: int, path: Path) -> list[bytes | None]:
+    names = enumerate(zip(_cells(batch, "path"), _cells(batch, "path_b64"), strict=True), start=first)
+    return [_path(text, encoded, number, path) for number, (text, encoded) in names]
+
+
+def _path(text: Any, encoded: Any, number: int, file: Path) -> bytes | None:
+    found: Any = text
     if encoded is not None:
         try:
-            return base64.b64decode(encoded, validate=True)
-        except ValueError as error:
-            raise InputError(f"row {number} of {file} has path_b64 {encoded!r}; give base64, or null") from error
-    return os.fsencode(text) if text else None
+            found = base64.b64decode(encoded, validate=True)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"row {number} of {file} has path_b64 {_short(encoded)}; give base64 text, or null"
+            ) from error
+    if found is None or found in ("", b""):
+        return None
+    if not isinstance(found, str | bytes) or (raw := os.fsencode(found)).count(b"\0"):
+        raise InputError(f"row {number} of {file} has path {_short(found)}; give text, or null")
+    return raw
 
 
-def _content(cell: str | bytes | None, number: int, path: Path) -> bytes | None:
+def _content(cell: Any, number: int, path: Path) -> bytes | None:
     try:
         content = bytes.fromhex(cell) if isinstance(cell, str) else cell
     except ValueError:
         content = b""
-    if content is not None and len(content) != 32:
-        raise InputError(f"row {number} of {path} has sha256 {cell!r}; give 64 hex digits, or null")
+    if content is not None and not (isinstance(content, bytes) and len(content) == 32):
+        raise InputError(f"row {number} of {path} has sha256 {_short(cell)}; give 64 hex digits, or null")
     return content
+
+
+def _whole(cell: Any, name: str, most: int, number: int, path: Path) -> int | None:
+    """A whole number from 0 to `most`; pandas makes floats of whole numbers among which one is missing."""
+    if cell is None or cell != cell:  # noqa: PLR0124 - NaN, which pandas writes for a missing number
+        return None
+    if isinstance(cell, bool) or not isinstance(cell, int | float) or cell != int(cell) or not 0 <= cell <= most:
+        raise InputError(f"row {number} of {path} has {name} {_short(cell)}; give 0 to {most}, or null")
+    return int(cell)
+
+
+def _short(cell: Any) -> str:
+    told = repr(cell)
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,13 +14,12 @@ from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
-from simsearch.extract.rows_journal import Entry, Journal, PathDigest
+from simsearch.extract.rows_journal import REJECTED, Journal, PathDigest
 from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 
 Format = Literal["parquet", "npy"]
-REJECTED = "rejected.parquet"
 PART_ROWS = 65_536
 PART_SECONDS = 60.0
 
@@ -53,59 +52,99 @@ def write_folder(
     limits: Limits | None = None,
     part_rows: int = PART_ROWS,
     seconds: float = PART_SECONDS,
+    share: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> FolderReport:
     """Embed every source into `part-*` files and return what became of them.
 
     Parts appear whole, in the order of the inputs; `rejected.parquet` comes last, so a folder that has it is complete.
-    Broken off in any way, the same call goes on behind the last part, and each input has its row once.
+    Broken off in any way, the same call goes on behind the last part; after its end, the same call embeds what was
+    added to the inputs since, into further parts. Each input has its row once, and one process at a time writes. Inputs
+    are told apart by their paths: a file that changed meanwhile keeps its row.
 
     Args:
         extractor: Makes the rows.
-        sources: What `find` gives; to go on, the same as before.
-        output: The folder: new, empty, or one that was broken off.
+        sources: What `find` gives; to go on, the same as before and maybe more.
+        output: The folder: new, empty, or one of such a run.
         form: "parquet" (one file a part), or "npy" ((n, d) `part-*.npy` beside `part-*.items.parquet`).
         batch_size: Images embedded at once.
         workers: Decoding processes, as in `embed_sources`.
         limits: What one image may cost.
         part_rows: Rows a part, at most.
         seconds: After which a part is written though it is not full.
+        share: Whether `sources` are only some of the inputs: then those that are there must be among them.
         progress: Told the number of inputs done.
 
     Raises:
-        InputError: the folder holds files and is none that was broken off; it was begun in another form, or with other
+        InputError: the folder holds files and is none of such a run; it was begun in another form, or with other
             inputs; or the extractor gives several rows an image.
         FingerprintMismatch: it was begun with another model.
+        OutputLocked: another process writes to it.
     """
     require_one_row(extractor)
-    journal = Journal(output, extractor, form)
-    done = journal.begin()
-    rest = _behind(iter(sources), done, output)
-    parts = _Parts(extractor, output, form, journal)
-    try:
-        for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers, limits=limits):
-            parts.add(result, part_rows, seconds)
-            if progress is not None:
-                progress(journal.inputs + parts.waiting)
-    finally:
-        parts.flush()
-    rejected = journal.rejected()
-    write_rejected(output / REJECTED, rejected)
-    journal.end()
-    return FolderReport(journal.rows, journal.parts, len(rejected), Counter(str(entry.code) for entry in rejected))
+    with Journal(output, extractor, form) as journal:
+        rest = _not_there(iter(sources), journal, output, share=share)
+        parts = _Parts(extractor, output, form, journal)
+        try:
+            for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers, limits=limits):
+                parts.add(result, part_rows, seconds)
+                if progress is not None:
+                    progress(journal.inputs + parts.waiting)
+        finally:
+            parts.flush()
+        rejected = journal.rejected()
+        if not journal.finished:
+            write_rejected(output / REJECTED, rejected)
+            journal.end()
+        codes = Counter(str(entry.code) for entry in rejected)
+        return FolderReport(journal.rows, journal.parts, len(rejected), codes)
 
 
-def _behind(sources: Iterator[Source | Rejected], done: Sequence[Entry], output: Path) -> Iterator[Source | Rejected]:
-    """The inputs behind those of the parts that are there, which must be the same as then."""
-    for entry in done:
+Found = Source | Rejected
+
+
+def _not_there(sources: Iterator[Found], journal: Journal, output: Path, *, share: bool) -> Iterator[Found]:
+    """The inputs that are in no part yet.
+
+    As a rule they stand behind those that are; then nothing but digests is kept of these. Where they do not, some were
+    added between them, and paths are compared.
+    """
+    for number, entry in enumerate(journal.entries):
+        chunk = list(itertools.islice(sources, entry.inputs))
         names = PathDigest()
-        for source in itertools.islice(sources, entry.inputs):
-            names.add(source if isinstance(source, Source) else source.source)
+        for found in chunk:
+            names.add(_source(found))
         if names.hexdigest() != entry.digest:
-            raise InputError(
-                f"{output} was begun with other inputs than these; give those again, or a new folder for these"
-            )
+            there = {path for later in range(number, len(journal.entries)) for path in journal.paths(later)}
+            return _added(itertools.chain(chunk, sources), there, output, first=number == 0, share=share)
     return sources
+
+
+def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: bool, share: bool) -> Iterator[Found]:
+    """The inputs that are not among those that are there; some must be, else they are other inputs altogether."""
+    waiting: list[Found] = []
+    known = not first
+    for found in sources:
+        waiting.append(found)
+        known |= path_of(found) in there
+        if known and not share:
+            break
+    paths = {path_of(found) for found in waiting}
+    if not known or (share and not there <= paths):
+        why = " (--shard counts inputs by their place, and some were added or went)" if share else ""
+        raise InputError(
+            f"{output} was begun with other inputs than these{why}: give those again, or a new folder for these"
+        )
+    return (found for found in itertools.chain(waiting, sources) if path_of(found) not in there)
+
+
+def path_of(found: Found) -> bytes:
+    """Return the path by which an input is told apart."""
+    return _source(found).path
+
+
+def _source(found: Found) -> Source:
+    return found if isinstance(found, Source) else found.source
 
 
 class _Parts:

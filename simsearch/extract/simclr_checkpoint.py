@@ -61,9 +61,7 @@ def read_checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
     try:
         import tensorflow as tf  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
-        raise DependencyMissing(
-            'reading SimCLR checkpoints needs TensorFlow: pip install "simsearch[convert]"'
-        ) from error
+        raise DependencyMissing('reading SimCLR checkpoints needs TensorFlow: pip install -e ".[convert]"') from error
     indexes = sorted(folder.glob("*.index"))
     if not indexes:
         raise WeightsError(f"{folder} holds no checkpoint: model.ckpt-N.index and model.ckpt-N.data-00000-of-00001")

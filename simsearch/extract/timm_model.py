@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,37 +14,40 @@ from torch import nn
 from simsearch.errors import ModelNotFound, WeightsError
 from simsearch.extract.card import ModelCard, Weights
 from simsearch.extract.load import TIMM
-from simsearch.extract.networks.timm import TimmArguments, TimmNetwork
+from simsearch.extract.networks.timm import TimmArguments, TimmNetwork, is_network
 from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.timm_weights import thrown_away, weights_file
 from simsearch.images.preprocess import KERNELS, Kernel, Preprocessing
 
 
-def load_timm(name: str, *, device: str = "auto", dtype: str = "auto", pretrained: bool = True) -> NeuralExtractor:
+def load_timm(
+    name: str, *, device: str = "auto", dtype: str = "auto", pretrained: bool = True, fetch: bool = True
+) -> NeuralExtractor:
     """Return the extractor of a network of timm: its pooled features, by cosine.
 
     Args:
         name: As timm calls it, such as `vit_base_patch14_dinov2.lvd142m`, with or without `timm:`.
         device: Where it runs.
         dtype: As for `NeuralExtractor`.
-        pretrained: Whether the weights are wanted, which timm fetches once and keeps; without them they are random.
+        pretrained: Whether the weights are wanted; without them they are random.
+        fetch: Whether weights that are not here may be fetched, once.
 
     Raises:
-        ModelNotFound: timm has no such network.
-        WeightsError: its weights are not here and cannot be fetched.
+        ModelNotFound: timm has no such network, or no weights of that name for it.
+        WeightsError: its weights are not here and cannot or may not be fetched.
     """
     import timm
 
     name = name.removeprefix(TIMM)
-    if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]) or "see timm.list_models()"
-        raise ModelNotFound(f"timm has no network {name!r}; there are: {near}")
+    if not is_network(name):
+        raise ModelNotFound(f"timm has no network {name[:80]!r}; there are: {_near(name, timm.list_models())}")
+    file = weights_file(name, fetch=fetch) if pretrained else None
+    overlay = None if file is None else {"file": str(file)}
     try:
-        made: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        made: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay)
     except Exception as error:
-        raise WeightsError(
-            f"timm:{name}: the weights are not here and cannot be fetched ({_first_line(error)}); run this once where "
-            "there is a network connection, and bring the cache of Hugging Face's hub along"
-        ) from error
+        told = "" if file is None or not thrown_away(file) else "; what was fetched was thrown away, run it again"
+        raise WeightsError(f"timm:{name}: {file} cannot be read: {_first_line(error)}{told}") from error
     network = _wrapped(name, made)
     card = ModelCard(
         name=f"timm-{name.lower()}",
@@ -105,6 +110,12 @@ def _digest(network: nn.Module) -> str:
         whole.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
         whole.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return whole.hexdigest()
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """The names most like one that timm has not."""
+    near = difflib.get_close_matches(name.split(".", maxsplit=1)[0], known, n=6, cutoff=0.5)
+    return ", ".join(near) or "see timm.list_models()"
 
 
 def _first_line(error: Exception) -> str:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import simsearch
 from simsearch.errors import ModelNotFound
 from simsearch.extract.card import CARD, ModelCard, load_card
+
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def user_cache() -> Path:
+    """Return where this user's downloads are kept: below XDG_CACHE_HOME where that is set, else below ~/.cache.
+
+    The one place where the environment is read for it, so that commands and Python find the same models.
+
+    Reference: XDG Base Directory Specification; a relative folder is to be ignored.
+    """
+    told = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
+    return base / "simsearch"
 
 
 def model_roots() -> list[Path]:
@@ -14,7 +30,7 @@ def model_roots() -> list[Path]:
     package = Path(simsearch.__file__).parent
     # Beside an installed package `models` may be anybody's; a checkout, which has no `_models`, keeps its own there.
     own = package / "_models" if (package / "_models").is_dir() else package.parent / "models"
-    return [own, Path.home() / ".cache" / "simsearch" / "models"]
+    return [own, user_cache() / "models"]
 
 
 def find_model(name: str | Path) -> Path:
@@ -28,10 +44,13 @@ def find_model(name: str | Path) -> Path:
         if (folder / CARD).is_file():
             return folder
         raise ModelNotFound(f"{folder} holds no {CARD}; give a model's folder or one of: {_known()}")
-    folders = [root / name for root in model_roots() if (root / name / CARD).is_file()]
+    roots = model_roots() if _NAME.fullmatch(name) else []
+    folders = [root / name for root in roots if (root / name / CARD).is_file()]
     if folders:
         return next((folder for folder in folders if has_weights(folder)), folders[0])
-    raise ModelNotFound(f"no model is called {name!r}; there are: {_known()}. A folder is named with a slash: ./{name}")
+    raise ModelNotFound(
+        f"no model is called {name[:80]!r}; there are: {_known()}. A folder is named with a slash: ./{name[:80]}"
+    )
 
 
 def list_models() -> list[ModelCard]:

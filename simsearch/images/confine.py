@@ -13,8 +13,9 @@ _DATA = 5  # place of the size of data among the numbers of /proc/self/statm
 
 
 def take_signals() -> None:
-    """Let the parent have Ctrl-C, and the kernel's alarm end the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let the parent have Ctrl-C and what else is sent to all of a job, and the kernel's alarm end the process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})

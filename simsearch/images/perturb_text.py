@@ -84,7 +84,7 @@ def dejavu_sans_bold() -> Path:
     """
     found = importlib.util.find_spec("matplotlib")
     if found is None or found.origin is None:
-        raise DependencyMissing('DejaVu Sans Bold comes with matplotlib: pip install "simsearch[benchmark]"')
+        raise DependencyMissing('DejaVu Sans Bold comes with matplotlib: pip install -e ".[benchmark]"')
     return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
 
 

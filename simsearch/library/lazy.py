@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from simsearch.errors import ModelError
+from simsearch.errors import ModelError, ModelNotFound
 from simsearch.extract.extractor import Extractor
 from simsearch.library.channel import Channel
 
@@ -30,7 +30,9 @@ class LazyExtractor:
 
         Raises:
             FingerprintMismatch: the model of that name is not the one that made the rows.
+            ModelNotFound: there is no model of that name here.
             ModelError: a class made the rows, which the caller has to give; or this machine computes other rows.
+            WeightsError: a network of timm made them, and its weights are not here: a library fetches nothing.
         """
         with self._lock:
             if self._extractor is None:
@@ -49,6 +51,12 @@ class LazyExtractor:
                 f"the class {model} made these rows and is not run unasked; if you trust it, give it: "
                 f"--model {model}, or Library.open(..., extractor=...)"
             )
-        extractor = load_extractor(model, device=self._device)
+        try:
+            extractor = load_extractor(model, device=self._device, fetch=False)
+        except ModelNotFound as error:
+            raise ModelNotFound(
+                f"model {model[:80]!r} made these rows and is not here; give it: --model NAME, a folder with a slash, "
+                "or module:Class for a class of your own; in Python Library.open(..., extractor=...)"
+            ) from error
         self._channel.require(extractor.fingerprint, f"model {model!r}")
         return extractor

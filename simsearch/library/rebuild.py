@@ -17,8 +17,9 @@ from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import tune
-from simsearch.search.index_spec import spec_for
+from simsearch.search.index_spec import IndexSpec, spec_for
 
+_TRAINED_ON = 256  # rows: the values of a byte of a product code
 ASKED = 1000
 """Rows of the library that an index is measured by."""
 _SEED = 0
@@ -113,6 +114,7 @@ def build_index(
     spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, seed=_SEED)
     if spec.kind == "flat" and kind == "auto":
         return None
+    _require_enough(count, spec, wanted.recall)
     index = build(spec, blocks, device=device, progress=lambda done, of: progress("build", done, of))
     live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
     own = _drawn(blocks, live)
@@ -126,6 +128,30 @@ def build_index(
         )
     names = tuple(segment.uuid for segment in snapshot.segments)
     return keep(folder, index, IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve))
+
+
+def _require_enough(count: int, spec: IndexSpec, recall: float) -> None:
+    """Refuse what so few rows cannot train, or cannot show, before time is spent on it.
+
+    Raises:
+        IndexFailed: There are too few; exact search needs no index there.
+    """
+    from simsearch.decide.intervals import clopper_pearson
+
+    asked = min(ASKED, count)
+    shown = clopper_pearson(asked, asked).low
+    if shown < recall:
+        few = f"{count:,} rows are too few" if count < ASKED else f"a measurement by {ASKED:,} rows is too coarse"
+        raise IndexFailed(
+            f"{few} to show a recall of {recall:g}: were all neighbours found, it would be said to lie between "
+            f"{shown:.3f} and 1; ask for less, or leave the index out, since exact search finds all"
+        )
+    needed = max(spec.lists, _TRAINED_ON if spec.kind == "ivf_pq" else 1)
+    if count < needed:
+        raise IndexFailed(
+            f"an index of kind {spec.kind} is trained on {needed:,} rows at least, and there are {count:,}; leave it "
+            "out: exact search of so few is as fast"
+        )
 
 
 def _drawn(blocks: Sequence[NDArray[Any]], live: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.int64]:

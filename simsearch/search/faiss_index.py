@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -273,5 +274,7 @@ def told(what: str) -> Iterator[None]:
     except (RuntimeError, AssertionError, AttributeError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, SimsearchError):
             raise
-        said = " ".join(str(error).split())
+        said = re.sub(
+            r"Error in .*? at \S+:[0-9]+: (Error: )?", "", " ".join(str(error).split())
+        )  # a place in its source
         raise IndexFailed(f"{what}: {said[-300:] or type(error).__name__}") from error

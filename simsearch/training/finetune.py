@@ -143,7 +143,7 @@ def require_lightning(*, tensorboard: bool) -> None:
 
     for name in ("lightning", *(("tensorboard",) if tensorboard else ())):
         if find_spec(name) is None:
-            raise DependencyMissing(f'fine-tuning needs {name}: pip install "simsearch[train]"')
+            raise DependencyMissing(f'fine-tuning needs {name}: pip install -e ".[train]"')
 
 
 def _parts(run: Run, report: Callable[[Told], None], pause: Callable[[], bool]) -> tuple[Finetuning, Keeper]:

@@ -12,6 +12,7 @@ import pydantic
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from simsearch.errors import InputError
+from simsearch.extract.yaml_file import read_yaml
 from simsearch.images.preprocess import Preprocessing
 
 Share = Field(default=0.0, ge=0, le=1)
@@ -385,12 +386,4 @@ def read_config(path: Path) -> FinetuneConfig:
     Raises:
         InputError: the file cannot be read, or a key or value is not allowed; it is named.
     """
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds a {type(found).__name__}; write `setting: value` lines")
-    return config_of(found, source=str(path))
+    return config_of(read_yaml(path), source=str(path))

@@ -120,7 +120,7 @@ def example() -> r.Results:
         methods=(
             r.Method("dhash", "dHash", "hash", "hamming", ("hamming",), "cd" * 32, bits=64),
             r.Method("mini", "mini", "network", "js", ("js", "cosine"), "ef" * 32, dimension=512),
-            r.Method("orb", "ORB", "keypoints", missing='ORB needs OpenCV: pip install "simsearch[benchmark]"'),
+            r.Method("orb", "ORB", "keypoints", missing='ORB needs OpenCV: pip install -e ".[benchmark]"'),
         ),
         paper=tuple(split(*method, seed, 0.94 + i / 50) for i, method in enumerate(METHODS) for seed in (0, 1)),
         means=tuple(mean(*method, 0.94 + i / 50) for i, method in enumerate(METHODS)),

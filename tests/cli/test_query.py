@@ -67,10 +67,11 @@ def test_every_metric_can_be_chosen(run: Run, library: Path, pictures: Path, met
 
 
 def test_metric_names_are_those_of_the_library() -> None:
-    from simsearch.cli.options import MetricName
+    from simsearch.cli.options import MetricName, QueryMetricName
     from simsearch.distance import METRICS
 
     assert set(METRICS) == set(MetricName)
+    assert {*METRICS, "asymmetric"} == set(QueryMetricName)
 
 
 @pytest.mark.parametrize("name", NAMES)

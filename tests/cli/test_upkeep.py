@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simsearch.library.layout import INDEXES
-from tests.cli.conftest import Run
+from tests.cli.conftest import FAKE, Run
 from tests.library.rows import library_of_rows
 from tests.search.rows import clustered
 
@@ -75,3 +75,16 @@ def test_a_query_says_how_it_was_answered(run: Run, library: Path, tmp_path: Pat
     exact = json.loads(run(*asked, "--exact")[1])
     assert (exact["certified"], exact["recall"]) == (True, None)
     assert exact["matches"][0] == found["matches"][0]
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq"])
+@pytest.mark.parametrize("recall", ["0.01", "0.9", "1"])
+def test_few_rows_are_said_to_be_the_reason(run: Run, pictures: Path, tmp_path: Path, kind: str, recall: str) -> None:
+    assert run("index", pictures, "--library", tmp_path / "few", "--model", FAKE, "--workers", 0)[0] == 0
+    code, _, err = run("optimize", "--library", tmp_path / "few", "--kind", kind, "--recall", recall, "--quiet")
+    assert code in (0, 3)
+    if code:
+        assert "too few" in err or "rows at least" in err
+        assert len(err) < 400
+        assert "/faiss/" not in err
+        assert "--bytes" not in err

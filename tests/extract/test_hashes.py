@@ -367,7 +367,7 @@ def test_a_missing_library_is_named(kind, monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(DependencyMissing, match=r'pip install "simsearch\[benchmark\]"'):
+    with pytest.raises(DependencyMissing, match=r'pip install -e "\.\[benchmark\]"'):
         kind()
 
 

@@ -136,7 +136,7 @@ def test_a_missing_opencv_is_named(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(DependencyMissing, match=r'latch needs OpenCV.*pip install "simsearch\[benchmark\]"'):
+    with pytest.raises(DependencyMissing, match=r'latch needs OpenCV.*pip install -e "\.\[benchmark\]"'):
         Latch()
 
 

@@ -129,7 +129,7 @@ def test_the_listing_tells_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", without_pdqhash)
     listing = {entry.name: entry for entry in known_methods()}
     assert [name for name in CLASSES if not listing[name].usable] == ["pdq", "pdq_float"]
-    assert listing["pdq"].advice == 'pdq needs pdqhash: pip install "simsearch[benchmark]"'
+    assert listing["pdq"].advice == 'pdq needs pdqhash: pip install -e ".[benchmark]"'
 
 
 def test_weights_that_are_not_here_are_told(monkeypatch, tmp_path, tiny):

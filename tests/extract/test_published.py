@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -242,9 +244,9 @@ def test_names_of_timm_are_no_classes_and_unknown_ones_are_named(monkeypatch: py
         load_extractor("timm:resnot18")
 
     def unreachable(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
+        raise WeightsError("no route to host")
 
-    monkeypatch.setattr("timm.create_model", unreachable)
+    monkeypatch.setattr("simsearch.extract.timm_weights.fetched", unreachable)
     with pytest.raises(WeightsError, match=r"timm:resnet18: the weights are not here.*no route"):
         load_extractor("timm:resnet18")
 
@@ -276,6 +278,68 @@ def test_pull_fetches_converts_and_is_found_from_then_on(
     assert pull("small") == folder
     assert len(server.asked) == asked
     assert load_extractor("small", device="cpu").dimension == 512
+
+
+@pytest.mark.parametrize("sent", [b"<html>log in</html>", pickle.dumps({"a": 1})])
+def test_a_wrong_file_is_not_kept_and_the_server_asked_again(
+    own: Path,
+    server: Server,  # noqa: F811
+    sent: bytes,
+) -> None:
+    add_resnet18(own, f"{server.url}r.pth")
+    server.files["r.pth"] = sent
+    for asked in (1, 2):
+        with pytest.raises(WeightsError, match="thrown away"):
+            pull("small")
+        assert len(server.asked) == asked
+        assert [path for path in zoo.own_models().rglob("*") if path.is_file()] == []
+
+
+def test_what_came_is_known_by_its_digest_at_once(
+    own: Path,
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_resnet18(own, f"{server.url}r.pth")
+    server.files["r.pth"] = b"whole"
+
+    def broken_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simsearch.extract.pull.convert", broken_off)
+    downloads = zoo.own_models() / "small" / "downloads"
+    for change, asked in ((None, 1), (None, 1), ("file", 2), ("note", 3)):
+        if change == "file":
+            (downloads / "r.pth").write_bytes(b"damaged")
+        elif change == "note":
+            (downloads / "digests" / "r.pth").unlink()
+        with pytest.raises(KeyboardInterrupt):
+            pull("small")
+        assert len(server.asked) == asked
+        told = (downloads / "digests" / "r.pth").read_text()
+        assert told == f"{hashlib.sha256(b'whole').hexdigest()} {server.url}r.pth\n"
+
+
+@pytest.mark.parametrize("end", ["..", ".", "a/..", "%2e%2e", "x?y=../../z", "", "a b", "-rf"])
+def test_the_name_of_what_is_fetched_is_a_plain_one(
+    own: Path,
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    def wrong(source: Path) -> None:
+        raise WeightsError(f"{source} is none")
+
+    monkeypatch.setattr("simsearch.extract.convert.read_torch", wrong)
+    if " " in end:
+        with pytest.raises(ValueError, match="pattern"):
+            add_resnet18(own, server.url + end)
+        return
+    add_resnet18(own, server.url + end)
+    server.files[end] = b"none"
+    with pytest.raises(WeightsError):
+        pull("small")
+    assert {path.name for path in zoo.own_models().rglob("*")} <= {"small", "downloads"}
 
 
 def test_pull_of_a_checkpoint_asks_which_one_and_fetches_its_files(
@@ -370,7 +434,7 @@ def test_squashing_before_a_crop_keeps_the_centre_of_both_sides() -> None:
 
 
 def test_weights_name_one_place(own: Path) -> None:
-    for wrong in ({}, {"file": "a", "url": "b", "sha256": "0" * 64}, {"file": "a"}):
+    for wrong in ({}, {"file": "a", "url": "https://b/c", "sha256": "0" * 64}, {"file": "a"}):
         with pytest.raises(ValueError, match=r"sha256|either"):
             Weights(licence="none", **wrong)
     with pytest.raises(ModelError):

@@ -312,7 +312,7 @@ def test_text_that_cannot_fit_is_refused_by_name():
 
 def test_a_missing_font_package_is_named(monkeypatch):
     monkeypatch.setattr(perturb_text.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DependencyMissing, match=r'pip install "simsearch\[benchmark\]"'):
+    with pytest.raises(DependencyMissing, match=r'pip install -e "\.\[benchmark\]"'):
         perturb.dejavu_sans_bold()
 
 

@@ -6,6 +6,7 @@ Detection", 2021; https://github.com/lyakaap/ISC21-Descriptor-Track-1st.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from simsearch.errors import ModelError
+
 _EPSILON = 1e-6
+_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,13 @@ class TimmArguments:
     head: bool = False
 
 
+def is_network(name: str) -> bool:
+    """Tell whether timm has a network of that name; timm also takes addresses and folders, and would fetch them."""
+    import timm
+
+    return _NAME.fullmatch(name) is not None and bool(timm.is_model(name.split(".", maxsplit=1)[0]))
+
+
 class TimmNetwork(nn.Module):
     """A network of timm without its classifier, and the head if there is one."""
 
@@ -39,6 +50,8 @@ class TimmNetwork(nn.Module):
         super().__init__()
         import timm
 
+        if not is_network(arguments.name):
+            raise ModelError(f"timm has no network {arguments.name[:80]!r}")
         self.arguments = arguments
         if not arguments.head:
             self.backbone = timm.create_model(arguments.name, pretrained=False, num_classes=0)
