@@ -79,6 +79,9 @@ class QuantisedExtractor(Extractor):
         parts = [self.inner.embed_pixels(padded[i : i + self._at_once]) for i in range(0, len(padded), self._at_once)]
         return np.concatenate([np.empty((0, self.inner.dimension), np.float32), *parts])[: len(pixels)]
 
+    def _where(self) -> str:
+        return self.inner._where()
+
     def admit(self) -> None:
         """Make sure that this runtime gives the golden rows of the network.
 

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from simsearch.errors import InputError, RejectCode
+from simsearch.errors import InputError, RejectCode, shown
 from simsearch.images.lists import Entry, read_list
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, printable, reason
+from simsearch.images.source import Source, name_bytes, reason
 from simsearch.images.tar import BLOCK, TarError, is_tar, members
 
 PathLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Found = Source | Rejected
 
+_SHOWN = 200  # characters of a name in a message
 SIDE_CARS = (b".json", b".txt", b".cls")  # WebDataset's labels beside an image
 # Files with these endings are not opened to see whether they are tars: that keeps a rescan from touching every image.
 IMAGE_ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".gif", b".bmp", b".tif", b".tiff", b".avif", b".heic")
@@ -52,17 +53,19 @@ def find(paths: Iterable[PathLike], *, from_list: PathLike | None = None) -> Ite
         InputError: a path or the list does not exist, or the list is not readable as one; nothing has been yielded.
     """
     places = [_place(path) for path in paths]
-    entries = [] if from_list is None else read_list(os.path.abspath(os.fsencode(from_list)))  # noqa: PTH100
+    entries = [] if from_list is None else read_list(os.path.abspath(name_bytes(from_list)))  # noqa: PTH100
     return _find(places, entries)
 
 
 def _place(path: PathLike) -> _Place:
-    absolute = os.path.abspath(os.fsencode(path))  # noqa: PTH100
+    absolute = os.path.abspath(name_bytes(path))  # noqa: PTH100
     try:
         folder = stat.S_ISDIR(os.stat(absolute).st_mode)  # noqa: PTH116
     except (OSError, ValueError) as error:
         if not os.path.islink(absolute):  # noqa: PTH114
-            raise InputError(f"cannot read {printable(absolute)}: {reason(error)}; give an existing path") from error
+            raise InputError(
+                f"cannot read {shown(absolute, _SHOWN)}: {reason(error)}; give an existing path"
+            ) from error
         folder = False
     return _Place(absolute, b"") if folder else _Place(*os.path.split(absolute))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images.decode import Decoded, decode
@@ -48,6 +49,8 @@ def prepare_one(
 ) -> Prepared | Rejected:
     """Return the pixels of one input, or why there are none; no other exception leaves."""
     try:
+        if isinstance(source.given, Image):
+            return _prepared_pixels(source, source.given, preprocessing)
         data = load_bytes(source, limits.max_bytes)
         decoded = decoder(data, limits=limits, at_least=preprocessing.at_least, exif=preprocessing.exif)
         pixels = preprocessing.apply(decoded.image)
@@ -57,3 +60,15 @@ def prepare_one(
         return Rejected(source, RejectCode.DECODE_ERROR, f"{type(error).__name__}: {error}")
     digest = hashlib.sha256(data).digest()
     return Prepared(source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels))
+
+
+def _prepared_pixels(source: Source, picture: Image, preprocessing: Preprocessing) -> Prepared:
+    pixels, size = preprocessing.apply(picture), 3 * picture.width * picture.height
+    return Prepared(source, pixels, pixels_digest(picture), size, picture.width, picture.height, quality(pixels))
+
+
+def pixels_digest(picture: Image) -> bytes:
+    """Return what stands for the content of a picture that was given as pixels: SHA-256 of mode, size and pixels."""
+    digest = hashlib.sha256(f"{picture.mode} {picture.width} {picture.height}\0".encode())
+    digest.update(picture.tobytes())
+    return digest.digest()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from simsearch.errors import ImageRejected, RejectCode
+from simsearch.errors import ImageRejected, InputError, RejectCode, shown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 BYTE_ESCAPES = range(0xDC80, 0xDD00)  # surrogateescape: how Python holds a byte that is not UTF-8
 
@@ -24,6 +28,7 @@ class Source:
         mtime_ns: when `file` was last changed.
         owner: who the image belongs to, from the `owner` column of a list.
         attributes: the other columns of a list, as JSON.
+        given: the picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
     """
 
     root: bytes
@@ -34,6 +39,17 @@ class Source:
     mtime_ns: int
     owner: str | None = None
     attributes: str | None = None
+    given: bytes | Image | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, given: bytes | Image) -> Source:
+        """Return the input that a picture in memory is."""
+        return cls(b"", b"", b"", 0, len(given) if isinstance(given, bytes) else 0, 0, given=given)
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it lies on a disk; a picture from memory does not."""
+        return bool(self.file)
 
     @property
     def path(self) -> bytes:
@@ -43,7 +59,7 @@ class Source:
     @property
     def printable(self) -> str:
         """The path on one line, safe for a terminal: other bytes and control characters escaped."""
-        return printable(self.path)
+        return printable(self.path) if self.has_path else "a picture from memory"
 
     @property
     def utf8(self) -> str | None:
@@ -73,12 +89,36 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def name_bytes(path: Any, what: str = "a path") -> bytes:
+    """Return a path as the bytes of its name.
+
+    Args:
+        path: Text, bytes or a path object.
+        what: How it is called in the message.
+
+    Raises:
+        InputError: it is none of these, or a text that no file system can hold.
+    """
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{shown(path)} holds characters that no file name can") from error
+    except Exception as error:  # TypeError, or whatever a `__fspath__` raises
+        raise InputError(f"{shown(path)} is not {what}: give text, bytes or a path object") from error
+
+
 def load_bytes(source: Source, limit: int) -> bytes:
     """Return the bytes of an input, at least one and at most `limit`.
 
     Raises:
         ImageRejected: empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
     """
+    if isinstance(source.given, bytes):
+        if len(source.given) > limit:
+            raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{len(source.given):,} bytes, the limit is {limit:,}")
+        if not source.given:
+            raise ImageRejected(RejectCode.EMPTY, "there are no bytes")
+        return source.given
     return read_range(source.file, offset=source.offset, size=source.size, limit=limit)
 
 

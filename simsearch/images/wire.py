@@ -16,7 +16,7 @@ from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 
 READY = b"+"
-REQUEST = Struct("<IIQQ")  # slot, bytes of the file's name (which follows), offset, size
+REQUEST = Struct("<IIQQ")  # slot, bytes of the file's name (which follows; the data if none), offset, size
 REPLY = Struct("<BBHIIQ32s")  # reject code + 1 or 0, quality, bytes of the message (which follows), width, height, ...
 CODES = tuple(RejectCode)
 MAX_MESSAGE = 400

@@ -100,6 +100,8 @@ class Pool:
         """Return the job that will hold the result."""
         if isinstance(source, Rejected):
             return Job(source.source, source)
+        if source.given is not None and not isinstance(source.given, bytes):  # decoded, and not to be sent about
+            return Job(source, prepare_one(source, self._preprocessing, self._limits))
         job = Job(source)
         self._backlog.append(job)
         self._feed()

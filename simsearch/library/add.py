@@ -75,13 +75,15 @@ class AddJob:
             self._note(chunk)
             passed = self._not_in_flight(chunk)
             fresh = self._not_as_stored(passed)
-            self._paths.update(found.path for found in fresh if isinstance(found, Source))
+            self._paths.update(found.path for found in fresh if isinstance(found, Source) and found.has_path)
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
 
     def _note(self, chunk: Iterable[Found]) -> None:
         for found in chunk:
+            if not _source(found).has_path:
+                continue
             if isinstance(found, Rejected):
                 self.unread.append(found.source.path.rstrip(b"/"))
                 self.seen.append(path_key(found.source.path))
@@ -93,7 +95,10 @@ class AddJob:
         passed: list[Found] = []
         paths: set[bytes] = set()
         for found in chunk:
-            path = found.source.path if isinstance(found, Rejected) else found.path
+            path = _source(found).path
+            if not _source(found).has_path:
+                passed.append(found)
+                continue
             in_flight = path in paths or path in self._paths or path in self._intake.pending.paths
             if isinstance(found, Rejected) or not in_flight:
                 passed.append(found)
@@ -104,9 +109,10 @@ class AddJob:
         if self._rescan:
             return list(chunk)
         snapshot = self._intake.writer.snapshot
-        sources = [found for found in chunk if isinstance(found, Source)]
-        places = iter(snapshot.by_paths([source.path for source in sources]))
-        return [f for f in chunk if isinstance(f, Rejected) or not _is_as_stored(snapshot, next(places), f)]
+        files = [found for found in chunk if isinstance(found, Source) and found.has_path]
+        places = snapshot.by_paths([source.path for source in files])
+        stored = {id(f) for f, place in zip(files, places, strict=True) if _is_as_stored(snapshot, place, f)}
+        return [found for found in chunk if id(found) not in stored]
 
     def _is_known(self, sha256: bytes) -> bool:
         """Whether the content has a row, or will have when its result is asked for; runs in the reader's thread."""
@@ -155,14 +161,19 @@ class AddJob:
         return unread or path_key(path) in kept
 
 
+def _source(found: Found) -> Source:
+    return found.source if isinstance(found, Rejected) else found
+
+
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
+    on_disk = source.has_path
     return Item(
-        source.root,
-        source.name,
+        source.root if on_disk else None,
+        source.name if on_disk else None,
         outcome.sha256,
         outcome.n_bytes,
-        source.mtime_ns,
+        source.mtime_ns if on_disk else None,
         outcome.width,
         outcome.height,
         outcome.quality,
@@ -183,8 +194,7 @@ def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
     """Yield the sources that are no files of the library itself, which may lie in a folder that is indexed."""
     own = tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
     for found in sources:
-        source = found.source if isinstance(found, Rejected) else found
-        if not source.file.startswith(own):
+        if not _source(found).file.startswith(own):
             yield found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simsearch.distance import check_rows
-from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound
+from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound, shown
 from simsearch.library.report import AddReport
 from simsearch.library.segment import Segment, open_segment
 from simsearch.library.snapshot import Place, Snapshot
@@ -30,7 +30,7 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
         LibraryDamaged: a file is torn.
     """
     if not folder.is_dir():
-        raise LibraryNotFound(f"there is no segment in {folder}")
+        raise LibraryNotFound(f"there is no segment in {shown(str(folder))}")
     if folder.name in writer.snapshot.uuids:
         remove_folder(folder)
         return AddReport(unchanged=len(writer.snapshot.segments[writer.snapshot.uuids[folder.name]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simsearch.errors import LibraryExists
+from simsearch.errors import LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.library.cards import MODELS, copy_card
 from simsearch.library.channel import DEFAULT_DTYPE, Channel, channel_of
@@ -46,7 +46,7 @@ def _make(folder: Path, channel: Channel, extractor: Extractor) -> None:
     if manifest.exists():
         return
     if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
-        raise LibraryExists(f"{folder} is there and is no library; give a new folder")
+        raise LibraryExists(f"{shown(str(folder))} is there and is no library; give a new folder")
     with naming_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.absolute().parent)
@@ -63,6 +63,6 @@ def _same(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:
             return channel
     held = ", ".join(f"{c.model} ({c.fingerprint[:16]}, {c.dtype})" for c in channels)
     raise LibraryExists(
-        f"{folder} holds rows of {held}, not of {wanted.model} ({wanted.fingerprint[:16]}, {wanted.dtype}); "
-        "use that model or give a new folder"
+        f"{shown(str(folder))} holds rows of {held}, not of {wanted.model} ({wanted.fingerprint[:16]}, "
+        f"{wanted.dtype}); use that model or give a new folder"
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
+from simsearch.library import given
 from simsearch.library.create import create
 from simsearch.library.indexes import IndexRecord
 from simsearch.library.intake import Intake
@@ -38,7 +40,7 @@ class Library(Reader):
         on_step: OnStep = nothing,
     ) -> None:
         super().__init__(path, extractor=extractor, channel=channel, device=device)
-        self._on_step = on_step
+        self._on_step = given.function(on_step, "on_step")
 
     @classmethod
     def create(
@@ -63,7 +65,10 @@ class Library(Reader):
             LibraryExists: there is one of another model or dtype, or the folder holds other files.
             ModelNotFound: there is no such model.
         """
-        extractor, channel = create(Path(path), model, dtype=dtype, device=device)
+        folder = given.folder(path, "the path of a library")
+        given.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
+        dtype = None if dtype is None else given.text(dtype, "dtype")
+        extractor, channel = create(folder, model, dtype=dtype, device=given.text(device, "device"))
         return cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
 
     @classmethod
@@ -91,7 +96,7 @@ class Library(Reader):
 
     def add(
         self,
-        paths: PathLike | Iterable[PathLike] = (),
+        paths: Any = (),
         *,
         from_list: PathLike | None = None,
         settings: AddSettings | None = None,
@@ -101,10 +106,12 @@ class Library(Reader):
     ) -> AddReport:
         """Return what became of every image under `paths`; when it returns, all of it is on disk.
 
-        Files of the same path, size and time are not read again; known contents are copied, not embedded.
+        Files of the same path, size and time are not read again; known contents are copied, not embedded. A picture
+        from memory becomes an item without a path, `id:N`, once: its content is that of its file, or of its pixels.
 
         Args:
-            paths: Files, folders, tars.
+            paths: Files, folders, tars; pictures in any form that `Extractor.embed` takes; or an iterable of these,
+                which is taken bit by bit where it is no list.
             from_list: A list of more, see `simsearch.images.find`.
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
@@ -112,19 +119,21 @@ class Library(Reader):
             progress: Told how far it is; maybe from another thread, never twice at once.
 
         Raises:
-            InputError: a path does not exist; nothing was done.
+            InputError: a path does not exist or a value is no image; nothing was done, but what came before it out of
+                an iterator.
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.images.find import find
         from simsearch.library.add import add, outside
+        from simsearch.library.sources import sources_of
 
         self._require_one_channel()
-        given, settings = as_paths(paths), settings or AddSettings()
-        sources = outside(self.path, find(given, from_list=from_list))
-        with self._intake(settings, progress, self.extractor.runtime()) as intake:
-            pruned = given if prune else ()
-            return add(intake, self.extractor, sources, settings=settings, rescan=rescan, prune=pruned)
+        chosen, rescan, prune = given.settings(settings), given.flag(rescan, "rescan"), given.flag(prune, "prune")
+        inputs = sources_of(paths, self.extractor.preprocessing, from_list=from_list)
+        sources = outside(self.path, inputs.stream)
+        with self._intake(chosen, progress, self.extractor.runtime()) as intake:
+            pruned = inputs.roots if prune else ()
+            return add(intake, self.extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
 
     def add_rows(
         self, path: str | Path, *, settings: AddSettings | None = None, progress: Tell | None = None
@@ -138,9 +147,10 @@ class Library(Reader):
         from simsearch.library.add_rows import add_rows, check_rows_file
 
         self._require_one_channel()
-        check_rows_file(Path(path), self.channel)
-        with self._intake(settings or AddSettings(), progress, {}) as intake:
-            add_rows(intake, Path(path))
+        file, chosen = given.folder(path, "the path of a file"), given.settings(settings)
+        check_rows_file(file, self.channel)
+        with self._intake(chosen, progress, {}) as intake:
+            add_rows(intake, file)
             return intake.report
 
     def remove(self, paths: PathLike | Iterable[PathLike], *, purge: bool = False) -> int:
@@ -156,8 +166,9 @@ class Library(Reader):
         from simsearch.library.merge import purge as rewrite
         from simsearch.library.remove import remove
 
+        chosen, purge = as_paths(paths), given.flag(purge, "purge")
         with self._writing() as writer:
-            count = remove(writer, as_paths(paths))
+            count = remove(writer, chosen)
             if purge:
                 rewrite(writer)
             return count
@@ -166,8 +177,9 @@ class Library(Reader):
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
         from simsearch.library.adopt import adopt
 
+        taken = given.folder(segment, "the path of a segment")
         with self._writing() as writer, naming_full_disk(self.path):
-            return adopt(writer, Path(segment))
+            return adopt(writer, taken)
 
     def optimize(
         self,
@@ -201,6 +213,11 @@ class Library(Reader):
         from simsearch.library.rebuild import rebuild
 
         chosen = self.channel.choose_metric(metric)
+        recall = None if recall is None else given.number(recall, "recall", low=0, high=1)
+        if bytes_a_row is not None:
+            bytes_a_row = int(given.number(bytes_a_row, "bytes_a_row", low=1, high=1 << 20))
+        given.text(kind, "kind")
+        given.function(progress, "progress")
         with self._writing() as writer:
             optimize(writer)
             wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
@@ -223,5 +240,7 @@ class Library(Reader):
 
     @contextmanager
     def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
+        if progress is not None:
+            given.function(progress, "progress")
         with self._writing() as writer:
             yield Intake(writer, self.channel, settings=settings, runtime=runtime, progress=progress)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryNotFound
+from simsearch.errors import LibraryDamaged, LibraryNotFound, shown
 from simsearch.library.channel import Channel
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord, State
 from simsearch.library.storage import naming_full_disk, sync_folder
@@ -218,7 +218,8 @@ def _bits_column(db: sqlite3.Connection) -> str:
 
 
 def _not_found(path: Path) -> LibraryNotFound:
-    return LibraryNotFound(f"there is no library in {path.parent}; make one with `simsearch index PATH --library DIR`")
+    where = shown(str(path.parent), 150)
+    return LibraryNotFound(f"there is no library in {where}; make one with `simsearch index PATH --library DIR`")
 
 
 def _packed(mask: Mask | None) -> bytes | None:

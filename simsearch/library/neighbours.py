@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.library.channel import ASYMMETRIC, Channel
-from simsearch.library.matches import Match, Recall, as_text
+from simsearch.library.copies import Hit, Near, grouped
+from simsearch.library.items import numbers as as_numbers
+from simsearch.library.matches import Copy, Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ class SearchPlan:
         device: Where.
         exact: Look at every row, also where there is an index.
         resident: What is kept open between searches; None for a search without indexes.
+        group_copies: Items with the same content are one match.
+        min_quality: Items that are known to be of lower quality are left out.
+        hidden: Items that are left out.
     """
 
     snapshot: Snapshot
@@ -43,6 +48,9 @@ class SearchPlan:
     device: str = "auto"
     exact: bool = False
     resident: Resident | None = None
+    group_copies: bool = False
+    min_quality: int = 0
+    hidden: tuple[Place, ...] = ()
 
     @property
     def asked(self) -> Channel:
@@ -68,9 +76,21 @@ class Found:
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
     snapshot, name = plan.snapshot, plan.channel.name
+    if not plan.group_copies:
+        return [_found(snapshot, near) for near in _nearest(rows, plan)]
+
+    def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
+        return _nearest(rows[list(lines)], replace(plan, k=count, hidden=tuple(hidden)))
+
+    answers = grouped(snapshot, name, count=len(rows), k=plan.k, search=search)
+    return [_found(snapshot, near) for near in answers]
+
+
+def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    snapshot, name = plan.snapshot, plan.channel.name
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
-        return [Found(())] * len(rows)
+        return [Near()] * len(rows)
     most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
     ready = None if plan.exact or plan.resident is None else plan.resident.index(snapshot, name, plan.metric)
     if ready is not None and plan.resident is not None:
@@ -81,7 +101,26 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     return _exactly(rows, plan, most)
 
 
-def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
+def _found(snapshot: Snapshot, near: Near) -> Found:
+    copies = near.copies or ((),) * len(near.hits)
+    matches = [
+        Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
+        for hit, others in zip(near.hits, copies, strict=True)
+    ]
+    return Found(tuple(matches), near.certified, near.recall)
+
+
+def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:
+    ids = [snapshot.id(place) for place in places]
+    return tuple(Copy(i, *_named_item(snapshot, place, i)) for i, place in zip(ids, places, strict=True))
+
+
+def _named_item(snapshot: Snapshot, place: Place, number: int) -> tuple[str, str | None]:
+    path = snapshot.path(place)
+    return (f"id:{number}", None) if path is None else as_text(path)
+
+
+def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     from simsearch.search.exact import knn
 
     snapshot, name = plan.snapshot, plan.channel.name
@@ -106,7 +145,7 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     return _named(plan, numbers, found, None)
 
 
-def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     from simsearch.search.asymmetric import nearest_by_margins
 
     numbers = range(len(plan.snapshot.segments))
@@ -115,7 +154,7 @@ def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     return _named(plan, numbers, found, None)
 
 
-def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Found]:
+def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Near]:
     """Ask an index, and search exactly what it does not cover."""
     from simsearch.search.approximate import approximate
     from simsearch.search.exact import CodeScale
@@ -143,42 +182,52 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
 
 
 def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
-    return [plan.snapshot.live_rows(s, plan.channel.name) for s in numbers]
+    """Which rows of the segments count: those of live items that are neither hidden nor of too low a quality."""
+    masks: list[NDArray[np.bool_] | None] = []
+    for s in numbers:
+        mask = plan.snapshot.live_rows(s, plan.channel.name)
+        item = plan.snapshot.segments[s].channels[plan.channel.name].item
+        hidden = [place.position for place in plan.hidden if place.segment == s]
+        if plan.min_quality > 0:
+            quality = as_numbers(plan.snapshot.segments[s].items.column("quality"))
+            hidden += np.flatnonzero((quality >= 0) & (quality < plan.min_quality)).tolist()
+        if hidden:
+            kept = ~np.isin(item, np.asarray(hidden, item.dtype))
+            mask = kept if mask is None else mask & kept
+        masks.append(mask)
+    return masks
 
 
-def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Found]:
+def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Near]:
     """The items of positions in the rows of these segments, one behind the other."""
     name = plan.channel.name
     starts = np.cumsum([0, *(len(plan.snapshot.segments[s].channels[name].row) for s in numbers)])
     order = np.asarray(numbers)
     return [
-        Found(_matches(plan.snapshot, name, (starts, order), distances, positions)[: plan.k], bool(certified), recall)
+        Near(_hits(plan.snapshot, name, (starts, order), distances, positions)[: plan.k], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 
 
-def _matches(
+def _hits(
     snapshot: Snapshot,
     channel: str,
     layout: tuple[NDArray[np.intp], NDArray[np.intp]],
     distances: NDArray[np.float32],
     positions: NDArray[np.int64],
-) -> tuple[Match, ...]:
+) -> tuple[Hit, ...]:
     """The items of row positions, each once, at its nearest part."""
     starts, numbers = layout
-    best: dict[int, Match] = {}
+    best: dict[Place, Hit] = {}
     for distance, position in zip(distances.tolist(), positions.tolist(), strict=True):
         if position < 0:
             break
         block = int(np.searchsorted(starts, position, side="right")) - 1
         s = int(numbers[block])
         place = Place(s, int(snapshot.segments[s].channels[channel].item[position - starts[block]]))
-        number = snapshot.id(place)
-        if number not in best:
-            path = snapshot.path(place)
-            text, encoded = (f"id:{number}", None) if path is None else as_text(path)
-            best[number] = Match(number, text, encoded, distance)
-    return tuple(sorted(best.values(), key=lambda match: (match.distance, match.id)))
+        if place not in best:
+            best[place] = Hit(distance, snapshot.id(place), place)
+    return tuple(sorted(best.values()))
 
 
 def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
-from simsearch.errors import InputError
-from simsearch.images.source import printable
+from simsearch.errors import InputError, shown
 from simsearch.library.selection import PathLike, select
 from simsearch.library.snapshot import Place
 from simsearch.library.writer import Writer, positions_of
@@ -22,8 +20,7 @@ def remove(writer: Writer, paths: Iterable[PathLike]) -> int:
     places: set[Place] = set()
     for path, found in zip(given, select(writer.snapshot, given), strict=True):
         if not found:
-            name = printable(os.fsencode(path))
-            raise InputError(f"{name} is not in the library {writer.folder}; nothing was removed")
+            raise InputError(f"{shown(path)} is not in the library {writer.folder}; nothing was removed")
         places.update(found)
     if places:
         writer.commit(removed=positions_of(sorted(places)))

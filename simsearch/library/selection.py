@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from simsearch.images.source import name_bytes
 from simsearch.library.segment import Segment
 from simsearch.library.snapshot import Place, Snapshot
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 MEMBER = b"::"
 _ID = b"id:"
-
-
-def is_path(value: object) -> bool:
-    """Whether a value names a file, a folder or a tar."""
-    return isinstance(value, (str, bytes, os.PathLike))
+_LONG = 32  # no id has so many digits
 
 
 def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
-    """Return one path or several as a list."""
-    return [paths] if isinstance(paths, (str, bytes, os.PathLike)) else list(paths)
+    """Return one path or several as a list.
+
+    Raises:
+        InputError: one is no path.
+    """
+    one = isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable)
+    given: list[Any] = [paths] if one else list(cast(Iterable[PathLike], paths))
+    for path in given:
+        name_bytes(path)
+    return given
 
 
 def absolute(path: PathLike) -> bytes:
     """Return the path as libraries keep it: absolute, normalised, a tar's member untouched."""
-    raw = os.fsencode(path)
+    raw = name_bytes(path)
     tar, mark, member = raw.partition(MEMBER)
     if mark and not os.path.lexists(raw):
         return os.path.abspath(tar) + mark + member  # noqa: PTH100
@@ -49,8 +54,8 @@ def select(snapshot: Snapshot, paths: Sequence[PathLike]) -> list[list[Place]]:
 
 
 def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
-    raw = os.fsencode(path)
-    if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit()):
+    raw = name_bytes(path)
+    if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit() and len(raw) < _LONG):
         return []
     place = snapshot.by_id(int(raw[len(_ID) :]))
     return [] if place is None else [place]
