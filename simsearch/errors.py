@@ -24,7 +24,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import PurePath
 
-LONGEST = 300  # characters of an InputError
+LONGEST = 1000  # characters of an InputError, whatever was given: a list of names to choose from fits
 _SHOWN = 80  # and of a value in a message
 
 

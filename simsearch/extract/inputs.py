@@ -122,9 +122,10 @@ def _read(file: Any) -> bytes:
     """The bytes of an open file from where it stands; no more than a picture may have, and one to tell."""
     try:
         data = file.read(Limits().max_bytes + 1)
-    except OSError as error:
-        raise ImageRejected(RejectCode.IO_ERROR, f"the open file cannot be read: {reason(error)}") from error
-    except Exception as error:  # a closed file, or one for writing
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, ValueError):
+            raise ImageRejected(RejectCode.IO_ERROR, f"the open file cannot be read: {reason(error)}") from error
+        # closed, or open for writing, which is both an OSError and a ValueError
         raise InputError(f"{shown(file)} cannot be read: {reason(error)}; open it with mode 'rb'") from error
     if data is not None and not isinstance(data, (bytes, bytearray, memoryview)):
         raise InputError(f"{shown(file)} gives {shown(data)} where bytes are needed; open it with mode 'rb'")

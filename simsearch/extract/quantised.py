@@ -161,7 +161,7 @@ def quantised_name(model: str, bits: str) -> str:
     return f"{model}(bits={bits})"
 
 
-def load_quantised(name: str, *, device: str = "auto") -> QuantisedExtractor:
+def load_quantised(name: str, *, device: str = "auto", dtype: str = "auto") -> QuantisedExtractor:
     """Return the extractor of such a name: `mini(bits=96)`, or `./folder(bits=own.safetensors)`.
 
     Raises:
@@ -176,7 +176,7 @@ def load_quantised(name: str, *, device: str = "auto") -> QuantisedExtractor:
         raise InputError(f"{name!r} does not ask for bits; write it as mini(bits=96)")
     model, which = match[1], match[2].strip()
     quantiser = load_quantiser(Path(which)) if not which.isdecimal() else _of_model(find_model(model), int(which))
-    return QuantisedExtractor(load_extractor(model, device=device), quantiser)
+    return QuantisedExtractor(load_extractor(model, device=device, dtype=dtype), quantiser)
 
 
 def _of_model(folder: Path, bits: int) -> Quantiser:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError, RowError
+from simsearch.errors import InputError, RowError, shortened, shown
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import printable
 
@@ -243,8 +243,11 @@ def _opened(path: Path) -> Any:
 
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"cannot read {path}: {error}; give a Parquet file as `simsearch embed` writes it") from error
+    except (pa.ArrowException, OSError, ValueError) as error:  # the last: a name that is not UTF-8
+        why = shortened(str(error), 120)
+        raise InputError(
+            f"cannot read {shown(path)}: {why}; give a Parquet file as `simsearch embed` writes it"
+        ) from error
 
 
 def _info(file: Any, path: Path) -> RowsInfo:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simsearch.errors import InputError
-from simsearch.images.source import printable, reason
+from simsearch.errors import InputError, shown
+from simsearch.images.source import reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def read_list(path: bytes) -> list[Entry]:
             return list(_csv_entries(path, folder))
         lines = Path(os.fsdecode(path)).read_bytes().split(b"\n")
     except (OSError, csv.Error) as error:
-        raise InputError(f"cannot read the list {printable(path)}: {reason(error)}") from error
+        raise InputError(f"cannot read the list {shown(path)}: {reason(error)}") from error
     return [_entry(folder, line.removesuffix(b"\r")) for line in lines if line.strip()]
 
 
@@ -56,11 +56,11 @@ def _csv_entries(path: bytes, folder: bytes) -> Iterator[Entry]:
     with Path(os.fsdecode(path)).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         if "path" not in (reader.fieldnames or ()):
-            raise InputError(f"{printable(path)} has no column `path`; its first line must name the columns")
+            raise InputError(f"{shown(path)} has no column `path`; its first line must name the columns")
         for row in reader:
             name = row.pop("path")
             if not name:
-                raise InputError(f"{printable(path)}, line {reader.line_num}: no path")
+                raise InputError(f"{shown(path)}, line {reader.line_num}: no path")
             row.pop(None, None)
             owner = row.pop("owner", None) or None
             attributes = json.dumps(row, sort_keys=True) if row else None

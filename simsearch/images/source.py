@@ -97,14 +97,19 @@ def name_bytes(path: Any, what: str = "a path") -> bytes:
         what: How it is called in the message.
 
     Raises:
-        InputError: it is none of these, or a text that no file system can hold.
+        InputError: it is none of these, empty, or a text that no file system can hold.
     """
     try:
-        return os.fsencode(path)
+        name = os.fsencode(path)
     except UnicodeEncodeError as error:
         raise InputError(f"{shown(path)} holds characters that no file name can") from error
     except Exception as error:  # TypeError, or whatever a `__fspath__` raises
         raise InputError(f"{shown(path)} is not {what}: give text, bytes or a path object") from error
+    if b"\0" in name:
+        raise InputError(f"{shown(path)} holds characters that no file name can")
+    if not name:  # would be the current folder
+        raise InputError(f"{what} is needed, and an empty text is none")
+    return name
 
 
 def load_bytes(source: Source, limit: int) -> bytes:

@@ -24,8 +24,6 @@ def folder(path: Any, what: str = "a path") -> Path:
         InputError: it is none.
     """
     name = name_bytes(path, what)
-    if not name:
-        raise InputError(f"{what} is needed, and an empty text is none")
     try:
         os.lstat(name)
     except ValueError as error:  # a NUL

@@ -27,8 +27,11 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
     Raises:
         InputError: one is no path.
     """
-    one = isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable)
-    given: list[Any] = [paths] if one else list(cast(Iterable[PathLike], paths))
+    one = isinstance(paths, (str, bytes, os.PathLike))
+    try:
+        given: list[Any] = [paths] if one else list(cast(Iterable[PathLike], paths))
+    except TypeError:  # no iterable, which `name_bytes` says
+        given = [paths]
     for path in given:
         name_bytes(path)
     return given
