@@ -121,7 +121,7 @@ class DeviceDecoder:
         try:
             data = load_bytes(source, limits.max_bytes)
         except ImageRejected as error:
-            return Rejected(source, error.code, error.message)
+            return Rejected(source.without_data(), error.code, error.message)
         except MemoryError:
             return None
         header = plain_jpeg(data, limits, exif=self._preprocessing.exif)

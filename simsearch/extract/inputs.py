@@ -95,9 +95,7 @@ def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
     if is_path(image):
         return _decoded_file(name_bytes(image), preprocessing)
     given = picture(image, preprocessing)
-    if isinstance(given, Image):
-        return given
-    return decode(given, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+    return given if isinstance(given, Image) else _decoded(given, preprocessing)
 
 
 def _is_file_content(data: bytes) -> bool:
@@ -153,10 +151,13 @@ def _upright(image: Image, preprocessing: Preprocessing) -> Image:
 
 def _decoded_file(path: bytes, preprocessing: Preprocessing) -> Image:
     try:
-        data = read_range(path, offset=0, size=0, limit=Limits().max_bytes)
-        return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+        return _decoded(read_range(path, offset=0, size=0, limit=Limits().max_bytes), preprocessing)
     except ImageRejected as error:
         raise ImageRejected(error.code, f"{shown(printable(path))}: {error.message}") from error
+
+
+def _decoded(data: bytes, preprocessing: Preprocessing) -> Image:
+    return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
 
 
 def _as_array(image: Any) -> NDArray[np.uint8]:

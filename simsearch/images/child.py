@@ -130,11 +130,12 @@ class Child:
         del self._inbox[: REPLY.size + length]
         slot = (self._count - len(self.jobs)) % DEPTH
         job = self.jobs.popleft()
+        source = job.source = job.source.without_data()
         if code:
-            job.result = Rejected(job.source, CODES[code - 1], message)
+            job.result = Rejected(source, CODES[code - 1], message)
         else:
             # The one copy of the pixels: their slot is about to be used again.
-            job.result = Prepared(job.source, self._slots[slot].copy(), sha256, n_bytes, width, height, quality)
+            job.result = Prepared(source, self._slots[slot].copy(), sha256, n_bytes, width, height, quality)
         return True
 
     def end(self) -> tuple[RejectCode, str]:

@@ -48,10 +48,11 @@ def prepare_one(
     source: Source, preprocessing: Preprocessing, limits: Limits, *, decoder: Decoder = decode
 ) -> Prepared | Rejected:
     """Return the pixels of one input, or why there are none; no other exception leaves."""
+    given, source = source, source.without_data()
     try:
-        if isinstance(source.given, Image):
-            return _prepared_pixels(source, source.given, preprocessing)
-        data = load_bytes(source, limits.max_bytes)
+        if isinstance(given.given, Image):
+            return _prepared_pixels(source, given.given, preprocessing)
+        data = load_bytes(given, limits.max_bytes)
         decoded = decoder(data, limits=limits, at_least=preprocessing.at_least, exif=preprocessing.exif)
         pixels = preprocessing.apply(decoded.image)
     except ImageRejected as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import ImageRejected, InputError, RejectCode, shown
@@ -45,6 +45,10 @@ class Source:
     def of(cls, given: bytes | Image) -> Source:
         """Return the input that a picture in memory is."""
         return cls(b"", b"", b"", 0, len(given) if isinstance(given, bytes) else 0, 0, given=given)
+
+    def without_data(self) -> Source:
+        """Return the input without its picture, which nobody needs any more."""
+        return self if self.given is None else replace(self, given=None)
 
     @property
     def has_path(self) -> bool:

@@ -71,7 +71,7 @@ class AddJob:
     def _changed(self, sources: Iterable[Found]) -> Iterator[Found]:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
-        while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
+        while chunk := _chunk(stream):
             self._note(chunk)
             passed = self._not_in_flight(chunk)
             fresh = self._not_as_stored(passed)
@@ -159,6 +159,16 @@ class AddJob:
     def _is_kept(self, path: bytes, kept: set[int]) -> bool:
         unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
         return unread or path_key(path) in kept
+
+
+def _chunk(stream: Iterator[Found]) -> list[Found]:
+    """Inputs that are looked up together; a picture from memory ends them, so that few are held."""
+    chunk: list[Found] = []
+    for found in itertools.islice(stream, _LOOKED_UP_AT_ONCE):
+        chunk.append(found)
+        if not _source(found).has_path:
+            break
+    return chunk
 
 
 def _source(found: Found) -> Source:

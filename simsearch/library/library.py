@@ -106,7 +106,7 @@ class Library(Reader):
     ) -> AddReport:
         """Return what became of every image under `paths`; when it returns, all of it is on disk.
 
-        Files of the same path, size and time are not read again; known contents are copied, not embedded. A picture
+        Files of the same path, size and time are not read again; known files are copied, not embedded. A picture
         from memory becomes an item without a path, `id:N`, once: its content is that of its file, or of its pixels.
 
         Args:
@@ -119,8 +119,8 @@ class Library(Reader):
             progress: Told how far it is; maybe from another thread, never twice at once.
 
         Raises:
-            InputError: a path does not exist or a value is no image; nothing was done, but what came before it out of
-                an iterator.
+            InputError: a path does not exist or a value is no image; nothing was done, but that of an iterator what
+                came before may have been added.
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
