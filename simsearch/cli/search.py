@@ -37,7 +37,9 @@ def query(
     paths: Paths = None,
     *,
     library: LibraryFolder,
-    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Matches for each query.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
+    ] = 10,
     metric: Metric = None,
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
@@ -105,7 +107,9 @@ def query(
     name = "asymmetric" if asymmetric else metric and str(metric)
     if exclude_self and rows is not None:
         raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
-    how: dict[str, Any] = {"k": k, "metric": name, "max_distance": max_distance, "exact": exact}
+    if k == 0 and (max_distance is None or asymmetric):
+        raise typer.BadParameter("-k 0 lists all within --max-distance D, by a distance other than --asymmetric")
+    how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
     how |= {"group_copies": group_copies, "min_quality": min_quality}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
@@ -120,7 +124,7 @@ def query(
             for line in matches.to_list() if as_json else ():
                 terminal.show_json(line)
             for answer in () if as_json else matches:
-                _show(answer)
+                _show(answer, max_distance)
     if some_rejected:
         raise typer.Exit(SOME_REJECTED)
 
@@ -191,7 +195,7 @@ def _named(answer: QueryMatches, path: bytes) -> QueryMatches:
     return replace(answer, query=fields["query"], query_b64=fields.get("query_b64"))
 
 
-def _show(answer: QueryMatches) -> None:
+def _show(answer: QueryMatches, max_distance: float | None) -> None:
     terminal.show(answer.query or "(row without a path)")
     if answer.rejected is not None:
         terminal.show(f"  rejected, {answer.rejected.code}: {answer.rejected.message}")
@@ -201,6 +205,8 @@ def _show(answer: QueryMatches) -> None:
         terminal.show_columns(
             [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)], right=(0, 1)
         )
+        if answer.more:
+            terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
 
 
 def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:

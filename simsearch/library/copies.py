@@ -66,6 +66,11 @@ def grouped(snapshot: Snapshot, channel: str, *, count: int, k: int, search: Sea
     return _with_copies(snapshot, channel, [replace(near, hits=near.hits[:k]) for near in answers])
 
 
+def grouped_all(snapshot: Snapshot, channel: str, answers: Sequence[Near]) -> list[Near]:
+    """Return answers that hold all items within a distance with one hit a content."""
+    return _with_copies(snapshot, channel, [_one_a_content(snapshot, near) for near in answers])
+
+
 def _completed(snapshot: Snapshot, near: Near, k: int, line: int, search: Search) -> Near:
     while len(near.hits) < k:
         known = [_content(snapshot, hit.place) for hit in near.hits]

@@ -104,6 +104,7 @@ class QueryMatches:
         rejected: Why the query could not be used.
         query_b64: The path's bytes in base64 when they are not UTF-8.
         recall: Of the index that was asked; None where the search was exact.
+        more: Whether there are more than k within the distance that was asked for; None where none was.
     """
 
     query: str | None
@@ -112,6 +113,7 @@ class QueryMatches:
     rejected: Rejected | None = None
     query_b64: str | None = None
     recall: Recall | None = None
+    more: bool | None = None
 
     def __repr__(self) -> str:
         return "\n".join(self._lines(_SHOWN_MATCHES))
@@ -218,6 +220,7 @@ class Matches(Sequence[QueryMatches]):
             "matches": [match.to_dict() for match in answer.matches],
             "certified": answer.certified,
             "recall": None if answer.recall is None else asdict(answer.recall),
+            "more": answer.more,
             "library_size": self.library_size,
             "channel": self.channel,
             "metric": self.metric,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.library.channel import ASYMMETRIC, Channel
-from simsearch.library.copies import Hit, Near, grouped
+from simsearch.library.copies import Hit, Near, grouped, grouped_all
 from simsearch.library.items import numbers as as_numbers
 from simsearch.library.matches import Copy, Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
@@ -29,7 +29,7 @@ class SearchPlan:
     Attributes:
         snapshot: The commit.
         channel: Whose rows.
-        k: Matches a query.
+        k: Matches a query; 0 for all within the distance.
         metric: The distance.
         max_distance: What is farther is left out.
         device: Where.
@@ -76,6 +76,11 @@ class Found:
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
     snapshot, name = plan.snapshot, plan.channel.name
+    if plan.k == 0:
+        within = _all_within(rows, plan)
+        return [
+            _found(snapshot, near) for near in (grouped_all(snapshot, name, within) if plan.group_copies else within)
+        ]
     if not plan.group_copies:
         return [_found(snapshot, near) for near in _nearest(rows, plan)]
 
@@ -145,6 +150,29 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     return _named(plan, numbers, found, None)
 
 
+def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    """Every item within the distance, exactly."""
+    from simsearch.search.ranges import within
+
+    if plan.max_distance is None or plan.metric == ASYMMETRIC:
+        raise InputError("all matches are those within a max_distance, by a metric other than asymmetric: give k")
+    name, numbers = plan.channel.name, range(len(plan.snapshot.segments))
+    layout = _layout(plan, numbers)
+    if not len(rows) or not layout[0][-1]:
+        return [Near()] * len(rows)
+    found = within(
+        rows,
+        [segment.channels[name].row for segment in plan.snapshot.segments],
+        max_distance=plan.max_distance,
+        metric=plan.metric,
+        live=_live(plan, numbers),
+        device=plan.device,
+        bits=plan.channel.bits,
+    )
+    parts = [slice(*ends) for ends in zip(found.starts[:-1], found.starts[1:], strict=True)]
+    return [Near(_hits(plan.snapshot, name, layout, found.distances[i], found.positions[i])) for i in parts]
+
+
 def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     from simsearch.search.asymmetric import nearest_by_margins
 
@@ -200,13 +228,17 @@ def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
 
 def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Near]:
     """The items of positions in the rows of these segments, one behind the other."""
-    name = plan.channel.name
-    starts = np.cumsum([0, *(len(plan.snapshot.segments[s].channels[name].row) for s in numbers)])
-    order = np.asarray(numbers)
+    name, layout = plan.channel.name, _layout(plan, numbers)
     return [
-        Near(_hits(plan.snapshot, name, (starts, order), distances, positions)[: plan.k], bool(certified), recall)
+        Near(_hits(plan.snapshot, name, layout, distances, positions)[: plan.k], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
+
+
+def _layout(plan: SearchPlan, numbers: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the rows of each of these segments begin, one behind the other, and where the last end."""
+    lengths = [len(plan.snapshot.segments[s].channels[plan.channel.name].row) for s in numbers]
+    return np.cumsum([0, *lengths]), np.asarray(numbers)
 
 
 def _hits(

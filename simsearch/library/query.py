@@ -164,16 +164,19 @@ def answer(
         exclude_self: Leave out the item that the query itself is.
     """
     asked = plan.asked
-    wider = replace(plan, k=plan.k + 1) if exclude_self else plan
+    most = plan.k or len(plan.snapshot)
+    wider = replace(plan, k=plan.k and plan.k + exclude_self + (plan.max_distance is not None))
     rows = [query.row for query in queries if query.row is not None]
     found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
     answers = []
     for query in queries:
         text, encoded = (None, None) if query.path is None else as_text(query.path)
         one = Found((), certified=False) if query.row is None else next(found)
-        matches = _without(one.matches, _own(query, plan))[: plan.k] if exclude_self else one.matches
-        answers.append(QueryMatches(text, matches, one.certified, query.rejected, encoded, one.recall))
-    return Matches(tuple(answers), plan.k, len(plan.snapshot), plan.channel.name, plan.metric)
+        matches = _without(one.matches, _own(query, plan)) if exclude_self else one.matches
+        more = None if plan.max_distance is None else len(matches) > most
+        answers.append(QueryMatches(text, matches[:most], one.certified, query.rejected, encoded, one.recall, more))
+    k = plan.k or max((len(one.matches) for one in answers), default=0)
+    return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 
 
 def _own(query: Query, plan: SearchPlan) -> set[int]:

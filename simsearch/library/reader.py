@@ -128,7 +128,7 @@ class Reader:
         queries: Any = (),
         *,
         from_list: PathLike | None = None,
-        k: int = 10,
+        k: int | None = 10,
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
@@ -147,7 +147,7 @@ class Reader:
             queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar gives
                 one query for each image in it. A float array (d,) or (q, d) is rows.
             from_list: A list of more paths.
-            k: Matches a query.
+            k: Matches a query; None for all within `max_distance`, exactly, whatever memory they take.
             metric: The distance; by default the one that the model's card recommends. On bits of a quantiser
                 `asymmetric` counts a bit by how surely the query has it, which ranks better; a query is embedded even
                 if the library has its image, since only bits are kept.
@@ -182,7 +182,7 @@ class Reader:
         self,
         rows: NDArray[Any],
         *,
-        k: int = 10,
+        k: int | None = 10,
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
@@ -207,7 +207,7 @@ class Reader:
 
     def _plan(
         self,
-        k: int,
+        k: int | None,
         metric: str | None,
         max_distance: float | None,
         *,
@@ -218,7 +218,7 @@ class Reader:
         return SearchPlan(
             self.snapshot,
             self.channel,
-            checked_k(k),
+            0 if k is None else checked_k(k),
             self.channel.choose_metric(metric),
             max_distance,
             self.device,

@@ -60,6 +60,17 @@ def test_max_distance_leaves_out_what_is_farther(run: Run, library: Path, pictur
     assert [Path(copy["path"]).name for copy in match["copies"]] == ["copy-of-0.png"]
 
 
+def test_it_is_said_that_there_are_more_and_all_can_be_had(run: Run, library: Path, pictures: Path) -> None:
+    ask = ("query", "--model", FAKE, pictures / "0.png", "--library", library, "--max-distance", 1)
+    assert run(*ask, "-k", 2)[1].splitlines()[-1].strip() == "... and more within 1: raise -k, or give -k 0 for all"
+    assert "more within" not in run(*ask, "-k", 6)[1]
+    (one,) = answers(run(*ask, "-k", 2, "--json")[1])
+    assert (one["more"], len(one["matches"])) == (True, 2)
+    (one,) = answers(run(*ask, "-k", 0, "--json")[1])
+    assert (one["more"], len(one["matches"])) == (False, 6)
+    assert run("query", "--model", FAKE, pictures, "--library", library, "-k", 0)[0] == 2
+
+
 def test_copies_are_listed_below_their_match_unless_they_are_not_to_be_grouped(
     run: Run, library: Path, pictures: Path
 ) -> None:

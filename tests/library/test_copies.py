@@ -89,6 +89,15 @@ def test_exact_search_gives_the_nearest_contents(tmp_path: Path, seed: int, near
     limit = (wanted[2][4][0] + wanted[2][5][0]) / 2
     near_ones = library.search_rows(queries[2:3], k=50, max_distance=limit)
     assert told(near_ones) == [[one for one in wanted[2] if one[0] <= limit]]
+    for k in (3, 4, 5, 50):
+        assert library.search_rows(queries[2:3], k=k, max_distance=limit)[0].more == (k < 5)
+    assert library.search_rows(queries[2:3], k=3)[0].more is None
+    whole = library.search_rows(queries, k=None, max_distance=limit)
+    assert told(whole) == [[one for one in answer if one[0] <= limit] for answer in wanted]
+    assert whole.ids.shape == (5, max(len(one.matches) for one in whole))
+    assert not any(one.more for one in whole)
+    each = library.search_rows(queries, k=None, max_distance=1e6, group_copies=False)
+    assert [len(one.matches) for one in each] == [len(ids)] * 5
     alone = library.search_rows(queries, k=500, group_copies=False)
     assert all(len(one.matches) == len(ids) and not any(m.copies for m in one.matches) for one in alone)
 
@@ -106,6 +115,9 @@ def test_codes_are_grouped_too(tmp_path: Path, bits: int) -> None:
     wanted = by_hand(distance.hamming(queries, rows[ids]), ids, contents)
     for k in (1, 5, 30):
         assert told(library.search_rows(queries, k=k)) == [answer[:k] for answer in wanted]
+    limit = wanted[0][20][0]
+    near = [[one for one in answer if one[0] <= limit] for answer in wanted]
+    assert told(library.search_rows(queries, k=None, max_distance=limit + 1e-9)) == near
 
 
 @pytest.mark.parametrize("where", ["index", "margins"])
@@ -176,6 +188,8 @@ def test_an_image_can_be_left_out_of_its_own_answer(tmp_path: Path, group: bool)
             assert [(m.distance, m.id) for m in one.matches] == sorted((m.distance, m.id) for m in one.matches)
             if k == 50:
                 assert set(shown) == set(items) - {own}
+    within = library.search(photos, k=None, max_distance=1, group_copies=group, exclude_self=True)
+    assert within.paths == library.search(photos, k=50, group_copies=group, exclude_self=True).paths
     again = library.search((photos / "5.png").read_bytes(), k=2, group_copies=group, exclude_self=True)[0].matches
     assert again[0].path == str(photos / "5.png"), "a copy under a path stays, the item without one is the query"
     assert all(not m.path.startswith("id:") and not m.copies for m in again)
