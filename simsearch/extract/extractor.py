@@ -125,9 +125,9 @@ class Extractor(ABC):
         Args:
             images: One image or an iterable of them, mixed at will: a path (str or Path; bytes that do not seem to be
                 a picture), the bytes of a file, an open file, a PIL image, a (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)
-                array of uint8, uint16, bool or floats in [0, 1], or a (1, h, w), (3, h, w) or (4, h, w) tensor of
-                these; arrays and tensors may have one dimension more in front. Bytes that anybody may have sent go
-                into a `io.BytesIO`, which is never taken for a path.
+                array of uint8, uint16, bool or floats in [0, 1], or a (1, h, w) or (3, h, w) tensor of these; arrays
+                and tensors may have one dimension more in front. Bytes that anybody may have sent go into an
+                `io.BytesIO`, which is never taken for a path.
 
         Returns:
             (n, d) float32, or (n, b) uint8 for packed bits; n = 1 for a single image.

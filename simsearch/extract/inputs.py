@@ -21,7 +21,7 @@ from simsearch.images.source import name_bytes, printable, read_range, reason
 
 FORMS = "a path, the bytes of a file, an open file, a PIL image, an array or a tensor"
 _ARRAYS = "uint8, uint16, bool, or floats in [0, 1] as (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
-_TENSORS = "(1, h, w), (3, h, w) or (4, h, w)"
+_TENSORS = "(1, h, w) or (3, h, w)"
 _PATH_MAX = 4096  # bytes that Linux takes for a path
 
 
@@ -62,7 +62,7 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
     Args:
         image: The bytes of a file, a file opened for reading bytes (read from where it stands), a PIL image, an array
             (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats in [0, 1], or a tensor of the
-            same types (1, h, w), (3, h, w) or (4, h, w).
+            same types (1, h, w) or (3, h, w).
         preprocessing: Whether EXIF turns it.
 
     Raises:
@@ -77,7 +77,8 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
     if isinstance(image, Image):
         pixels = _upright(image, preprocessing)
     elif isinstance(image, np.ndarray) or is_tensor(image):
-        pixels = to_rgb(fromarray(_as_array(image))) if 0 not in image.shape else _no_pixels(image.shape)
+        array = _as_array(image)
+        pixels = to_rgb(fromarray(array)) if array.size else _no_pixels(array.shape[1::-1])
     elif _is_file(image):
         return _read(image)
     else:
@@ -137,8 +138,8 @@ def _bytes_of(data: Any) -> bytes:
         raise InputError(f"{shown(data)} was released; give the bytes") from error
 
 
-def _no_pixels(shape: Any) -> Image:
-    raise ImageRejected(RejectCode.EMPTY, f"an image of {' x '.join(map(str, shape))} has no pixels")
+def _no_pixels(size: tuple[int, ...]) -> Image:
+    raise ImageRejected(RejectCode.EMPTY, f"an image of {size[0]} x {size[1]} has no pixels")
 
 
 def _upright(image: Image, preprocessing: Preprocessing) -> Image:
@@ -176,7 +177,7 @@ def _of_tensor(tensor: Any) -> NDArray[Any]:
         array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # no bfloat16 in numpy
     except Exception as error:  # sparse, quantised or meta
         raise InputError(f"this tensor is no image: {error}; give {_TENSORS}, dense") from error
-    if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
+    if array.ndim != 3 or array.shape[0] not in (1, 3):
         raise InputError(f"a tensor of shape {shown(str(array.shape))} is no image: give {_TENSORS}")
     return array.transpose(1, 2, 0)  # (h, w, c)
 
@@ -191,6 +192,6 @@ def _as_levels(image: NDArray[Any]) -> NDArray[np.uint8]:
         return image.astype(np.uint8) * np.uint8(255)
     if kind != "f":
         raise InputError(f"an array of {shown(str(image.dtype))} {image.shape} is no image: give {_ARRAYS}")
-    if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
+    if not (np.isfinite(image).all() and image.min(initial=0) >= 0 and image.max(initial=1) <= 1):
         raise InputError(f"a float image holds values in [{image.min():g}, {image.max():g}]: give [0, 1], or uint8")
     return (image.astype(np.float32) * 255).round().astype(np.uint8)

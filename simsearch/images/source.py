@@ -53,7 +53,7 @@ class Source:
     @property
     def has_path(self) -> bool:
         """Whether it lies on a disk; a picture from memory does not."""
-        return bool(self.file)
+        return bool(self.root or self.name or self.file)
 
     @property
     def path(self) -> bytes:
@@ -106,11 +106,11 @@ def name_bytes(path: Any, what: str = "a path") -> bytes:
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
-        raise InputError(f"{shown(path)} holds characters that no file name can") from error
+        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path") from error
     except Exception as error:  # TypeError, or whatever a `__fspath__` raises
         raise InputError(f"{shown(path)} is not {what}: give text, bytes or a path object") from error
     if b"\0" in name:
-        raise InputError(f"{shown(path)} holds characters that no file name can")
+        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path")
     if not name:  # would be the current folder
         raise InputError(f"{what} is needed, and an empty text is none")
     return name

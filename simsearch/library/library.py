@@ -129,7 +129,7 @@ class Library(Reader):
 
         self._require_one_channel()
         chosen, rescan, prune = given.settings(settings), given.flag(rescan, "rescan"), given.flag(prune, "prune")
-        inputs = sources_of(paths, self.extractor.preprocessing, from_list=from_list)
+        inputs = sources_of(paths, lambda: self.extractor.preprocessing, from_list=from_list)
         sources = outside(self.path, inputs.stream)
         with self._intake(chosen, progress, self.extractor.runtime()) as intake:
             pruned = inputs.roots if prune else ()

@@ -250,13 +250,12 @@ def _hits(
 ) -> tuple[Hit, ...]:
     """The items of row positions, each once, at its nearest part."""
     starts, numbers = layout
+    count = int((positions >= 0).sum())  # the others stand behind
+    blocks = np.searchsorted(starts, positions[:count], side="right") - 1
+    within, segments = (positions[:count] - starts[blocks]).tolist(), numbers[blocks].tolist()
     best: dict[Place, Hit] = {}
-    for distance, position in zip(distances.tolist(), positions.tolist(), strict=True):
-        if position < 0:
-            break
-        block = int(np.searchsorted(starts, position, side="right")) - 1
-        s = int(numbers[block])
-        place = Place(s, int(snapshot.segments[s].channels[channel].item[position - starts[block]]))
+    for distance, s, row in zip(distances[:count].tolist(), segments, within, strict=True):
+        place = Place(s, int(snapshot.segments[s].channels[channel].item[row]))
         if place not in best:
             best[place] = Hit(distance, snapshot.id(place), place)
     return tuple(sorted(best.values()))

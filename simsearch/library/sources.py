@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from simsearch.images.source import Source
 from simsearch.library.selection import PathLike
 
 Found = Source | Rejected
+Asked = Callable[[], Preprocessing]
 
 
 @dataclass(slots=True)
@@ -31,11 +32,16 @@ class Sources:
     roots: list[PathLike] = field(default_factory=list)
 
 
-def sources_of(given: Any, preprocessing: Preprocessing, *, from_list: PathLike | None = None) -> Sources:
+def sources_of(given: Any, preprocessing: Asked, *, from_list: PathLike | None = None) -> Sources:
     """Return the inputs that one image or path or several are.
 
     All of a list is looked at before anything is yielded. Of an iterator only the paths that it begins with are: what
     follows is taken as it is needed, so that pictures need not all be in memory.
+
+    Args:
+        given: One or several.
+        preprocessing: Gives what turns pictures upright; asked when there is one.
+        from_list: A list of more paths.
 
     Raises:
         InputError: a path does not exist, or a value is no image.
@@ -58,7 +64,7 @@ def sources_of(given: Any, preprocessing: Preprocessing, *, from_list: PathLike 
     return sources
 
 
-def _run(on_disk: bool, run: Iterable[Any], preprocessing: Preprocessing, sources: Sources) -> Iterator[Found]:
+def _run(on_disk: bool, run: Iterable[Any], preprocessing: Asked, sources: Sources) -> Iterator[Found]:
     if on_disk:
         sources.roots += run
         return find(run)
@@ -76,8 +82,8 @@ def _no_image(value: Any) -> InputError:
     return InputError(f"{shown(value)} is no image: give {FORMS}")
 
 
-def _given(value: Any, preprocessing: Preprocessing) -> Found:
+def _given(value: Any, preprocessing: Asked) -> Found:
     try:
-        return Source.of(picture(value, preprocessing))
+        return Source.of(picture(value, preprocessing()))
     except ImageRejected as error:
         return Rejected(Source.of(b""), error.code, error.message)
