@@ -225,7 +225,8 @@ def main() -> int:
         with Library.create(where, model=given.model) as library:
             report = index(library, folder)
             counts = f"{report.added} added, {report.unchanged} unchanged, {report.exact_copies} exact copies"
-            console.print(f"Indexed {report.inputs} files: {counts}, {report.rejected} rejected.", markup=False)
+            counts += f", {report.rejected} rejected, {report.skipped} skipped"
+            console.print(f"Indexed {report.inputs} files: {counts}.", markup=False)
             copies = make_copies(folder, output / "edited")
             if not copies:
                 console.print("error: there is no image in that folder", markup=False)

@@ -56,7 +56,7 @@ def test_with_a_folder_it_uses_its_images_and_passes_over_other_files(tmp_path: 
         assert counted(done)[1] == 5
         assert inputs in done.stdout
         assert "[red]0.png" in done.stdout
-        assert "1 rejected" in done.stdout
+        assert "0 rejected, 1 skipped" in done.stdout
 
 
 def test_misses_are_told_as_misses(tmp_path: Path) -> None:

@@ -10,8 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, BatchSize, Config, Device, FromList, Model, Paths, Workers, examples
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    BatchSize,
+    Config,
+    Device,
+    FromList,
+    MaxPixels,
+    Model,
+    Paths,
+    Workers,
+    examples,
+    named,
+)
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -56,7 +69,9 @@ def fit(
     paths: Paths = None,
     *,
     bits: Annotated[int, typer.Option("--bits", min=1, metavar="N", help="Length of a code.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE.safetensors", help="Where to write it.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FILE.safetensors", parser=named, help="Where to write it.")
+    ],
     kind: Annotated[
         FittedKind, typer.Option("--kind", help="Random hyperplanes, principal directions, or these turned (ITQ).")
     ] = FittedKind.ITQ,
@@ -66,13 +81,15 @@ def fit(
     ] = None,
     model: Model = None,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Rows that `simsearch embed` wrote.")
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Rows that `simsearch embed` wrote."),
     ] = None,
     from_list: FromList = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the random directions.")] = 0,
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -93,7 +110,7 @@ def fit(
     if rows is not None:
         values = _read(rows, extractor)
     else:
-        pieces = _embedded(extractor, paths, from_list, workers, batch_size)
+        pieces = _embedded(extractor, paths, from_list, workers=workers, batch_size=batch_size, max_pixels=max_pixels)
         values = np.array([one.row for one in pieces if hasattr(one, "row")]).reshape(-1, extractor.dimension)
     quantiser = fit_quantiser(
         values,
@@ -132,6 +149,7 @@ def encode(
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -147,7 +165,7 @@ def encode(
     extractor = load_quantised(quantised_name(model or "mini", bits), device=device)
     spelled = to_hex if spelling == Spelling.HEX else to_base64
     rejected = 0
-    for one in _embedded(extractor, paths, from_list, workers, batch_size):
+    for one in _embedded(extractor, paths, from_list, workers=workers, batch_size=batch_size, max_pixels=max_pixels):
         if isinstance(one, Embedded) and one.row is not None:
             code = spelled(one.row[None])[0]
             if as_json:
@@ -163,17 +181,28 @@ def encode(
 
 
 def _embedded(
-    extractor: Extractor, paths: list[Path] | None, from_list: Path | None, workers: int | None, batch_size: int
+    extractor: Extractor,
+    paths: list[Path] | None,
+    from_list: Path | None,
+    *,
+    workers: int | None,
+    batch_size: int,
+    max_pixels: int,
 ) -> Iterator[Embedded | Rejected]:
     """The rows of the inputs as they come, under a bar."""
     from simsearch.extract.pipeline import embed_sources
-    from simsearch.images import find
+    from simsearch.images import Limits, find
 
-    sources = find(paths or [], from_list=from_list)
-    with shown("bits", streams=True) as advance, counted(paths or [], from_list) as total:
-        for done, one in enumerate(embed_sources(extractor, sources, batch_size=batch_size, workers=workers), start=1):
+    limits = Limits(max_pixels=max_pixels)
+    listed, others = read_inputs(paths, from_list), Others()
+    sources = find(paths or [], from_list=listed, skipped=others.skip)
+    with shown("bits", streams=True) as advance, counted(paths or [], listed) as total:
+        stream = embed_sources(extractor, sources, batch_size=batch_size, workers=workers, limits=limits)
+        for done, one in enumerate(stream, start=1):
             yield one
             advance(done, total())
+    if others.kinds:
+        terminal.note(about_others(others.kinds))
 
 
 def _read(path: Path, extractor: Extractor) -> Any:

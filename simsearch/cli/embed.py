@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,22 +13,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
+    MAX_PIXELS,
     AsJson,
     BatchSize,
     Config,
     FromList,
+    MaxPixels,
     Model,
     Paths,
     Strict,
     Workers,
     examples,
+    named,
 )
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.extract.extractor import Extractor
+    from simsearch.images.lists import Entry
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -69,7 +76,10 @@ def embed(
     paths: Paths = None,
     *,
     output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Folder for the rows: new, empty, or of a broken run.")
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", parser=named, help="Folder for the rows: new, empty, or of a broken run."
+        ),
     ],
     model: Model = None,
     form: Annotated[
@@ -95,6 +105,7 @@ def embed(
     ] = False,
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     strict: Strict = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -108,12 +119,13 @@ def embed(
     from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import default_workers
     from simsearch.extract.rows_folder import write_folder
-    from simsearch.images import find
+    from simsearch.images import Limits, find
 
     require_inputs(paths, from_list)
     first, of = read_shard(shard)
     devices = [name.strip() for name in device.split(",")]
-    with shown("embed") as advance, counted(paths or [], from_list) as total:
+    listed, others = read_inputs(paths, from_list), Others(first, of)
+    with shown("embed") as advance, counted(paths or [], listed) as total, ExitStack() as stack:
 
         def progress(done: int) -> None:
             advance(done, total() if of == 1 else None)
@@ -121,8 +133,8 @@ def embed(
         if len(devices) > 1:
             each = workers if workers is not None else max(1, default_workers() // len(devices))
             flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
-            flags += ["--part-rows", str(part_rows), "--workers", str(each)]
-            flags += [] if from_list is None else ["--from-list", str(from_list)]
+            flags += ["--part-rows", str(part_rows), "--workers", str(each), "--max-pixels", str(max_pixels)]
+            flags += [] if from_list is None else ["--from-list", str(stack.enter_context(_copied(listed)))]
             flags += ["--compile"] if compiled else []
             flags += ["--decode-on-device"] if on_device else []
             inputs = [*(str(path) for path in paths or []), *flags]
@@ -132,19 +144,30 @@ def embed(
             _quicken(extractor, compiled=compiled, on_device=on_device)
             report = write_folder(
                 extractor,
-                itertools.islice(find(paths or [], from_list=from_list), first - 1, None, of),
+                itertools.islice(find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of),
                 output,
                 form=form.value,
                 batch_size=batch_size,
                 workers=workers,
+                limits=Limits(max_pixels=max_pixels),
                 part_rows=part_rows,
                 progress=progress,
             )
             counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
-            facts = {**counts, "rejected_by_code": dict(report.codes), "model": extractor.name}
+            facts = {**counts, "rejected_by_code": dict(report.codes), **others.facts, "model": extractor.name}
     _show(facts, output, as_json=as_json)
     if strict and facts["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+@contextmanager
+def _copied(entries: Sequence[Entry]) -> Iterator[Path]:
+    """A list that several processes can read, each from its beginning."""
+    with tempfile.NamedTemporaryFile(suffix=".list") as file:
+        for entry in entries:
+            file.write(entry.root.rstrip(b"/") + b"/" + entry.name + b"\0")
+        file.flush()
+        yield Path(file.name)
 
 
 def _quicken(extractor: Extractor, *, compiled: bool, on_device: bool) -> None:
@@ -174,4 +197,6 @@ def _show(facts: dict[str, Any], output: Path, *, as_json: bool) -> None:
     )
     codes = [(code, f"{count:,}") for code, count in facts["rejected_by_code"].items()]
     terminal.show_columns(codes, right=(1,))
+    if facts["skipped"]:
+        terminal.show(about_others(facts["skipped_by_kind"]))
     terminal.show(f"rows are in {output}, {facts['parts']} part(s)")

@@ -54,9 +54,10 @@ def embed_in_processes(
         ]
         stack.callback(_stop, children)
         told = _told(children, progress)
-    sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected")}
-    codes = sum((Counter(one["rejected_by_code"]) for one in told), Counter[str]())
-    return {**sums, "rejected_by_code": dict(codes), "model": told[0]["model"]}
+    sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected", "skipped")}
+    for key in ("rejected_by_code", "skipped_by_kind"):
+        sums[key] = dict(sum((Counter(one[key]) for one in told), Counter[str]()))
+    return {**sums, "model": told[0]["model"]}
 
 
 def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], None]) -> list[dict[str, Any]]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from simsearch.images.lists import Entry
+    from simsearch.images.others import Skipped
 
 
 def require_inputs(*given: object) -> None:
@@ -21,8 +27,58 @@ def require_inputs(*given: object) -> None:
         raise typer.BadParameter("nothing to read: give a PATH or --from-list FILE")
 
 
+def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequence[Entry]:
+    """Return the entries of the list, `-` being standard input; it is read here and nowhere else, as it may be a pipe.
+
+    Raises:
+        InputError: the list cannot be read, or one of the paths does not exist.
+    """
+    from simsearch.images import find
+    from simsearch.images.lists import read_list, read_stdin
+
+    find(paths or ())
+    if from_list is None:
+        return ()
+    return read_stdin() if str(from_list) == "-" else read_list(from_list)
+
+
+class Others:
+    """Counts the files beside the images, of which each of `of` shards tells its share.
+
+    Attributes:
+        kinds: how many there were of each kind.
+    """
+
+    def __init__(self, first: int = 1, of: int = 1) -> None:
+        self.kinds: Counter[str] = Counter()
+        self._before, self._of = of - first, of
+
+    def skip(self, other: Skipped) -> None:
+        """Count one."""
+        self._before += 1
+        self.kinds[other.kind] += self._before % self._of == 0
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The counts for JSON."""
+        kinds = +self.kinds
+        return {"skipped": kinds.total(), "skipped_by_kind": dict(kinds.most_common())}
+
+
+def about_others(kinds: Mapping[str, int]) -> str:
+    """Return one line about the files beside the images, an empty one when there were none.
+
+    Example:
+        >>> about_others({"json": 3, "xmp": 2})
+        '5 other files skipped (json 3, xmp 2)'
+    """
+    several = +Counter(kinds)
+    count, named = several.total(), ", ".join(f"{kind} {number:,}" for kind, number in several.most_common())
+    return f"{count:,} other file{'s' * (count != 1)} skipped ({named})" if count else ""
+
+
 @contextmanager
-def counted(paths: Sequence[Path], from_list: Path | None) -> Iterator[Callable[[], int | None]]:
+def counted(paths: Sequence[Path], listed: Sequence[Entry] | None) -> Iterator[Callable[[], int | None]]:
     """Count the inputs beside the work, so that the time left can be told; the block gets None until it is known."""
     from simsearch.errors import InputError
     from simsearch.images import find
@@ -33,7 +89,7 @@ def counted(paths: Sequence[Path], from_list: Path | None) -> Iterator[Callable[
     def count() -> None:
         with contextlib.suppress(InputError):  # the command itself meets the same error and tells it
             number = 0
-            for _ in find(paths, from_list=from_list):
+            for _ in find(paths, from_list=listed):
                 number += 1
                 if stopped.is_set():
                     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,24 +11,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
+from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
+    MAX_PIXELS,
     AsJson,
     BatchSize,
     Config,
     Device,
     FromList,
     LibraryFolder,
+    MaxPixels,
     Model,
     Paths,
     Strict,
     Workers,
     examples,
+    named,
 )
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
-    from simsearch.library import AddReport, AddSettings, Library
+    from simsearch.images.lists import Entry
+    from simsearch.library import AddReport, AddSettings, Library, Progress
 
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
@@ -54,14 +59,20 @@ def index(
         ),
     ] = None,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Add rows that `simsearch embed` wrote.")
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
     ] = None,
     from_list: FromList = None,
     device: Device = "auto",
     workers: Workers = None,
     batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
+    ] = False,
+    prune_empty: Annotated[
+        bool,
+        typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
     ] = False,
     rescan: Annotated[
         bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
@@ -76,6 +87,8 @@ def index(
     read again, exact copies are not embedded again. Interrupted, it keeps what it has done, and the same command goes
     on from there.
     """
+    from simsearch.extract.rows_file import rows_info
+    from simsearch.images.limits import Limits
     from simsearch.library import AddSettings
 
     require_inputs(paths, from_list, rows)
@@ -89,13 +102,20 @@ def index(
         model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
     if prune and not paths:
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
-    settings = AddSettings(batch_size=batch_size, workers=workers)
+    if prune_empty and not prune:
+        raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
+    settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
+    # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
+    listed = read_inputs(None if prune_empty and library.is_dir() else paths, from_list)
+    if rows is not None:
+        rows_info(rows)
     with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
         started = time.monotonic()
         if rows is not None:
             report = _add_rows(opened, rows, settings)
         else:
-            report = _add(opened, paths or [], from_list, settings, prune=prune, rescan=rescan)
+            how = {"prune": prune, "prune_empty": prune_empty, "rescan": rescan}
+            report = _add(opened, paths or [], listed, settings, how)
         _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
     if strict and report.rejected:
         raise typer.Exit(SOME_REJECTED)
@@ -120,6 +140,8 @@ def remove(
     """
     from simsearch.library import Library
 
+    for path in paths:
+        named(path)
     with Library.open(library) as opened:
         removed = opened.remove(paths, purge=purge)
         left = len(opened)
@@ -147,17 +169,14 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
 
 
 def _add(
-    library: Library, paths: list[Path], from_list: Path | None, settings: AddSettings, *, prune: bool, rescan: bool
+    library: Library, paths: list[Path], listed: Sequence[Entry], settings: AddSettings, how: dict[str, bool]
 ) -> AddReport:
-    with shown("index") as advance, counted(paths, from_list) as total:
-        return library.add(
-            paths,
-            from_list=from_list,
-            settings=settings,
-            prune=prune,
-            rescan=rescan,
-            progress=lambda progress: advance(progress.done, total()),
-        )
+    with shown("index") as advance, counted(paths, listed) as total:
+
+        def tell(progress: Progress) -> None:
+            advance(progress.done, total())
+
+        return library.add(paths, from_list=listed, settings=settings, progress=tell, **how)
 
 
 def _add_rows(library: Library, rows: Path, settings: AddSettings) -> AddReport:
@@ -175,19 +194,45 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
         "exact_copies": report.exact_copies,
         "replaced": report.replaced,
         "rejected": report.rejected,
+        "skipped": report.skipped,
     }
     rate = report.inputs / max(seconds, 1e-9)
     if as_json:
-        more = {"rejected_by_code": dict(report.codes), "pruned": report.pruned, "library_size": len(library)}
+        counts["first_only"] = report.first_only
+        more = {
+            "rejected_by_code": dict(report.codes),
+            "skipped_by_kind": dict(report.skipped_by_kind),
+            "same_file": report.same_file,
+            "copies_of_gone": report.copies_of_gone,
+            "pruned": report.pruned,
+            "library_size": len(library),
+        }
         terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate})
         return
     terminal.show(f"{report.inputs:,} inputs in {seconds:.1f} s, {rate:,.1f} a second")
-    rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()]
+    rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.items() if name != "skipped"]
     if report.pruned:
         rows.append(("pruned", f"{report.pruned:,}"))
     terminal.show_columns(rows, right=(1,))
+    _show_notes(report)
     _show_rejected(report)
+    if report.first_only:
+        files = "1 file has" if report.first_only == 1 else f"{report.first_only:,} files have"
+        terminal.show(f"{files} further pages or frames, which are left out")
     terminal.show(f"{library.path} now holds {len(library):,} images")
+
+
+def _show_notes(report: AddReport) -> None:
+    """What the counts alone do not say."""
+    if report.skipped:
+        terminal.show(about_others(report.skipped_by_kind))
+    if report.same_file:
+        terminal.show(f"{report.same_file:,} of these: further links or hard links to a file that was counted already")
+    if report.copies_of_gone and not report.pruned:
+        terminal.show(
+            f"{report.copies_of_gone:,} of the exact copies are of files that are no longer where they were: after a "
+            "move, --prune removes the old paths (with --prune-empty where the whole folder is gone)"
+        )
 
 
 def _show_rejected(report: AddReport) -> None:

@@ -21,15 +21,27 @@ class MetricName(StrEnum):
     HAMMING = "hamming"
 
 
+def named(text: str) -> Path:
+    """Return a path from the command line.
+
+    Raises:
+        typer.BadParameter: it is empty, as a variable that was never set is; it must not mean the current folder.
+    """
+    if not text:
+        raise typer.BadParameter("an empty path; give . for the current folder")
+    return Path(text)
+
+
 def examples(*lines: str) -> str:
     """Return an epilogue that shows commands as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
 
 
 Paths = Annotated[
-    list[Path] | None, typer.Argument(metavar="PATH", help="Files, folders (searched at any depth) or tars.")
+    list[Path] | None,
+    typer.Argument(metavar="PATH", parser=named, help="Files, folders (searched at any depth) or tars."),
 ]
-LibraryFolder = Annotated[Path, typer.Option("--library", metavar="DIR", help="Folder of the library.")]
+LibraryFolder = Annotated[Path, typer.Option("--library", metavar="DIR", parser=named, help="Folder of the library.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -44,12 +56,21 @@ Metric = Annotated[
 ]
 FromList = Annotated[
     Path | None,
-    typer.Option("--from-list", metavar="FILE", help="Text file of paths, or a CSV with a `path` column."),
+    typer.Option(
+        "--from-list",
+        metavar="FILE",
+        parser=named,
+        help="Text file of paths, a CSV with a `path` column, or - for standard input.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),
+]
+MAX_PIXELS = 100_000_000  # a test holds it equal to that of `simsearch.images.Limits`
+MaxPixels = Annotated[
+    int, typer.Option("--max-pixels", min=1, metavar="N", help="Reject larger pictures, by width times height.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Images embedded at once.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]

@@ -12,8 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import counted, require_inputs
-from simsearch.cli.options import AsJson, Config, Device, FromList, LibraryFolder, Metric, Model, Paths, examples
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    Config,
+    Device,
+    FromList,
+    LibraryFolder,
+    MaxPixels,
+    Metric,
+    Model,
+    Paths,
+    examples,
+    named,
+)
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -79,7 +92,8 @@ def query(
     ] = 0,
     from_list: FromList = None,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Search rows that `simsearch embed` wrote.")
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Search rows that `simsearch embed` wrote."),
     ] = None,
     model: Annotated[
         str | None,
@@ -87,6 +101,7 @@ def query(
             "--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
     config: Config = None,
@@ -114,12 +129,8 @@ def query(
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:
-        answers = (
-            _row_answers(opened, rows, how)
-            if rows
-            else _answers(opened, paths or [], from_list, how | {"exclude_self": exclude_self})
-        )
-        for matches in answers:
+        images = partial(_answers, opened, paths or [], from_list, max_pixels)
+        for matches in _row_answers(opened, rows, how) if rows else images(how | {"exclude_self": exclude_self}):
             some_rejected |= any(answer.rejected is not None for answer in matches)
             for line in matches.to_list() if as_json else ():
                 terminal.show_json(line)
@@ -131,11 +142,12 @@ def query(
 
 @app.command(epilog=examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="One image.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
+    b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
     *,
     model: Model = None,
     metric: Metric = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     as_json: AsJson = False,
     config: Config = None,
@@ -143,10 +155,11 @@ def compare(
     """Print the distance between two images."""
     from simsearch.distance import by_name, hamming
     from simsearch.extract.load import load_extractor
+    from simsearch.images.limits import Limits
 
     extractor = load_extractor(model or "mini", device=device)
     name = str(metric or extractor.metric)
-    rows = extractor.embed([a, b])
+    rows = extractor.embed([a, b], limits=Limits(max_pixels=max_pixels))
     measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
     distance = float(measure(rows[:1], rows[1:])[0, 0])
     if as_json:
@@ -156,25 +169,31 @@ def compare(
     terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
 
 
-def _isolated(images: int) -> AddSettings:
+def _isolated(images: int, max_pixels: int) -> AddSettings:
     """Settings under which a file that crashes a decoder costs one reject, however few there are."""
     from simsearch.extract.pipeline import default_workers
+    from simsearch.images.limits import Limits
     from simsearch.library import AddSettings
 
-    return AddSettings(workers=min(images, default_workers()))
+    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
 
 
-def _answers(library: Library, paths: list[Path], from_list: Path | None, how: dict[str, Any]) -> Iterator[Matches]:
+def _answers(
+    library: Library, paths: list[Path], from_list: Path | None, max_pixels: int, how: dict[str, Any]
+) -> Iterator[Matches]:
     """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
     from simsearch.images import find
 
-    sources = find(paths, from_list=from_list)
+    listed, others = read_inputs(paths, from_list), Others()
+    sources = find(paths, from_list=listed, skipped=others.skip)
     done = 0
-    with shown("query", streams=True) as advance, counted(paths, from_list) as total:
+    with shown("query", streams=True) as advance, counted(paths, listed) as total:
         while chunk := list(itertools.islice(sources, QUERIES_AT_ONCE)):
-            yield library.search(chunk, settings=_isolated(len(chunk)), **how)
+            yield library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
             done += len(chunk)
             advance(done, total())
+    if others.kinds:
+        terminal.note(about_others(others.kinds))
 
 
 def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:

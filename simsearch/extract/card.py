@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,7 +119,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
             "network": self.network,
             "arguments": self.arguments,
             "dimension": self.dimension,
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.identity,
         }
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -25,12 +25,12 @@ from simsearch.images.child import Job
 from simsearch.images.decode import TURNS, TURNS_THAT_SWAP
 from simsearch.images.jpeg_header import JpegHeader, plain_jpeg
 from simsearch.images.limits import Limits
-from simsearch.images.prepared import Prepared, prepare_one
+from simsearch.images.prepared import Prepared
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.quality import quality
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source, load_bytes
-from simsearch.images.workers import Pool
+from simsearch.images.workers import Pool, prepare_apart
 
 _AT_ONCE = 64  # files that are read, then decoded, together
 _BYTES_AT_ONCE = 64 << 20
@@ -82,7 +82,7 @@ class DeviceDecoder:
 
     def pixels(self, files: Sequence[bytes], limits: Limits | None = None) -> list[Pixels | None]:
         """Return the pixels (s, s, 3) of each encoded image; None for what Pillow must decode."""
-        headers = [plain_jpeg(data, limits or Limits(), exif=self._preprocessing.exif) for data in files]
+        headers = [self._header(data, limits or Limits()) for data in files]
         plain = [(data, header) for data, header in zip(files, headers, strict=True) if header is not None]
         made = iter(self._decoded(plain))
         return [None if header is None else next(made) for header in headers]
@@ -124,14 +124,17 @@ class DeviceDecoder:
             return Rejected(source.without_data(), error.code, error.message)
         except MemoryError:
             return None
-        header = plain_jpeg(data, limits, exif=self._preprocessing.exif)
+        header = self._header(data, limits)
         return None if header is None else _Read(data, header, hashlib.sha256(data).digest())
+
+    def _header(self, data: bytes, limits: Limits) -> JpegHeader | None:
+        return plain_jpeg(data, limits, exif=self._preprocessing.exif, icc=self._preprocessing.icc)
 
     def _prepared(self, batch: _Batch, limits: Limits, others: Pool | None) -> Iterator[Prepared | Rejected | Job]:
         """For each input what is prepared or rejected, or the job of a worker that will be."""
 
         def by_pillow(source: Source) -> Prepared | Rejected | Job:
-            return prepare_one(source, self._preprocessing, limits) if others is None else others.submit(source)
+            return prepare_apart(source, self._preprocessing, limits) if others is None else others.submit(source)
 
         begun = deque(by_pillow(source) for source, read in batch if read is None and isinstance(source, Source))
         squares = iter(self._decoded([(read.data, read.header) for _, read in batch if isinstance(read, _Read)]))

@@ -46,6 +46,7 @@ def write_model(state: Mapping[str, Tensor], card: ModelCard, folder: Path) -> M
 def to_toml(card: ModelCard) -> str:
     """Return a card as TOML; `load_card` reads the same card back."""
     values = card.model_dump(mode="json", exclude_none=True)
+    values["preprocessing"] = {key: values["preprocessing"][key] for key in card.preprocessing.identity}
     if values["weights"].get("form") == "safetensors":
         del values["weights"]["form"]
     lines, tables = list[str](), list[str]()

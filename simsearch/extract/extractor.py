@@ -119,7 +119,7 @@ class Extractor(ABC):
         return list(checked_rows(self, self.rows(images), len(images))[:, None, :])
 
     @final
-    def embed(self, images: Any) -> NDArray[Any]:
+    def embed(self, images: Any, *, limits: Limits | None = None) -> NDArray[Any]:
         """Return one row an image.
 
         Args:
@@ -128,6 +128,7 @@ class Extractor(ABC):
                 array of uint8, uint16, bool or floats in [0, 1], or a (1, h, w) or (3, h, w) tensor of these; arrays
                 and tensors may have one dimension more in front. Bytes that anybody may have sent go into an
                 `io.BytesIO`, which is never taken for a path.
+            limits: What decoding a file may cost: pixels, bytes, seconds, memory.
 
         Returns:
             (n, d) float32, or (n, b) uint8 for packed bits; n = 1 for a single image.
@@ -140,7 +141,9 @@ class Extractor(ABC):
         require_one_row(self)
         stream = iter(images if are_several(images) else [images])
         parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
-        while decoded := [as_rgb(image, self.preprocessing) for image in itertools.islice(stream, _DECODED_AT_ONCE)]:
+        while decoded := [
+            as_rgb(image, self.preprocessing, limits) for image in itertools.islice(stream, _DECODED_AT_ONCE)
+        ]:
             parts.append(checked_rows(self, self.rows(decoded), len(decoded)))
         return np.concatenate(parts)
 

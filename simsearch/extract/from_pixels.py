@@ -32,9 +32,9 @@ class FromPixels(nn.Module):
         fold_norms(network)
         mean, std = 255 * torch.tensor([preprocessing.mean, preprocessing.std], dtype=torch.float64)
         first = first_convolution(network)
-        self._dtype = dtype
         self._read_as = torch.float32 if first is None else dtype
         self._std: torch.Tensor | None = None
+        self._passed_as = torch.float32 if getattr(network, "reads_float32", False) else dtype
         shift = mean
         if first is None:
             self._std = std.to(device, self._read_as).repeat(preprocessing.size)
@@ -54,7 +54,7 @@ class FromPixels(nn.Module):
         """Rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
         lines = pixels.flatten(2).to(self._read_as).sub_(self._shift)  # (n, s, 3 s)
         if self._std is not None:
-            lines = lines.div_(self._std).to(self._dtype)
+            lines = lines.div_(self._std).to(self._passed_as)
         rows: torch.Tensor = self._network(lines.view(pixels.shape).permute(0, 3, 1, 2))  # (n, 3, s, s), channels last
         return rows.float()
 

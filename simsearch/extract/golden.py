@@ -99,7 +99,7 @@ def _rows_of(extractor: Extractor, files: list[bytes], squares: list[Pixels | No
 
 
 def _picture_in(data: bytes, how: Preprocessing) -> Image.Image:
-    return decode(data, at_least=how.at_least, exif=how.exif).image
+    return decode(data, **how.decoding).image
 
 
 def _picture(seed: int, shape: tuple[int, int]) -> Image.Image:

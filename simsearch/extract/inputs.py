@@ -13,11 +13,13 @@ from PIL.Image import Image, fromarray
 from PIL.ImageOps import exif_transpose
 
 from simsearch.errors import ImageRejected, InputError, RejectCode, shown
-from simsearch.images.decode import decode, to_rgb
+from simsearch.images.apart import decode_apart
+from simsearch.images.colour import to_rgb
 from simsearch.images.formats import sniff
 from simsearch.images.limits import Limits
+from simsearch.images.paths import raw as name_bytes
 from simsearch.images.preprocess import Preprocessing
-from simsearch.images.source import name_bytes, printable, read_range, reason
+from simsearch.images.source import printable, read_range, reason
 
 FORMS = "a path, the bytes of a file, an open file, a PIL image, an array or a tensor"
 _ARRAYS = "uint8, uint16, bool, or floats in [0, 1] as (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
@@ -63,7 +65,7 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
         image: The bytes of a file, a file opened for reading bytes (read from where it stands), a PIL image, an array
             (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats in [0, 1], or a tensor of the
             same types (1, h, w) or (3, h, w).
-        preprocessing: Whether EXIF turns it.
+        preprocessing: Whether EXIF turns it, and how colours and transparency are seen.
 
     Raises:
         ImageRejected: a file cannot be read, a PIL image that is still on disk cannot be decoded, or there are no
@@ -78,7 +80,7 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
         pixels = _upright(image, preprocessing)
     elif isinstance(image, np.ndarray) or is_tensor(image):
         array = _as_array(image)
-        pixels = to_rgb(fromarray(array)) if array.size else _no_pixels(array.shape[1::-1])
+        pixels = _upright(fromarray(array), preprocessing) if array.size else _no_pixels(array.shape[1::-1])
     elif _is_file(image):
         return _read(image)
     else:
@@ -86,17 +88,23 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
     return pixels if 0 not in pixels.size else _no_pixels(pixels.size)
 
 
-def as_rgb(image: Any, preprocessing: Preprocessing) -> Image:
+def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = None) -> Image:
     """Return any image that the API takes, a path or what `picture` takes, as an upright RGB PIL image.
+
+    Args:
+        image: One image.
+        preprocessing: Whether EXIF turns it, how colours and transparency are seen, and how large a decoded file must
+            be.
+        limits: What decoding a file may cost; that is done in a process of its own, which is killed in time.
 
     Raises:
         ImageRejected: it cannot be read or decoded, or there are no pixels.
         InputError: the value is no image.
     """
     if is_path(image):
-        return _decoded_file(name_bytes(image), preprocessing)
+        return _decoded_file(name_bytes(image), preprocessing, limits or Limits())
     given = picture(image, preprocessing)
-    return given if isinstance(given, Image) else _decoded(given, preprocessing)
+    return given if isinstance(given, Image) else _decoded(given, preprocessing, limits or Limits())
 
 
 def _is_file_content(data: bytes) -> bool:
@@ -144,21 +152,22 @@ def _no_pixels(size: tuple[int, ...]) -> Image:
 
 def _upright(image: Image, preprocessing: Preprocessing) -> Image:
     try:
-        return to_rgb(exif_transpose(image) if preprocessing.exif else image)
+        upright = exif_transpose(image) if preprocessing.exif else image
+        return to_rgb(upright, alpha=preprocessing.alpha, icc=preprocessing.icc)
     except Exception as error:  # a file that was opened and not yet decoded raises whatever its parser meets
         message = f"a PIL image of mode {image.mode}: {type(error).__name__}: {error}"
         raise ImageRejected(RejectCode.DECODE_ERROR, message) from error
 
 
-def _decoded_file(path: bytes, preprocessing: Preprocessing) -> Image:
+def _decoded_file(path: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
     try:
-        return _decoded(read_range(path, offset=0, size=0, limit=Limits().max_bytes), preprocessing)
+        return _decoded(read_range(path, offset=0, size=0, limit=limits.max_bytes), preprocessing, limits)
     except ImageRejected as error:
         raise ImageRejected(error.code, f"{shown(printable(path))}: {error.message}") from error
 
 
-def _decoded(data: bytes, preprocessing: Preprocessing) -> Image:
-    return decode(data, at_least=preprocessing.at_least, exif=preprocessing.exif).image
+def _decoded(data: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
+    return decode_apart(data, limits=limits, **preprocessing.decoding).image
 
 
 def _as_array(image: Any) -> NDArray[np.uint8]:

@@ -35,6 +35,7 @@ class Embedded:
         width: Pixels, upright.
         height: Pixels, upright.
         quality: 0 to 100; blank images are near 0.
+        more: Whether the file holds further pages or frames, which are left out.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Embedded:
     width: int
     height: int
     quality: int
+    more: bool = False
 
 
 Item = Prepared | Rejected | Embedded
@@ -68,7 +70,8 @@ def embed_sources(
         extractor: Makes the rows.
         sources: What `find` gives.
         batch_size: Images that go through the extractor at once.
-        workers: Decoding processes; None is one a core, 0 decodes in this process, without protection from crashes.
+        workers: Decoding processes; None is one a core, 0 decodes one file after the other in a process that stays
+            warm.
         limits: Bounds on pixels, bytes and seconds an image.
         known: Told the SHA-256 of each decoded file (not of pictures from memory), says whether its content already
             has a row; called in another thread.
@@ -209,4 +212,4 @@ def _checked(item: Prepared, row: NDArray[Any]) -> Embedded | Rejected:
 
 
 def _embedded(item: Prepared, row: NDArray[Any] | None) -> Embedded:
-    return Embedded(item.source, row, item.sha256, item.n_bytes, item.width, item.height, item.quality)
+    return Embedded(item.source, row, item.sha256, item.n_bytes, item.width, item.height, item.quality, item.more)

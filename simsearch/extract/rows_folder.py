@@ -15,6 +15,7 @@ from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
 from simsearch.extract.rows_journal import Entry, Journal, PathDigest
+from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 
@@ -49,6 +50,7 @@ def write_folder(
     form: Format = "parquet",
     batch_size: int = 64,
     workers: int | None = None,
+    limits: Limits | None = None,
     part_rows: int = PART_ROWS,
     seconds: float = PART_SECONDS,
     progress: Callable[[int], None] | None = None,
@@ -65,6 +67,7 @@ def write_folder(
         form: "parquet" (one file a part), or "npy" ((n, d) `part-*.npy` beside `part-*.items.parquet`).
         batch_size: Images embedded at once.
         workers: Decoding processes, as in `embed_sources`.
+        limits: What one image may cost.
         part_rows: Rows a part, at most.
         seconds: After which a part is written though it is not full.
         progress: Told the number of inputs done.
@@ -80,7 +83,7 @@ def write_folder(
     rest = _behind(iter(sources), done, output)
     parts = _Parts(extractor, output, form, journal)
     try:
-        for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers):
+        for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers, limits=limits):
             parts.add(result, part_rows, seconds)
             if progress is not None:
                 progress(journal.inputs + parts.waiting)

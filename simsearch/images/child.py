@@ -65,10 +65,11 @@ class Child:
         memory = _anonymous_memory(int(np.prod(shape)))
         try:
             self._slots = np.frombuffer(mmap.mmap(memory, int(np.prod(shape))), np.uint8).reshape(shape)
-            self._process = _spawn(Settings(preprocessing, limits, memory, DEPTH), extra)
+            settings = Settings(preprocessing, limits, memory, DEPTH)
+            self._process = spawn("simsearch.images.worker", settings.to_json(), *extra, pass_fds=(memory,))
         finally:
             os.close(memory)  # the mapping and the child keep it
-        self._requests, self._replies, self._errors = _pipes(self._process)
+        self._requests, self._replies, self._errors = pipes(self._process)
         os.set_blocking(self._requests, False)
         selector.register(self._replies, selectors.EVENT_READ, self)
 
@@ -123,7 +124,7 @@ class Child:
     def _answer(self) -> bool:
         if len(self._inbox) < REPLY.size:
             return False
-        code, quality, length, width, height, n_bytes, sha256 = REPLY.unpack_from(self._inbox)
+        code, quality, more, length, width, height, n_bytes, sha256 = REPLY.unpack_from(self._inbox)
         if len(self._inbox) < REPLY.size + length:
             return False
         message = self._inbox[REPLY.size : REPLY.size + length].decode("utf-8", "replace")
@@ -135,7 +136,8 @@ class Child:
             job.result = Rejected(source, CODES[code - 1], message)
         else:
             # The one copy of the pixels: their slot is about to be used again.
-            job.result = Prepared(source, self._slots[slot].copy(), sha256, n_bytes, width, height, quality)
+            pixels = self._slots[slot].copy()
+            job.result = Prepared(source, pixels, sha256, n_bytes, width, height, quality, more)
         return True
 
     def end(self) -> tuple[RejectCode, str]:
@@ -157,12 +159,19 @@ class Child:
         if not self.ready:
             return RejectCode.WORKER_DIED, last_words.decode("utf-8", "replace") or f"status {status}"
         if overdue or status == -signal.SIGALRM:
-            return RejectCode.TIMEOUT, f"not done after {self._limits.timeout_s:g} seconds"
-        return RejectCode.WORKER_DIED, f"the decoder crashed ({_ending(status)})"
+            return out_of_time(self._limits)
+        return crashed(status)
 
 
-def _ending(status: int) -> str:
-    return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+def out_of_time(limits: Limits) -> tuple[RejectCode, str]:
+    """What is said of an image that its worker did not finish."""
+    return RejectCode.TIMEOUT, f"not done after {limits.timeout_s:g} seconds"
+
+
+def crashed(status: int) -> tuple[RejectCode, str]:
+    """What is said of an image whose worker ended with that status."""
+    ending = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return RejectCode.WORKER_DIED, f"the decoder crashed ({ending})"
 
 
 def _anonymous_memory(size: int) -> int:
@@ -176,21 +185,21 @@ def _anonymous_memory(size: int) -> int:
     return memory
 
 
-def _spawn(settings: Settings, extra: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def spawn(module: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a fresh interpreter: threads and a GPU are not forked, and the caller's `__main__` is not run again."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     if PACKAGE_HOME not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         inherited = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = PACKAGE_HOME + (os.pathsep + inherited if inherited else "")
     # -P: whatever lies in the current folder must not be imported.
-    command = [sys.executable, "-P", "-m", "simsearch.images.worker", settings.to_json(), *extra]
+    command = [sys.executable, "-P", "-m", module, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=(settings.memory,), env=environment
+        command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=pass_fds, env=environment
     )
 
 
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
+def pipes(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
     """The three descriptors, taken out of the file objects that would close them on collection."""
     streams = (process.stdin, process.stdout, process.stderr)
     first, second, third = (os.dup(stream.fileno()) for stream in streams if stream is not None)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any, TypedDict, TypeVar
 
+import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from simsearch.errors import ImageRejected, RejectCode
-from simsearch.images.colour import to_rgb
-from simsearch.images.formats import load_plugin, sniff
+from simsearch.images.colour import Alpha, to_rgb
+from simsearch.images.colour_profile import Icc
+from simsearch.images.formats import load_plugin, sniff, webp_size
 from simsearch.images.guard import pillow_guard
-from simsearch.images.limits import Limits
+from simsearch.images.jpeg_end import closed
+from simsearch.images.limits import MEBIBYTES, Limits
+from simsearch.images.side_data import stripped
+from simsearch.images.tiff import COLOURS, form_of, has_more_pages, refused, require_right
 
-__all__ = ["Decoded", "Limits", "decode", "to_rgb"]
+T = TypeVar("T")
+
+__all__ = ["AS_SEEN", "Decoded", "Limits", "decode", "to_rgb"]
 
 # How many times the side that is needed a reduced JPEG keeps. Against a full decode and the same resize, to 96 or 224,
 # the pixels of photographs of 2 and 12 megapixels move by 0.2 to 0.8 levels on average and 13 at most; at a margin of 1
@@ -32,6 +42,20 @@ TURNS = {
 }
 TURNS_THAT_SWAP = frozenset(TURNS[i] for i in (5, 6, 7, 8))
 _CUT_WORDS = ("truncated", "unexpected end", "not enough data", "end of file", "eof")
+# Bytes a pixel that libraries other than Pillow take, as measured; what they say where there is no more is no help.
+_COSTS = {"WEBP": 17, "AVIF": 10, "HEIF": 10}
+_RAISE = "raise it by --max-pixels, in Python by Limits(max_pixels=...)"
+_SIGNED, _WHITE = 2, 65535
+
+
+class Seen(TypedDict):
+    """Of the arguments of `decode` those of colour."""
+
+    alpha: Alpha
+    icc: Icc
+
+
+AS_SEEN: Seen = {"alpha": "contrast", "icc": "srgb"}  # as a viewer shows a picture: what new models are trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +67,36 @@ class Decoded:
         width: full width after orientation.
         height: full height after orientation.
         format: a key of `formats.PLUGINS`.
+        more: whether the file holds further pages or frames, which are left out.
     """
 
     image: Image.Image
     width: int
     height: int
     format: str
+    more: bool = False
 
 
-def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = None, exif: bool = True) -> Decoded:
-    """Return the picture in `data`: the first frame, turned upright by its EXIF orientation, on white, in RGB.
+def decode(
+    data: bytes,
+    *,
+    limits: Limits | None = None,
+    at_least: int | None = None,
+    exif: bool = True,
+    alpha: Alpha = "white",
+    icc: Icc = "ignore",
+) -> Decoded:
+    """Return the picture in `data`: the first frame, turned upright by its EXIF orientation, on a page, in RGB.
+
+    Damage beside the picture (text, notes, profiles, a missing end mark) does not condemn it.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or (with pillow-heif) HEIC file, told by content.
-        limits: bounds on pixels (read from the header) and bytes; the timeout is the workers' affair.
+        limits: bounds on pixels (read from the header), bytes and memory; the timeout is the workers' affair.
         at_least: the shorter side, in pixels, that is needed; a JPEG far larger is decoded at a reduced scale.
         exif: False leaves the picture as it is stored (Pillow turns a TIFF all the same).
+        alpha: the page under transparent pixels, as in `to_rgb`.
+        icc: whether colours are converted by the embedded profile, as in `to_rgb`.
 
     Raises:
         ImageRejected: empty, too_many_bytes, unknown_format, format_not_allowed, too_many_pixels, truncated or
@@ -71,38 +109,114 @@ def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = 
         raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{len(data):,} bytes, the limit is {limits.max_bytes:,}")
     kind = sniff(data)
     load_plugin(kind)
-    try:
-        with pillow_guard(limits.max_pixels):
-            return _decode(data, kind, limits, at_least=at_least, exif=exif)
-    except ImageRejected:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageRejected(RejectCode.TOO_MANY_PIXELS, str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageRejected(_failure(error, data, kind), f"{kind}: the header is damaged") from error
-    except Exception as error:  # Pillow raises whatever its parsers meet: SyntaxError, struct.error, KeyError, ...
-        raise ImageRejected(_failure(error, data, kind), f"{kind}: {type(error).__name__}: {error}") from error
+    how = _How(limits, at_least, exif, alpha, icc)
+    with pillow_guard(limits.max_pixels):
+        try:
+            return _decode(data, kind, how)
+        except ImageRejected:
+            raise
+        except Exception as error:  # Pillow raises whatever its parsers meet: SyntaxError, struct.error, KeyError, ...
+            rejected = _rejected(error, data, kind, limits)
+            if rejected.code is not RejectCode.TOO_MANY_PIXELS:
+                decoded = _mended(data, kind, how)
+                if decoded is not None:
+                    return decoded
+            raise rejected from error
 
 
-def _decode(data: bytes, kind: str, limits: Limits, *, at_least: int | None, exif: bool) -> Decoded:
+@dataclass(frozen=True, slots=True)
+class _How:
+    limits: Limits
+    at_least: int | None
+    exif: bool
+    alpha: Alpha
+    icc: Icc
+
+
+def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> Decoded:
+    if kind == "TIFF":
+        require_right(data)
+    if kind == "WEBP":  # whose memory is taken as soon as it is opened
+        _require_affordable(*webp_size(data), kind, how.limits)
     with Image.open(BytesIO(data), formats=(kind,)) as image:
         width, height = image.size
-        if width * height > limits.max_pixels:
-            message = f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
-            raise ImageRejected(RejectCode.TOO_MANY_PIXELS, message)
-        if at_least is not None and kind == "JPEG":
-            _reduce(image, at_least)
+        _require_affordable(width, height, kind, how.limits)
+        if how.at_least is not None and kind == "JPEG":
+            _reduce(image, how.at_least)
         before = image.size
         image.load()
-        turn = _turn(image) if exif else None
+        turn = _turn(image) if how.exif else None
         if before == (width, height):
             width, height = image.size  # TIFF turns itself while loading
-        picture = to_rgb(image)
+        if kind == "TIFF":
+            _require_white_point(image, data)
+            _widen_palette(image)
+        if profile is not None:
+            image.info["icc_profile"] = profile
+        picture = to_rgb(image, alpha=how.alpha, icc=how.icc)
+        more = _has_more(image, data, kind)
     if turn is not None:
         picture = picture.transpose(turn)
         if turn in TURNS_THAT_SWAP:
             width, height = height, width
-    return Decoded(picture, width, height, kind)
+    return Decoded(picture, width, height, kind, more)
+
+
+def _mended(data: bytes, kind: str, how: _How) -> Decoded | None:
+    """The picture of a file that cannot be decoded as it is, where only something beside the picture is damaged."""
+    bare = _attempt(stripped, data, kind)
+    decoded = None if bare is None else _attempt(_decode, bare.data, kind, how, bare.profile)
+    if decoded is None and kind == "JPEG":
+        whole = _attempt(closed, data if bare is None else bare.data)
+        decoded = None if whole is None else _attempt(_decode, whole, kind, how)
+    return decoded
+
+
+def _attempt(function: Callable[..., T | None], *args: Any) -> T | None:
+    try:
+        return function(*args)
+    except Exception:  # what is told of the file is its first error
+        return None
+
+
+def _require_affordable(width: int, height: int, kind: str, limits: Limits) -> None:
+    pixels = width * height
+    if pixels > limits.max_pixels:
+        raise _too_many(f"{width} x {height} pixels", limits)
+    needed = pixels * _COSTS.get(kind, 0)
+    if needed > limits.memory:
+        what = f"{kind}: {width} x {height} pixels take {needed // MEBIBYTES:,} MiB of memory, the limit is "
+        raise ImageRejected(RejectCode.TOO_MANY_PIXELS, f"{what}{limits.memory // MEBIBYTES:,} MiB; {_RAISE}")
+
+
+def _too_many(what: str, limits: Limits) -> ImageRejected:
+    """The reject of a picture that is too large."""
+    return ImageRejected(RejectCode.TOO_MANY_PIXELS, f"{what}, the limit is {limits.max_pixels:,}; {_RAISE}")
+
+
+def _require_white_point(image: Image.Image, data: bytes) -> None:
+    """Refuse signed greys beyond 0 to 65535: nothing says which of them are black and white."""
+    form = form_of(data) if image.mode == "I" else None
+    if form is not None and form.format == _SIGNED:
+        low, high = np.asarray(image.getextrema()).tolist()
+        if low < 0 or high > _WHITE:
+            raise refused(form)
+
+
+def _widen_palette(image: Any) -> None:
+    """Take a palette of 8 bits, as older programs write it, for what it is: Pillow takes all for such of 16."""
+    colours = image.tag_v2.get(COLOURS, ()) if image.mode in ("P", "PA") else ()
+    if colours and max(colours) < 256:
+        image.putpalette(np.reshape(colours, (3, -1)).T.astype(np.uint8).tobytes())
+
+
+def _has_more(image: Any, data: bytes, kind: str) -> bool:
+    if kind == "JPEG":  # what else a multi-picture JPEG holds are forms of the same
+        return False
+    try:
+        return has_more_pages(data) if kind == "TIFF" else bool(getattr(image, "is_animated", False))
+    except Exception:  # a later frame's damage
+        return True
 
 
 def _reduce(image: ImageFile.ImageFile, at_least: int) -> None:
@@ -116,6 +230,32 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return TURNS.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # a damaged EXIF block does not condemn a picture that decodes
         return None
+
+
+def _rejected(error: Exception, data: bytes, kind: str, limits: Limits) -> ImageRejected:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        found = re.search(r"\d+", str(error))
+        return _too_many(f"{int(found[0]):,} pixels" if found else "too many pixels", limits)
+    if isinstance(error, MemoryError):
+        what = f"{kind}: it takes more than {limits.memory // MEBIBYTES:,} MiB of memory"
+        return ImageRejected(RejectCode.DECODE_ERROR, f"{what}, or than there is; {_RAISE}")
+    if isinstance(error, UnidentifiedImageError):
+        form = form_of(data) if kind == "TIFF" and _is_form_unknown(data) else None
+        return refused(form) if form else ImageRejected(_failure(error, data, kind), f"{kind}: the header is damaged")
+    return ImageRejected(_failure(error, data, kind), f"{kind}: {type(error).__name__}: {error}")
+
+
+def _is_form_unknown(data: bytes) -> bool:
+    """Whether a TIFF's header is sound and says something that Pillow does not know."""
+    from PIL.TiffImagePlugin import TiffImageFile  # the plug-in of TIFF alone, which is loaded by now
+
+    try:
+        TiffImageFile(BytesIO(data))
+    except SyntaxError as error:
+        return "unknown" in str(error)  # pixel mode, data organization
+    except Exception:
+        return False
+    return False
 
 
 def _failure(error: Exception, data: bytes, kind: str) -> RejectCode:

@@ -4,89 +4,132 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import BinaryIO, cast
 
 from simsearch.errors import InputError, RejectCode, shown
 from simsearch.images.lists import Entry, read_list
+from simsearch.images.others import HEAD, Skipped, is_meant_as_image, kind_of_other
+from simsearch.images.paths import Links, PathLike, absolute, raw
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, name_bytes, reason
-from simsearch.images.tar import BLOCK, TarError, is_tar, members
+from simsearch.images.source import Source, reason
+from simsearch.images.tar import Member, TarError, is_tar, members
 
-PathLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Found = Source | Rejected
+Skip = Callable[[Skipped], None]
 
 _SHOWN = 200  # characters of a name in a message
-SIDE_CARS = (b".json", b".txt", b".cls")  # WebDataset's labels beside an image
-# Files with these endings are not opened to see whether they are tars: that keeps a rescan from touching every image.
-IMAGE_ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".gif", b".bmp", b".tif", b".tiff", b".avif", b".heic")
+EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1  # what 64 bits hold: the years 1677 to 2262
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A path below a root, before it is known what lies there."""
+    """A path below a root, before it is known what lies there; `named` for one that the caller gave by name."""
 
     root: bytes
     name: bytes
+    link: bytes | None = None
+    named: bool = False
 
     @property
     def path(self) -> bytes:
         return os.path.join(self.root, self.name) if self.name else self.root  # noqa: PTH118
 
     def rejected(self, message: str, code: RejectCode = RejectCode.IO_ERROR) -> Rejected:
-        return Rejected(Source(self.root, self.name, self.path, 0, 0, 0), code, message)
+        return Rejected(Source(self.root, self.name, self.path, 0, 0, 0, link=self.link), code, message)
 
 
-def find(paths: Iterable[PathLike], *, from_list: PathLike | None = None) -> Iterator[Found]:
+def find(
+    paths: Iterable[PathLike],
+    *,
+    from_list: PathLike | Sequence[Entry] | None = None,
+    skipped: Skip = lambda _other: None,
+) -> Iterator[Found]:
     """Return every input under `paths` and in a list, each as a `Source`, or as a `Rejected` when it cannot be read.
 
-    A folder is its own root and is searched in byte order of the names; names that begin with a dot are skipped; links
+    A folder is its own root and is searched in byte order of the names; names that begin with a dot are left out; links
     are followed, each real folder entered once. A file or a tar has its folder as root; a tar's members are inputs, as
-    stored. Every regular file is an input, whatever its suffix; fifos, sockets and devices are not.
+    stored. Every regular file is an input, whatever its suffix, but files that are known to be no images (side-cars,
+    videos, archives; see `others`): they are told to `skipped`, as are fifos, sockets and devices, which are never
+    opened. A file that is given by name is an input whatever it is.
 
     Args:
         paths: files, folders, tars; str, bytes or path objects.
-        from_list: a text file of one path a line, or a `.csv` with a `path` column; see `lists`.
+        from_list: a text file of one path a line, or a `.csv` with a `path` column; see `lists`; or its entries.
+        skipped: told of every file that is no input.
 
     Raises:
         InputError: a path or the list does not exist, or the list is not readable as one; nothing has been yielded.
     """
     places = [_place(path) for path in paths]
-    entries = [] if from_list is None else read_list(os.path.abspath(name_bytes(from_list)))  # noqa: PTH100
-    return _find(places, entries)
+    return _find(places, _entries(from_list), skipped)
+
+
+def _entries(from_list: PathLike | Sequence[Entry] | None) -> Sequence[Entry]:
+    if from_list is None:
+        return ()
+    if isinstance(from_list, (list, tuple)) and all(isinstance(entry, Entry) for entry in from_list):
+        return from_list
+    return read_list(cast(PathLike, from_list))
 
 
 def _place(path: PathLike) -> _Place:
-    absolute = os.path.abspath(name_bytes(path))  # noqa: PTH100
+    whole = absolute(raw(path))
     try:
-        folder = stat.S_ISDIR(os.stat(absolute).st_mode)  # noqa: PTH116
+        folder = stat.S_ISDIR(os.stat(whole).st_mode)  # noqa: PTH116
     except (OSError, ValueError) as error:
-        if not os.path.islink(absolute):  # noqa: PTH114
-            raise InputError(
-                f"cannot read {shown(absolute, _SHOWN)}: {reason(error)}; give an existing path"
-            ) from error
+        if not os.path.islink(whole):  # noqa: PTH114
+            raise InputError(f"cannot read {shown(whole, _SHOWN)}: {reason(error)}; give an existing path") from error
         folder = False
-    return _Place(absolute, b"") if folder else _Place(*os.path.split(absolute))
+    return _Place(whole, b"") if folder else _Place(*os.path.split(whole), named=True)
 
 
-def _find(places: Iterable[_Place], entries: Iterable[Entry]) -> Iterator[Found]:
+def _find(places: Iterable[_Place], entries: Iterable[Entry], skipped: Skip) -> Iterator[Found]:
     for place in places:
-        yield from _search(place)
+        yield from _search(place, skipped)
+    links, searched = Links(), set[bytes]()
     for entry in entries:
-        for found in _search(_Place(entry.root, entry.name)):
-            yield _described(found, entry)
+        place = _Place(entry.root, entry.name)
+        if entry.owner is None and entry.attributes is None and _is_part(place.path, searched):
+            continue
+        last = links.last(os.path.dirname(place.path))  # noqa: PTH120
+        if last is not None and len(last) > len(entry.root):
+            place = replace(place, link=last)
+        inside = place.path + b"/"
+        for found in _search(place, skipped):
+            if _path(found).startswith(inside):
+                searched.add(place.path)
+            yield _described(found, entry, place)
 
 
-def _described(found: Found, entry: Entry) -> Found:
-    if entry.owner is None and entry.attributes is None:
-        return found
-    if isinstance(found, Rejected):
-        return replace(found, source=replace(found.source, owner=entry.owner, attributes=entry.attributes))
-    return replace(found, owner=entry.owner, attributes=entry.attributes)
+def _path(found: Found) -> bytes:
+    return found.source.path if isinstance(found, Rejected) else found.path
 
 
-def _search(start: _Place) -> Iterator[Found]:
+def _is_part(path: bytes, searched: set[bytes]) -> bool:
+    """Whether a path was found already in a folder that its list names before it, as `find` without `-type f` does."""
+    while searched and len(path) > 1:
+        path, name = os.path.split(path)
+        if name.startswith(b"."):
+            return False
+        if path in searched:
+            return True
+    return False
+
+
+def _described(found: Found, entry: Entry, place: _Place) -> Found:
+    """What was found with the columns of its line; a line that leads to nothing is named."""
+    source = found.source if isinstance(found, Rejected) else found
+    if entry.owner is not None or entry.attributes is not None:
+        source = replace(source, owner=entry.owner, attributes=entry.attributes)
+    if not isinstance(found, Rejected):
+        return source
+    told = f"{found.message} (line {entry.line} of the list)" if source.file == place.path else found.message
+    return replace(found, source=source, message=told)
+
+
+def _search(start: _Place, skipped: Skip) -> Iterator[Found]:
     """Depth first without recursion, so that neither a deep tree nor a loop of links can end the search."""
     entered = set[tuple[int, int]]()
     stack = [start]
@@ -95,20 +138,21 @@ def _search(start: _Place) -> Iterator[Found]:
         try:
             status = os.stat(place.path)  # noqa: PTH116
             if not stat.S_ISDIR(status.st_mode):
-                yield from _file(place, status)
+                yield from _file(place, status, skipped)
             elif (status.st_dev, status.st_ino) not in entered:
                 entered.add((status.st_dev, status.st_ino))
-                stack.extend(_Place(place.root, name) for name in _listing(place))
+                stack.extend(_listing(place))
         except (OSError, ValueError) as error:
             yield place.rejected(reason(error))
 
 
-def _listing(place: _Place) -> list[bytes]:
-    """Names below a folder, last first, ordered as the bytes of their whole paths are."""
+def _listing(place: _Place) -> list[_Place]:
+    """What lies in a folder, last first, ordered as the bytes of the whole paths are."""
+    link = place.path if place.name and os.path.islink(place.path) else place.link  # noqa: PTH114
     with os.scandir(place.path) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(b".")]
     names = sorted((entry.name + b"/" if _is_folder(entry) else entry.name for entry in visible), reverse=True)
-    return [os.path.join(place.name, name.rstrip(b"/")) for name in names]  # noqa: PTH118
+    return [_Place(place.root, os.path.join(place.name, name.rstrip(b"/")), link) for name in names]  # noqa: PTH118
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -118,38 +162,52 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def _file(place: _Place, status: os.stat_result) -> Iterator[Found]:
+def _file(place: _Place, status: os.stat_result, skipped: Skip) -> Iterator[Found]:
     if not stat.S_ISREG(status.st_mode):
+        skipped(Skipped(place.path, _special(status.st_mode)))
         return
-    source = Source(place.root, place.name, place.path, 0, status.st_size, status.st_mtime_ns)
+    changed = min(max(status.st_mtime_ns, EARLIEST_NS), LATEST_NS)
+    same = (status.st_dev << 48 ^ status.st_ino) & ((1 << 64) - 1)
+    source = Source(place.root, place.name, place.path, 0, status.st_size, changed, link=place.link, file_id=same)
     if not os.access(place.path, os.R_OK):
         yield place.rejected("no permission to read it")
-    elif _holds_a_tar(source):
-        yield from _members(source)
+        return
+    head = b"" if is_meant_as_image(place.name) else _head(place.path)
+    kind = None if place.named else kind_of_other(place.name, head)
+    if is_tar(head) or (place.name.lower().endswith(b".tar") and source.size):
+        yield from _members(source, skipped)
+    elif kind is not None:
+        skipped(Skipped(place.path, kind))
     else:
         yield source
 
 
-def _holds_a_tar(source: Source) -> bool:
-    name = source.file.lower()
-    if name.endswith(b".tar"):
-        return source.size > 0
-    if name.endswith(IMAGE_ENDINGS) or source.size < BLOCK:
-        return False
-    with Path(os.fsdecode(source.file)).open("rb", buffering=0) as file:
-        return is_tar(file.read(BLOCK))
+def _special(mode: int) -> str:
+    return "fifo" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
 
 
-def _members(shard: Source) -> Iterator[Found]:
+def _head(path: bytes) -> bytes:
+    # O_NONBLOCK: a fifo put where the file was must not hang the search.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, HEAD)
+    finally:
+        os.close(descriptor)
+
+
+def _members(shard: Source, skipped: Skip) -> Iterator[Found]:
     seen = set[bytes]()
     try:
-        with Path(os.fsdecode(shard.file)).open("rb") as file:
+        with open(shard.file, "rb") as file:  # noqa: PTH123
             for member in members(file, shard.size):
-                if _skipped(member.name):
+                if _is_hidden(member.name):
                     continue
                 name = shard.name + b"::" + member.name
                 source = replace(shard, name=name, offset=member.offset, size=member.size)
-                if member.name in seen:
+                kind = None if is_meant_as_image(member.name) else kind_of_other(member.name, _start(file, member))
+                if kind is not None:
+                    skipped(Skipped(source.path, kind))
+                elif member.name in seen:
                     message = "the tar holds another member of this name before it"
                     yield Rejected(source, RejectCode.UNSUPPORTED_NAME, message)
                 elif member.problem is not None:
@@ -161,6 +219,10 @@ def _members(shard: Source) -> Iterator[Found]:
         yield Rejected(shard, RejectCode.IO_ERROR, f"the tar cannot be read any further: {reason(error)}")
 
 
-def _skipped(name: bytes) -> bool:
-    hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in name.split(b"/"))
-    return hidden or name.lower().endswith(SIDE_CARS)
+def _start(file: BinaryIO, member: Member) -> bytes:
+    file.seek(member.offset)
+    return file.read(min(member.size, HEAD))
+
+
+def _is_hidden(name: bytes) -> bool:
+    return any(part.startswith(b".") and part not in (b".", b"..") for part in name.split(b"/"))

@@ -34,7 +34,8 @@ _OTHERS = {
     "JPEG 2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     "Photoshop": (b"8BPS",),
-    "icon": (b"\0\0\1\0", b"\0\0\2\0", b"icns"),
+    "icon": (b"\0\0\1\0", b"icns"),
+    "cursor": (b"\0\0\2\0",),
     "PNM": (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"Pf", b"PF"),
     "QOI": (b"qoif",),
     "farbfeld": (b"farbfeld",),
@@ -70,10 +71,32 @@ def sniff(data: bytes) -> str:
         raise _refused("RIFF")
     if data[4:8] == b"ftyp":
         return _sniff_isobmff(data)
+    if _is_tga(data):
+        raise _refused("TGA")
     for name, starts in _OTHERS.items():
         if data.startswith(starts):
             raise _refused(name)
     raise ImageRejected(RejectCode.UNKNOWN_FORMAT, f"no image format begins with {data[:8]!r}")
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Return the width and height that a WebP's header tells; zeros where it is cut."""
+    kind, head = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+
+
+def _is_tga(data: bytes) -> bool:
+    """Whether it is a TGA, which has no mark at its beginning: every field of the header must make sense."""
+    if data.endswith(b"TRUEVISION-XFILE.\0"):
+        return True
+    if len(data) < 18 or data[1] > 1 or data[2] not in (1, 2, 3, 9, 10, 11) or data[16] not in (1, 8, 15, 16, 24, 32):
+        return False
+    return any(data[12:14]) and any(data[14:16]) and (data[1] == 1) == any(data[3:8])
 
 
 def _sniff_isobmff(data: bytes) -> str:

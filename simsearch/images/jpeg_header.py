@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from simsearch.images.colour_profile import Icc, is_srgb
 from simsearch.images.decode import ORIENTATION
 from simsearch.images.formats import load_plugin, sniff
 from simsearch.images.guard import pillow_guard
@@ -33,9 +34,10 @@ class JpegHeader:
     orientation: int
 
 
-def plain_jpeg(data: bytes, limits: Limits, *, exif: bool) -> JpegHeader | None:
+def plain_jpeg(data: bytes, limits: Limits, *, exif: bool, icc: Icc = "ignore") -> JpegHeader | None:
     """Return the header of a JPEG that any decoder shows alike: whole, in colour, stored as YCbCr; else None.
 
+    With `icc` = "srgb" also None where its colour profile is another than sRGB's, which the decoder would not see.
     None also where the file is no JPEG, is damaged or has too many pixels: `decode` then says what is wrong with it.
     """
     try:
@@ -45,6 +47,8 @@ def plain_jpeg(data: bytes, limits: Limits, *, exif: bool) -> JpegHeader | None:
         with pillow_guard(limits.max_pixels), Image.open(BytesIO(data), formats=("JPEG",)) as image:
             width, height = image.size
             if width * height > limits.max_pixels or not _is_ycbcr(image):
+                return None
+            if icc == "srgb" and not is_srgb(image.info.get("icc_profile")):
                 return None
             orientation = image.getexif().get(ORIENTATION, 1) if exif else 1
     except Exception:  # whatever Pillow's parsers meet

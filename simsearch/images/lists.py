@@ -1,16 +1,32 @@
-"""Lists of inputs: a text file of paths, or a CSV whose other columns are kept."""
+"""Lists of inputs: paths by lines or by zero bytes, or a CSV whose other columns are kept; each list is read once."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 import os
-from collections.abc import Iterator
+import re
+import stat
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from simsearch.errors import InputError, shown
-from simsearch.images.source import reason
+from simsearch.images.paths import PathLike, absolute, raw
+from simsearch.images.source import printable, reason
+
+# UTF-32 first: its mark begins as that of UTF-16 does.
+_WIDE = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SEPARATORS = (",", ";", "\t")  # spreadsheets write what their country is used to
+_TABLES = (b".csv", b".tsv")
+_DESCRIPTORS = (b"/dev/", b"/proc/")  # a list of such a name lies in no folder that a path could be relative to
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,50 +34,144 @@ class Entry:
     """One line of a list.
 
     Attributes:
-        root: the list's folder, or `/` for an absolute path.
-        name: the path below the root, normalised.
+        root: the list's folder, or `/` for a path that does not lie below it.
+        name: the path below the root, normalised; empty for the root itself.
         owner: the `owner` column, or None.
         attributes: the other columns, as JSON, or None when there are none.
+        line: where it stands in the list, from 1.
     """
 
     root: bytes
     name: bytes
     owner: str | None = None
     attributes: str | None = None
+    line: int = 0
 
 
-def read_list(path: bytes) -> list[Entry]:
-    """Return the entries of a list in its own order; blank lines are skipped.
+def read_list(path: PathLike) -> list[Entry]:
+    """Return the entries of a list in its own order; blank lines are skipped, no character but line ends is special.
+
+    Relative paths are relative to the folder of the list; in a pipe, a fifo or a file of `/dev` to the current folder.
 
     Raises:
-        InputError: the list cannot be read, or a CSV has no `path` column.
+        InputError: the list cannot be read, or a CSV has no `path` column or a line without a path; the list and the
+            line are named.
     """
-    folder = os.path.dirname(path)  # noqa: PTH120
+    name = absolute(raw(path, "name of a list"))
     try:
-        if path.lower().endswith(b".csv"):
-            return list(_csv_entries(path, folder))
-        lines = Path(os.fsdecode(path)).read_bytes().split(b"\n")
-    except (OSError, csv.Error) as error:
-        raise InputError(f"cannot read the list {shown(path)}: {reason(error)}") from error
-    return [_entry(folder, line.removesuffix(b"\r")) for line in lines if line.strip()]
+        data, regular = _read(name)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the list {shown(name)}: {reason(error)}") from error
+    if not regular or name.startswith(_DESCRIPTORS):
+        return entries_of(data, printable(name))
+    folder = os.path.dirname(name)  # noqa: PTH120
+    return entries_of(data, printable(name), folder=folder, is_csv=name.lower().endswith(_TABLES))
 
 
-def _entry(folder: bytes, path: bytes, owner: str | None = None, attributes: str | None = None) -> Entry:
-    normal = os.path.normpath(path)
-    root = b"/" if os.path.isabs(normal) else folder  # noqa: PTH117
-    return Entry(root, normal.lstrip(b"/") if root == b"/" else normal, owner, attributes)
+def read_stdin() -> list[Entry]:
+    """Return the entries of the list on standard input, its paths relative to the current folder.
+
+    Raises:
+        InputError: as `read_list`.
+    """
+    return entries_of(sys.stdin.buffer.read(), "standard input")
 
 
-def _csv_entries(path: bytes, folder: bytes) -> Iterator[Entry]:
-    with Path(os.fsdecode(path)).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+def _read(name: bytes) -> tuple[bytes, bool]:
+    """The bytes of a list, and whether it is a regular file; a pipe is opened once, as it can be read only once."""
+    with open(name, "rb") as file:  # noqa: PTH123
+        status = os.fstat(file.fileno())
+        device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
+        if device and not (file.isatty() or status.st_rdev == os.stat(os.devnull).st_rdev):  # noqa: PTH116
+            raise InputError(f"{printable(name)} is a device, not a list; give a file or a pipe")
+        return file.read(), stat.S_ISREG(status.st_mode)
+
+
+def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: bool | None = None) -> list[Entry]:
+    """Return the entries of a list's bytes.
+
+    Args:
+        data: UTF-8 or any other bytes, which paths are kept as; or UTF-16 with its mark.
+        name: what messages call the list.
+        folder: what relative paths are relative to; None is the current one.
+        is_csv: whether it has columns; None tells it from a first line of several, one of them `path`.
+
+    Raises:
+        InputError: a CSV has no `path` column, a line without a path, or quotes that do not end.
+    """
+    data = _narrow(data)
+    folder = absolute(b".") if folder is None else folder
+    text = data.decode(errors="surrogateescape")
+    if not (_has_columns(text) if is_csv is None else is_csv):
+        lines = enumerate(_lines(data), 1)
+        return [_entry(folder, line, number) for number, line in lines if line.strip()]
+    try:
+        return list(_csv_entries(text, name, folder))
+    except csv.Error as error:
+        raise InputError(f"cannot read the list {name}: {error}") from error
+
+
+def _narrow(data: bytes) -> bytes:
+    """The list in UTF-8 or whatever bytes it holds, without a mark."""
+    for mark, encoding in _WIDE.items():
+        # A name may begin with the bytes of the mark; a list of such names has no zero bytes, UTF-16 is full of them.
+        if data.startswith(mark) and b"\0" in data:
+            return data.decode(encoding, "replace").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _lines(data: bytes) -> Iterable[bytes]:
+    """Names apart by zero bytes, as `find -print0` writes them, by line ends, or by the CR that old tools write."""
+    if data.endswith(b"\0") or (b"\0" in data and b"\n" not in data):
+        return data.split(b"\0")
+    if b"\n" not in data:
+        return data.split(b"\r")
+    return (line.removesuffix(b"\r") for line in data.split(b"\n"))
+
+
+def _entry(folder: bytes, path: bytes, line: int, owner: str | None = None, attributes: str | None = None) -> Entry:
+    whole = absolute(path, folder)
+    above = folder.rstrip(b"/") + b"/"
+    root = folder if (whole + b"/").startswith(above) else b"/"
+    return Entry(root, whole[len(root.rstrip(b"/")) + 1 :], owner, attributes, line)
+
+
+def _csv_entries(text: str, name: str, folder: bytes) -> Iterator[Entry]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=_separator(text))
+    try:
         if "path" not in (reader.fieldnames or ()):
-            raise InputError(f"{shown(path)} has no column `path`; its first line must name the columns")
+            raise InputError(f"{name} has no column `path`; its first line must name the columns")
         for row in reader:
-            name = row.pop("path")
-            if not name:
-                raise InputError(f"{shown(path)}, line {reader.line_num}: no path")
+            if not any(row.values()):  # as spreadsheets write empty rows
+                continue
+            path = row.pop("path")
+            if not path:
+                raise InputError(f"{name}, line {reader.line_num}: no path")
             row.pop(None, None)
-            owner = row.pop("owner", None) or None
-            attributes = json.dumps(row, sort_keys=True) if row else None
-            yield _entry(folder, os.fsencode(name), owner, attributes)
+            owner = _kept(row.pop("owner", None)) or None
+            rest = {_kept(key): _kept(value) for key, value in row.items()}
+            attributes = json.dumps(rest, sort_keys=True) if rest else None
+            yield _entry(folder, path.encode(errors="surrogateescape"), reader.line_num, owner, attributes)
+    except csv.Error as error:
+        raise csv.Error(f"the row from line {reader.line_num + 1}: {error}") from error
+
+
+def _separator(text: str) -> str:
+    """What stands between the columns: a comma, unless the first line has a column `path` only by another."""
+    return next((mark for mark in _SEPARATORS if "path" in _heads(text, mark)), ",")
+
+
+def _has_columns(text: str) -> bool:
+    return any("path" in heads and len(heads) > 1 for heads in (_heads(text, mark) for mark in _SEPARATORS))
+
+
+def _heads(text: str, mark: str) -> list[str]:
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    return [head.strip('"') for head in first.split(mark)]
+
+
+def _kept(value: str | None) -> str | None:
+    """A cell as text that can be kept anywhere; bytes that are not UTF-8 are escaped."""
+    return None if value is None else value.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Edits that put the image on a larger canvas: padding, bars, captions, collages."""
+"""Edits that put the image on a larger canvas: padding, bars, captions, frames, collages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from simsearch.images.perturb_drawn import colour
-from simsearch.images.perturb_letters import Colour, broken, fitted, phrase, place, write
+from simsearch.images.perturb_letters import Colour, broken, fitted, phrase, place, rectangle, write
 from simsearch.images.perturb_other import other
 from simsearch.images.perturb_overlay import one_of
 
@@ -17,6 +17,7 @@ FILLS = ("any", "black", "white", "colour", "blur")
 THEMES = ("any", "light", "dark")
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _SOFT = 24  # pixels of the longer side from which a blurred ground is made
+_BELOW = 3  # times the frame's width is its part below the image, which holds the caption
 _MEME_WIDTH = 0.94  # of the image's width, which letters over it may fill
 
 
@@ -75,6 +76,32 @@ def meme(
         if points > 0:
             at, rim = (image.width / 2, middle), round(0.08 * points)
             place(draw, at, words, points, font=font, fill="white", stroke_width=rim, stroke_fill="black")
+    return out
+
+
+def captioned_frame(
+    image: Image.Image,
+    rng: np.random.Generator,
+    *,
+    percent: float,
+    theme: str = "dark",
+    font: str | Path | None = None,
+) -> Image.Image:
+    """The image in a frame of that percentage of each side length, thrice below, with a heading and words there."""
+    x, y = round(percent / 100 * image.width), round(percent / 100 * image.height)
+    ground, ink = theme_colours(rng, theme)
+    heading, words = phrase(rng, 1, 3).upper(), phrase(rng, 3, 8).capitalize()
+    out = Image.new("RGB", (image.width + 2 * x, image.height + (1 + _BELOW) * y), ground)
+    draw = ImageDraw.Draw(out)
+    for edge in (1, 0):  # a thin line around the image, where the frame has room for one
+        thin = min(x, y) // 4
+        near, far = thin + edge, (x + image.width + thin + edge, y + image.height + thin + edge)
+        rectangle(draw, (x - near, y - near, *far), ink if edge else ground)
+    top = y + image.height + y // 2
+    write(draw, (x, top, x + image.width, top + round(1.2 * y)), heading, ink, font=font)
+    write(draw, (x, top + round(1.5 * y), x + image.width, top + round(2.1 * y)), words, ink, font=font)
+    out = out.convert(image.mode)
+    out.paste(image, (x, y))
     return out
 
 

@@ -1,4 +1,4 @@
-"""Edits that lay something over the image: another image, an emoji, a logo."""
+"""Edits that lay something over the image, another image, an emoji, a logo; or the image over another one."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def overlay_image(
         return image.copy()
     layer = other(rng, size, picture)
     return laid(image, layer, spot(rng, image.size, size, place), opacity)
+
+
+def laid_on_image(
+    image: Image.Image,
+    rng: np.random.Generator,
+    *,
+    percent: float,
+    place: str = "any",
+    picture: str | None = None,
+) -> Image.Image:
+    """The image scaled to that percentage of the area of another one of its size and laid over it."""
+    share = math.sqrt(percent / 100)
+    size = (max(1, round(share * image.width)), max(1, round(share * image.height)))
+    ground = other(rng, image.size, picture).convert(image.mode)
+    return laid(ground, image.resize(size, Image.Resampling.BICUBIC), spot(rng, image.size, size, place))
 
 
 def blend_image(

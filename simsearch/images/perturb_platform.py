@@ -6,7 +6,9 @@ from simsearch.images import perturb_codec as codec
 from simsearch.images import perturb_drawn as drawn
 from simsearch.images import perturb_layout as layout
 from simsearch.images import perturb_overlay as overlay
+from simsearch.images import perturb_recolour as recolour
 from simsearch.images import perturb_screen as screen
+from simsearch.images import perturb_shape as shape
 from simsearch.images import perturb_tone as tone
 from simsearch.images import perturb_warp as warp
 from simsearch.images import perturb_watermark as mark
@@ -31,6 +33,10 @@ FAMILIES = (
     Family(
         "overlay_image_{}", overlay.overlay_image, "percent", ("10", "25", "50"), _PERCENT, "overlay",
         _OVER | {"picture": _PICTURE},
+    ),
+    Family(
+        "laid_on_image_{}", overlay.laid_on_image, "percent", ("30", "50"), Range(0.1, 100), "overlay",
+        {"place": _PLACE, "picture": _PICTURE},
     ),
     Family(
         "blend_image_{}", overlay.blend_image, "percent", ("20", "40"), _PERCENT, "overlay", {"picture": _PICTURE}
@@ -66,6 +72,10 @@ FAMILIES = (
     ),
     Family("meme_{}", layout.meme, "percent", ("10", "20", "30"), Range(0, 48), "text", writes=True),
     Family(
+        "captioned_frame_{}", layout.captioned_frame, "percent", ("10", "20"), _PERCENT, "text", {"theme": _THEME},
+        writes=True,
+    ),
+    Family(
         "screenshot_phone_{}", screen.screenshot_phone, "percent", ("25", "50"), _CHROME, "layout",
         {"theme": _THEME}, writes=True,
     ),
@@ -85,6 +95,7 @@ FAMILIES = (
     Family("letterbox_{}", layout.letterbox, "percent", ("10", "25"), _PERCENT, "layout", {"fill": _FILL}),
     Family("pillarbox_{}", layout.pillarbox, "percent", ("25", "50"), _PERCENT, "layout", {"fill": _FILL}),
     Family("crop_anywhere_{}", warp.crop_anywhere, "percent", ("10", "30", "50"), Range(0, 99), "geometry"),
+    Family("thumbnail_{}", shape.thumbnail, "side", ("48", "96"), Range(1, 10000, whole=True), "geometry"),
     Family("perspective_{}", warp.perspective, "percent", ("10", "20", "30"), Range(0, 45), "geometry"),
     Family("flip_horizontal", warp.flip_horizontal, "", ("",), _NONE, "geometry"),
     Family("flip_vertical", warp.flip_vertical, "", ("",), _NONE, "geometry"),
@@ -102,6 +113,17 @@ FAMILIES = (
         "quantisation_{}", tone.quantisation, "colours", ("8", "16", "64"), Range(2, 256, whole=True), "colour"
     ),
     Family("posterisation_{}", tone.posterisation, "bits", ("2", "3"), Range(1, 8, whole=True), "colour"),
+    Family(
+        "black_and_white", recolour.black_and_white, "", ("",), _NONE, "colour", {"mix": Choice(recolour.MIXES)}
+    ),
+    Family("sepia_{}", recolour.sepia, "percent", ("50", "100"), _PERCENT, "colour"),
+    Family("duotone_{}", recolour.duotone, "percent", ("50", "100"), _PERCENT, "colour"),
+    Family("hue_{}", recolour.hue, "degrees", ("-30", "30", "90", "180"), _ANGLE, "colour"),
+    Family("warmth_{}", recolour.warmth, "percent", ("-25", "25"), Range(-90, 90), "colour"),
+    Family(
+        "channel_swap", recolour.channel_swap, "", ("",), _NONE, "colour", {"order": Choice(recolour.ORDERS)}
+    ),
+    Family("inversion", recolour.inversion, "", ("",), _NONE, "colour"),
     Family(
         "webp_compression_{}", codec.webp_compression, "quality", ("10", "50", "90"), Range(1, 100, whole=True),
         "compression",

@@ -15,6 +15,12 @@ def scaling(image: Image.Image, rng: np.random.Generator, *, ratio: float) -> Im
     return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
 
 
+def thumbnail(image: Image.Image, rng: np.random.Generator, *, side: int) -> Image.Image:  # noqa: ARG001
+    """The image scaled down until its longer side has that many pixels; a smaller one keeps its size."""
+    ratio = min(1, side / max(image.size))
+    return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
+
+
 def cropping_and_rescaling(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
     """The image without that percentage of each side length, resized back to its size."""
     return image.crop(crop_box(image.size, percent)).resize(image.size, _BICUBIC)

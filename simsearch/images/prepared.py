@@ -33,6 +33,7 @@ class Prepared:
         width: of the whole picture, upright.
         height: likewise.
         quality: 0 (blank) to 100.
+        more: whether the file holds further pages or frames, which are left out.
     """
 
     source: Source
@@ -42,6 +43,7 @@ class Prepared:
     width: int
     height: int
     quality: int
+    more: bool = False
 
 
 def prepare_one(
@@ -53,14 +55,16 @@ def prepare_one(
         if isinstance(given.given, Image):
             return _prepared_pixels(source, given.given, preprocessing)
         data = load_bytes(given, limits.max_bytes)
-        decoded = decoder(data, limits=limits, at_least=preprocessing.at_least, exif=preprocessing.exif)
+        decoded = decoder(data, limits=limits, **preprocessing.decoding)
         pixels = preprocessing.apply(decoded.image)
     except ImageRejected as error:
         return Rejected(source, error.code, error.message)
     except Exception as error:  # above all MemoryError, which any step may raise
         return Rejected(source, RejectCode.DECODE_ERROR, f"{type(error).__name__}: {error}")
     digest = hashlib.sha256(data).digest()
-    return Prepared(source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels))
+    return Prepared(
+        source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels), more=decoded.more
+    )
 
 
 def _prepared_pixels(source: Source, picture: Image, preprocessing: Preprocessing) -> Prepared:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch.errors import InputError
+from simsearch.images.colour import Alpha
+from simsearch.images.colour_profile import Icc
 
 Fit = Literal["squash", "crop", "squash_crop"]
 Kernel = Literal["bilinear", "bicubic", "lanczos", "box"]
@@ -22,6 +24,16 @@ KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
 }
+_LATER = {"icc": "ignore"}  # fields that older cards do not have, with what they mean there
+
+
+class Decoding(TypedDict):
+    """What `decode` is told of a preprocessing, by the names of its arguments."""
+
+    at_least: int
+    exif: bool
+    alpha: Alpha
+    icc: Icc
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,9 @@ class Preprocessing:
         mean: subtracted from values in 0..1, later, on the device.
         std: divides them, later, on the device.
         exif: pictures are turned upright by their EXIF orientation.
-        alpha: what transparent pixels are laid on.
+        alpha: what transparent pixels are laid on: a `white` page, or the page that keeps the `contrast`, as
+            `colour.to_rgb` defines it.
+        icc: `srgb` converts colours by the profile that a picture carries; `ignore` takes them as they are stored.
     """
 
     size: int
@@ -47,22 +61,45 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     exif: bool = True
-    alpha: Literal["white"] = "white"
+    alpha: Alpha = "white"
+    icc: Icc = "ignore"
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.resize < self.size or (self.fit == "squash" and self.resize != self.size):
             raise InputError(f"size {self.size} with resize {self.resize} does not fit {self.fit!r}")
         if self.fit not in get_args(Fit) or self.kernel not in KERNELS:
             raise InputError(f"no such fit or kernel: {self.fit!r}, {self.kernel!r}")
-        if self.alpha != "white":
-            raise InputError(f"alpha on {self.alpha!r} is not known; only 'white' is")
+        if self.alpha not in get_args(Alpha):
+            raise InputError(f"alpha = {self.alpha!r} is not known; give {_either(Alpha)}")
+        if self.icc not in get_args(Icc):
+            raise InputError(f"icc = {self.icc!r} is not known; give {_either(Icc)}")
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the canonical JSON of every field."""
-        fields = asdict(self) | {"mean": [float(v) for v in self.mean], "std": [float(v) for v in self.std]}
+        """SHA-256, in hex, of the canonical JSON of `identity`."""
+        fields = self.identity | {"mean": [float(v) for v in self.mean], "std": [float(v) for v in self.std]}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every field that decides a row's meaning.
+
+        A field that came later is left out at the value that stands for what was done before there was one, so that
+        digests and fingerprints of older cards stay as they are.
+        """
+        fields = asdict(self)
+        return {key: value for key, value in fields.items() if _LATER.get(key) != value}
+
+    @property
+    def decoding(self) -> Decoding:
+        """The arguments of `decode`."""
+        return {"at_least": self.at_least, "exif": self.exif, "alpha": self.alpha, "icc": self.icc}
+
+    @property
+    def as_seen(self) -> Preprocessing:
+        """The same with colours and transparency as a viewer shows them: what models that are made now are given."""
+        return replace(self, alpha="contrast", icc="srgb")
 
     @property
     def at_least(self) -> int:
@@ -90,3 +127,7 @@ class Preprocessing:
         scales = [side / resized for side, resized in zip(size, whole, strict=True)]
         left, top = (start * scale for start, scale in zip(starts, scales, strict=True))
         return left, top, left + self.size * scales[0], top + self.size * scales[1]
+
+
+def _either(names: Any) -> str:
+    return " or ".join(map(repr, get_args(names)))

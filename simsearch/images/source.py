@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from simsearch.errors import ImageRejected, InputError, RejectCode, shown
+from simsearch.errors import ImageRejected, RejectCode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +29,8 @@ class Source:
         owner: who the image belongs to, from the `owner` column of a list.
         attributes: the other columns of a list, as JSON.
         given: the picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
+        link: the last link to a folder that the path goes through below the root, None for none.
+        file_id: equal for links and hard links to one file; 0 where it is not known.
     """
 
     root: bytes
@@ -39,6 +41,8 @@ class Source:
     mtime_ns: int
     owner: str | None = None
     attributes: str | None = None
+    link: bytes | None = field(default=None, compare=False)
+    file_id: int = field(default=0, compare=False)
     given: bytes | Image | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -91,29 +95,6 @@ def _escape(character: str) -> str:
     if ord(character) in BYTE_ESCAPES:
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
-
-
-def name_bytes(path: Any, what: str = "a path") -> bytes:
-    """Return a path as the bytes of its name.
-
-    Args:
-        path: Text, bytes or a path object.
-        what: How it is called in the message.
-
-    Raises:
-        InputError: it is none of these, empty, or a text that no file system can hold.
-    """
-    try:
-        name = os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path") from error
-    except Exception as error:  # TypeError, or whatever a `__fspath__` raises
-        raise InputError(f"{shown(path)} is not {what}: give text, bytes or a path object") from error
-    if b"\0" in name:
-        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path")
-    if not name:  # would be the current folder
-        raise InputError(f"{what} is needed, and an empty text is none")
-    return name
 
 
 def load_bytes(source: Source, limit: int) -> bytes:

@@ -17,7 +17,7 @@ from simsearch.images.rejected import Rejected
 
 READY = b"+"
 REQUEST = Struct("<IIQQ")  # slot, bytes of the file's name (which follows; the data if none), offset, size
-REPLY = Struct("<BBHIIQ32s")  # reject code + 1 or 0, quality, bytes of the message (which follows), width, height, ...
+REPLY = Struct("<BB?HIIQ32s")  # reject code + 1 or 0, quality, more, bytes of the message (which follows), width, ...
 CODES = tuple(RejectCode)
 MAX_MESSAGE = 400
 
@@ -55,5 +55,5 @@ def pack_result(result: Prepared | Rejected) -> bytes:
     """Return a result, without pixels, as bytes."""
     if isinstance(result, Rejected):
         message = result.message.encode("utf-8", "backslashreplace")[:MAX_MESSAGE]
-        return REPLY.pack(CODES.index(result.code) + 1, 0, len(message), 0, 0, 0, b"") + message
-    return REPLY.pack(0, result.quality, 0, result.width, result.height, result.n_bytes, result.sha256)
+        return REPLY.pack(CODES.index(result.code) + 1, 0, False, len(message), 0, 0, 0, b"") + message
+    return REPLY.pack(0, result.quality, result.more, 0, result.width, result.height, result.n_bytes, result.sha256)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
-import resource
 import signal
 import sys
 from typing import BinaryIO
@@ -18,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.images.confine import hold_memory, memory_held, silence, take_signals
 from simsearch.images.decode import decode
 from simsearch.images.guard import pillow_guard
 from simsearch.images.prepared import Decoder, Prepared, prepare_one
@@ -36,23 +36,12 @@ def main(arguments: list[str]) -> None:
     size = settings.preprocessing.size
     shape = (settings.slots, size, size, 3)
     memory = mmap.mmap(settings.memory, settings.slots * size * size * 3)
-    _take_signals()
-    replies = os.dup(1)
+    take_signals()
+    replies = silence()  # what C libraries print must not be taken for a reply either
     os.write(replies, READY)
-    # What C libraries print about damaged files must neither reach the user nor be taken for a reply.
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    hold_memory(settings.limits.memory, beyond=memory_held())
     with pillow_guard(settings.limits.max_pixels):
         _serve(sys.stdin.buffer, replies, settings, np.frombuffer(memory, np.uint8).reshape(shape), decoder)
-
-
-def _take_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _serve(requests: BinaryIO, replies: int, settings: Settings, slots: NDArray[np.uint8], decoder: Decoder) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from simsearch.errors import InputError, SimsearchError
+from simsearch.images.apart import decode_apart
 from simsearch.images.child import DEPTH, Child, Job
 from simsearch.images.limits import Limits
 from simsearch.images.prepared import Prepared, prepare_one
@@ -38,7 +39,7 @@ def prepare(
     Args:
         sources: what `find` yields; a `Rejected` passes through in its place. Read a bounded number ahead.
         preprocessing: what to do with each picture.
-        workers: how many processes; 0 works in this one, where a crash or a hang of a decoder is not contained.
+        workers: how many processes; 0 works in this one, but for decoding, for which a single process stays warm.
         limits: what one image may cost.
         stop: asked while a worker is waited for; once it says true, nothing more is yielded. For a caller in another
             thread, which cannot close the generator.
@@ -59,7 +60,12 @@ def _here(
     sources: Iterable[Source | Rejected], preprocessing: Preprocessing, limits: Limits
 ) -> Iterator[Prepared | Rejected]:
     for source in sources:
-        yield source if isinstance(source, Rejected) else prepare_one(source, preprocessing, limits)
+        yield source if isinstance(source, Rejected) else prepare_apart(source, preprocessing, limits)
+
+
+def prepare_apart(source: Source, preprocessing: Preprocessing, limits: Limits) -> Prepared | Rejected:
+    """Return one input prepared in this process but for its decoding, which a warm process of its own does."""
+    return prepare_one(source, preprocessing, limits, decoder=decode_apart)
 
 
 def in_order(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,13 +16,15 @@ from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.library.intake import Intake, problem_of
-from simsearch.library.items import Item, path_key
+from simsearch.library.items import Item
+from simsearch.library.names import names_of, stored_name
+from simsearch.library.prune import Found, Seen
 from simsearch.library.report import AddReport, AddSettings
-from simsearch.library.selection import MEMBER, PathLike, absolute, below
+from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Place, Snapshot
 from simsearch.library.writer import positions_of
 
-Found: TypeAlias = Source | Rejected
+Named: TypeAlias = tuple[Found, list[bytes]]
 Outcome: TypeAlias = Embedded | Rejected
 
 _LOOKED_UP_AT_ONCE = 256
@@ -39,8 +40,8 @@ class AddJob:
         self._rescan = rescan
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
-        self.seen = array("Q")
-        self.unread: list[bytes] = []
+        self._names = names_of(intake.writer.snapshot)
+        self.seen = Seen()
 
     def run(self, sources: Iterable[Found]) -> None:
         """Take every source in; what is done is committed also when the run is broken off."""
@@ -72,47 +73,43 @@ class AddJob:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := _chunk(stream):
-            self._note(chunk)
-            passed = self._not_in_flight(chunk)
-            fresh = self._not_as_stored(passed)
-            self._paths.update(found.path for found in fresh if isinstance(found, Source) and found.has_path)
+            files = [found for found in chunk if _source_of(found).has_path]
+            self.seen.note(files)
+            named = [(found, self._names.of_source(_source_of(found))) for found in files]
+            fresh = self._not_as_stored(self._not_in_flight(named))
+            self._paths.update(found.path for found in fresh if isinstance(found, Source))
+            fresh += chunk[len(files) :]
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
 
-    def _note(self, chunk: Iterable[Found]) -> None:
-        for found in chunk:
-            if not _source(found).has_path:
-                continue
-            if isinstance(found, Rejected):
-                self.unread.append(found.source.path.rstrip(b"/"))
-                self.seen.append(path_key(found.source.path))
-            else:
-                self.seen.append(path_key(found.path))
-
-    def _not_in_flight(self, chunk: Iterable[Found]) -> list[Found]:
+    def _not_in_flight(self, chunk: Iterable[Named]) -> list[Named]:
         """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
-        passed: list[Found] = []
+        passed: list[Named] = []
         paths: set[bytes] = set()
-        for found in chunk:
-            path = _source(found).path
-            if not _source(found).has_path:
-                passed.append(found)
-                continue
-            in_flight = path in paths or path in self._paths or path in self._intake.pending.paths
+        for found, names in chunk:
+            in_flight = any(
+                name in paths or name in self._paths or name in self._intake.pending.paths for name in names
+            )
             if isinstance(found, Rejected) or not in_flight:
-                passed.append(found)
-                paths.add(path)
+                passed.append((found, names))
+                paths.add(names[0])
         return passed
 
-    def _not_as_stored(self, chunk: Sequence[Found]) -> list[Found]:
-        if self._rescan:
-            return list(chunk)
+    def _not_as_stored(self, chunk: Sequence[Named]) -> list[Found]:
+        """What has to be read, under the name that the library has for it already."""
         snapshot = self._intake.writer.snapshot
-        files = [found for found in chunk if isinstance(found, Source) and found.has_path]
-        places = snapshot.by_paths([source.path for source in files])
-        stored = {id(f) for f, place in zip(files, places, strict=True) if _is_as_stored(snapshot, place, f)}
-        return [found for found in chunk if id(found) not in stored]
+        wanted = [name for found, names in chunk if isinstance(found, Source) for name in names]
+        places = iter(snapshot.by_paths(wanted))
+        fresh: list[Found] = []
+        for found, names in chunk:
+            if isinstance(found, Rejected):
+                fresh.append(found)
+                continue
+            known = [place for place in itertools.islice(places, len(names)) if place is not None]
+            if self._rescan or not _is_as_stored(snapshot, known[0] if known else None, found):
+                fresh.append(_renamed(found, *stored_name(snapshot, known[0])) if known else found)
+        return fresh
 
     def _is_known(self, sha256: bytes) -> bool:
         """Whether the content has a row, or will have when its result is asked for; runs in the reader's thread."""
@@ -128,6 +125,8 @@ class AddJob:
         path = outcome.source.path
         if isinstance(outcome, Embedded):
             content = outcome.sha256
+            if outcome.more:
+                self._intake.note_first_only()
             outcome = self._taken(outcome)
             self._contents.discard(content)
         if isinstance(outcome, Rejected):
@@ -149,38 +148,33 @@ class AddJob:
             again = next(stream)
         return self._taken(again) if isinstance(again, Embedded) else again
 
-    def pruned(self, paths: Iterable[PathLike]) -> list[Place]:
-        """Return the live items in these folders and tars that this call did not find; what could not be read stays."""
-        snapshot = self._intake.writer.snapshot
-        kept = set(self.seen)
-        found = {place for path in paths for place in below(snapshot, absolute(path))}
-        return sorted(place for place in found if not self._is_kept(snapshot.path(place) or b"", kept))
-
-    def _is_kept(self, path: bytes, kept: set[int]) -> bool:
-        unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self.unread)
-        return unread or path_key(path) in kept
-
 
 def _chunk(stream: Iterator[Found]) -> list[Found]:
-    """Inputs that are looked up together; a picture from memory ends them, so that few are held."""
+    """Inputs that are looked up together; a picture from memory is their last, so that few are held."""
     chunk: list[Found] = []
     for found in itertools.islice(stream, _LOOKED_UP_AT_ONCE):
         chunk.append(found)
-        if not _source(found).has_path:
+        if not _source_of(found).has_path:
             break
     return chunk
 
 
-def _source(found: Found) -> Source:
+def _source_of(found: Found) -> Source:
     return found.source if isinstance(found, Rejected) else found
+
+
+def _renamed(source: Source, root: bytes, name: bytes) -> Source:
+    return source if (source.root, source.name) == (root, name) else replace(source, root=root, name=name, link=None)
 
 
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
     on_disk = source.has_path
+    # A link to a folder is a root of its own: where it leads to tells other names of what lies there.
+    root = source.link or source.root
     return Item(
-        source.root if on_disk else None,
-        source.name if on_disk else None,
+        root if on_disk else None,
+        source.path[len(root.rstrip(b"/")) + 1 :] if on_disk else None,
         outcome.sha256,
         outcome.n_bytes,
         source.mtime_ns if on_disk else None,
@@ -200,11 +194,16 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
     return labels in {(None, None), snapshot.labels(place)}
 
 
+def own_files(library: Path) -> tuple[bytes, ...]:
+    """Return how paths of a library's own files begin; it may lie in a folder that is indexed."""
+    return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+
+
 def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
-    """Yield the sources that are no files of the library itself, which may lie in a folder that is indexed."""
-    own = tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+    """Yield the sources that are no files of the library itself."""
+    own = own_files(library)
     for found in sources:
-        if not _source(found).file.startswith(own):
+        if not _source_of(found).file.startswith(own):
             yield found
 
 
@@ -220,7 +219,7 @@ def add(
     """Return what became of every source; items under `prune` that were not found are removed at the end."""
     job = AddJob(intake, extractor, settings=settings, rescan=rescan)
     job.run(sources)
-    gone = job.pruned(prune)
+    gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:
         intake.writer.commit(removed=positions_of(gone))
-    return replace(intake.report, pruned=len(gone))
+    return replace(intake.report, pruned=len(gone), same_file=job.seen.same_file())

@@ -80,7 +80,7 @@ def _compared(snapshot: Snapshot, segment: Segment) -> tuple[AddReport, list[Pla
         if path is not None:
             paths.add(path)
     codes = Counter(segment.rejects.column("code").to_pylist())
-    report = AddReport(**counts, rejected=segment.rejects.num_rows, codes=codes, first_rejected=())
+    report = AddReport(**counts, rejected=segment.rejects.num_rows, codes=codes, first_rejected=(), skipped_by_kind={})
     return report, replaced, superfluous
 
 

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RowError, shown
 from simsearch.extract.inputs import is_tensor
-from simsearch.images.source import name_bytes
+from simsearch.images.paths import raw
 from simsearch.library.report import AddSettings
 
 
-def folder(path: Any, what: str = "a path") -> Path:
+def folder(path: Any, what: str = "path") -> Path:
     """Return a path that a file system can hold.
 
     Raises:
         InputError: it is none.
     """
-    name = name_bytes(path, what)
+    name = raw(path, what)
     try:
         os.lstat(name)
     except ValueError as error:  # a NUL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from simsearch.images.rejected import Rejected
 from simsearch.library.channel import Channel
 from simsearch.library.items import Item, items_batch, path_key, rejects_batch
 from simsearch.library.merge import merge_small
+from simsearch.library.names import split_member
 from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.snapshot import Place
@@ -24,6 +26,7 @@ from simsearch.library.writer import Writer, positions_of
 Row = NDArray[Any]
 
 _SHOWN_REJECTS = 10  # enough to see what is wrong; all of them are in the segments
+_ORIGINALS = 8  # of an exact copy that are looked for on the disk
 
 
 class Pending:
@@ -86,6 +89,7 @@ class Intake:
         self._counts: Counter[str] = Counter()
         self._codes: Counter[str] = Counter()
         self._first_rejected: list[Rejected] = []
+        self._of_gone = 0  # exact copies of paths that are no longer there
         self._skipped = 0  # counted in the reader's thread, all else in the writer's
         self._committed = 0
         self._committed_at = time.monotonic()
@@ -97,7 +101,9 @@ class Intake:
         """The counts so far."""
         counts = dict(self._counts)
         counts["unchanged"] = counts.get("unchanged", 0) + self._skipped
-        return AddReport(**counts, codes=dict(self._codes), first_rejected=tuple(self._first_rejected))
+        counts["copies_of_gone"] = self._of_gone
+        first = tuple(self._first_rejected)
+        return AddReport(**counts, codes=dict(self._codes), first_rejected=first, skipped_by_kind={})
 
     def skip(self, count: int) -> None:
         """Count inputs that were not even read; may be called from another thread."""
@@ -111,6 +117,10 @@ class Intake:
         if len(self.pending) >= self._settings.commit_every or (late and len(self.pending)):
             self.flush()
         self._tell()
+
+    def note_first_only(self) -> None:
+        """Count a file of which the first page or frame alone is taken."""
+        self._counts["first_only"] += 1
 
     def reject(self, rejected: Rejected) -> None:
         """Count an input that cannot become a row; it is recorded once, however often it is tried."""
@@ -150,9 +160,18 @@ class Intake:
             return False
         if place is not None:
             self.pending.removed.append(place)
+        if place is None and stored is not None and item.mtime_ns is not None:
+            self._of_gone += self._is_gone(item.sha256)
         self.pending.add(item, kept)
         self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
         return True
+
+    def _is_gone(self, sha256: bytes | None) -> bool:
+        """Whether the images of a content are known and none is where it was, as after a folder was moved."""
+        snapshot = self.writer.snapshot
+        places = [] if sha256 is None or sha256 in self.pending.rows else snapshot.contents(sha256)[:_ORIGINALS]
+        paths = [path for path in map(snapshot.path, places) if path is not None]
+        return bool(paths) and not any(os.path.lexists(split_member(path)[0]) for path in paths)
 
     def _is_nameless_known(self, item: Item) -> bool:
         if item.sha256 is None:

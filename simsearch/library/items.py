@@ -75,7 +75,10 @@ def content_key(sha256: bytes) -> int:
 
 
 def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
-    """Return items as one record batch; the roots stand once, in the schema's metadata."""
+    """Return items as one record batch; the roots stand once, in the schema's metadata.
+
+    A value that does not fit its column is unknown (text: escaped), so that it costs nothing but itself.
+    """
     roots = list(dict.fromkeys(item.root for item in items if item.root is not None))
     number = {root: i for i, root in enumerate(roots)}
     same = set(SCHEMA.names) - {"path", "root", "bytes"}
@@ -83,8 +86,24 @@ def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
     columns["path"] = [item.name for item in items]
     columns["root"] = [None if item.root is None else number[item.root] for item in items]
     columns["bytes"] = [item.n_bytes for item in items]
-    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    arrays = [_column(columns[field.name], field.type) for field in SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=with_roots(SCHEMA, roots))
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return pa.array([_fitting(value, kind) for value in values], kind)
+
+
+def _fitting(value: Any, kind: pa.DataType) -> Any:
+    if isinstance(value, str) and pa.types.is_large_string(kind):
+        return value.encode(errors="backslashreplace").decode()
+    try:
+        return pa.scalar(value, kind).as_py()
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return None
 
 
 def rejects_batch(rejects: Iterable[Rejected]) -> pa.RecordBatch:

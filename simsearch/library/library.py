@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
+from simsearch.images.lists import Entry
+from simsearch.images.others import Skipped
 from simsearch.library import given
 from simsearch.library.create import create
 from simsearch.library.indexes import IndexRecord
@@ -65,7 +69,7 @@ class Library(Reader):
             LibraryExists: there is one of another model or dtype, or the folder holds other files.
             ModelNotFound: there is no such model.
         """
-        folder = given.folder(path, "the path of a library")
+        folder = given.folder(path, "path of a library")
         given.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
         dtype = None if dtype is None else given.text(dtype, "dtype")
         extractor, channel = create(folder, model, dtype=dtype, device=given.text(device, "device"))
@@ -98,9 +102,10 @@ class Library(Reader):
         self,
         paths: Any = (),
         *,
-        from_list: PathLike | None = None,
+        from_list: PathLike | Sequence[Entry] | None = None,
         settings: AddSettings | None = None,
         prune: bool = False,
+        prune_empty: bool = False,
         rescan: bool = False,
         progress: Tell | None = None,
     ) -> AddReport:
@@ -112,28 +117,43 @@ class Library(Reader):
         Args:
             paths: Files, folders, tars; pictures in any form that `Extractor.embed` takes; or an iterable of these,
                 which is taken bit by bit where it is no list.
-            from_list: A list of more, see `simsearch.images.find`.
+            from_list: A list of more or its entries, see `simsearch.images.find`.
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
+            prune_empty: Prune also a path in which nothing is found any more, or which is gone itself.
             rescan: Read also what seems unchanged.
             progress: Told how far it is; maybe from another thread, never twice at once.
 
         Raises:
-            InputError: a path does not exist or a value is no image; nothing was done, but that of an iterator what
-                came before may have been added.
+            InputError: a path is empty or does not exist, a value is no image, or a path of which the library holds
+                items is to be pruned and nothing is found in it (a disk that is not mounted looks so); nothing was
+                done, but that of an iterator what came before may have been added.
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.library.add import add, outside
-        from simsearch.library.sources import sources_of
+        from simsearch.library.add import add, outside, own_files
+        from simsearch.library.prune import require_found
+        from simsearch.library.sources import Finder, sources_of
 
         self._require_one_channel()
         chosen, rescan, prune = given.settings(settings), given.flag(rescan, "rescan"), given.flag(prune, "prune")
-        inputs = sources_of(paths, lambda: self.extractor.preprocessing, from_list=from_list)
+        empty_too = given.flag(prune_empty, "prune_empty")
+        own, others = own_files(self.path), Counter[str]()
+
+        def skip(other: Skipped) -> None:
+            others[other.kind] += not other.path.startswith(own)
+
+        def there(roots: Sequence[PathLike]) -> Sequence[PathLike]:
+            return require_found(self.snapshot, roots, empty_too=empty_too) if prune else roots
+
+        finder = Finder(there, skip, lambda: self.extractor.preprocessing)
+        inputs = sources_of(paths, finder, from_list=from_list)
         sources = outside(self.path, inputs.stream)
         with self._intake(chosen, progress, self.extractor.runtime()) as intake:
             pruned = inputs.roots if prune else ()
-            return add(intake, self.extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
+            report = add(intake, self.extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
+        kinds = +others
+        return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
     def add_rows(
         self, path: str | Path, *, settings: AddSettings | None = None, progress: Tell | None = None
@@ -147,7 +167,7 @@ class Library(Reader):
         from simsearch.library.add_rows import add_rows, check_rows_file
 
         self._require_one_channel()
-        file, chosen = given.folder(path, "the path of a file"), given.settings(settings)
+        file, chosen = given.folder(path, "path of a file"), given.settings(settings)
         check_rows_file(file, self.channel)
         with self._intake(chosen, progress, {}) as intake:
             add_rows(intake, file)
@@ -177,7 +197,7 @@ class Library(Reader):
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
         from simsearch.library.adopt import adopt
 
-        taken = given.folder(segment, "the path of a segment")
+        taken = given.folder(segment, "path of a segment")
         with self._writing() as writer, naming_full_disk(self.path):
             return adopt(writer, taken)
 

@@ -20,9 +20,11 @@ from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.library.intake import problem_of
 from simsearch.library.matches import Match, Matches, QueryMatches, as_text
+from simsearch.library.names import names_of
 from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike
+from simsearch.library.snapshot import Snapshot
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
@@ -165,28 +167,32 @@ def answer(
     """
     asked = plan.asked
     most = plan.k or len(plan.snapshot)
-    wider = replace(plan, k=plan.k and plan.k + exclude_self + (plan.max_distance is not None))
+    own = _own(queries, plan.snapshot) if exclude_self else [set[int]()] * len(queries)
+    extra = max(map(len, own), default=0) + (plan.max_distance is not None)
+    wider = replace(plan, k=plan.k and plan.k + extra)
     rows = [query.row for query in queries if query.row is not None]
     found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
     answers = []
-    for query in queries:
+    for query, ids in zip(queries, own, strict=True):
         text, encoded = (None, None) if query.path is None else as_text(query.path)
         one = Found((), certified=False) if query.row is None else next(found)
-        matches = _without(one.matches, _own(query, plan)) if exclude_self else one.matches
+        matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
         answers.append(QueryMatches(text, matches[:most], one.certified, query.rejected, encoded, one.recall, more))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 
 
-def _own(query: Query, plan: SearchPlan) -> set[int]:
-    """Ids of the items that a query is: that of its path; of a picture from memory those of its content, pathless."""
-    snapshot = plan.snapshot
-    if query.path is not None:
-        places = [snapshot.by_path(query.path)]
-    else:
-        places = [p for p in snapshot.contents(query.sha256 or b"") if snapshot.path(p) is None]
-    return {snapshot.id(place) for place in places if place is not None}
+def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
+    """Ids of the items that each query is: of its path, or for one from memory of its content and without a path."""
+    names, own = names_of(snapshot), []
+    for query in queries:
+        if query.path is not None:
+            places = [place for place in snapshot.by_paths(names.of_file(query.path)) if place is not None]
+        else:
+            places = [place for place in snapshot.contents(query.sha256 or b"") if snapshot.path(place) is None]
+        own.append({snapshot.id(place) for place in places})
+    return own
 
 
 def _without(matches: Sequence[Match], own: set[int]) -> tuple[Match, ...]:

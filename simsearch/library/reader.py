@@ -46,7 +46,7 @@ class Reader:
         channel: str | None = None,
         device: str = "auto",
     ) -> None:
-        self.path = given.folder(path, "the path of a library")
+        self.path = given.folder(path, "path of a library")
         self.device = given.text(device, "device")
         if extractor is not None:
             given.instance(

@@ -16,7 +16,7 @@ class AddSettings:
 
     Attributes:
         batch_size: Images embedded at once.
-        workers: Decoding processes; 0 decodes in this process, None chooses.
+        workers: Decoding processes; 0 is one that stays warm, None chooses.
         limits: What a single image may cost.
         commit_every: Rows after which a segment is committed.
         commit_seconds: Seconds after which it is committed although it is smaller.
@@ -37,7 +37,10 @@ class AddSettings:
 class AddReport:
     """What became of every input of one call; `pruned` counts items that were no input.
 
-    `codes` splits `rejected` by reject code and `first_rejected` holds a few of them, to show what is wrong.
+    `first_only` counts files with further pages or frames, which are left out.
+    `codes` splits `rejected` by reject code and `first_rejected` holds a few of them, to show what is wrong;
+    `skipped_by_kind` splits `skipped`, files beside the images. `same_file` counts inputs that are a further link or
+    hard link to a file of the same call, `copies_of_gone` the exact copies whose originals are no longer there.
 
     Example:
         >>> AddReport(added=2, rejected=1).inputs
@@ -50,13 +53,18 @@ class AddReport:
     replaced: int = 0
     rejected: int = 0
     pruned: int = 0
+    first_only: int = 0
     codes: Mapping[str, int] = field(default_factory=dict, compare=False)
     first_rejected: tuple[Rejected, ...] = field(default=(), compare=False)
+    skipped: int = 0
+    skipped_by_kind: Mapping[str, int] = field(default_factory=dict, compare=False)
+    same_file: int = field(default=0, compare=False)
+    copies_of_gone: int = field(default=0, compare=False)
 
     @property
     def inputs(self) -> int:
         """The number of inputs, each counted once."""
-        return self.added + self.unchanged + self.exact_copies + self.replaced + self.rejected
+        return self.added + self.unchanged + self.exact_copies + self.replaced + self.rejected + self.skipped
 
 
 @dataclass(frozen=True, slots=True)

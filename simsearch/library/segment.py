@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged
@@ -168,6 +169,12 @@ class Segment:
     def stamps(self) -> NDArray[np.int64]:
         """Size and mtime_ns of each item, (2, n) int64; -1 where they are null."""
         return np.stack([numbers(self.items.column("bytes")), numbers(self.items.column("mtime_ns"))])
+
+    @cached_property
+    def climbing(self) -> NDArray[np.intp]:
+        """Positions of the items whose name leads out of their root; only the first libraries have any."""
+        found = pc.starts_with(self.items.column("path"), pattern=b"../").fill_null(False)
+        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
     def path(self, position: int) -> bytes | None:
         """Return the full path of an item, None when it has none."""

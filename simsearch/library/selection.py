@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -11,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simsearch.images.source import name_bytes
+from simsearch.errors import InputError
+from simsearch.images import paths as named_paths
+from simsearch.library.names import MEMBER, Names, names_of
 from simsearch.library.segment import Segment
 from simsearch.library.snapshot import Place, Snapshot
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-MEMBER = b"::"
 _ID = b"id:"
 _LONG = 32  # no id has so many digits
 
@@ -25,43 +27,60 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
     """Return one path or several as a list.
 
     Raises:
-        InputError: one is no path.
+        InputError: one is no path, or empty.
     """
     one = isinstance(paths, (str, bytes, os.PathLike))
     try:
         given: list[Any] = [paths] if one else list(cast(Iterable[PathLike], paths))
-    except TypeError:  # no iterable, which `name_bytes` says
+    except TypeError:  # no iterable, which `raw` says
         given = [paths]
     for path in given:
-        name_bytes(path)
+        named_paths.raw(path)
     return given
 
 
 def absolute(path: PathLike) -> bytes:
-    """Return the path as libraries keep it: absolute, normalised, a tar's member untouched."""
-    raw = name_bytes(path)
+    """Return the path as libraries keep it: absolute, normalised, a tar's member untouched.
+
+    Raises:
+        InputError: the path is empty.
+    """
+    raw = named_paths.raw(path)
     tar, mark, member = raw.partition(MEMBER)
     if mark and not os.path.lexists(raw):
-        return os.path.abspath(tar) + mark + member  # noqa: PTH100
-    return os.path.abspath(raw)  # noqa: PTH100
+        return named_paths.absolute(tar) + mark + member
+    return named_paths.absolute(raw)
 
 
 def select(snapshot: Snapshot, paths: Sequence[PathLike]) -> list[list[Place]]:
-    """Return the live items that each path means; none for one that the library does not know."""
-    named = [absolute(path) for path in paths]
-    found = snapshot.by_paths(named)
-    return [
-        _by_id(snapshot, path) or ([place] if place is not None else below(snapshot, name))
-        for place, path, name in zip(found, paths, named, strict=True)
-    ]
+    """Return the live items that each path means, however it is written; none for one that the library does not know.
+
+    Raises:
+        InputError: a path is empty.
+    """
+    names = names_of(snapshot)
+    return [_selected(snapshot, path, names) for path in paths]
+
+
+def _selected(snapshot: Snapshot, path: PathLike, names: Names) -> list[Place]:
+    if isinstance(path, PurePath) and not path.parts:  # Path("") and Path(".") are one value
+        raise InputError('an empty path; give "." or Path.cwd() for the current folder')
+    named = absolute(path)
+    files = [place for place in snapshot.by_paths(names.of_file(named)) if place is not None]
+    return _by_id(snapshot, path) or files or below_all(snapshot, names.of_folder(named))
 
 
 def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
-    raw = name_bytes(path)
+    raw = named_paths.raw(path)
     if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit() and len(raw) < _LONG):
         return []
     place = snapshot.by_id(int(raw[len(_ID) :]))
     return [] if place is None else [place]
+
+
+def below_all(snapshot: Snapshot, folders: Iterable[bytes]) -> list[Place]:
+    """Return the live items in any of several folders or tars, each once."""
+    return sorted({place for folder in folders for place in below(snapshot, folder)})
 
 
 def below(snapshot: Snapshot, path: bytes) -> list[Place]:

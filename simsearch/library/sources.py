@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from simsearch.errors import ImageRejected, InputError, shown
 from simsearch.extract.inputs import FORMS, are_several, is_image, is_path, picture
-from simsearch.images.find import find
+from simsearch.images.find import Skip, find
+from simsearch.images.lists import Entry
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.library.selection import PathLike
 
 Found = Source | Rejected
-Asked = Callable[[], Preprocessing]
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """How inputs are looked for.
+
+    Attributes:
+        there: Gives those of some paths that are to be looked through.
+        skipped: Told of what is found and no image.
+        preprocessing: Gives what turns pictures upright; asked when there is one from memory.
+    """
+
+    there: Callable[[Sequence[PathLike]], Sequence[PathLike]]
+    skipped: Skip
+    preprocessing: Callable[[], Preprocessing]
 
 
 @dataclass(slots=True)
@@ -32,7 +47,7 @@ class Sources:
     roots: list[PathLike] = field(default_factory=list)
 
 
-def sources_of(given: Any, preprocessing: Asked, *, from_list: PathLike | None = None) -> Sources:
+def sources_of(given: Any, finder: Finder, *, from_list: PathLike | Sequence[Entry] | None = None) -> Sources:
     """Return the inputs that one image or path or several are.
 
     All of a list is looked at before anything is yielded. Of an iterator only the paths that it begins with are: what
@@ -40,7 +55,7 @@ def sources_of(given: Any, preprocessing: Asked, *, from_list: PathLike | None =
 
     Args:
         given: One or several.
-        preprocessing: Gives what turns pictures upright; asked when there is one.
+        finder: How they are looked for.
         from_list: A list of more paths.
 
     Raises:
@@ -53,24 +68,25 @@ def sources_of(given: Any, preprocessing: Asked, *, from_list: PathLike | None =
     sources = Sources()
     runs = ((on_disk, run) for on_disk, run in itertools.groupby(values, key=is_path))
     if isinstance(values, Collection):
-        begun = [_run(on_disk, list(run), preprocessing, sources) for on_disk, run in runs]
+        begun = [_run(on_disk, list(run), finder, sources) for on_disk, run in runs]
         later: Iterable[Iterator[Found]] = ()
     else:
         first = next(runs, (True, iter(())))
-        begun = [_run(first[0], list(first[1]) if first[0] else first[1], preprocessing, sources)]
-        later = (_run(on_disk, list(run) if on_disk else run, preprocessing, sources) for on_disk, run in runs)
-    begun.append(find([], from_list=from_list))
+        begun = [_run(first[0], list(first[1]) if first[0] else first[1], finder, sources)]
+        later = (_run(on_disk, list(run) if on_disk else run, finder, sources) for on_disk, run in runs)
+    begun.append(find([], from_list=from_list, skipped=finder.skipped))
     sources.stream = itertools.chain.from_iterable(itertools.chain(begun[:-1], later, begun[-1:]))
     return sources
 
 
-def _run(on_disk: bool, run: Iterable[Any], preprocessing: Asked, sources: Sources) -> Iterator[Found]:
+def _run(on_disk: bool, run: Iterable[Any], finder: Finder, sources: Sources) -> Iterator[Found]:
     if on_disk:
-        sources.roots += run
-        return find(run)
+        roots = list(run)
+        sources.roots += roots
+        return find(finder.there(roots), skipped=finder.skipped)
     for value in run if isinstance(run, list) else ():
         _check(value)
-    return (_given(value, preprocessing) for value in run)
+    return (_given(value, finder) for value in run)
 
 
 def _check(value: Any) -> None:
@@ -82,8 +98,8 @@ def _no_image(value: Any) -> InputError:
     return InputError(f"{shown(value)} is no image: give {FORMS}")
 
 
-def _given(value: Any, preprocessing: Asked) -> Found:
+def _given(value: Any, finder: Finder) -> Found:
     try:
-        return Source.of(picture(value, preprocessing()))
+        return Source.of(picture(value, finder.preprocessing()))
     except ImageRejected as error:
         return Rejected(Source.of(b""), error.code, error.message)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 
 from simsearch.errors import ImageRejected
-from simsearch.images.decode import decode
+from simsearch.images.apart import decode_apart
 from simsearch.images.limits import MEBIBYTES, MEGAPIXELS, Limits
 from simsearch.images.source import printable, read_range
 
@@ -52,7 +52,7 @@ def thumbnail(path: bytes) -> str | None:
     """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
     try:
         data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
-        picture = decode(data, limits=_LIMITS, at_least=SIDE).image
+        picture = decode_apart(data, limits=_LIMITS, at_least=SIDE).image
     except ImageRejected:
         return None
     picture.thumbnail((SIDE, SIDE))

@@ -27,7 +27,7 @@ from simsearch.training.pairs import read_pairs
 from simsearch.training.plan import trained_families
 from simsearch.training.prepare import Run, prepared_run
 from simsearch.training.report import verdict, write_guard, write_readme
-from simsearch.training.settings import FinetuneConfig, Scratch
+from simsearch.training.settings import FinetuneConfig
 from simsearch.training.student import exported_card, head_of, starting_point
 from simsearch.training.trial import scores
 from simsearch.training.views import ViewMaker
@@ -109,7 +109,7 @@ def finetune(
     state = keeper.best if config.validation.patience and keeper.best else module.weights()
     network = module.network.cpu().eval()
     network.load_state_dict(state)
-    start = "random weights" if isinstance(config.start, Scratch) else Path(config.start).name
+    start = "random weights" if config.start_model is None else Path(config.start_model).name
     candidate = run.folder / f"{MODEL}.candidate"
     card = export(network, exported_card(run.card, config, start, config.images), candidate)
     table = _guarded(run, candidate, judged)
@@ -117,7 +117,7 @@ def finetune(
         "start": start,
         "model": card.name,
         "weights_sha256": card.weights.sha256,
-        **({} if isinstance(config.start, Scratch) else {"start_sha256": run.card.weights.sha256}),
+        **({} if config.start_model is None else {"start_sha256": run.card.weights.sha256}),
         "steps": module.progress.number // config.accumulation,
         "minutes": round(module.progress.seconds / 60, 2),
         "images": len(run.train),
@@ -208,9 +208,7 @@ def _digest(run: Run) -> str:
     """Of all that decides how the run goes: settings, start, photographs."""
     values = run.config.model_dump(mode="json", exclude=set(_NOT_TRAINING))
     values["start"] = run.card.fingerprint
-    values["photographs"] = [
-        hashlib.sha256(part.pixels.numpy().tobytes()).hexdigest() for part in (run.train, run.held)
-    ]
+    values["photographs"] = [hashlib.sha256(part.pixels.numpy().data).hexdigest() for part in (run.train, run.held)]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -218,7 +216,7 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
     """The table of the start against the model as it was written, both run as a search would run them."""
     config, how = run.config, run.card.preprocessing
     after = NeuralExtractor(candidate, device=str(run.device))
-    if isinstance(config.start, Scratch):
+    if config.start_model is None:
         from simsearch.training.keeper import embedder
 
         with torch.random.fork_rng(devices=[]):
@@ -226,7 +224,7 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
             _, fresh = starting_point(config)
         before: tuple[Any, str] = embedder(fresh.eval(), run.card.preprocessing, torch.device("cpu")), after.metric
     else:
-        extractor = NeuralExtractor(find_model(config.start), device=str(run.device))
+        extractor = NeuralExtractor(find_model(config.start_model), device=str(run.device))
         before, how = (extractor.embed_pixels, extractor.metric), extractor.preprocessing
     trial = run.trial(*config.guard.edits, start=how)
     queries = _counted(trial.queries(), len(trial.edits), judged)

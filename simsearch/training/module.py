@@ -148,16 +148,14 @@ class Finetuning(LightningModule):
         """Set the rates for where the run is; leave the batch norms of frozen parts alone."""
         settings = self.config.optimiser
         training_mode(self.network, self.frozen)
-        factor = settings.rate * schedule(self.progress.share, settings.warm_up)
+        factor = settings.rate * schedule(self.progress.share, settings.warm_up, settings.cool_down)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = factor * group["factor"]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of a batch."""
-        counts = [len(x) for x in batch["inputs"]]
-        rows = self.network(torch.cat(batch["inputs"]))
+        parts = self._parts(batch["inputs"])
         with torch.autocast(self.device.type, enabled=False):
-            parts = torch.split(self._units(rows.float()), counts)
             a, b = parts[:2]
             terms = self._contrast(a, b, batch["index"])
             if batch["mixture"] is not None:
@@ -177,31 +175,45 @@ class Finetuning(LightningModule):
         self.log_dict(logged, batch_size=len(a))
         return loss
 
+    def _parts(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Return the unit vectors of each view."""
+        if self.config.loss.both:
+            return self._seen(inputs)
+        with torch.no_grad():
+            keys = self._seen(inputs[:1])
+        return keys + self._seen(inputs[1:])
+
+    def _seen(self, inputs: list[Tensor]) -> list[Tensor]:
+        rows = self.network(torch.cat(inputs))
+        with torch.autocast(self.device.type, enabled=False):
+            return list(torch.split(self._units(rows.float()), [len(x) for x in inputs]))
+
     def _units(self, rows: Tensor) -> Tensor:
         if self.config.head is None:
             return unit(rows, self.similarity)
         return unit(self.head(rows), "cosine")
 
     def _contrast(self, a: Tensor, b: Tensor, index: Tensor) -> dict[str, Tensor]:
-        """NT-Xent over both views of all devices and the bank, and the entropy of the clean view."""
+        """NT-Xent over both views of all devices and the bank, and the entropy of the rows that are trained."""
         settings = self.config.loss
         first, second, images = gathered(a), gathered(b), gathered(index)
         own = Keys(torch.cat([first, second]), images.repeat(2))
         keys = joined(own, self.bank.keys()) if settings.bank else own
         n, rank = len(a), distributed.get_rank() if len(first) > len(a) else 0
         at = torch.arange(n, device=a.device) + rank * n
+        anchors, partners = ([a, b], [at + len(first), at]) if settings.both else ([b], [at])
         loss = contrast(
-            torch.cat([a, b]),
-            index.repeat(2),
+            torch.cat(anchors),
+            index.repeat(len(anchors)),
             keys,
-            partners=torch.cat([at + len(first), at]),
+            partners=torch.cat(partners),
             temperature=settings.temperature,
         )
         if settings.bank:
             self.bank.add(own)
         terms = {"contrast": loss}
         if settings.koleo:
-            terms["koleo"] = settings.koleo * koleo(first)
+            terms["koleo"] = settings.koleo * koleo(first if settings.both else second)
         return terms
 
     def _mixed(self, rows: Tensor, a: Tensor, mixture: Mixture) -> Tensor:
@@ -220,10 +232,18 @@ class Finetuning(LightningModule):
         return self.network.state_dict() if self.average is None else self.average.state()
 
 
-def schedule(share: float, warm_up: float) -> float:
-    """Return the learning rate's factor in [0, 1] when `share` of the run is over: linear, then a half cosine."""
+def schedule(share: float, warm_up: float, cool_down: float | None = None) -> float:
+    """Return the learning rate's factor in [0, 1] when `share` of the run is over: it rises evenly, then falls.
+
+    Args:
+        share: Of the run.
+        warm_up: Share in which it rises.
+        cool_down: Share at the end in which it falls evenly; None for a half cosine from the warm-up on.
+    """
     if share < warm_up:
         return max(share / warm_up, 0.01)
+    if cool_down is not None:
+        return min(1.0, (1 - share) / cool_down) if cool_down else 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from simsearch.errors import ImageRejected, InputError
-from simsearch.images.decode import decode
+from simsearch.images.decode import AS_SEEN, decode
 from simsearch.training.pictures import square
 
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -87,7 +87,7 @@ def read_pairs(path: Path, *, side: int) -> PairList:
 
 def _picture(path: Path, line: int, name: str, side: int) -> Image.Image:
     try:
-        image = decode((path.parent / name).read_bytes(), at_least=side).image
+        image = decode((path.parent / name).read_bytes(), at_least=side, **AS_SEEN).image
     except (OSError, ImageRejected) as error:
         raise InputError(f"{path}, line {line}: {name}: {error}") from error
     image.thumbnail((side, side))

@@ -16,7 +16,7 @@ from torch import Tensor
 from simsearch.benchmark.pool import memory
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.pipeline import default_workers
-from simsearch.images.decode import decode
+from simsearch.images.decode import AS_SEEN, decode
 from simsearch.images.find import find
 from simsearch.images.limits import Limits
 from simsearch.images.rejected import Rejected
@@ -67,11 +67,12 @@ def pictures_of(images: Sequence[Image.Image], names: Sequence[str]) -> Pictures
         >>> pictures_of([Image.new("RGB", (3, 2))], ["red"]).sizes.tolist()
         [[3, 2]]
     """
-    arrays = [np.asarray(image).reshape(-1) for image in images]
-    starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])]).astype(np.int64)
-    block = np.concatenate(arrays) if arrays else np.empty(0, np.uint8)
     sizes = torch.tensor([image.size for image in images], dtype=torch.int64).reshape(-1, 2)
-    return Pictures(torch.from_numpy(block), torch.from_numpy(starts), sizes, tuple(names))
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), (3 * sizes.prod(dim=1)).cumsum(0)])
+    block = torch.empty(int(starts[-1]), dtype=torch.uint8)
+    for image, start, end in zip(images, starts.tolist(), starts[1:].tolist(), strict=False):
+        block[start:end] = torch.from_numpy(np.array(image)).view(-1)
+    return Pictures(block, starts, sizes, tuple(names))
 
 
 def square(image: Image.Image, side: int) -> Tensor:
@@ -122,7 +123,7 @@ def load_pictures(
 def _loaded(source: Source, side: int) -> tuple[str, Image.Image] | Rejected:
     try:
         data = load_bytes(source, Limits().max_bytes)
-        image = decode(data, at_least=side).image
+        image = decode(data, at_least=side, **AS_SEEN).image
     except ImageRejected as error:
         return Rejected(source, error.code, error.message)
     scale = side / max(image.size)

@@ -93,6 +93,22 @@ class Scratch(pydantic.BaseModel, frozen=True, extra="forbid"):
     preprocessing: Preprocessing
 
 
+class Grown(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A model whose network is changed before it is trained on: it begins as like the model as can be.
+
+    New blocks at the end of a stage pass on what they get; a stem for luminance takes the sum of the stem's colours.
+
+    Attributes:
+        model: Name or folder of a model.
+        arguments: The family's arguments that change: `depths`, `luminance`, `scales`.
+        preprocessing: How an image becomes pixels; by default as the model has it.
+    """
+
+    model: str
+    arguments: dict[str, Any]
+    preprocessing: Preprocessing | None = None
+
+
 class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
     """What is minimised.
 
@@ -103,6 +119,8 @@ class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
         mixup: Share of the batch from which blends with another image are made, copies of both in part.
         cutmix: Share of the batch from which pastes of another image are made, copies of both in part.
         bank: Rows of earlier batches that serve as negatives.
+        both: Whether both views are trained. Otherwise rows of the moderate one are only what hard ones are compared
+            with, as in MoCo: a step costs a third less.
     """
 
     temperature: PositiveFloat = 0.05
@@ -111,6 +129,7 @@ class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
     mixup: float = Share
     cutmix: float = Share
     bank: NonNegativeInt = 0
+    both: bool = True
 
 
 class Head(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -136,6 +155,8 @@ class Optimiser(pydantic.BaseModel, frozen=True, extra="forbid"):
         layer_decay: Each part before the last learns at this factor of the rate of the part behind it.
         frozen: Beginnings of parameter names that do not move, as `stem` or `stages.0`.
         warm_up: Share of the run in which the rate rises.
+        cool_down: Share of the run at its end in which the rate falls evenly to zero; by default it falls as a half
+            cosine from the warm-up on. With 0 it stays, and a run may be left whenever it is good enough.
         clip: Greatest norm of the gradient; 0 for any.
     """
 
@@ -144,6 +165,7 @@ class Optimiser(pydantic.BaseModel, frozen=True, extra="forbid"):
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     frozen: tuple[str, ...] = ()
     warm_up: float = Field(default=0.05, ge=0, lt=1)
+    cool_down: float | None = Field(default=None, ge=0, lt=1)
     clip: NonNegativeFloat = 5.0
 
 
@@ -246,7 +268,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One run.
 
     Attributes:
-        start: Name or folder of a model, or a network that begins at random.
+        start: Name or folder of a model, one whose network is changed first, or a network that begins at random.
         images: Folders, images or tars to train on.
         most_images: How many of them are used, chosen by chance; by default all.
         side: Longest side at which photographs are held; by default one and a half times the model's.
@@ -276,7 +298,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         export: Texts of the exported card.
     """
 
-    start: str | Scratch = "mini"
+    start: str | Grown | Scratch = "mini"
     images: tuple[str, ...] = Field(min_length=1)
     most_images: PositiveInt | None = None
     side: PositiveInt | None = None
@@ -317,6 +339,13 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
             raise ValueError(f"{list(value)} are no shares of a picture's sides; give numbers above 0 and at most 1")
         return value
 
+    @property
+    def start_model(self) -> str | None:
+        """Name or folder of the model that training begins with; None where it begins at random."""
+        if isinstance(self.start, Scratch):
+            return None
+        return self.start.model if isinstance(self.start, Grown) else self.start
+
     @pydantic.model_validator(mode="after")
     def _has_a_length(self) -> FinetuneConfig:
         if (self.steps is None) == (self.minutes is None):
@@ -343,7 +372,7 @@ def config_of(values: dict[str, Any], *, source: str = "settings") -> FinetuneCo
     except pydantic.ValidationError as error:
         # Of a value that may be one of several kinds, the fault lies where the path is longest.
         worst = max(error.errors(), key=lambda fault: len(fault["loc"]))
-        where = ".".join(str(key) for key in worst["loc"] if str(key) not in ("str", "Scratch"))
+        where = ".".join(str(key) for key in worst["loc"] if str(key) not in ("str", "Grown", "Scratch"))
         told = worst["msg"].removeprefix("Value error, ")
         if worst["type"] == "extra_forbidden":
             told = "there is no such setting"

@@ -17,7 +17,7 @@ from simsearch.extract.architecture import build_network, load_network
 from simsearch.extract.card import ModelCard, Weights, load_card
 from simsearch.extract.zoo import find_model
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.settings import FinetuneConfig, Head, Optimiser, Scratch
+from simsearch.training.settings import FinetuneConfig, Grown, Head, Optimiser, Scratch
 
 _NO_WEIGHTS = "0" * 64
 
@@ -34,6 +34,8 @@ def starting_point(config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
     if isinstance(config.start, Scratch):
         card = _scratch_card(config.start, config)
         return card, build_network(card)
+    if isinstance(config.start, Grown):
+        return _grown(config.start, config)
     folder = find_model(config.start)
     began = load_card(folder)
     network = load_network(began, folder)
@@ -47,6 +49,33 @@ def starting_point(config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
     if unexpected or any(not name.startswith("row.") for name in missing):
         raise InputError(f"{began.name}: its weights do not fit {card.arguments}")
     return card, changed
+
+
+def _grown(start: Grown, config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
+    folder = find_model(start.model)
+    began = load_card(folder)
+    arguments = _arguments(began.arguments | start.arguments, config)
+    seen = _preprocessing(start.preprocessing or began.preprocessing, config.size)
+    card = began.model_copy(update={"arguments": arguments, "preprocessing": seen})
+    network = build_network(card)
+    old = load_network(began, folder).state_dict()
+    new = network.state_dict()
+    unknown = [name for name in old if name not in new]
+    unlike = [name for name in old if name in new and _fitted(old[name], new[name]) is None]
+    added = [name for name in new if name not in old and not name.startswith("stages.")]
+    if wrong := unknown + unlike + added:
+        raise InputError(f"start.arguments: {began.name}'s {wrong[0]} does not fit {start.arguments}")
+    new |= {name: tensor for name in old if (tensor := _fitted(old[name], new[name])) is not None}
+    network.load_state_dict(new)
+    return card, network
+
+
+def _fitted(old: Tensor, new: Tensor) -> Tensor | None:
+    """The old weights in the new one's shape: of a kernel that sees one colour the sum over three; None if unlike."""
+    if old.shape == new.shape:
+        return old
+    one_colour = old.ndim == 4 and old.shape[1] == 3 and new.shape == (len(old), 1, *old.shape[2:])
+    return old.sum(dim=1, keepdim=True) if one_colour else None
 
 
 def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
@@ -69,7 +98,8 @@ def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
 
 
 def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
-    """The same for a square of another size."""
+    """The same for a square of another size, with colours and transparency as a viewer shows them."""
+    how = how.as_seen
     if size is None:
         return how
     return replace(how, size=size, resize=size if how.fit == "squash" else round(how.resize * size / how.size))

@@ -287,12 +287,12 @@ def test_a_missing_method_is_listed_and_the_others_run(world, tmp_path, monkeypa
 
 def test_what_cannot_be_used_is_listed_and_the_run_goes_on(world, tmp_path):
     folder = shutil.copytree(world, tmp_path / "photos")
-    (folder / "notes.txt").write_text("no image")
+    (folder / "notes.jpg").write_text("no image")
     shutil.copyfile(folder / "a" / "00.png", folder / "b" / "again.png")
     Image.new("RGB", (12, 9), "red").save(folder / "a" / "tiny.png")
     results = run(folder, tmp_path / "out", edits=(*MILD, "text_length_50"), attacked=6, seeds=(0, 1, 2))
     rejected = {file.name: (file.code, file.message) for file in results.photographs.rejected}
-    assert rejected["notes.txt"][0] == "unknown_format"
+    assert rejected["notes.jpg"][0] == "unknown_format"
     assert rejected["b/again.png"] == ("exact_copy", "the same bytes as a/00.png")
     assert rejected["a/tiny.png"][0] == "cannot_be_edited"
     assert "do not fit" in rejected["a/tiny.png"][1]

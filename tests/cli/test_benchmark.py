@@ -17,7 +17,7 @@ QUICK = ("--workers", 0, "--attacked", 3, "--edits", "jpg_compression_50,rotatio
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = photographs(tmp_path_factory.mktemp("benchmark") / "photos")
-    (folder / "notes.txt").write_text("no image")
+    (folder / "notes.jpg").write_text("no image")
     return folder
 
 
@@ -31,7 +31,7 @@ def test_from_photographs_to_a_report_and_again_from_results_alone(run: Run, pho
     (row,) = [line for line in out.splitlines() if line.startswith("  dHash")]
     assert row.count("-") == 3, "areas and recall have their intervals"
     assert str(folder / "report.html") in out
-    assert "rejected: notes.txt: unknown_format" in err
+    assert "rejected: notes.jpg: unknown_format" in err
     assert {json.loads(line)["progress"] for line in err.splitlines() if line.startswith("{")} >= {"benchmark: copies"}
     written = {name: (folder / name).read_bytes() for name in WRITTEN}
     thumbnails = sorted(path.name for path in (folder / "thumbnails").iterdir())

@@ -24,7 +24,7 @@ def test_toml_round_trip(tiny: Path, tmp_path: Path) -> None:
     assert load_card(tmp_path) == card
 
 
-@pytest.mark.parametrize("field", ["size", "resize", "fit", "kernel", "mean", "std", "exif"])
+@pytest.mark.parametrize("field", ["size", "resize", "fit", "kernel", "mean", "std", "exif", "alpha", "icc"])
 def test_any_change_of_preprocessing_changes_the_fingerprint(tiny: Path, field: str) -> None:
     card = load_card(tiny)
     old = card.preprocessing
@@ -36,8 +36,45 @@ def test_any_change_of_preprocessing_changes_the_fingerprint(tiny: Path, field: 
         "mean": replace(old, mean=(0.4, 0.5, 0.5)),
         "std": replace(old, std=(0.25, 0.25, 0.2)),
         "exif": replace(old, exif=False),
+        "alpha": replace(old, alpha="contrast"),
+        "icc": replace(old, icc="srgb"),
     }[field]
     assert card.model_copy(update={"preprocessing": changed}).fingerprint != card.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint", "digest"),
+    [
+        (
+            "mini",
+            "1b4c74314880a54691347eec2620bc86fdd971db1665a2bbaf2e9a8765c9e517",
+            "9cd1e95fceec951b224789d349484fba1e58a6163a00dd70044516849a3fa94c",
+        ),
+        (
+            "resnet50",
+            "069d0fdef54150fff5d5fa9a33c25bd12996be61a43804f7b1b3300d94db66ca",
+            "c34d36a4170db65103b48a3e524b9c36242806d394a718b7daf2774ee8fd935e",
+        ),
+        (
+            "sscd_disc_mixup",
+            "4e8d4598f2d49ceb8d02d510380ad0c0b31a22b6c009fe8637ec3a1e1dc6d468",
+            "fdc9e79292332e8ca5613fb9a06431bb85e7ee7c6df9f58f6de06efb36cf9f2a",
+        ),
+    ],
+)
+def test_cards_that_libraries_were_made_with_keep_their_identity(name: str, fingerprint: str, digest: str) -> None:
+    card = load_card(find_model(name))
+    assert (card.fingerprint, card.preprocessing.digest) == (fingerprint, digest)
+    assert (card.preprocessing.alpha, card.preprocessing.icc) == ("white", "ignore")
+
+
+def test_a_card_says_how_colours_are_seen_where_that_is_new(tiny: Path, tmp_path: Path) -> None:
+    card = load_card(tiny)
+    assert "icc" not in to_toml(card)
+    seen = card.model_copy(update={"preprocessing": card.preprocessing.as_seen})
+    (tmp_path / CARD).write_text(to_toml(seen))
+    assert 'icc = "srgb"' in (tmp_path / CARD).read_text()
+    assert load_card(tmp_path) == seen
 
 
 def test_weights_network_and_dimension_are_in_the_fingerprint(tiny: Path) -> None:

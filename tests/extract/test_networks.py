@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from simsearch.extract.from_pixels import fold_norms
-from simsearch.extract.networks.resnet import ResNet, ResNetArguments, SamePool, simclr
+from simsearch.extract.networks.resnet import ResNet, ResNetArguments, SamePool, luminance, simclr, stretched
 
 FAMILY = [
     ResNetArguments(block, (1, 2, 1, 1), (8, 8, 16, 16), stem, 8, shortcut, sk, row)
@@ -61,6 +62,36 @@ def test_the_row_of_several_scales_is_the_mean_of_theirs() -> None:
         middle = one(x[:, :, 16:48, 16:48])
         wanted = (whole / whole.sum(1, keepdim=True) + middle / middle.sum(1, keepdim=True)) / 2
         torch.testing.assert_close(two(x), wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (1, 0.5)])
+def test_luminance_is_the_same_for_copies_in_grey_darkened_or_faded(
+    scales: tuple[float, ...],
+) -> None:
+    torch.manual_seed(3)
+    arguments = ResNetArguments(
+        "basic", (1, 1, 1, 1), (8, 8, 16, 16), "plain", 8, row=12, scales=scales, luminance=True
+    )
+    network = ResNet(arguments).eval()
+    x = F.interpolate(torch.rand(4, 3, 9, 9), (64, 64), mode="bicubic").clamp(0, 1)
+    grey = luminance(x).expand(-1, 3, -1, -1)
+    with torch.inference_mode():
+        rows = network(x)
+        for copy in (grey, 0.1 * grey, 0.5 * grey + 0.4):
+            torch.testing.assert_close(network(copy), rows, rtol=1e-3, atol=1e-5)
+        assert torch.isfinite(network(torch.full((1, 3, 64, 64), 0.3))).all(), "a flat picture has no range"
+
+
+def test_stretched_luminance_fills_its_range_but_for_a_hundredth_at_either_end() -> None:
+    ramp = torch.linspace(0.3, 0.5, 10_000).view(1, 1, 100, 100)
+    full = stretched(ramp) * 0.25 + 0.45
+    assert (full.min(), full.max()) == (0, 1)
+    assert 0.005 < (full == 0).float().mean() < 0.02
+    torch.testing.assert_close(full.mean(), torch.tensor(0.5), atol=1e-3, rtol=0)
+    dotted = ramp.clone()
+    dotted[:, :, ::20, ::20] = 1
+    moved = (stretched(dotted) - stretched(ramp)).abs()
+    assert moved[dotted == ramp].max() < 0.1, "single dots do not matter"
 
 
 def test_resnet50_has_the_published_size() -> None:

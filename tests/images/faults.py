@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 from simsearch.images.decode import Decoded, decode
 from simsearch.images.limits import Limits
 
 
-def faulty(data: bytes, *, limits: Limits, at_least: int, exif: bool) -> Decoded:
+def faulty(data: bytes, *, limits: Limits, **how: Any) -> Decoded:
     """Do what the first word of the file asks; decode any other file."""
     word = data.split(b" ")[0]
     if word == b"crash":
@@ -32,11 +33,11 @@ def faulty(data: bytes, *, limits: Limits, at_least: int, exif: bool) -> Decoded
     if word == b"slow":
         time.sleep(0.3)
         data = data.removeprefix(b"slow ")
-    return decode(data, limits=limits, at_least=at_least, exif=exif)
+    return decode(data, limits=limits, **how)
 
 
-def modules(data: bytes, *, limits: Limits, at_least: int, exif: bool) -> Decoded:
+def modules(data: bytes, *, limits: Limits, **how: Any) -> Decoded:
     """Name, in an exception, the heavy modules that the worker has imported."""
-    decode(data, limits=limits, at_least=at_least, exif=exif)
+    decode(data, limits=limits, **how)
     heavy = ("torch", "torchvision", "faiss", "pyarrow", "scipy", "pydantic", "timm", "rich", "typer")
     raise ValueError(f"heavy: {[name for name in heavy if name in sys.modules]}")

@@ -54,6 +54,19 @@ def test_other_formats_are_refused_though_pillow_could_read_them(kind: str) -> N
     assert code is (RejectCode.UNKNOWN_FORMAT if kind == "PCX" else RejectCode.FORMAT_NOT_ALLOWED)
 
 
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("compression", [None, "tga_rle"])
+def test_a_format_is_called_by_its_name(mode: str, compression: str | None) -> None:
+    data = encoded(scene().convert(mode), "TGA", **({"compression": compression} if compression else {}))
+    for each in (data, data.replace(b"TRUEVISION-XFILE.\0", b"")):  # older ones end without a mark
+        with pytest.raises(ImageRejected, match="TGA"):
+            decode(each)
+    with pytest.raises(ImageRejected, match="icon"):
+        decode(encoded(scene(), "ICO"))
+    with pytest.raises(ImageRejected, match="cursor"):
+        decode(struct.pack("<HHHBB", 0, 2, 1, 32, 32) + bytes(60))
+
+
 def test_heic_needs_its_plugin() -> None:
     if importlib.util.find_spec("pillow_heif") is not None:
         pytest.skip("pillow-heif is installed")
@@ -69,7 +82,11 @@ def test_empty_and_foreign_bytes_have_codes() -> None:
 
 def test_pixels_are_capped_by_the_header_alone() -> None:
     for width, height in ((12_000, 12_000), (100_000_001, 1), (2**31 - 1, 2**31 - 1)):
-        assert code_of(png(width, height, b"")) is RejectCode.TOO_MANY_PIXELS
+        with pytest.raises(ImageRejected, match=f"{width * height:,}|{width} x {height}") as caught:
+            decode(png(width, height, b""))
+        assert caught.value.code is RejectCode.TOO_MANY_PIXELS
+        assert "--max-pixels" in caught.value.message
+        assert "bomb" not in caught.value.message
 
 
 def test_limits_are_inclusive() -> None:

@@ -30,7 +30,9 @@ EDITS = (*PLATFORM, *CHAINS)
 WITHOUT_CHANCE = {
     *("letterbox", "pillarbox", "flip_horizontal", "flip_vertical", "turn", "swirl", "barrel", "pincushion"),
     *("pixelation", "blur", "gamma", "vignette", "quantisation", "posterisation", "webp_compression"),
+    *("black_and_white", "sepia", "hue", "warmth", "inversion", "thumbnail"),
 }
+OF_COLOUR_ALONE = {"black_and_white", "hue", "channel_swap"}  # they leave a greyscale image as it is
 NEUTRAL = (
     *("overlay_image_0", "overlay_image_30(opacity=0)", "blend_image_0", "emoji_0", "logo_0", "logo_30(opacity=0)"),
     *("watermark_text_0", "watermark_shape_0", "watermark_tiled_text_0", "watermark_tiled_shape_0"),
@@ -38,9 +40,10 @@ NEUTRAL = (
     *("collage_1x1", "side_by_side_1", "padding_0", "letterbox_0", "pillarbox_0", "perspective_0", "turn_0"),
     *("swirl_0", "barrel_0", "pincushion_0", "pixelation_1", "blur_0", "gamma_1", "vignette_0"),
     *("posterisation_8", "re_encoding_0", "chain_0"),
+    *("sepia_0", "duotone_0", "hue_0", "warmth_0", "thumbnail_10000", "captioned_frame_0", "laid_on_image_100"),
 )
-WRITES = ("watermark_text", "watermark_tiled_text", "caption_above", "caption_below", "meme", "screenshot_phone",
-          "screenshot_desktop")  # fmt: skip
+WRITES = ("watermark_text", "watermark_tiled_text", "caption_above", "caption_below", "meme", "captioned_frame",
+          "screenshot_phone", "screenshot_desktop")  # fmt: skip
 
 
 @pytest.fixture
@@ -83,7 +86,8 @@ def test_every_edit_is_deterministic_and_keeps_its_promises(edit, mode, photo):
     assert image.tobytes() == before
     assert once.mode == mode
     assert once is not image
-    assert (once.size, once.tobytes()) != (image.size, before)
+    kept = mode == "L" and edit.family in OF_COLOUR_ALONE
+    assert ((once.size, once.tobytes()) == (image.size, before)) == kept
     assert by_name(edit.name) == edit
     assert pickle.loads(pickle.dumps(edit)) == edit
 
@@ -140,6 +144,11 @@ def test_tiny_and_extreme_images_are_edited_too(size, mode):
         ("quantisation_{}", (256, 64, 16, 4, 2)),
         ("posterisation_{}", (7, 5, 3, 1)),
         ("webp_compression_{}", (95, 60, 20, 1)),
+        ("sepia_{}", (20, 60, 100)),
+        ("duotone_{}", (20, 60, 100)),
+        ("hue_{}", (20, 60, 120, 180)),
+        ("warmth_{}", (10, 30, 80)),
+        ("warmth_{}", (-10, -30, -80)),
     ],
 )
 def test_stronger_edits_change_more(template, strengths, photo):
@@ -153,6 +162,7 @@ def test_stronger_edits_change_more(template, strengths, photo):
     [
         *((f"{name}_{{}}", (5, 20, 60)) for name in ("caption_above", "caption_below", "padding", "letterbox")),
         *((f"{name}_{{}}", (5, 20, 60)) for name in ("pillarbox", "screenshot_phone", "screenshot_desktop")),
+        ("captioned_frame_{}", (5, 20, 60)),
         ("side_by_side_{}", (2, 3, 5)),
     ],
 )
@@ -183,6 +193,20 @@ def test_another_image_takes_its_share_of_the_area(percent, tmp_path):
     ys, xs = np.nonzero(hit)
     assert hit[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].all()
     assert (np.ptp(xs) + 1) / (np.ptp(ys) + 1) == pytest.approx(481 / 321, rel=0.05)
+
+
+@pytest.mark.parametrize("percent", [5, 30, 50, 90])
+@pytest.mark.parametrize("place", ["any", "centre", "bottom_right"])
+def test_the_image_takes_its_share_of_the_one_that_it_is_laid_on(percent, place, tmp_path):
+    flat(255).save(tmp_path / "white.png")
+    name = f"laid_on_image_{percent}(place={place},picture={tmp_path / 'white.png'})"
+    out = array(edited(name, flat((10, 60, 90), (481, 321))))
+    hit = (out == (10, 60, 90)).all(axis=-1)
+    assert out.shape[:2] == (321, 481)
+    assert hit.mean() == pytest.approx(percent / 100, rel=0.02)
+    ys, xs = np.nonzero(hit)
+    assert hit[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].all()
+    assert (out[~hit] == 255).all()
 
 
 @pytest.mark.parametrize("opacity", [0.25, 0.5, 0.9])
@@ -240,6 +264,7 @@ def test_a_corner_is_where_it_is_said_to_be(place):
     ("pillarbox_50", 96, 0, (384, 130)),
     ("caption_above_20", 0, 26, (192, 156)),
     ("caption_below_20", 0, 0, (192, 156)),
+    ("captioned_frame_10", 19, 13, (230, 182)),
 ])  # fmt: skip
 def test_the_image_stays_whole_on_its_larger_canvas(name, x, y, size, photo):
     for image in (photo, photo.convert("L")):
@@ -264,6 +289,19 @@ def test_a_caption_is_ink_on_plain_ground(theme, ground):
     assert 0.02 < (bar == 255 - ground).all(axis=-1).mean() < 0.3
     assert (bar == ground).all(axis=-1).mean() > 0.5
     assert (bar.std(axis=-1) == 0).all()
+
+
+@pytest.mark.parametrize(("theme", "ground"), [("light", 255), ("dark", 0)])
+def test_a_captioned_frame_is_plain_but_for_a_line_and_the_words_below(theme, ground):
+    out = array(edited(f"captioned_frame_20(theme={theme})", flat(128, (400, 300))))
+    assert out.shape == (300 + 4 * 60, 400 + 2 * 80, 3)
+    assert (out[60:360, 80:480] == 128).all()
+    beside = out[60:360, :80, 0]
+    assert ((beside == 255 - ground).sum(axis=1) == 1).all()  # the line; all else is ground
+    assert ((beside == ground).sum(axis=1) == 79).all()
+    below = out[380:]
+    assert 0.02 < (below == 255 - ground).all(axis=-1).mean() < 0.3
+    assert (below == ground).all(axis=-1).mean() > 0.6
 
 
 def test_a_meme_has_rimmed_letters_at_top_and_bottom_only():

@@ -41,11 +41,20 @@ def test_every_field_is_in_the_digest() -> None:
         dataclasses.replace(SQUASH, mean=(0, 0, 0.5)),
         dataclasses.replace(SQUASH, std=(1, 1, 0.5)),
         dataclasses.replace(SQUASH, exif=False),
+        dataclasses.replace(SQUASH, alpha="contrast"),
+        dataclasses.replace(SQUASH, icc="srgb"),
     ]
-    assert len(dataclasses.fields(SQUASH)) == 8  # a new field needs its line; alpha has one value only
+    assert len(dataclasses.fields(SQUASH)) == 9  # a new field needs its line
     digests = {value.digest for value in (SQUASH, *changed)}
     assert len(digests) == len(changed) + 1
     assert dataclasses.replace(SQUASH).digest == SQUASH.digest
+
+
+def test_a_field_that_came_later_leaves_older_digests_alone() -> None:
+    """The digest of this value before there was `icc`."""
+    assert "icc" not in SQUASH.identity
+    assert SQUASH.digest == "be93aabba646aa3ba234c5234920dbda9ccaa5a850df3a4143674ced7ed976c9"
+    assert SQUASH.as_seen.decoding == {"at_least": 24, "exif": True, "alpha": "contrast", "icc": "srgb"}
 
 
 def test_the_digest_does_not_tell_whole_numbers_from_floats() -> None:
@@ -63,6 +72,7 @@ def test_the_digest_does_not_tell_whole_numbers_from_floats() -> None:
         {"fit": "pad"},
         {"kernel": "nearest"},
         {"alpha": "black"},
+        {"icc": "p3"},
     ],
 )
 def test_values_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:

@@ -245,8 +245,8 @@ def test_tar_members_are_items_and_prune_with_their_tar(tmp_path: Path) -> None:
 
     write(sources)
     library = make(tmp_path / "library")
-    assert library.add(tar, settings=HERE) == AddReport(added=3)
-    assert library.add(tar, settings=HERE) == AddReport(unchanged=3)
+    assert library.add(tar, settings=HERE) == AddReport(added=3, skipped=1)
+    assert library.add(tar, settings=HERE) == AddReport(unchanged=3, skipped=1)
     assert library.search(sources[1], k=1).paths == [[f"{tar}::1.png"]]
     write(sources[:2])
     assert library.add(tar, settings=HERE, prune=True).pruned == 1

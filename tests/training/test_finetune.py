@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 from pathlib import Path
@@ -170,6 +171,16 @@ def test_training_finds_more_copies_of_the_edit_it_was_shown(photos: Path, tiny:
     table = finetune(settings, tmp_path, device="cpu").table
     assert table.overall.difference > 0
     assert np.isfinite([table.overall.low, table.overall.high]).all()
+
+
+def test_hard_views_find_moderate_ones_that_are_not_trained_themselves(
+    photos: Path, tiny: Path, tmp_path: Path
+) -> None:
+    loss = {"both": False, "koleo": 0.0}
+    finetune(config(photos, tiny, steps=40, optimiser={"rate": 0.003}, loss=loss), tmp_path, device="cpu")
+    with (tmp_path / "log.csv").open() as file:
+        costs = [float(row["contrast"]) for row in csv.DictReader(file)]
+    assert np.mean(costs[-10:]) < np.mean(costs[:10]) - 0.1
 
 
 def test_every_part_of_the_recipe_trains_together(photos: Path, tiny: Path, tmp_path: Path) -> None:

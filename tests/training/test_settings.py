@@ -34,7 +34,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         (("views", "hard", "edits"), [{"edit": "blur_{}", "strength": [0, 1], "log": True}], "a strength above 0"),
         (("views", "hard", "edits"), [{"edit": "chain_2", "share": 0}], "edits.0.share: Input should be greater"),
         (("validation", "patience"), 3, "validation: `patience` counts looks; give `every`"),
-        (("start",), {"arguments": {}}, "start.preprocessing: Field required"),
+        (("start",), {"arguments": {}}, "start.model: Field required"),
         (("export", "name"), "My Model", "export.name: String should match pattern"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -124,10 +125,30 @@ def test_scales_and_size_may_change_at_the_start(tiny: Path, tmp_path: Path) -> 
     assert tuple(card.arguments["scales"]) == (1, 0.5)
     assert (card.preprocessing.size, card.preprocessing.resize) == (64, 64)
     assert card.preprocessing.mean == before.preprocessing.mean
+    assert {(each.preprocessing.alpha, each.preprocessing.icc) for each in (before, card)} == {("contrast", "srgb")}
     assert all(torch.equal(tensor, two.state_dict()[name]) for name, tensor in plain.state_dict().items())
     for wrong in ([], [0], [1.5]):
         with pytest.raises(InputError, match="scales"):
             config(tmp_path, tiny, scales=wrong)
+
+
+def test_a_grown_network_begins_as_the_model_that_it_grew_from(tiny: Path, tmp_path: Path) -> None:
+    before, plain = starting_point(config(tmp_path, tiny))
+    x = torch.rand(3, 3, 96, 96)
+    for depths in ([1, 2, 1, 1], [2, 1, 3, 1]):
+        card, grown = starting_point(config(tmp_path, {"model": str(tiny), "arguments": {"depths": depths}}))
+        assert card.arguments["depths"] == depths
+        with torch.no_grad():
+            torch.testing.assert_close(grown.eval()(x), plain.eval()(x))
+    how = {**asdict(before.preprocessing), "mean": [0, 0, 0], "std": [1, 1, 1]}
+    start = {"model": str(tiny), "arguments": {"luminance": True}, "preprocessing": how}
+    card, grey = starting_point(config(tmp_path, start))
+    assert card.preprocessing.mean == (0, 0, 0)
+    assert torch.equal(grey.state_dict()["stem.0.0.weight"], plain.state_dict()["stem.0.0.weight"].sum(1, keepdim=True))
+    assert torch.equal(grey.state_dict()["row.0.weight"], plain.state_dict()["row.0.weight"])
+    for wrong in ({"widths": [9, 9, 9, 9]}, {"depths": [0, 1, 1, 1]}, {"stem": "plain"}):
+        with pytest.raises(InputError, match=r"start\.arguments: .* does not fit"):
+            starting_point(config(tmp_path, {"model": str(tiny), "arguments": wrong}))
 
 
 def test_the_bank_holds_the_newest_rows() -> None:

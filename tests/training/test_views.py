@@ -119,7 +119,7 @@ def test_what_the_network_takes_is_what_the_extractor_makes(pictures: Pictures) 
 def test_photographs_are_read_once_each_and_faults_are_told(tmp_path: Path) -> None:
     folder = world.pictures(tmp_path / "photos", 6)
     (folder / "twin.png").write_bytes((folder / "03.png").read_bytes())
-    (folder / "notes.txt").write_text("no image")
+    (folder / "notes.jpg").write_text("no image")
     found, rejected = load_pictures([folder], side=30)
     assert len(found) == 6
     assert [reject.code for reject in rejected] == ["unknown_format"]
@@ -133,7 +133,7 @@ def test_photographs_are_read_once_each_and_faults_are_told(tmp_path: Path) -> N
     assert part.names == (found.names[4], found.names[1])
     assert np.array_equal(np.asarray(part.image(1)), np.asarray(found.image(1)))
     with pytest.raises(InputError, match=r"found no photographs \(1 of 1 rejected: unknown_format"):
-        load_pictures([folder / "notes.txt"], side=30)
+        load_pictures([folder / "notes.jpg"], side=30)
     assert len(pictures_of([], [])) == 0
 
 

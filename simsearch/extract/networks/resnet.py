@@ -23,6 +23,9 @@ from simsearch.extract.area import area_means
 EPSILON = 1e-5
 SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _GEM_POWER = 3.0
+_LUMA = (0.299, 0.587, 0.114)
+_LEAST_RANGE = 1 / 32  # eight levels of 255: below that mostly noise would be stretched
+_MEAN, _SPREAD = 0.45, 0.25  # of stretched photographs, roughly
 _LEAST = 1e-6  # the slope of a root is infinite at zero
 
 
@@ -45,6 +48,8 @@ class ResNetArguments:
             in the original. (1,) is the whole picture alone.
         edges: "simclr" for the pools of the published SimCLR weights: what a window lacks is added to the right and
             below, and the "d" shortcut averages places in the first stage too. "even" is PyTorch's habit.
+        luminance: The network sees only the luminance of each part, stretched to its full range, so that a copy in
+            black and white, darkened or tinted, is the same to it by construction. Takes values in [0, 1].
     """
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -58,6 +63,7 @@ class ResNetArguments:
     pool: Literal["avg", "gem"] = "avg"
     scales: tuple[float, ...] = (1.0,)
     edges: Literal["even", "simclr"] = "even"
+    luminance: bool = False
 
     @property
     def dimension(self) -> int:
@@ -171,12 +177,12 @@ class SamePool(nn.Module):
 
 
 def _stem(arguments: ResNetArguments) -> nn.Sequential:
-    width = arguments.stem_width
+    width, colours = arguments.stem_width, 1 if arguments.luminance else 3
     pool = SamePool() if arguments.edges == "simclr" else nn.MaxPool2d(3, 2, padding=1)
     if arguments.stem == "plain":
-        return nn.Sequential(ConvNorm(3, width, 7, stride=2), pool)
+        return nn.Sequential(ConvNorm(colours, width, 7, stride=2), pool)
     half = width // 2
-    return nn.Sequential(ConvNorm(3, half, 3, stride=2), ConvNorm(half, half, 3), ConvNorm(half, width, 3), pool)
+    return nn.Sequential(ConvNorm(colours, half, 3, stride=2), ConvNorm(half, half, 3), ConvNorm(half, width, 3), pool)
 
 
 class ResNet(nn.Module):
@@ -186,6 +192,7 @@ class ResNet(nn.Module):
 
     Attributes:
         first: Name of the convolution that alone sees the pixels.
+        reads_float32: Whether pixels stay in float32 until the network has stretched them.
     """
 
     first = "stem.0.0"
@@ -193,6 +200,7 @@ class ResNet(nn.Module):
     def __init__(self, arguments: ResNetArguments) -> None:
         super().__init__()
         self.arguments = arguments
+        self.reads_float32 = arguments.luminance
         self.stem = _stem(arguments)
         channels, stages = arguments.stem_width, []
         for stage, (depth, width) in enumerate(zip(arguments.depths, arguments.widths, strict=True)):
@@ -212,6 +220,8 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return rows (n, dimension), non-negative, of normalised images (n, 3, h, w); of sum 1 if several scales."""
         scales = self.arguments.scales
+        if self.arguments.luminance:
+            x = luminance(x)
         if scales == (1.0,):
             return self._rows(x)
         rows = self._rows(torch.cat([_part(x, scale, min(scales)) for scale in scales]))
@@ -219,14 +229,36 @@ class ResNet(nn.Module):
         return torch.stack(shares.chunk(len(scales))).mean(dim=0)
 
     def _rows(self, x: Tensor) -> Tensor:
+        if self.arguments.luminance:
+            x = stretched(x).to(next(self.stem.parameters()).dtype)
         places = self.stages(self.stem(x))
         pooled = _generalised_mean(places) if self.arguments.pool == "gem" else _mean(places)
         rows: Tensor = self.row(pooled)
         return rows
 
 
+def luminance(x: Tensor) -> Tensor:
+    """Return luma (n, 1, h, w) of RGB (n, 3, h, w), ITU-R BT.601."""
+    weights = torch.tensor(_LUMA, dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
+    return (x * weights).sum(dim=1, keepdim=True)
+
+
+def stretched(luma: Tensor) -> Tensor:
+    """Return luma (n, 1, h, w) in [0, 1] stretched to its full range, with a mean near 0 and a spread near 1.
+
+    A hundredth of the places is cut at either end, counted over means of 2 x 2 so that single dots do not matter. A
+    nearly flat picture is stretched to no more than the range that `_LEAST_RANGE` becomes.
+    """
+    ordered = F.avg_pool2d(luma, 2).flatten(1)
+    cut = 1 + ordered.shape[1] // 100
+    low = ordered.topk(cut, dim=1, largest=False).values[:, -1].view(-1, 1, 1, 1)
+    high = ordered.topk(cut, dim=1).values[:, -1].view(-1, 1, 1, 1)
+    full = ((luma - low) / (high - low).clamp_min(_LEAST_RANGE)).clamp(0, 1)
+    return (full - _MEAN) / _SPREAD
+
+
 def _part(x: Tensor, scale: float, smallest: float) -> Tensor:
-    """The middle of images (n, 3, h, w), that share of each side, at the size of the smallest share."""
+    """The middle of images (n, c, h, w), that share of each side, at the size of the smallest share."""
     height, width = x.shape[2:]
     high, wide = round(scale * height), round(scale * width)
     top, left = (height - high) // 2, (width - wide) // 2

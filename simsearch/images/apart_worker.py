@@ -1,0 +1,61 @@
+"""The process behind `apart.decode_apart`: `python -m simsearch.images.apart_worker`; not a command for people.
+
+It lives between two pipes, decodes one file at a time, and hands the picture back. It ends when standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+from typing import Any
+
+from simsearch.errors import ImageRejected
+from simsearch.images.confine import hold_memory, memory_held, silence, take_signals
+from simsearch.images.decode import decode
+from simsearch.images.limits import Limits
+
+READY = b"+"
+LENGTHS = struct.Struct("<IQ")  # bytes of the JSON and of the file or the pixels, which follow in this order
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    take_signals()
+    replies = silence()
+    os.write(replies, READY)
+    requests, held = sys.stdin.buffer, memory_held()
+    while header := requests.read(LENGTHS.size):
+        length, size = LENGTHS.unpack(header)
+        how = json.loads(requests.read(length))
+        limits = Limits(**how.pop("limits"))
+        hold_memory(limits.memory, beyond=held)
+        _answer(replies, limits, how, requests.read(size))
+
+
+def _answer(replies: int, limits: Limits, how: dict[str, Any], data: bytes) -> None:
+    signal.setitimer(signal.ITIMER_REAL, limits.timeout_s)
+    pixels = b""
+    try:
+        decoded = decode(data, limits=limits, **how)
+        pixels = decoded.image.tobytes()
+        facts: dict[str, Any] = {
+            **{"size": decoded.image.size, "width": decoded.width, "height": decoded.height},
+            **{"format": decoded.format, "more": decoded.more},
+        }
+    except ImageRejected as error:
+        facts = {"code": error.code, "message": error.message}
+    except Exception as error:
+        facts = {"code": "decode_error", "message": f"{type(error).__name__}: {error}"}
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    text = json.dumps(facts).encode()
+    for part in (LENGTHS.pack(len(text), len(pixels)) + text, pixels):
+        left = memoryview(part)
+        while left:
+            left = left[os.write(replies, left) :]
+
+
+if __name__ == "__main__":
+    main()
