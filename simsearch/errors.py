@@ -14,6 +14,7 @@ SimsearchError
 │   ├── LibraryExists       there is one already, and it differs
 │   ├── LibraryLocked       another process is writing
 │   ├── LibraryDamaged      a file does not hold what the manifest says
+│   │   └── LibraryTooNew   a later version of simsearch wrote it
 │   └── StorageFull         the disk is full; nothing was lost
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
@@ -109,6 +110,10 @@ class LibraryLocked(LibraryError):
 
 class LibraryDamaged(LibraryError):
     """A file of the library does not hold what the manifest says."""
+
+
+class LibraryTooNew(LibraryDamaged):
+    """A later version of simsearch wrote the library; nothing is wrong with it."""
 
 
 class StorageFull(LibraryError):

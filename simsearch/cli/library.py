@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +20,7 @@ from simsearch.cli.options import (
     BatchSize,
     Config,
     Device,
+    DryRun,
     FromList,
     LibraryFolder,
     MaxPixels,
@@ -42,6 +45,7 @@ SOME_REJECTED = 1
     epilog=examples(
         "index photos/ --library photos.library",
         "index photos/ --library photos.library --prune",
+        "index photos/ --library photos.library --prune --dry-run",
         "index --from-list photos.csv --library photos.library --workers 8",
         "index photos/ --library small.library --bits 96",
         "index --rows rows/part-00000.parquet --library photos.library",
@@ -74,6 +78,7 @@ def index(
         bool,
         typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
     ] = False,
+    dry_run: DryRun = False,
     rescan: Annotated[
         bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
     ] = False,
@@ -89,7 +94,7 @@ def index(
     """
     from simsearch.extract.rows_file import rows_info
     from simsearch.images.limits import Limits
-    from simsearch.library import AddSettings
+    from simsearch.library import AddSettings, Library
 
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list or prune or rescan):
@@ -104,9 +109,16 @@ def index(
         raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
     if prune_empty and not prune:
         raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
+    if dry_run and not prune:
+        raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
     settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
     # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
     listed = read_inputs(None if prune_empty and library.is_dir() else paths, from_list)
+    if dry_run:
+        with closing(Library.open(library)) as opened:
+            gone = opened.would_prune(paths or [], from_list=listed, prune_empty=prune_empty)
+        _show_dry_run(gone, as_json=as_json)
+        return
     if rows is not None:
         rows_info(rows)
     with closing(_open_or_make(library, model=model, rows=rows, device=device)) as opened:
@@ -116,39 +128,79 @@ def index(
         else:
             how = {"prune": prune, "prune_empty": prune_empty, "rescan": rescan}
             report = _add(opened, paths or [], listed, settings, how)
+        terminal.note_swept(opened.swept)
         _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
     if strict and report.rejected:
         raise typer.Exit(SOME_REJECTED)
 
 
 @app.command(
-    epilog=examples("remove photos/old/ --library photos.library", "remove id:17 --library photos.library --purge")
+    epilog=examples(
+        "remove photos/old/ --library photos.library",
+        "remove photos/old/ --library photos.library --dry-run",
+        "remove id:17 --library photos.library --purge",
+        "remove --owner Anna --library photos.library --purge",
+    )
 )
 def remove(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")
+    ] = None,
     *,
     library: LibraryFolder,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="Only images that belong to this owner.")
+    ] = None,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Also rewrite the files, so that nothing stays on disk.")
+        bool,
+        typer.Option(
+            "--purge",
+            help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files.",
+        ),
     ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Remove images from a library.
 
-    The images themselves stay where they are.
+    The images themselves stay where they are. --purge also drops indexes that knew a removed image (optimize --recall
+    builds new ones) and what `repair` put aside.
     """
     from simsearch.library import Library
 
-    for path in paths:
+    if not paths and owner is None:
+        raise typer.BadParameter("give PATH or --owner: nothing is named to be removed")
+    for path in paths or []:
         named(path)
     with Library.open(library) as opened:
-        removed = opened.remove(paths, purge=purge)
-        left = len(opened)
+        if dry_run:
+            _show_dry_run(opened.would_remove(paths or [], owner=owner, purge=purge), as_json=as_json)
+            return
+        removed = opened.remove(paths or [], owner=owner, purge=purge)
+        left, purged = len(opened), opened.last_purge
+        terminal.note_swept(opened.swept)
     if as_json:
-        terminal.show_json({"removed": removed, "purged": purge, "library_size": left})
-    else:
-        terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+        more = {} if purged is None else {"purged_" + key: value for key, value in asdict(purged).items()}
+        terminal.show_json({"removed": removed, "purged": purge, "library_size": left, **more})
+        return
+    terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+    if purged is not None and purged.rejects:
+        terminal.show(f"erased the names of {purged.rejects:,} rejected files")
+    if purged is not None and purged.indexes:
+        terminal.show(f"dropped {purged.indexes} index(es) that knew what was removed; optimize --recall builds anew")
+    for name in () if purged is None else purged.aside:
+        terminal.show(f"erased {name}, which repair had put aside")
+
+
+def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
+    """What would go, one line each."""
+    for path in paths:
+        if as_json:
+            terminal.show_json(terminal.path_fields("path", path))
+        else:
+            terminal.show(os.fsdecode(path))
+    terminal.note(f"dry run: {len(paths):,} would go, nothing was changed")
 
 
 def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:

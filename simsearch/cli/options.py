@@ -73,6 +73,7 @@ MaxPixels = Annotated[
     int, typer.Option("--max-pixels", min=1, metavar="N", help="Reject larger pictures, by width times height.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Images embedded at once.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed; change nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Config = Annotated[

@@ -40,6 +40,12 @@ def note(line: str) -> None:
     print(escaped(line), file=sys.stderr, flush=True)
 
 
+def note_swept(names: Iterable[str]) -> None:
+    """Say on stderr what a command removed because an interrupted one had left it."""
+    for name in names:
+        note(f"removed {name}, which an interrupted command had left")
+
+
 def show_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object as one line of ASCII, its first key the schema's version."""
     print(json.dumps({"schema": 1, **value}, allow_nan=False))

@@ -1,7 +1,8 @@
-"""`simsearch info, verify, optimize`: what a library says of itself, and how it is kept in order."""
+"""`simsearch info, verify, repair, optimize`: what a library says of itself, and how it is kept in order."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ def info(library: LibraryFolder, *, as_json: AsJson = False, config: Config = No
     with Library.open(library) as opened:
         facts = opened.info()
     if as_json:
-        terminal.show_json(asdict(facts))
+        terminal.show_json({**asdict(facts), **terminal.path_fields("path", facts.path)})
         return
     lines = [
         ("library", facts.path),
@@ -58,10 +59,13 @@ def verify(
 
     Exits with 3 when something is wrong.
     """
-    from simsearch.library import Library
+    from simsearch.errors import LibraryDamaged
+    from simsearch.library.manifest import Manifest
+    from simsearch.library.verify import verify as problems_of
 
-    with Library.open(library) as opened:
-        problems = opened.verify(deep=deep)
+    with suppress(LibraryDamaged):  # which is told below, with all else that is wrong
+        Manifest(library).read()
+    problems = problems_of(library, deep=deep)
     if as_json:
         terminal.show_json({"sound": not problems, "deep": deep, "problems": problems})
     else:
@@ -71,9 +75,35 @@ def verify(
             terminal.show(f"{library} is sound")
     if problems:
         mended = all("simsearch optimize" in problem for problem in problems)  # indexes are made from the rows
-        cure = f"run: simsearch optimize --library {library}" if mended else "index its images again into a new one"
+        cure = f"run: simsearch {'optimize' if mended else 'repair'} --library {library}"
         terminal.note(f"error: {len(problems)} problem(s) found in {library}; {cure}")
         raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=examples("repair --library photos.library"))
+def repair(library: LibraryFolder, *, as_json: AsJson = False, config: Config = None) -> None:
+    """Make a library's lost or damaged manifest again from its segments.
+
+    Nothing is deleted: the old manifest and segments that cannot be used are renamed. What could not be known is said,
+    such as which images had been removed. A sound library is left as it is.
+    """
+    from simsearch.library import Library
+
+    report = Library.repair(library)
+    if as_json:
+        terminal.show_json(asdict(report))
+        return
+    if not report.made:
+        terminal.show(f"{library} is sound, nothing to repair: {report.items:,} images in {report.segments} segment(s)")
+        return
+    terminal.show(f"{library} has a manifest again: {report.items:,} images in {report.segments} segment(s)")
+    if report.kept is not None:
+        terminal.show(f"the old one is kept as {report.kept}")
+    for name, why in report.aside.items():
+        terminal.show(f"left aside: {name}: {why}")
+    for sentence in report.unknown:
+        terminal.show(f"not known: {sentence}")
+    terminal.show(f"look it over: simsearch verify --deep --library {library}")
 
 
 @app.command(
@@ -130,6 +160,7 @@ def optimize(
                 progress=lambda _what, done, of: advance(done, of or None),
             )
         after = opened.info()
+        terminal.note_swept(opened.swept)
     if as_json:
         facts = {"segments_before": before.segments, "segments": after.segments}
         indexes = [asdict(index) for index in after.indexes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -11,10 +12,11 @@ import numpy as np
 
 from simsearch.distance import check_rows
 from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound, shown
+from simsearch.library.layout import PARTIAL, is_segment_name
 from simsearch.library.report import AddReport
 from simsearch.library.segment import Segment, open_segment
 from simsearch.library.snapshot import Place, Snapshot
-from simsearch.library.storage import remove_folder, sync_file
+from simsearch.library.storage import digest, remove_folder, sync_file
 from simsearch.library.writer import Writer, positions_of
 
 
@@ -31,18 +33,32 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
     """
     if not folder.is_dir():
         raise LibraryNotFound(f"there is no segment in {shown(str(folder))}")
-    if folder.name in writer.snapshot.uuids:
+    name = _name(folder)
+    if name in writer.snapshot.uuids:
         remove_folder(folder)
-        return AddReport(unchanged=len(writer.snapshot.segments[writer.snapshot.uuids[folder.name]]))
+        return AddReport(unchanged=len(writer.snapshot.segments[writer.snapshot.uuids[name]]))
     segment = _checked(writer.snapshot, folder)
     report, replaced, unchanged = _compared(writer.snapshot, segment)
     own = np.zeros(len(segment), bool)
     own[unchanged] = True
-    temporary = writer.incoming(folder.name)
+    temporary = writer.incoming(name)
     _link(folder, temporary)
     writer.take_over(temporary, removed=positions_of(replaced), own=own)
     remove_folder(folder)
     return report
+
+
+def _name(folder: Path) -> str:
+    """The segment's name in a library: the folder's if we gave it; else one that its content decides.
+
+    Either way a segment that was adopted already is known again.
+    """
+    if is_segment_name(folder.name) and not folder.name.endswith(PARTIAL):
+        return folder.name
+    content = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.iterdir()):
+        content.update(path.name.encode(errors="surrogateescape") + b"\0" + bytes.fromhex(digest(path)))
+    return content.hexdigest()
 
 
 def _checked(snapshot: Snapshot, folder: Path) -> Segment:

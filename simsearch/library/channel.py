@@ -74,7 +74,7 @@ class Channel:
         Raises:
             MetricError: it does not exist or is not defined on this channel's rows.
         """
-        allowed = _METRICS_OF.get(self.dtype, _METRICS)
+        allowed = metrics_of(self.dtype)
         if metric is None:
             return self.metric
         if not isinstance(metric, str) or metric not in allowed:
@@ -91,6 +91,11 @@ class Channel:
             return self
         bits = self.bits or 8 * self.dimension
         return replace(self, dtype="float32", dimension=bits, bits=None, non_negative=False)
+
+
+def metrics_of(dtype: str) -> tuple[str, ...]:
+    """Return the metrics that rows kept in a dtype can be searched by."""
+    return _METRICS_OF.get(dtype, _METRICS)
 
 
 def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:

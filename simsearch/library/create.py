@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from simsearch.errors import LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
-from simsearch.library.cards import MODELS, copy_card
+from simsearch.library.cards import card_digest, card_of, keep_card
 from simsearch.library.channel import DEFAULT_DTYPE, Channel, channel_of
+from simsearch.library.layout import LOCK, SEGMENTS, require_free
 from simsearch.library.lock import WriterLock
-from simsearch.library.manifest import NAME, Manifest
-from simsearch.library.snapshot import SEGMENTS
+from simsearch.library.manifest import Manifest
 from simsearch.library.storage import naming_full_disk, sync_folder
-from simsearch.library.writer import LOCK
-
-_OURS = {LOCK, MODELS, SEGMENTS, NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal"}
 
 
-def create(folder: Path, model: str | Path | Extractor, *, dtype: str | None, device: str) -> tuple[Extractor, Channel]:
-    """Make an empty library unless there is one, and return the extractor and the channel that holds its rows.
+def create(
+    folder: Path, model: str | Path | Extractor, *, dtype: str | None, device: str
+) -> tuple[Extractor, Channel, bool]:
+    """Make an empty library unless there is one.
+
+    Returns:
+        The extractor, the channel that holds its rows, and whether the library was made.
 
     Raises:
-        LibraryExists: there is one of another model or dtype, or the folder holds other files.
+        LibraryExists: there is one of another model or dtype, or the folder holds anything else.
+        LibraryDamaged: there is one that has lost its manifest.
         InputError: the extractor gives several rows an image.
     """
     extractor, name = _model(model, device)
     require_one_row(extractor)
     wanted = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
-    _make(folder, wanted, extractor)
-    return extractor, _same(folder, wanted, any_dtype=dtype is None)
+    made = _make(folder, wanted, extractor)
+    return extractor, _same(folder, wanted, any_dtype=dtype is None), made
 
 
 def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
@@ -41,19 +45,29 @@ def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
     return load_extractor(model, device=device), name
 
 
-def _make(folder: Path, channel: Channel, extractor: Extractor) -> None:
+def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
+    """Make the library: first a manifest, so that whatever else of ours is there belongs to one."""
     manifest = Manifest(folder)
     if manifest.exists():
-        return
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
-        raise LibraryExists(f"{shown(str(folder))} is there and is no library; give a new folder")
+        return False
+    try:
+        require_free(folder)
+    except LibraryExists:
+        if manifest.exists():  # another process was faster
+            return False
+        raise
     with naming_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.absolute().parent)
         with WriterLock(folder / LOCK):
-            if not manifest.exists():
-                (folder / SEGMENTS).mkdir(exist_ok=True)
-                manifest.create([copy_card(extractor, channel, folder)])
+            if manifest.exists():
+                return False
+            require_free(folder)
+            card = card_of(extractor)
+            (folder / SEGMENTS).mkdir(exist_ok=True)
+            manifest.create([replace(channel, card=card_digest(card))])
+            keep_card(card, folder, channel.name)
+    return True
 
 
 def _same(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:

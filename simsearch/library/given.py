@@ -42,6 +42,10 @@ def text(value: Any, what: str) -> str:
     """
     if not isinstance(value, str):
         raise InputError(f"{what} is {shown(value)} and must be text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what} is {shown(value)}, which holds characters that are none") from error
     return str(value)
 
 

@@ -9,84 +9,35 @@ searched beside it.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from simsearch.errors import IndexFailed, InputError, SimsearchError
+from simsearch.errors import IndexFailed, InputError, LibraryDamaged, SimsearchError
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.storage import digest, fault, naming_full_disk, sync_file, sync_folder
-from simsearch.library.tune import Curve
-from simsearch.search.index_spec import IndexSpec
+from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from simsearch.search.index import Index
 
-INDEXES = "indexes"
-FORMAT = 1
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
 _MAPPED_FROM = 4 << 30  # bytes from which an index is left in its file
 
 
-@dataclass(frozen=True, slots=True)
-class IndexRecord:
-    """An index that lies in a library's folder.
-
-    Attributes:
-        file: Its name.
-        channel: Whose rows.
-        metric: Whose neighbours it finds.
-        spec: What it is.
-        segments: Names of the segments that it was built over, in the order of its rows.
-        rows: How many.
-        bytes: Size of the file.
-        sha256: Of the file, in hex.
-        curve: What it finds, measured.
-    """
-
-    file: str
-    channel: str
-    metric: str
-    spec: IndexSpec
-    segments: tuple[str, ...]
-    rows: int
-    bytes: int
-    sha256: str
-    curve: Curve
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
-
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> IndexRecord:
-        """The record that `as_json` told.
-
-        Raises:
-            InputError: It is none, or of a later version.
-        """
-        try:
-            told = dict(values)
-            if told.pop("format") != FORMAT:
-                raise InputError("it is of another version of simsearch")
-            spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
-            return cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"it describes no index: {error}") from error
-
-    def covers(self, snapshot: Snapshot) -> bool:
-        """Whether all that it was built over is still there."""
-        return set(self.segments) <= set(snapshot.uuids)
-
-
 def records(folder: Path) -> tuple[IndexRecord, ...]:
-    """The indexes in a library's folder whose description can be read, the newest first."""
+    """The indexes in a library's folder whose description can be read, the newest first.
+
+    Raises:
+        LibraryDamaged: A link or the like has the name of one of our files.
+    """
     found = []
-    for path in sorted((folder / INDEXES).glob(f"*{_TOLD}"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    told = [path for path in _ours(folder) if path.suffix == _TOLD]
+    for path in sorted(told, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             found.append(_read(path))
         except SimsearchError:
@@ -107,7 +58,11 @@ def opened(folder: Path, record: IndexRecord, *, device: str = "cpu") -> Index:
     wrong = _wrong(path, record, deep=not mapped)
     if wrong:
         raise IndexFailed(f"{wrong}; `simsearch optimize` builds it again")
-    return read(path, record.spec, device=device, mapped=mapped)
+    index = read(path, record.spec, device=device, mapped=mapped)
+    if index.count != record.rows:
+        index.close()
+        raise IndexFailed(f"{path} holds {index.count} rows, not {record.rows}; `simsearch optimize` builds it again")
+    return index
 
 
 def intact(folder: Path, record: IndexRecord) -> bool:
@@ -125,7 +80,7 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
     """What is wrong with the indexes, one line each: all of it is mended by `simsearch optimize`."""
     home = folder / INDEXES
     known = set()
-    for path in sorted(home.glob(f"*{_TOLD}")):
+    for path in (path for path in _ours(folder) if path.suffix == _TOLD):
         try:
             record = _read(path)
         except SimsearchError as error:
@@ -134,17 +89,17 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
         known |= {path.name, record.file}
         if wrong := _wrong(home / record.file, record, deep=deep):
             yield f"{wrong}; `simsearch optimize` builds it again"
-        elif record.covers(snapshot) and record.rows != _rows_of(snapshot, record):
-            yield f"{path} says {record.rows} rows and its segments hold others; `simsearch optimize` builds it again"
+        elif record.covers(snapshot) and not record.fits(snapshot):
+            yield f"{path} does not fit the segments that it names; `simsearch optimize` builds it again"
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a broken-off build left, and descriptions that cannot be read."""
-    home = folder / INDEXES
+def sweep(folder: Path) -> list[str]:
+    """Remove what a broken-off build left and descriptions that cannot be read, and return their names."""
     kept = {name for record in records(folder) for name in (record.file, _told_name(record.file))}
-    for path in home.glob("*"):
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
+    gone = [path for path in _ours(folder) if path.name not in kept]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return [f"{INDEXES}/{path.name}" for path in gone]
 
 
 def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
@@ -156,23 +111,40 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
         record: What is known of it but for its file, whose name, size and SHA-256 are filled in.
     """
     home = folder / INDEXES
-    with naming_full_disk(folder):
-        home.mkdir(exist_ok=True)
-        name = f"{record.channel}-{record.metric}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
-        path, told = home / name, home / _told_name(name)
-        half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
-        index.write(half)
-        sync_file(half)
-        kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
-        half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
-        sync_file(half_told)
-        half.rename(path)
-        half_told.rename(told)
-        sync_folder(home)
+    require_folder(home)
+    name = f"{record.channel}-{record.metric}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
+    if not is_index_name(name):
+        raise LibraryDamaged(f"no file can be called {name[:60]!r}: channel or metric are none of ours")
+    path, told = home / name, home / _told_name(name)
+    half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
+    try:
+        with naming_full_disk(folder):
+            home.mkdir(exist_ok=True)
+            index.write(half)
+            sync_file(half)
+            kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
+            half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
+            sync_file(half_told)
+            half.rename(path)
+            half_told.rename(told)
+            sync_folder(home)
+    except BaseException:
+        for left in (half, half_told, *(() if told.exists() else (path,))):
+            left.unlink(missing_ok=True)
+        raise
     for old in records(folder):
         if (old.channel, old.metric) == (kept.channel, kept.metric) and old.file != kept.file:
             discard(folder, old)
     return kept
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Our files among the indexes, in order; what has another name is not looked at."""
+    require_folder(folder / INDEXES)
+    found = [path for path in sorted((folder / INDEXES).glob("*")) if is_index_name(path.name)]
+    for path in found:
+        require_file(path)
+    return found
 
 
 def _told_name(file: str) -> str:
@@ -181,19 +153,14 @@ def _told_name(file: str) -> str:
 
 def _read(path: Path) -> IndexRecord:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(error)) from error
     record = IndexRecord.of_json(values)
-    if _told_name(record.file) != path.name or os.sep in record.file:
+    if _told_name(record.file) != path.name or not is_index_name(record.file):
         raise InputError(f"it speaks of {record.file}")
     return record
 
 
 def _wrong(path: Path, record: IndexRecord, *, deep: bool) -> str | None:
     return fault(path, record.bytes, record.sha256, deep=deep)
-
-
-def _rows_of(snapshot: Snapshot, record: IndexRecord) -> int:
-    segments = [snapshot.segments[snapshot.uuids[name]] for name in record.segments]
-    return sum(len(segment.channels[record.channel].row) for segment in segments)

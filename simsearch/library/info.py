@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simsearch.library.channel import Channel
-from simsearch.library.indexes import IndexRecord, records
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.indexes import records
 from simsearch.library.matches import as_text
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import Curve
@@ -71,8 +72,9 @@ class LibraryInfo:
 
 
 def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
-    usable = record.covers(snapshot)
-    rows = sum(len(segment.channels[record.channel].row) for segment in snapshot.segments)
+    usable = record.fits(snapshot)
+    known = (segment.channels.get(record.channel) for segment in snapshot.segments)
+    rows = sum(len(channel.row) for channel in known if channel is not None)
     return IndexInfo(
         record.channel,
         record.metric,

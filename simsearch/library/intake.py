@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import RejectCode, RowError
+from simsearch.errors import LibraryDamaged, RejectCode, RowError
 from simsearch.images.rejected import Rejected
 from simsearch.library.channel import Channel
 from simsearch.library.items import Item, items_batch, path_key, rejects_batch
@@ -94,6 +95,8 @@ class Intake:
         self._committed = 0
         self._committed_at = time.monotonic()
         self._known_rejects = _reject_keys(writer)
+        self._merges = True
+        self._told: set[str] = set()
         self.pending = Pending()
 
     @property
@@ -194,9 +197,9 @@ class Intake:
         snapshot = self.writer.snapshot
         stamp = (-1 if item.n_bytes is None else item.n_bytes, -1 if item.mtime_ns is None else item.mtime_ns)
         labels = (item.owner, item.attributes)
-        row = snapshot.row(place, self.channel.name)
         same = stamp in {snapshot.stamp(place), (-1, -1)} and labels in {snapshot.labels(place), (None, None)}
-        if not same and row is not None:
+        row = None if same else self._copied(place)
+        if row is not None:
             self.pending.removed.append(place)
             self.pending.add(item, row, number=snapshot.id(place))
 
@@ -206,7 +209,15 @@ class Intake:
         if sha256 in self.pending.rows:
             return self.pending.rows[sha256]
         place = self.writer.snapshot.by_content(sha256)
-        return None if place is None else self.writer.snapshot.row(place, self.channel.name)
+        return None if place is None else self._copied(place)
+
+    def _copied(self, place: Place) -> Row | None:
+        """A stored row, to be written once more; None where its file is not what was written, which is told once."""
+        wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
+        if wrong is None:
+            return self.writer.snapshot.row(place, self.channel.name)
+        self._warn(f"{wrong}; no row is copied from it")
+        return None
 
     def flush(self) -> None:
         """Commit what is pending."""
@@ -214,9 +225,23 @@ class Intake:
         if len(pending):
             self.writer.commit(pending.draft(self.channel, self._runtime), removed=positions_of(pending.removed))
             self.pending = Pending()
-            merge_small(self.writer)
+            self._merge_small()
         self._committed = done
         self._committed_at = time.monotonic()
+
+    def _merge_small(self) -> None:
+        """Merge what is small; what is damaged stays as it is, so that `verify --deep` goes on naming it."""
+        if self._merges:
+            try:
+                merge_small(self.writer)
+            except LibraryDamaged as error:
+                self._merges = False
+                self._warn(f"segments are not merged: {error}")
+
+    def _warn(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
 
     def _tell(self) -> None:
         if self._progress is not None:

@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
 )
 REJECTS = pa.schema([("path", pa.large_binary()), ("code", pa.utf8()), ("message", pa.large_utf8())])
 _ROOTS = b"roots"
+_OWNERS = b"owners"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,26 @@ def _fitting(value: Any, kind: pa.DataType) -> Any:
 
 
 def rejects_batch(rejects: Iterable[Rejected]) -> pa.RecordBatch:
-    """Return rejected inputs as one record batch."""
-    rows = [(r.source.path, str(r.code), r.message.encode(errors="replace").decode()) for r in rejects]
+    """Return rejected inputs as one record batch; who they belong to stands in the schema's metadata."""
+    told = list(rejects)
+    rows = [(r.source.path, str(r.code), r.message.encode(errors="replace").decode()) for r in told]
     arrays = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(REJECTS)]
-    return pa.RecordBatch.from_arrays(arrays, schema=REJECTS)
+    return pa.RecordBatch.from_arrays(arrays, schema=with_owners(REJECTS, [r.source.owner for r in told]))
+
+
+def with_owners(schema: pa.Schema, owners: Sequence[str | None]) -> pa.Schema:
+    """Return the schema of rejected inputs with the owner of each in its metadata."""
+    known = {str(i): owner for i, owner in enumerate(owners) if owner is not None}
+    return schema.with_metadata({_OWNERS: json.dumps(known).encode()}) if known else schema
+
+
+def reject_owners(batch: pa.RecordBatch) -> list[str | None]:
+    """Return the owner of each rejected input, None where it is not known."""
+    try:
+        known = json.loads((batch.schema.metadata or {}).get(_OWNERS, b"{}"))
+        return [known.get(str(i)) for i in range(batch.num_rows)]
+    except (ValueError, AttributeError):  # damaged: the SHA-256 tells, here it is as if nobody had said
+        return [None] * batch.num_rows
 
 
 def with_roots(schema: pa.Schema, roots: Sequence[bytes]) -> pa.Schema:

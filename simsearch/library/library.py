@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simsearch.errors import LibraryError
+from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.lists import Entry
 from simsearch.images.others import Skipped
-from simsearch.library import given
+from simsearch.library import given as checks
 from simsearch.library.create import create
-from simsearch.library.indexes import IndexRecord
+from simsearch.library.index_record import IndexRecord
 from simsearch.library.intake import Intake
 from simsearch.library.reader import Reader
 from simsearch.library.rebuild import Wanted
@@ -23,6 +23,10 @@ from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.selection import PathLike, as_paths
 from simsearch.library.storage import OnStep, naming_full_disk, nothing
 from simsearch.library.writer import Writer
+
+if TYPE_CHECKING:
+    from simsearch.library.purge import Purged
+    from simsearch.library.repair import RepairReport
 
 Tell = Callable[[Progress], None]
 
@@ -32,6 +36,10 @@ class Library(Reader):
 
     Make one with `Library.create` or `Library.open`. Searching is safe from several threads; one process at a time
     writes, and readers never wait for it.
+
+    Attributes:
+        swept: What the last write removed because a dead writer had left it, as names below the library's folder.
+        last_purge: What the last purge erased beside the items.
     """
 
     def __init__(
@@ -44,7 +52,10 @@ class Library(Reader):
         on_step: OnStep = nothing,
     ) -> None:
         super().__init__(path, extractor=extractor, channel=channel, device=device)
-        self._on_step = given.function(on_step, "on_step")
+        self._on_step = checks.function(on_step, "on_step")
+        self._made = False
+        self.swept: tuple[str, ...] = ()
+        self.last_purge: Purged | None = None
 
     @classmethod
     def create(
@@ -66,14 +77,16 @@ class Library(Reader):
             on_step: Told of every step of a write; for tests.
 
         Raises:
-            LibraryExists: there is one of another model or dtype, or the folder holds other files.
+            LibraryExists: there is one of another model or dtype, or the folder holds anything else.
             ModelNotFound: there is no such model.
         """
-        folder = given.folder(path, "path of a library")
-        given.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
-        dtype = None if dtype is None else given.text(dtype, "dtype")
-        extractor, channel = create(folder, model, dtype=dtype, device=given.text(device, "device"))
-        return cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
+        folder = checks.folder(path, "path of a library")
+        checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
+        dtype = None if dtype is None else checks.text(dtype, "dtype")
+        extractor, channel, made = create(folder, model, dtype=dtype, device=checks.text(device, "device"))
+        library = cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
+        library._made = made
+        return library
 
     @classmethod
     def open(
@@ -98,6 +111,20 @@ class Library(Reader):
         """
         return cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
 
+    @staticmethod
+    def repair(path: str | Path) -> RepairReport:
+        """Make the manifest of the library in a folder again from its segments, unless it is sound.
+
+        Nothing is deleted. The report says what could not be known, such as which images had been removed.
+
+        Raises:
+            LibraryNotFound: there is no library, damaged or not.
+            LibraryDamaged: no segment can be used; nothing was changed.
+        """
+        from simsearch.library.repair import repair
+
+        return repair(checks.folder(path, "path of a library"))
+
     def add(
         self,
         paths: Any = (),
@@ -106,6 +133,7 @@ class Library(Reader):
         settings: AddSettings | None = None,
         prune: bool = False,
         prune_empty: bool = False,
+        dry_run: bool = False,
         rescan: bool = False,
         progress: Tell | None = None,
     ) -> AddReport:
@@ -121,6 +149,7 @@ class Library(Reader):
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
             prune_empty: Prune also a path in which nothing is found any more, or which is gone itself.
+            dry_run: With `prune`: change nothing, and return a report that counts what would be pruned.
             rescan: Read also what seems unchanged.
             progress: Told how far it is; maybe from another thread, never twice at once.
 
@@ -136,8 +165,12 @@ class Library(Reader):
         from simsearch.library.sources import Finder, sources_of
 
         self._require_one_channel()
-        chosen, rescan, prune = given.settings(settings), given.flag(rescan, "rescan"), given.flag(prune, "prune")
-        empty_too = given.flag(prune_empty, "prune_empty")
+        chosen, rescan, prune = checks.settings(settings), checks.flag(rescan, "rescan"), checks.flag(prune, "prune")
+        empty_too = checks.flag(prune_empty, "prune_empty")
+        if checks.flag(dry_run, "dry_run"):
+            if not prune:
+                raise InputError("dry_run goes with prune: it says what pruning would remove")
+            return AddReport(pruned=len(self.would_prune(paths, from_list=from_list, prune_empty=empty_too)))
         own, others = own_files(self.path), Counter[str]()
 
         def skip(other: Skipped) -> None:
@@ -167,37 +200,87 @@ class Library(Reader):
         from simsearch.library.add_rows import add_rows, check_rows_file
 
         self._require_one_channel()
-        file, chosen = given.folder(path, "path of a file"), given.settings(settings)
+        file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
         check_rows_file(file, self.channel)
         with self._intake(chosen, progress, {}) as intake:
             add_rows(intake, file)
             return intake.report
 
-    def remove(self, paths: PathLike | Iterable[PathLike], *, purge: bool = False) -> int:
+    def would_prune(
+        self,
+        paths: PathLike | Iterable[PathLike],
+        *,
+        from_list: PathLike | Sequence[Entry] | None = None,
+        prune_empty: bool = False,
+    ) -> list[bytes]:
+        """Return the paths of the items that `add` with `prune` would remove; nothing is changed, no image is read.
+
+        Raises:
+            InputError: nothing is found any more in a path that holds items, and `prune_empty` is not set.
+        """
+        from simsearch.images.find import find
+        from simsearch.library.add import outside
+        from simsearch.library.prune import Seen, require_found
+
+        given, seen = as_paths(paths), Seen()
+        there = require_found(self.snapshot, given, empty_too=prune_empty)
+        seen.note(outside(self.path, find(there, from_list=from_list)))
+        return [self.snapshot.path(place) or b"" for place in seen.gone(self.snapshot, given)]
+
+    def would_remove(
+        self, paths: PathLike | Iterable[PathLike] = (), *, owner: str | None = None, purge: bool = False
+    ) -> list[bytes]:
+        """Return the paths of the items that `remove` would remove, `id:N` for one without; nothing is changed.
+
+        With `purge` the names of rejected inputs follow that would be erased.
+        """
+        from simsearch.library.remove import planned
+
+        owner = None if owner is None else checks.text(owner, "owner")
+        removal = planned(self.snapshot, self.path, as_paths(paths), owner=owner, purge=checks.flag(purge, "purge"))
+        return removal.names(self.snapshot) + (list(removal.rejects) if purge else [])
+
+    def remove(
+        self,
+        paths: PathLike | Iterable[PathLike] = (),
+        *,
+        owner: str | None = None,
+        purge: bool = False,
+        dry_run: bool = False,
+    ) -> int:
         """Return how many items were removed.
 
         Args:
             paths: Files, folders (all below), tars, members (`shard.tar::member`), or `id:N`.
-            purge: Also rewrite the files at once, so that nothing of what was removed stays on disk.
+            owner: Remove only what belongs to this owner; of the whole library where there are no paths.
+            purge: Also rewrite the files at once, so that nothing of what was removed stays on disk, and erase the
+                names of rejected inputs below the paths, or of the owner. Indexes that knew a removed row go, as does
+                all that `repair` put aside; `last_purge` says what went.
+            dry_run: Change nothing, and return how many it would be; `would_remove` names them.
 
         Raises:
             InputError: the library has no such item; nothing was removed.
         """
-        from simsearch.library.merge import purge as rewrite
-        from simsearch.library.remove import remove
+        from simsearch.library.purge import purge as erase
+        from simsearch.library.remove import planned, remove
 
-        chosen, purge = as_paths(paths), given.flag(purge, "purge")
+        given, purge = as_paths(paths), checks.flag(purge, "purge")
+        owner = None if owner is None else checks.text(owner, "owner")
+        if checks.flag(dry_run, "dry_run"):
+            return len(planned(self.snapshot, self.path, given, owner=owner, purge=purge).places)
         with self._writing() as writer:
-            count = remove(writer, chosen)
+            removal = planned(writer.snapshot, self.path, given, owner=owner, purge=purge)
+            count = remove(writer, removal)
             if purge:
-                rewrite(writer)
-            return count
+                self.last_purge = erase(writer, removal)
+        self._resident.look()
+        return count
 
     def adopt(self, segment: str | Path) -> AddReport:
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
         from simsearch.library.adopt import adopt
 
-        taken = given.folder(segment, "path of a segment")
+        taken = checks.folder(segment, "path of a segment")
         with self._writing() as writer, naming_full_disk(self.path):
             return adopt(writer, taken)
 
@@ -233,25 +316,28 @@ class Library(Reader):
         from simsearch.library.rebuild import rebuild
 
         chosen = self.channel.choose_metric(metric)
-        recall = None if recall is None else given.number(recall, "recall", low=0, high=1)
+        recall = None if recall is None else checks.number(recall, "recall", low=0, high=1)
         if bytes_a_row is not None:
-            bytes_a_row = int(given.number(bytes_a_row, "bytes_a_row", low=1, high=1 << 20))
-        given.text(kind, "kind")
-        given.function(progress, "progress")
+            bytes_a_row = int(checks.number(bytes_a_row, "bytes_a_row", low=1, high=1 << 20))
+        checks.text(kind, "kind")
+        checks.function(progress, "progress")
         with self._writing() as writer:
             optimize(writer)
             wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
-            built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
+            built = rebuild(
+                self.path, writer.snapshot, wanted, device=self.device, progress=progress, swept=writer.swept
+            )
         self._resident.look()
         return built
 
     @contextmanager
     def _writing(self) -> Iterator[Writer]:
-        with Writer(self.path, previous=self.snapshot, on_step=self._on_step) as writer:
+        with Writer(self.path, previous=self.snapshot, on_step=self._on_step, sweeps=not self._made) as writer:
             try:
                 yield writer
             finally:
                 self._snapshot = writer.snapshot
+                self.swept = tuple(writer.swept)
 
     def _require_one_channel(self) -> None:
         if len(self.channels) > 1:
@@ -261,6 +347,6 @@ class Library(Reader):
     @contextmanager
     def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
         if progress is not None:
-            given.function(progress, "progress")
+            checks.function(progress, "progress")
         with self._writing() as writer:
             yield Intake(writer, self.channel, settings=settings, runtime=runtime, progress=progress)

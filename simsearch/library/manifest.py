@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryNotFound, shown
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew, shown
 from simsearch.library.channel import Channel
-from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord, State
+from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
+from simsearch.library.seal import is_broken, seal
+from simsearch.library.state import Change, Mask, State
 from simsearch.library.storage import naming_full_disk, sync_folder
+from simsearch.library.values import Values
 
 FORMAT = 1
-NAME = "manifest.sqlite"
+"""What is written, and the newest that is read; a manifest that states none is of the first."""
+NAME = MANIFEST
 _PATIENCE_S = 30.0  # a crashed writer's log is replayed under a short exclusive lock
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
@@ -29,33 +33,41 @@ CREATE TABLE segments (uuid TEXT PRIMARY KEY, rank INTEGER NOT NULL, items INTEG
 CREATE TABLE files (segment TEXT NOT NULL REFERENCES segments(uuid), name TEXT NOT NULL, bytes INTEGER NOT NULL,
     sha256 TEXT NOT NULL, PRIMARY KEY (segment, name));
 """
+_MOST_VALUE = 1 << 28  # bytes of one value: a bitmap of 2^31 items
+_PROGRAMS = "SELECT name FROM sqlite_master WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'"
 _READ_ONLY = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
 }
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+_UNSEALED = "does not say what was committed: its seal differs"
+_FILES = "SELECT segment, name, bytes, sha256 FROM files"
 
 
 class Manifest:
     """Reads and commits the manifest of the library in a folder; every call opens and closes the file."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+    def __init__(self, folder: Path, name: str = NAME) -> None:
+        self.path = folder / name
 
-    def create(self, channels: Sequence[Channel]) -> None:
-        """Write the manifest of an empty library."""
+    def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
+        """Write the manifest of an empty library; after a repair its commits are counted on from a generation."""
         with naming_full_disk(self.path), self._connect("rwc") as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
                 for statement in filter(str.strip, _TABLES.split(";")):
                     db.execute(statement)
-                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": 0, "next_id": 0}
+                facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": generation, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
                     "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [(i, *_channel_columns(channel)) for i, channel in enumerate(channels)],
                 )
+                seal(db)
         sync_folder(self.path.parent)
 
     def exists(self) -> bool:
@@ -73,8 +85,10 @@ class Manifest:
             known: What was read before; given back as it is when nothing was committed since.
 
         Raises:
-            LibraryNotFound: there is none.
-            LibraryDamaged: the file is no manifest, or of a later version.
+            LibraryNotFound: there is none, nor anything that one would name.
+            LibraryDamaged: the file is no manifest, holds a value that no library writes, or is lost while segments are
+                there.
+            LibraryTooNew: it is of a later version.
         """
         with self._reading() as db:
             try:
@@ -82,40 +96,41 @@ class Manifest:
                 return _read_state(db, self.path, known)
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error):
-                    raise _not_found(self.path) from error
+                    raise self._nothing_in(db) from error
                 raise
-            except (sqlite3.DatabaseError, zlib.error, KeyError, TypeError) as error:
-                raise LibraryDamaged(f"{self.path} cannot be read: {error}") from error
 
-    def files(self, segment: str) -> tuple[FileRecord, ...]:
-        """Return the files of a committed segment."""
-        with self._reading() as db:
-            rows = db.execute("SELECT name, bytes, sha256 FROM files WHERE segment = ? ORDER BY name", (segment,))
-            return tuple(FileRecord(*row) for row in rows)
+    def check(self, *, deep: bool = False) -> list[str]:
+        """Return what SQLite finds wrong with the file, and whether `deep` it says what was committed.
 
-    def check(self) -> list[str]:
-        """Return what SQLite itself finds wrong with the file."""
+        Raises:
+            LibraryDamaged: SQLite cannot even look.
+        """
         with self._reading() as db:
-            try:
-                found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
-            except sqlite3.DatabaseError as error:
-                return [f"{self.path}: {error}"]
-        return [f"{self.path}: {line}" for line in found if line != "ok"]
+            found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
+            problems = [f"{self.path}: {line}" for line in found if line != "ok"]
+            if deep and not problems and is_broken(db):
+                problems.append(f"{self.path} {_UNSEALED}")
+        return problems
 
     def commit(self, change: Change) -> State:
         """Make a change durable, all of it or none, and return the state after it.
 
         Raises:
             StorageFull: there is no room; nothing changed.
+            LibraryDamaged: what is there cannot be read; nothing changed.
         """
-        with naming_full_disk(self.path), self._connect("rw") as db:
+        with _naming_faults(self.path), self._connect("rw") as db:
             self._apply(db, change)
             return _read_state(db, self.path)
 
     def _apply(self, db: sqlite3.Connection, change: Change) -> None:
         with _transaction(db):
+            if is_broken(db):  # a commit would seal what was damaged
+                raise LibraryDamaged(f"{self.path} {_UNSEALED}; nothing was changed")
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
+            for root in change.unrooted:
+                db.execute("DELETE FROM roots WHERE path = ?", (root,))
             for segment, files in change.new:
                 row = (segment.uuid, segment.rank, segment.items, _packed(segment.removed))
                 db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
@@ -128,23 +143,69 @@ class Manifest:
                 db.execute("DELETE FROM segments WHERE uuid = ?", (name,))
             db.execute("UPDATE meta SET value = ? WHERE key = 'next_id'", (change.next_id,))
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            seal(db)
+
+    def erase(self) -> None:
+        """Leave nothing on disk of what the manifest no longer says.
+
+        Raises:
+            StorageFull: there is no room for that; what it says is kept.
+            LibraryLocked: a reader holds an old state of it for too long.
+        """
+        with naming_full_disk(self.path), self._connect("rw") as db:
+            db.execute("VACUUM")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LibraryLocked(f"{self.path} is being read, and its log cannot be erased; run the same command again")
 
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+        self._require_own()
+        require_alone(self.path)
         with closing(self._opened(f"mode={mode}")) as db:
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
             yield db
 
     def _opened(self, options: str) -> sqlite3.Connection:
         address = f"{self.path.absolute().as_uri()}?{options}"
-        return sqlite3.connect(address, uri=True, timeout=_PATIENCE_S, isolation_level=None)
+        db = sqlite3.connect(address, uri=True, timeout=_PATIENCE_S, isolation_level=None)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+        return db
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.is_file():
-            raise _not_found(self.path)
-        with closing(self._readable()) as db:
-            yield db
+        self._require_own()
+        if not self.path.exists():
+            raise self._nothing_in(None)
+        try:
+            with _naming_faults(self.path), closing(self._readable()) as db:
+                if program := db.execute(_PROGRAMS).fetchone():  # it may never end, and no library has one
+                    name = str(program[0])[:60]
+                    raise LibraryDamaged(f"{self.path} is damaged: it holds the view or trigger {name!r}")
+                yield db
+        except LibraryTooNew:
+            raise
+        except LibraryDamaged as error:
+            cure = f"`simsearch repair --library {self.path.parent}`"
+            if cure in str(error) or not data_in(self.path.parent):
+                raise
+            raise LibraryDamaged(f"{error}; {cure} makes it again from the segments") from error
+
+    def _require_own(self) -> None:
+        for name in (NAME, *LOGS):
+            require_file(self.path.with_name(name))
+
+    def _nothing_in(self, db: sqlite3.Connection | None) -> LibraryError:
+        """The error for a manifest that is missing or says nothing: a loss wherever a library was."""
+        empty = db is None or (is_half_made(self.path) and not db.execute("SELECT 1 FROM sqlite_master").fetchone())
+        lost = data_in(self.path.parent)
+        if empty and not lost:
+            return _not_found(self.path)
+        what = "is missing" if db is None else "is empty" if empty else "is no manifest of a library"
+        cure = f"; `simsearch repair --library {self.path.parent}` makes it again from them" if lost else ""
+        held = f", and {len(lost)} segments and index files are there" if lost else ""
+        return LibraryDamaged(f"{self.path} {what}{held}{cure}")
 
     def _readable(self) -> sqlite3.Connection:
         """A connection for reading; on a full or read-only disk it will do if no log waits to be replayed."""
@@ -154,16 +215,35 @@ class Manifest:
             return db
         except sqlite3.OperationalError as error:
             db.close()
-            if error.sqlite_errorcode & 0xFF not in _READ_ONLY or self._log_waits():
+            if _code(error) not in _READ_ONLY or self._log_waits():
                 raise
-        except sqlite3.DatabaseError as error:
+        except BaseException:
             db.close()
-            raise LibraryDamaged(f"{self.path} is no manifest: {error}") from error
+            raise
         return self._opened("mode=ro&immutable=1")
 
     def _log_waits(self) -> bool:
         log = self.path.with_name(self.path.name + "-wal")
         return log.exists() and log.stat().st_size > 0
+
+
+@contextmanager
+def _naming_faults(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a file into errors of the library."""
+    try:
+        with naming_full_disk(path):
+            yield
+    except sqlite3.Error as error:
+        if _code(error) in _BUSY:
+            raise LibraryLocked(f"{path} is held by another program: {error}; try again") from error
+        if _code(error) in _READ_ONLY:
+            raise LibraryError(f"{path} cannot be read or written: {error}") from error
+        raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's own number of an error, without the details; 0 where Python found it."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextmanager
@@ -182,28 +262,31 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
     if known is not None and (meta.get("uuid"), meta.get("generation")) == (known.uuid, known.generation):
         return known
-    if meta.get("format") != FORMAT:
-        raise LibraryDamaged(
-            f"{path} has format {meta.get('format')} and this version reads {FORMAT}; update simsearch"
-        )
+    _require_readable(meta.get("format", 1), path)
     channels = db.execute(
         "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, "
         f"{_bits_column(db)} FROM channels ORDER BY position"
     )
     segments = db.execute("SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid").fetchall()
-    return State(
-        uuid=meta["uuid"],
-        generation=meta["generation"],
-        next_id=meta["next_id"],
-        roots=dict(db.execute("SELECT path, number FROM roots").fetchall()),
-        channels=tuple(
-            Channel(name, model, fingerprint, dimension, dtype, metric, bool(non_negative), card, bits)
-            for name, model, fingerprint, dimension, dtype, metric, non_negative, card, bits in channels
-        ),
-        segments=tuple(
-            SegmentRecord(name, rank, items, _unpacked(removed, items)) for name, rank, items, removed in segments
-        ),
+    values = Values(path)
+    files = values.files(db.execute(f"{_FILES} ORDER BY segment, name"))
+    return values.state(
+        meta,
+        db.execute("SELECT path, number FROM roots"),
+        channels,
+        [(*row, files.get(row[0], ())) for row in segments],
     )
+
+
+def _require_readable(version: object, path: Path) -> None:
+    """Refuse what a later simsearch wrote; earlier versions there are none of, the first is read as it is."""
+    if not isinstance(version, int) or version < 1:
+        raise LibraryDamaged(f"{path} states format {str(version)[:20]!r}, which no simsearch writes")
+    if version > FORMAT:
+        raise LibraryTooNew(
+            f"{path} was made by a newer simsearch: it has format {version} and this one reads up to {FORMAT}; "
+            "update simsearch"
+        )
 
 
 def _channel_columns(channel: Channel) -> tuple[object, ...]:
@@ -224,9 +307,3 @@ def _not_found(path: Path) -> LibraryNotFound:
 
 def _packed(mask: Mask | None) -> bytes | None:
     return None if mask is None or not mask.any() else zlib.compress(np.packbits(mask).tobytes(), 1)
-
-
-def _unpacked(blob: bytes | None, count: int) -> Mask | None:
-    if blob is None:
-        return None
-    return np.unpackbits(np.frombuffer(zlib.decompress(blob), np.uint8), count=count).view(bool)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.library.channel import ASYMMETRIC, Channel
 from simsearch.library.copies import Hit, Near, grouped, grouped_all
+from simsearch.library.damage import naming_damage
 from simsearch.library.items import numbers as as_numbers
 from simsearch.library.matches import Copy, Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
@@ -74,21 +75,27 @@ class Found:
 
 
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
-    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id."""
+    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id.
+
+    Raises:
+        LibraryDamaged: a stored row was damaged; it is named.
+    """
+    with naming_damage(plan.snapshot, plan.channel):
+        return [_found(plan.snapshot, near) for near in _asked(rows, plan)]
+
+
+def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     snapshot, name = plan.snapshot, plan.channel.name
     if plan.k == 0:
         within = _all_within(rows, plan)
-        return [
-            _found(snapshot, near) for near in (grouped_all(snapshot, name, within) if plan.group_copies else within)
-        ]
+        return grouped_all(snapshot, name, within) if plan.group_copies else within
     if not plan.group_copies:
-        return [_found(snapshot, near) for near in _nearest(rows, plan)]
+        return _nearest(rows, plan)
 
     def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
         return _nearest(rows[list(lines)], replace(plan, k=count, hidden=tuple(hidden)))
 
-    answers = grouped(snapshot, name, count=len(rows), k=plan.k, search=search)
-    return [_found(snapshot, near) for near in answers]
+    return grouped(snapshot, name, count=len(rows), k=plan.k, search=search)
 
 
 def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
@@ -200,7 +207,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
         ready.index,
         k=most,
         effort=curve.chosen.effort,
-        depth=-(-curve.chosen.depth * most // curve.k),
+        depth=min(-(-curve.chosen.depth * most // curve.k), ready.record.rows),
         live=_live(plan, numbers),
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
     )
@@ -279,14 +286,3 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
     rounded = channel.round(rows)
     check_rows(rounded, dimension=channel.dimension, metric=known, what=f"row (as {channel.dtype})")
     return rounded
-
-
-def checked_k(k: int) -> int:
-    """Return k.
-
-    Raises:
-        InputError: it is below 1.
-    """
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
-    return k

@@ -18,12 +18,13 @@ from simsearch.library.channel import Channel
 from simsearch.library.info import LibraryInfo
 from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
-from simsearch.library.neighbours import Found, SearchPlan, checked_k, nearest
+from simsearch.library.neighbours import Found, SearchPlan, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.resident import Resident
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
+from simsearch.search.asked import checked_k, checked_limit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,9 +162,10 @@ class Reader:
             settings: How images are read; few are decoded in this process, many in processes of their own.
 
         Raises:
-            InputError: a path does not exist or a value is no image. An image that cannot be used is no error: its
-                entry says why in `rejected`.
+            InputError: a path does not exist, a value is no image, or k or max_distance is no such number. An image
+                that cannot be used is no error: its entry says why in `rejected`.
             MetricError: the metric is not defined on these rows.
+            LibraryDamaged: a stored row was damaged; it is named.
         """
         from simsearch.library.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
 
@@ -215,12 +217,13 @@ class Reader:
         group_copies: bool,
         min_quality: int,
     ) -> SearchPlan:
+        limit = None if max_distance is None else checked_limit(max_distance)
         return SearchPlan(
             self.snapshot,
             self.channel,
             0 if k is None else checked_k(k),
             self.channel.choose_metric(metric),
-            max_distance,
+            limit,
             self.device,
             given.flag(exact, "exact"),
             self._resident,

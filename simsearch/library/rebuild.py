@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError
 from simsearch.library.channel import Channel
-from simsearch.library.indexes import IndexRecord, discard, intact, keep, records, sweep
+from simsearch.library.damage import naming_damage
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import tune
 from simsearch.search.index_spec import spec_for
@@ -44,7 +46,13 @@ class Wanted:
 
 
 def rebuild(
-    folder: Path, snapshot: Snapshot, wanted: Wanted | None, *, device: str, progress: Progress
+    folder: Path,
+    snapshot: Snapshot,
+    wanted: Wanted | None,
+    *,
+    device: str,
+    progress: Progress,
+    swept: list[str] | None = None,
 ) -> tuple[IndexRecord, ...]:
     """Build what is wanted, and again what no longer covers the segments or is damaged; return what was built.
 
@@ -54,11 +62,15 @@ def rebuild(
         wanted: Beside what is stale.
         device: Where to train and build.
         progress: Told what is done, how much of it and of how much.
+        swept: Gets the names of what a broken-off build had left, which is removed.
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
+        LibraryDamaged: A stored row was damaged; it is named.
     """
-    sweep(folder)
+    gone = sweep(folder)
+    if swept is not None:
+        swept += gone
     jobs = [] if wanted is None else [wanted]
     by_name = {channel.name: channel for channel in snapshot.state.channels}
     for record in records(folder):
@@ -66,11 +78,14 @@ def rebuild(
             discard(folder, record)
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
-        stale = not record.covers(snapshot) or not intact(folder, record)
+        stale = not record.fits(snapshot) or not intact(folder, record)
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
-    built = [build_index(folder, snapshot, job, device=device, progress=progress) for job in jobs]
+    built = []
+    for job in jobs:
+        with naming_damage(snapshot, job.channel, removed=True):
+            built.append(build_index(folder, snapshot, job, device=device, progress=progress))
     return tuple(record for record in built if record is not None)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import DependencyMissing, IndexFailed
-from simsearch.library.indexes import IndexRecord, opened, records
+from simsearch.library.index_record import IndexRecord
+from simsearch.library.indexes import opened, records
 from simsearch.library.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Resident:
         One that cannot be opened is told by a warning, once, and not asked again.
         """
         for record in self._records:
-            if (record.channel, record.metric) == (channel, metric) and record.covers(snapshot):
+            if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
                 with self._lock:
                     if record.file not in self._open:
                         self._open[record.file] = self._opened(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simsearch.errors import LibraryDamaged
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
+from simsearch.library.layout import ITEMS
+from simsearch.library.sound import (
+    check_ids,
+    check_items,
+    check_keys,
+    check_rejects,
+    check_row_numbers,
+    damaged,
+    facts_of,
+    read_batch,
+)
 from simsearch.library.storage import load_array, save_array, sync_file
 
 FORMAT = "1"
-ITEMS = "items.arrow"
+COMMIT = b"commit"
 REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
@@ -69,7 +79,24 @@ class Draft:
     ids: NDArray[np.int64] | None = None
 
 
-def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a segment knows of the commit that brought it, so that a lost manifest can be made again.
+
+    Attributes:
+        generation: The number of the commit.
+        rank: Where the segment stands in the order of segments.
+        next_id: The first id that is still free after it.
+        replaces: Segments that it was merged from, whose removed items it leaves out.
+    """
+
+    generation: int
+    rank: int
+    next_id: int
+    replaces: tuple[str, ...] = ()
+
+
+def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, commit: Commit | None = None) -> None:
     """Write all files of a segment but its ids into a new folder and flush them to disk.
 
     This is what a worker calls; the library takes the folder over with `adopt`.
@@ -79,22 +106,25 @@ def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel]) -> No
     """
     folder.mkdir(parents=True)
     common = {b"simsearch": FORMAT.encode()}
-    _write_batch(folder / ITEMS, draft.items, common)
+    told = {} if commit is None else {COMMIT: json.dumps(asdict(commit)).encode()}
+    _write_batch(folder / ITEMS, draft.items, common | told)
     _write_batch(folder / REJECTS, draft.rejects, common)
-    for channel in channels:
+    for position, channel in enumerate(channels):
         rows = draft.rows[channel.name]
-        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), common | _described(channel, rows))
+        facts = common | _described(channel, rows, position)
+        _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), facts)
     save_array(folder / KEYS, path_keys(draft.items))
     save_array(folder / CONTENTS, content_keys(draft.items))
 
 
-def _described(channel: Channel, rows: ChannelRows) -> dict[bytes, bytes]:
+def _described(channel: Channel, rows: ChannelRows, position: int) -> dict[bytes, bytes]:
     facts = {
         "channel": channel.name,
         "fingerprint": channel.fingerprint,
         "dtype": channel.dtype,
         "parts": str(rows.parts),
         "runtime": json.dumps(dict(rows.runtime)),
+        "manifest": json.dumps({"position": position, **asdict(channel)}),  # read by `repair` alone
     }
     return {key.encode(): value.encode() for key, value in facts.items()}
 
@@ -107,24 +137,9 @@ def _rows_batch(rows: ChannelRows, channel: Channel) -> pa.RecordBatch:
 
 def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, bytes]) -> None:
     batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), **metadata})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    with path.open("xb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     sync_file(path)
-
-
-def _read_batch(path: Path) -> pa.RecordBatch:
-    try:
-        with pa.memory_map(str(path)) as source:
-            reader = pa.ipc.open_file(source)
-            if reader.num_record_batches != 1:
-                raise LibraryDamaged(f"{path} holds {reader.num_record_batches} record batches and must hold one")
-            return reader.get_batch(0)
-    except pa.ArrowException as error:
-        raise LibraryDamaged(f"{path} is no whole Arrow file: {error}; run `simsearch verify`") from error
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +191,12 @@ class Segment:
         found = pc.starts_with(self.items.column("path"), pattern=b"../").fill_null(False)
         return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
+    @property
+    def files(self) -> list[Path]:
+        """Its files, in order of their names."""
+        names = {ITEMS, REJECTS, KEYS, CONTENTS, IDS, *(f"{name}.arrow" for name in self.channels)}
+        return [self.folder / name for name in sorted(names)]
+
     def path(self, position: int) -> bytes | None:
         """Return the full path of an item, None when it has none."""
         root = self.items.column("root")[position].as_py()
@@ -208,35 +229,35 @@ def open_segment(folder: Path, channels: Sequence[Channel], *, adopted: bool = T
         FingerprintMismatch: its rows are of another model than the channel's.
         FileNotFoundError: a file is missing.
     """
-    items = _read_batch(folder / ITEMS)
+    items = read_batch(folder / ITEMS)
+    check_items(items, folder / ITEMS)
     rows = {channel.name: _read_rows(folder, channel, items.num_rows) for channel in channels}
-    ids = load_array(folder / IDS) if adopted else np.empty(0, np.int64)
-    keys, contents = load_array(folder / KEYS), load_array(folder / CONTENTS)
-    if adopted and (ids.shape != (items.num_rows,) or ids.dtype != np.int64):
-        raise LibraryDamaged(f"{folder / IDS} holds {ids.dtype} {ids.shape} for {items.num_rows} items")
-    for array in (keys, contents):
-        fits = array.dtype == np.uint64 and array.ndim == 2 and len(array) == 2 and array.shape[1] <= items.num_rows
-        if not fits:
-            raise LibraryDamaged(f"the keys in {folder} have shape {array.shape} for {items.num_rows} items")
-    return Segment(folder.name, folder, items, rows, keys, contents, ids, _read_batch(folder / REJECTS))
+    rejects = read_batch(folder / REJECTS)
+    check_rejects(rejects, folder / REJECTS)
+    ids = np.empty(0, np.int64)
+    if adopted:
+        ids = load_array(folder / IDS, np.int64)
+        check_ids(ids, items.num_rows, folder / IDS)
+    keys, contents = load_array(folder / KEYS, np.uint64), load_array(folder / CONTENTS, np.uint64)
+    check_keys(keys, items.num_rows, folder / KEYS)
+    check_keys(contents, items.num_rows, folder / CONTENTS)
+    return Segment(folder.name, folder, items, rows, keys, contents, ids, rejects)
 
 
 def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     path = folder / f"{channel.name}.arrow"
-    batch = _read_batch(path)
-    facts = {key.decode(): value.decode() for key, value in (batch.schema.metadata or {}).items()}
+    batch = read_batch(path)
+    facts, runtime, parts = facts_of(batch, path)
     channel.require(facts.get("fingerprint", ""), str(path))
     wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
-    if (
-        facts.get("dtype") != channel.dtype
-        or batch.schema.names != ["item", "part", "row"]
-        or not batch.schema.field("row").type.equals(wanted)
-    ):
-        raise LibraryDamaged(f"{path} holds {batch.schema.names} and must hold item, part and row as {wanted}")
-    item = batch.column("item").to_numpy(zero_copy_only=True)
-    if len(item) and int(item[-1]) >= n_items:
-        raise LibraryDamaged(f"{path} names item {int(item[-1])} of {n_items}")
-    flat = batch.column("row").flatten().to_numpy(zero_copy_only=True)
-    part = batch.column("part").to_numpy(zero_copy_only=True)
-    runtime, parts = json.loads(facts.get("runtime", "{}")), int(facts.get("parts", 1))
-    return ChannelRows(item, part, flat.reshape(-1, channel.dimension), runtime, parts)
+    columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", wanted)]
+    if facts.get("dtype") != channel.dtype or not batch.schema.equals(pa.schema(columns), check_metadata=False):
+        names = ", ".join(batch.schema.names)[:100]
+        raise damaged(path, f"it holds {names} and must hold item, part and row as {wanted}")
+    item, part, row = batch.columns
+    if item.null_count or part.null_count or row.null_count or row.values.null_count:
+        raise damaged(path, "a value is missing")
+    flat = row.flatten().to_numpy(zero_copy_only=True)
+    numbers = item.to_numpy(zero_copy_only=True), part.to_numpy(zero_copy_only=True)
+    check_row_numbers(*numbers, parts, n_items, path)
+    return ChannelRows(*numbers, flat.reshape(-1, channel.dimension), runtime, parts)

@@ -20,7 +20,7 @@ from simsearch.library.snapshot import Place, Snapshot
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _ID = b"id:"
-_LONG = 32  # no id has so many digits
+_LONGEST_ID = 100  # Python refuses to read numbers of thousands of digits
 
 
 def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
@@ -72,7 +72,7 @@ def _selected(snapshot: Snapshot, path: PathLike, names: Names) -> list[Place]:
 
 def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
     raw = named_paths.raw(path)
-    if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit() and len(raw) < _LONG):
+    if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit() and len(raw) < _LONGEST_ID):
         return []
     place = snapshot.by_id(int(raw[len(_ID) :]))
     return [] if place is None else [place]

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_key, path_key
+from simsearch.library.layout import SEGMENTS, require_folder, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import Segment, open_segment
-from simsearch.library.state import Mask, State
-
-SEGMENTS = "segments"
+from simsearch.library.state import Mask, SegmentRecord, State
+from simsearch.library.storage import fault
+from simsearch.library.values import MOST_ID
 
 
 class Place(NamedTuple):
@@ -108,6 +109,8 @@ class Snapshot:
 
     def by_id(self, number: int) -> Place | None:
         """Return the live item of an id."""
+        if not 0 <= number < MOST_ID:
+            return None
         for s, segment in enumerate(self.segments):
             at = int(np.searchsorted(segment.ids, number))
             if at < len(segment) and segment.ids[at] == number and self.is_live(Place(s, at)):
@@ -198,6 +201,7 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
         LibraryDamaged: a file does not hold what the manifest says.
         FingerprintMismatch: a segment's rows are of another model than its channel's.
     """
+    require_own(folder)
     manifest = Manifest(folder)
     state = manifest.read(previous.state if previous is not None else None)
     while True:
@@ -228,8 +232,31 @@ def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segm
     known = {} if previous is None else {segment.uuid: segment for segment in previous.segments}
     segments = []
     for record in state.segments:
-        segment = known.get(record.uuid) or open_segment(folder / SEGMENTS / record.uuid, state.channels)
-        if len(segment) != record.items:
-            raise LibraryDamaged(f"{segment.folder} holds {len(segment)} items and the manifest says {record.items}")
+        home = folder / SEGMENTS / record.uuid
+        segment = known.get(record.uuid) or open_recorded(home, record, state)
+        if not home.is_dir():
+            raise FileNotFoundError(f"{home} is gone")
         segments.append(segment)
     return tuple(segments)
+
+
+def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
+    """Return a committed segment, opened and compared with what the manifest says of it, but for checksums.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        LibraryDamaged: a file does not hold what the manifest says.
+        FingerprintMismatch: its rows are of another model than its channel's.
+    """
+    require_folder(home)
+    for file in record.files:
+        if wrong := fault(home / file.name, file.bytes, file.sha256, deep=False):
+            if not (home / file.name).exists():
+                raise FileNotFoundError(wrong)
+            raise LibraryDamaged(f"{wrong}; run `simsearch verify --deep`")
+    segment = open_segment(home, state.channels)
+    if len(segment) != record.items:
+        raise LibraryDamaged(f"{home} holds {len(segment)} items and the manifest says {record.items}")
+    if len(segment) and segment.ids[-1] >= state.next_id:
+        raise LibraryDamaged(f"{home} holds id {segment.ids[-1]} and the manifest says that ids end at {state.next_id}")
+    return segment

@@ -14,6 +14,15 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a segment as it was committed."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """One committed segment.
 
@@ -22,21 +31,14 @@ class SegmentRecord:
         rank: Where it stands in the order of segments, lowest first.
         items: Items in its files, removed ones included.
         removed: (items,) bool, or None when nothing was removed.
+        files: As they were committed; empty in a change, which tells them beside.
     """
 
     uuid: str
     rank: int
     items: int
     removed: Mask | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One file of a segment as it was committed."""
-
-    name: str
-    bytes: int
-    sha256: str
+    files: tuple[FileRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Change:
         roots: Roots that are numbered from now on, if they are not already.
         removed: The whole new bitmap of segments, by uuid.
         dropped: Segments that no longer exist.
+        unrooted: Roots that nothing lies below any more.
     """
 
     next_id: int
@@ -68,3 +71,4 @@ class Change:
     roots: Sequence[bytes] = ()
     removed: Mapping[str, Mask] = field(default_factory=dict)
     dropped: Sequence[str] = ()
+    unrooted: Sequence[bytes] = ()

@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,9 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import LibraryDamaged, StorageFull
+from simsearch.errors import IndexFailed, LibraryDamaged, StorageFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NEEDED = 64 << 10  # SQLite's shared index takes 32 KiB at a time; with less room than this nothing can be written
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+_NOT_OURS = (errno.ELOOP, errno.ENXIO, errno.ENODEV)  # a link, a socket, a device without a driver
 
 
 class Step(StrEnum):
@@ -53,9 +58,29 @@ def naming_full_disk(place: Path) -> Iterator[None]:
             raise StorageFull(_full_message(place)) from error
         raise
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # 0 where Python itself found something
+        if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and not _has_room(place)):
             raise StorageFull(_full_message(place)) from error
         raise
+    except IndexFailed as error:
+        if not _has_room(place):
+            raise StorageFull(_full_message(place)) from error
+        raise
+
+
+def _has_room(place: Path) -> bool:
+    """Whether a little can still be written; SQLite and FAISS say no more than that something failed."""
+    folder = place if place.is_dir() else place.parent
+    try:
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < _NEEDED:
+            return False
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:  # a quota shows only so
+            file.write(bytes(_NEEDED))
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno not in _FULL
+    return True
 
 
 def _full_message(place: Path) -> str:
@@ -80,31 +105,82 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """Give a descriptor for reading one of the library's files.
+
+    Raises:
+        LibraryDamaged: it is a link, or no regular file.
+        FileNotFoundError: there is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            raise LibraryDamaged(f"{path} must be a file and is a link or something else; it was not read") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LibraryDamaged(f"{path} must be a file and is something else; it was not read")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def mappable(path: Path) -> Iterator[str]:
+    """Give a name of the open file, for libraries that take neither a descriptor nor any bytes as a name.
+
+    Raises:
+        LibraryDamaged: it is a link, or no regular file.
+        FileNotFoundError: there is none.
+    """
+    with opened(path) as descriptor:
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of one of the library's files, as `opened` opens it."""
+    with opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return file.read()
+
+
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array as npy, without pickle, and flush it to disk."""
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         np.save(file, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
 
 
-def load_array(path: Path) -> NDArray[Any]:
+def load_array(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     """Return an npy file as a read-only, memory-mapped array.
 
     Raises:
-        LibraryDamaged: the file is no array of numbers.
+        LibraryDamaged: the file is no whole array of that dtype.
         FileNotFoundError: there is none.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (ValueError, EOFError) as error:
-        raise LibraryDamaged(f"{path} is no array of numbers: {error}; run `simsearch verify`") from error
+        with mappable(path) as name:
+            mapped: Any = np.load(name, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = mapped.view(np.ndarray)
+        end = mapped.offset + array.nbytes
+    except (FileNotFoundError, LibraryDamaged):
+        raise
+    except Exception as error:  # the header is parsed as Python is, which fails in many ways
+        raise LibraryDamaged(f"{path} is no array of numbers: {_line(error)}; run `simsearch verify`") from error
+    if array.dtype != dtype or not array.flags.c_contiguous or end != path.stat().st_size:
+        raise LibraryDamaged(f"{path} is no whole array of {np.dtype(dtype)}; run `simsearch verify`")
     return array
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file as hex."""
-    with path.open("rb") as file:
+    with opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -117,6 +193,8 @@ def fault(path: Path, size: int, sha256: str, *, deep: bool) -> str | None:
         sha256: In hex.
         deep: Read it whole; else only its size is looked at.
     """
+    if path.is_symlink():
+        return f"{path} must be a file and is a link"
     if not path.is_file():
         return f"{path} is missing"
     if path.stat().st_size != size:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEPTHS = (2, 10, 40)
 """Candidates that are measured exactly, in multiples of k."""
+_MOST = 1 << 31
 _ENOUGH = 0.9995  # a recall after which more effort buys nothing
 _SLOWEST = 30  # times the queries a second of the fastest point so far: slower ones are not tried
 
@@ -69,10 +70,22 @@ class Curve:
 
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> Curve:
-        """The curve that `as_json` told."""
+        """The curve that `as_json` told.
+
+        Raises:
+            TypeError, KeyError: It is none.
+        """
         chosen = values["chosen"]
         points = tuple(Point(**point) for point in values["points"])
-        return cls(**{**values, "points": points, "chosen": None if chosen is None else Point(**chosen)})
+        curve = cls(**{**values, "points": points, "chosen": None if chosen is None else Point(**chosen)})
+        told = points if curve.chosen is None else (*points, curve.chosen)
+        counts = [curve.k, curve.queries, *(n for point in told for n in (point.effort, point.depth))]
+        shares = [curve.wanted, *(x for point in told for x in (point.recall, point.low, point.high, point.rate))]
+        if not all(isinstance(n, int) and 0 < n < _MOST for n in counts):
+            raise TypeError("a count is none")
+        if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in shares):
+            raise TypeError("a share is no number")
+        return curve
 
 
 def tune(

@@ -4,71 +4,114 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from simsearch.distance import check_rows
-from simsearch.errors import LibraryError, ModelError, RowError
+from simsearch.errors import LibraryDamaged, SimsearchError
 from simsearch.images.source import printable
 from simsearch.library import indexes
+from simsearch.library.cards import card_digest, kept_card
 from simsearch.library.channel import Channel
+from simsearch.library.damage import bad_row
 from simsearch.library.items import content_keys, path_keys
+from simsearch.library.layout import INDEXES, SEGMENTS, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
-from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot
+from simsearch.library.snapshot import Place, Snapshot, open_recorded
+from simsearch.library.state import SegmentRecord, State
 from simsearch.library.storage import fault
 
 _SAMPLED = 64
-_ROWS_AT_ONCE = 1 << 16
+_TRIES = 5  # while a writer replaces segments
 
 
 def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[str]:
     """Return what is wrong with the library in a folder, one line each; nothing for a sound one.
+
+    All problems are collected; none is raised.
 
     Args:
         folder: The library's folder.
         deep: Also read every file whole: checksums, keys, rows, and a sample of rows that must find themselves.
         device: Where the sample is searched.
     """
-    manifest = Manifest(folder)
+    for _ in range(_TRIES):
+        problems: list[str] = []
+        seen = _state(folder, problems, deep=deep)
+        if seen is None:
+            break
+        _check_state(folder, seen, problems, deep=deep, device=device)
+        newer = _state(folder, [], deep=False) if problems else None
+        if newer is None or newer.generation == seen.generation:
+            break
+    return list(dict.fromkeys(problems))
+
+
+@contextmanager
+def _collecting(problems: list[str], what: object) -> Iterator[None]:
     try:
-        problems = manifest.check()
+        yield
+    except Exception as error:  # whatever damage does to the checks themselves
+        line = (str(error).splitlines() or [""])[0]
+        problems.append(line if isinstance(error, SimsearchError) else f"{what}: {type(error).__name__}: {line[:200]}")
+
+
+def _state(folder: Path, problems: list[str], *, deep: bool) -> State | None:
+    """What the manifest says, and what is wrong with it."""
+    manifest, state = Manifest(folder), None
+    with _collecting(problems, folder):
+        require_own(folder)
         state = manifest.read()
-        for record in state.segments:
-            problems += _wrong_files(folder / SEGMENTS / record.uuid, manifest, deep=deep)
-        if problems:
-            return problems
-        snapshot = load_snapshot(folder)
-    except (LibraryError, ModelError) as error:
-        return [str(error)]
-    for segment in snapshot.segments:
-        problems += _wrong_items(segment, state.next_id, deep=deep)
-    problems += _wrong_identities(snapshot)
-    problems += indexes.problems(folder, snapshot, deep=deep)
-    if deep and not problems:
+    with _collecting(problems, manifest.path):
+        problems += manifest.check(deep=deep)
+    return state
+
+
+def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool, device: str) -> None:
+    opened: list[tuple[SegmentRecord, Segment]] = []
+    for record in state.segments:
+        home = folder / SEGMENTS / record.uuid
+        wrong: list[str] = []
+        with _collecting(wrong, home):
+            wrong += _wrong_files(home, record, deep=deep)
+        if not wrong:
+            with _collecting(wrong, home):
+                segment = open_recorded(home, record, state)
+                wrong += _wrong_keys(segment) if deep else []
+                opened.append((record, segment))
+        problems += wrong
+    sound = replace(state, segments=tuple(record for record, _ in opened))
+    snapshot = Snapshot(sound, tuple(segment for _, segment in opened))
+    with _collecting(problems, folder):
+        problems += _wrong_identities(snapshot)
+    with _collecting(problems, folder / INDEXES):
+        problems += indexes.problems(folder, snapshot, deep=deep)
+    if deep:
         for channel in state.channels:
-            problems += _wrong_rows(snapshot, channel)
-            problems += _lost_rows(snapshot, channel, device) if not problems else []
-    return problems
+            with _collecting(problems, f"{folder}, channel {channel.name}"):
+                problems += _wrong_card(folder, channel)
+                rows = list(_wrong_rows(snapshot, channel))
+                problems += rows or _lost_rows(snapshot, channel, device)
 
 
-def _wrong_files(folder: Path, manifest: Manifest, *, deep: bool) -> Iterator[str]:
-    known = {file.name: file for file in manifest.files(folder.name)}
-    for name, file in known.items():
-        if wrong := fault(folder / name, file.bytes, file.sha256, deep=deep):
+def _wrong_files(home: Path, record: SegmentRecord, *, deep: bool) -> Iterator[str]:
+    for file in record.files:
+        try:
+            wrong = fault(home / file.name, file.bytes, file.sha256, deep=deep)
+        except (OSError, LibraryDamaged) as error:
+            wrong = f"{home / file.name}: {error}"
+        if wrong:
             yield wrong
-    if folder.is_dir():
-        yield from (f"{path} does not belong to the library" for path in folder.iterdir() if path.name not in known)
+    if home.is_dir():
+        known = {file.name for file in record.files}
+        yield from (f"{path} does not belong to the library" for path in home.iterdir() if path.name not in known)
 
 
-def _wrong_items(segment: Segment, next_id: int, *, deep: bool) -> Iterator[str]:
-    ids = segment.ids
-    if len(ids) and not (ids[0] >= 0 and (np.diff(ids) > 0).all() and ids[-1] < next_id):
-        yield f"{segment.folder}: ids are not ascending below {next_id}"
-    if not deep:
-        return
+def _wrong_keys(segment: Segment) -> Iterator[str]:
     for name, found, wanted in (
         (KEYS, segment.keys, path_keys),
         (CONTENTS, segment.contents, content_keys),
@@ -85,15 +128,16 @@ def _wrong_identities(snapshot: Snapshot) -> Iterator[str]:
     yield from (f"{printable(path)} is there {count} times" for path, count in paths.items() if count > 1)
 
 
+def _wrong_card(folder: Path, channel: Channel) -> Iterator[str]:
+    if channel.card is not None and card_digest(kept_card(folder, channel.name)) != channel.card:
+        yield f"{folder / 'models' / channel.name} is not the card that was copied: its SHA-256 differs"
+
+
 def _wrong_rows(snapshot: Snapshot, channel: Channel) -> Iterator[str]:
     for segment in snapshot.segments:
-        rows = segment.channels[channel.name]
-        for start in range(0, len(rows.row), _ROWS_AT_ONCE):
-            try:
-                check_rows(rows.row[start : start + _ROWS_AT_ONCE])
-            except RowError as error:
-                yield f"{segment.folder}, channel {channel.name}, from row {start}: {error}"
-        if not np.array_equal(np.unique(rows.item), np.arange(len(segment))):
+        if wrong := bad_row(segment, channel):
+            yield wrong
+        if not np.array_equal(np.unique(segment.channels[channel.name].item), np.arange(len(segment))):
             yield f"{segment.folder}: channel {channel.name} does not give every item a row"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,44 +11,65 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.errors import LibraryDamaged
 from simsearch.library.items import roots_of
+from simsearch.library.layout import LOCK, PARTIAL, SEGMENTS, is_segment_name, require_own
 from simsearch.library.lock import WriterLock
 from simsearch.library.manifest import Manifest
-from simsearch.library.segment import IDS, Draft, open_segment, write_segment
-from simsearch.library.snapshot import SEGMENTS, Place, Snapshot, load_snapshot, of_state
+from simsearch.library.segment import IDS, Commit, Draft, open_segment, write_segment
+from simsearch.library.snapshot import Place, Snapshot, load_snapshot, of_state
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.storage import (
     OnStep,
     Step,
     digest,
+    fault,
     naming_full_disk,
     nothing,
     publish,
     remove_folder,
     save_array,
 )
-
-LOCK = "writer.lock"
-_PARTIAL = ".partial"
+from simsearch.library.survey import is_newer
 
 
 class Writer:
     """Holds the lock while it is entered; `snapshot` is what is committed so far.
 
+    Attributes:
+        swept: What a dead writer left and this one removed, as names below the library's folder.
+
     Raises:
         LibraryLocked: on entering, when another process writes.
+        LibraryDamaged: on entering, when one of our names is taken by a link or the like.
     """
 
-    def __init__(self, folder: Path, *, previous: Snapshot | None = None, on_step: OnStep = nothing) -> None:
+    def __init__(
+        self, folder: Path, *, previous: Snapshot | None = None, on_step: OnStep = nothing, sweeps: bool = True
+    ) -> None:
+        """Make it.
+
+        Args:
+            folder: The library's.
+            previous: What is known of it.
+            on_step: Told of every step.
+            sweeps: Whether a dead writer may have been here before: not where this session made the library.
+        """
         self.folder = folder
+        self.swept: list[str] = []
+        self._sweeps = sweeps
         self.on_step = on_step
         self._manifest = Manifest(folder)
         self._segments = folder / SEGMENTS
         self._lock = WriterLock(folder / LOCK)
         self._previous = previous
+        self._faults: dict[tuple[str, str], str | None] = {}
         self.snapshot: Snapshot
 
     def __enter__(self) -> Self:
+        require_own(self.folder)
+        if not self._manifest.path.exists():
+            load_snapshot(self.folder)  # names what is wrong, before a lock is put there
         with naming_full_disk(self.folder):
             self._lock.__enter__()
             try:
@@ -67,11 +88,20 @@ class Writer:
     def _sweep(self) -> None:
         """Remove what a dead writer published but never committed; nobody was told of it."""
         self._segments.mkdir(exist_ok=True)
+        if not self._sweeps:
+            return
         committed = set(self.snapshot.uuids)
-        for leftover in self._segments.iterdir():
-            if leftover.name not in committed:
-                self.on_step(Step.RECOVERY)
-                remove_folder(leftover)
+        ours = (path for path in sorted(self._segments.iterdir()) if is_segment_name(path.name))
+        left = [path for path in ours if path.is_dir() and not path.is_symlink() and path.name not in committed]
+        if any(is_newer(path, self.snapshot.state.generation) for path in left):
+            raise LibraryDamaged(
+                f"{self._manifest.path} is older than segments that are there, as after putting back a copy of it; "
+                f"`simsearch repair --library {self.folder}` makes it again from them"
+            )
+        for leftover in left:
+            self.on_step(Step.RECOVERY)
+            remove_folder(leftover)
+            self.swept.append(f"{SEGMENTS}/{leftover.name}")
 
     def commit(
         self,
@@ -79,6 +109,7 @@ class Writer:
         *,
         removed: Mapping[int, NDArray[np.intp]] | None = None,
         dropped: Sequence[int] = (),
+        unrooted: Sequence[bytes] = (),
     ) -> None:
         """Make one segment and some removals durable, all or nothing.
 
@@ -86,6 +117,7 @@ class Writer:
             draft: What the new segment holds.
             removed: Positions of items that are removed, by the number of their segment in `snapshot`.
             dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
+            unrooted: Roots that nothing lies below any more.
 
         Raises:
             StorageFull: there is no room; nothing changed.
@@ -93,12 +125,14 @@ class Writer:
         with naming_full_disk(self.folder):
             masks = self._masks(removed or {})
             if draft is None:
-                self._apply(Change(self.snapshot.state.next_id, removed=masks, dropped=self._names(dropped)))
+                names = self._names(dropped)
+                self._apply(Change(self.snapshot.state.next_id, removed=masks, dropped=names, unrooted=unrooted))
                 return
             name = uuid.uuid4().hex
-            temporary = self._segments / f"{name}{_PARTIAL}"
+            temporary = self._segments / f"{name}{PARTIAL}"
             try:
-                write_segment(temporary, draft, self.snapshot.state.channels)
+                told = self._commit_of(draft, dropped)
+                write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
                 self._publish(temporary, draft.ids, masks, dropped)
             except BaseException:
                 remove_folder(temporary)
@@ -113,11 +147,15 @@ class Writer:
             own: Which of its items are removed from the start, (n,) bool.
         """
         with naming_full_disk(self.folder):
-            self._publish(temporary, None, self._masks(removed), (), own)
+            try:
+                self._publish(temporary, None, self._masks(removed), (), own)
+            except BaseException:
+                remove_folder(temporary)
+                raise
 
     def incoming(self, name: str) -> Path:
         """Return where a segment of that name is put before it is published."""
-        return self._segments / f"{name}{_PARTIAL}"
+        return self._segments / f"{name}{PARTIAL}"
 
     def _publish(
         self,
@@ -132,12 +170,10 @@ class Writer:
         save_array(temporary / IDS, given)
         files = [FileRecord(p.name, p.stat().st_size, digest(p)) for p in sorted(temporary.iterdir())]
         self.on_step(Step.SEGMENT_WRITTEN)
-        final = self._segments / temporary.name.removesuffix(_PARTIAL)
+        final = self._segments / temporary.name.removesuffix(PARTIAL)
         publish(temporary, final)
         self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
-        state = self.snapshot.state
-        rank = state.segments[dropped[0]].rank if dropped else state.next_id
-        record = SegmentRecord(final.name, rank, len(opened), own)
+        record = SegmentRecord(final.name, self._rank(dropped), len(opened), own)
         change = Change(
             next_id,
             new=[(record, files)],
@@ -158,6 +194,32 @@ class Writer:
         self.snapshot = of_state(self.folder, state, self.snapshot)
         for name in change.dropped:
             remove_folder(self._segments / name)
+
+    def unsound(self, number: int, names: Collection[str] | None = None) -> str | None:
+        """Return what is wrong with a segment's files, all or those of some names; None if they are what was written.
+
+        Each file is read once while the lock is held, since segments never change.
+        """
+        record = self.snapshot.state.segments[number]
+        for file in record.files:
+            key = record.uuid, file.name
+            if names is not None and file.name not in names:
+                continue
+            if key not in self._faults:
+                path = self._segments / record.uuid / file.name
+                self._faults[key] = fault(path, file.bytes, file.sha256, deep=True)
+            if self._faults[key] is not None:
+                return self._faults[key]
+        return None
+
+    def _rank(self, dropped: Sequence[int]) -> int:
+        state = self.snapshot.state
+        return state.segments[dropped[0]].rank if dropped else state.next_id
+
+    def _commit_of(self, draft: Draft, dropped: Sequence[int]) -> Commit:
+        state = self.snapshot.state
+        _, next_id = _numbered(draft.ids, draft.items.num_rows, state.next_id)
+        return Commit(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
 
     def _masks(self, removed: Mapping[int, NDArray[np.intp]]) -> dict[str, Mask]:
         masks = {}

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.distance import check_rows
 from simsearch.errors import InputError
-from simsearch.search.exact import Neighbours, as_array, checked_limit, knn, measure, official, open_scan
+from simsearch.search.asked import checked_k, checked_limit
+from simsearch.search.exact import Neighbours, as_array, knn, measure, official, open_scan
 from simsearch.search.index import Index
 from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
 
@@ -59,12 +61,13 @@ def approximate(
         As `knn`, with `certified` false for every query of an index that covers rows.
 
     Raises:
-        RowError: A query is not finite, all zeros or of another dimension.
+        RowError: A query or candidate is not finite, all zeros or of another dimension.
         InputError: k, depth or max_distance is not usable, or the index ends within a block.
         IndexFailed: The index cannot be searched.
     """
-    if k < 1 or depth < 1:
-        raise InputError(f"k is {k} and depth {depth}; both must be at least 1")
+    k = checked_k(k)
+    if depth < 1:
+        raise InputError(f"depth is {depth} and must be at least 1")
     limit, metric = checked_limit(max_distance), index.spec.metric
     covered = _covered(blocks, index.count)
     masks: Live = [None] * len(blocks) if live is None else live
@@ -188,11 +191,21 @@ def _ranked(
 
     rows = to_device(queries, scan.device)
     scores, error = _scores(scan, rows, candidates)
+    _check(scan, candidates[(scores == -np.inf) & (candidates >= 0)])
     order = np.lexsort((candidates, scores), axis=-1)
     scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
     measured = measure(Pairs(scan, rows), scan, scores, candidates, k=k, limit=limit, error=error)
     distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
     return distances, positions, (measured.distances < np.inf).sum(axis=1)
+
+
+def _check(scan: Scan, suspects: Positions) -> None:
+    """Refuse candidates without a score that no distance is defined to; they were sound when the index was built."""
+    from simsearch.search.scan import to_numpy
+
+    for position in np.unique(suspects):
+        row = to_numpy(scan.gather(np.array([position])))
+        check_rows(row, metric=scan.metric, what="row", start=int(position))
 
 
 def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, float]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
-from simsearch.errors import InputError, RowError
-from simsearch.search.exact import Neighbours, checked_limit
+from simsearch.errors import RowError
+from simsearch.search.asked import checked_k, checked_limit
+from simsearch.search.exact import Neighbours
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -85,8 +86,7 @@ def nearest_by_margins(
         >>> found.positions, found.distances
         (array([[1, 0]]), array([[0.  , 0.25]], dtype=float32))
     """
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
+    k = checked_k(k)
     count = thread_count(threads)
     limit = np.nextafter(checked_limit(max_distance), np.inf)
     _check(margins, blocks)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
+from simsearch.search.asked import checked_k, checked_limit
 from simsearch.search.live import check_live
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def knn(
         (array([[0, 2, 1]]), array([[0., 0., 1.]], dtype=float32))
     """
     by_name(metric)
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
+    k = checked_k(k)
     limit = checked_limit(max_distance)
     if bits is not None:
         scale = CodeScale.of(queries, metric, bits)
@@ -176,18 +176,6 @@ def _by_codes(queries: Any, blocks: Sequence[Any], *, k: int, live: Live | None,
     counts, positions = nearest_codes(queries, blocks, k=k, live=live, radius=radius_of(limit, bits))
     distances = np.where(positions < 0, np.inf, counts / bits).astype(np.float32)
     return Neighbours(distances, positions, np.ones(len(queries), bool), np.zeros(len(queries), np.int64))
-
-
-def checked_limit(max_distance: float | None) -> float:
-    """Infinity for None.
-
-    Raises:
-        InputError: It is below 0 or no number.
-    """
-    limit = np.inf if max_distance is None else max_distance
-    if not limit >= 0:
-        raise InputError(f"max_distance is {limit} and must be at least 0")
-    return limit
 
 
 def open_scan(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
-from simsearch.search.faiss_index import Devices, Positions, faiss, told
+from simsearch.search.faiss_index import Devices, Positions, faiss, named, told
 from simsearch.search.index_spec import IndexSpec
 
 Codes = NDArray[Any]
@@ -56,9 +56,9 @@ class FaissCodes:
             IndexFailed: The file is missing, damaged, or another index.
         """
         lists = mapped and spec.lists > 0
-        with told(f"{path} cannot be read as an index of kind {spec.kind}"):
+        with told(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
             flags = faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0
-            index = faiss().read_index_binary(str(path), flags)
+            index = faiss().read_index_binary(name, flags)
         if index.d != 8 * spec.code_width:
             raise IndexFailed(f"{path} holds codes of {index.d} bits, not {8 * spec.code_width}; build it again")
         return cls(spec, index)
@@ -97,8 +97,8 @@ class FaissCodes:
 
     def write(self, path: Path) -> None:
         """Write the index to a file."""
-        with told(f"the index cannot be written to {path}"):
-            faiss().write_index_binary(self._index, str(path))
+        with told(f"the index cannot be written to {path}"), named(path) as name:
+            faiss().write_index_binary(self._index, name)
 
     def close(self) -> None:
         """Let go of it."""

@@ -7,6 +7,7 @@ before an index, clones on a GPU) end here.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,8 +136,8 @@ class FaissIndex:
             IndexFailed: The file is missing, damaged, or another index.
         """
         lists = mapped and spec.lists > 0
-        with told(f"{path} cannot be read as an index of kind {spec.kind}"):
-            index = faiss().read_index(str(path), faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
+        with told(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
+            index = faiss().read_index(name, faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
         if index.d != spec.dimension:
             raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
         if devices is not None and devices.count() and spec.kind in _ON_GPU:
@@ -185,9 +186,9 @@ class FaissIndex:
 
     def write(self, path: Path) -> None:
         """Write the index to a file."""
-        with told(f"the index cannot be written to {path}"):
+        with told(f"the index cannot be written to {path}"), named(path) as name:
             whole = self._devices.back(self._index) if self._moved and self._devices is not None else self._index
-            faiss().write_index(whole, str(path))
+            faiss().write_index(whole, name)
 
     def close(self) -> None:
         """Let go of it."""
@@ -247,6 +248,21 @@ def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
         inner = module.IVFRaBitQSearchParameters()
         inner.nprobe, inner.qb = effort, _QUERY_BITS
     return module.SearchParametersPreTransform(index_params=inner)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[str]:
+    """Give a name of the file that FAISS takes: it takes UTF-8 alone, so another folder goes by a descriptor."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{folder}/{path.name}"
+        finally:
+            os.close(folder)
+    else:
+        yield str(path)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import InputError
+from simsearch.search.asked import checked_k
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -83,8 +84,7 @@ def nearest_codes(
         >>> found.counts, found.positions
         (array([[ 1,  2, -1]], dtype=int32), array([[ 1,  0, -1]]))
     """
-    if k < 1:
-        raise InputError(f"k is {k} and must be at least 1")
+    k = checked_k(k)
     jobs = _Jobs(queries, blocks, live, radius, threads)
     counts, positions = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -1, np.int64)
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import by_name
-from simsearch.search.exact import CodeScale, as_codes, checked_limit, official, open_scan, query_groups, radius_of
+from simsearch.search.asked import checked_limit
+from simsearch.search.exact import CodeScale, as_codes, official, open_scan, query_groups, radius_of
 
 if TYPE_CHECKING:
     from simsearch.search.scan import Block, Live, Scan

@@ -17,8 +17,17 @@ import simsearch
 from simsearch.cli import main, progress
 from tests.cli.conftest import FAKE, Run
 
-COMMANDS = ["index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "models list", "models show"]
-COMMANDS += ["models pull", "models convert", "bits fit", "bits encode", "doctor"]
+COMMANDS = ["index", "remove", "info", "verify", "optimize", "query", "compare", "embed"]
+COMMANDS += [
+    "repair",
+    "models list",
+    "models show",
+    "models pull",
+    "models convert",
+    "bits fit",
+    "bits encode",
+    "doctor",
+]
 HEAVY = {"torch", "faiss", "pyarrow", "numpy", "rich", "yaml", "pydantic_core", "PIL"}
 QUICK_SECONDS = 0.5
 
@@ -35,8 +44,8 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
 def test_the_help_lists_exactly_the_commands(run: Run) -> None:
     out = run("--help")[1].split("Commands:")[1]
     assert [line.split()[0] for line in out.splitlines() if line.strip()] == [
-        *("index", "remove", "info", "verify", "optimize", "query", "compare", "embed", "benchmark", "finetune"),
-        *("bits", "models", "doctor"),
+        *("index", "remove", "info", "verify", "repair", "optimize", "query", "compare", "embed", "benchmark"),
+        *("finetune", "bits", "models", "doctor"),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simsearch.library.indexes import INDEXES
+from simsearch.library.layout import INDEXES
 from tests.cli.conftest import Run
 from tests.library.rows import library_of_rows
 from tests.search.rows import clustered

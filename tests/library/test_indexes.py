@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, MetricError
 from simsearch.library import Library
-from simsearch.library.indexes import INDEXES, IndexRecord, records
+from simsearch.library.indexes import IndexRecord, records
+from simsearch.library.layout import INDEXES
 from simsearch.library.tune import Curve, tune
 from simsearch.search.index import build
 from simsearch.search.index_spec import spec_for

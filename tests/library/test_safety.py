@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -193,17 +194,19 @@ def test_leftovers_are_swept_by_the_next_writer_and_never_read(tmp_path: Path) -
     library = make(tmp_path / "library")
     library.add(album(tmp_path / "photos", range(2)), settings=HERE)
     segments = tmp_path / "library" / "segments"
-    whole = segments / "0123"
+    whole, half = segments / uuid4().hex, segments / f"{uuid4().hex}.partial"
     whole.mkdir()
     for path in library.snapshot.segments[0].folder.iterdir():
         (whole / path.name).write_bytes(path.read_bytes())
-    (segments / "4567.partial").mkdir()
-    (segments / "4567.partial" / "items.arrow").write_bytes(b"half")
+    half.mkdir()
+    (half / "items.arrow").write_bytes(b"half")
     library.refresh()
     assert (len(library), library.verify(deep=True)) == (2, [])
     assert whole.exists(), "a reader changes nothing"
-    library.remove("id:0")
-    assert sorted(path.name for path in segments.iterdir()) == [library.snapshot.segments[0].uuid]
+    with Library.open(tmp_path / "library") as later:
+        later.remove("id:0")
+        assert later.swept == tuple(f"segments/{path.name}" for path in sorted([whole, half]))
+        assert [path.name for path in segments.iterdir()] == [later.snapshot.segments[0].uuid]
 
 
 def test_a_library_is_made_whole_or_again(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""What a library says of one of its indexes: the JSON file beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from simsearch.errors import InputError
+from simsearch.library.channel import metrics_of
+from simsearch.library.snapshot import Snapshot
+from simsearch.library.tune import Curve
+from simsearch.search.index_spec import IndexSpec
+
+FORMAT = 1
+_SEAL = "seal"
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """An index that lies in a library's folder.
+
+    Attributes:
+        file: Its name.
+        channel: Whose rows.
+        metric: Whose neighbours it finds.
+        spec: What it is.
+        segments: Names of the segments that it was built over, in the order of its rows.
+        rows: How many.
+        bytes: Size of the file.
+        sha256: Of the file, in hex.
+        curve: What it finds, measured.
+    """
+
+    file: str
+    channel: str
+    metric: str
+    spec: IndexSpec
+    segments: tuple[str, ...]
+    rows: int
+    bytes: int
+    sha256: str
+    curve: Curve
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON types only, with a digest over them."""
+        told = {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
+        return {**told, _SEAL: _sealed(told)}
+
+    @classmethod
+    def of_json(cls, values: Any) -> IndexRecord:
+        """The record that `as_json` told.
+
+        Raises:
+            InputError: It is none, is not what was written, or of a later version.
+        """
+        if not isinstance(values, dict):
+            raise InputError("it is no JSON object")
+        try:
+            told = dict(values)
+            seal = told.pop(_SEAL, None)  # the first ones have none
+            if seal is not None and seal != _sealed(told):
+                raise InputError("it is not what was written: its seal differs")
+            if told.pop("format") != FORMAT:
+                raise InputError("it is of another version of simsearch")
+            spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
+            if not isinstance(told["segments"], list):
+                raise TypeError("its segments are no list")
+            record = cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"it describes no index: {error}") from error
+        record._check()
+        return record
+
+    def _check(self) -> None:
+        texts = (self.file, self.channel, self.metric, self.sha256, *self.segments)
+        counts = (self.rows, self.bytes)
+        good = all(isinstance(text, str) for text in texts) and all(_is_count(count) for count in counts)
+        good = good and _DIGEST.fullmatch(self.sha256) is not None
+        if not good or self.metric != self.spec.metric or len(set(self.segments)) < len(self.segments):
+            raise InputError("it describes no index: a value is none that one has")
+        if self.curve.chosen is None or self.curve.chosen.depth > self.rows:
+            raise InputError("it does not say how the index is asked")
+
+    def covers(self, snapshot: Snapshot) -> bool:
+        """Whether all that it was built over is still there."""
+        return set(self.segments) <= set(snapshot.uuids)
+
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Whether it covers rows of the snapshot, as many as it says and of their kind: only such an index is asked."""
+        channels = {channel.name: channel for channel in snapshot.state.channels}
+        channel = channels.get(self.channel)
+        if channel is None or not self.segments or not self.covers(snapshot):
+            return False
+        same = self.spec.dimension == channel.dimension and self.metric in metrics_of(channel.dtype)
+        return same and self.rows == self._rows_in(snapshot)
+
+    def _rows_in(self, snapshot: Snapshot) -> int:
+        segments = [snapshot.segments[snapshot.uuids[name]] for name in self.segments]
+        return sum(len(segment.channels[self.channel].row) for segment in segments)
+
+
+def _sealed(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 62
