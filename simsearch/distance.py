@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from simsearch.errors import MetricError, RowError
 
+__all__ = ["METRICS", "Distances", "Metric", "Rows", "by_name", "check_rows", "cosine", "hamming", "js", "l1", "l2"]
+
 Rows: TypeAlias = NDArray[Any]
 Distances: TypeAlias = NDArray[np.float64]
 
@@ -302,3 +304,7 @@ def _absolute_gap(u: Distances, v: Distances) -> Distances:
 def _differing_bits(u: Rows, v: Rows) -> Distances:
     counts: Distances = np.bitwise_count(u ^ v).sum(axis=-1, dtype=np.float64)
     return counts
+
+
+def __dir__() -> list[str]:
+    return __all__

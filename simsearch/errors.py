@@ -24,6 +24,10 @@ SimsearchError
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePath
+
+LONGEST = 1000  # characters of an InputError, whatever was given: a list of names to choose from fits
+_SHOWN = 80  # and of a value in a message
 
 
 class RejectCode(StrEnum):
@@ -50,7 +54,10 @@ class SimsearchError(Exception):
 
 
 class InputError(SimsearchError, ValueError):
-    """A value given by the caller cannot be used."""
+    """A value given by the caller cannot be used; whatever it was, the message stays one that can be logged."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(shortened(arg, LONGEST) if isinstance(arg, str) else arg for arg in args))
 
 
 class RowError(InputError):
@@ -67,7 +74,7 @@ class ImageRejected(InputError):
     def __init__(self, code: RejectCode, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-        self.message = message
+        self.message = shortened(message, LONGEST)
 
 
 class ModelError(SimsearchError):
@@ -124,3 +131,44 @@ class IndexFailed(SimsearchError):
 
 class DependencyMissing(SimsearchError):
     """An optional package is not installed."""
+
+
+def shown(value: object, most: int = _SHOWN) -> str:
+    r"""Return any value as it stands in a message: one printable line of at most `most` characters.
+
+    Names and numbers are shown themselves, cut in the middle where they are long; of everything else the type, since
+    its text may be of any length.
+
+    Example:
+        >>> shown("photos/\n.jpg"), shown(10**9), shown([1, 2]), shown(None)
+        ('photos/\\n.jpg', '1000000000', 'a list of 2', 'None')
+    """
+    if isinstance(value, (bool, float, type(None))):
+        return shortened(repr(value), most)
+    if isinstance(value, int):
+        return str(int(value)) if value.bit_length() < 3 * most else f"a number of {value.bit_length()} bits"
+    if isinstance(value, PurePath):
+        value = str(value)
+    if isinstance(value, (bytes, bytearray, str)):
+        text = value if isinstance(value, str) else bytes(value).decode("utf-8", "surrogateescape")
+        return shortened("".join(map(_printable, shortened(text, most))), most)
+    name = type(value).__name__
+    count = f" of {len(value)}" if isinstance(value, (list, tuple, set, frozenset, dict)) else ""
+    return shortened(f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}{count}", most)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, cut in the middle: what it begins with and ends with tells most.
+
+    Example:
+        >>> shortened("0123456789", 7)
+        '012...9'
+    """
+    if len(text) <= most:
+        return text
+    behind = (most - 3) // 3
+    return text[: most - 3 - behind] + "..." + text[len(text) - behind :]
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 SOME_REJECTED = 1
 QUERIES_AT_ONCE = 512
+COPIES_SHOWN = 3
 
 
 @app.command(
@@ -52,7 +53,9 @@ def query(
     paths: Paths = None,
     *,
     library: LibraryFolder,
-    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Matches for each query.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
+    ] = 10,
     metric: QueryMetric = None,
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
@@ -66,6 +69,30 @@ def query(
             "--asymmetric", help="Compare bits with how surely the query has each: ranks better, for --bits libraries."
         ),
     ] = False,
+    group_copies: Annotated[
+        bool,
+        typer.Option(
+            "--group-copies/--no-group-copies",
+            help="Show exact copies (the same bytes) below the first of them, so that -k counts different images.",
+        ),
+    ] = True,
+    exclude_self: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-self",
+            help="Leave out the item of the query's own path; copies of it under other paths are matches and stay.",
+        ),
+    ] = False,
+    min_quality: Annotated[
+        int,
+        typer.Option(
+            "--min-quality",
+            min=0,
+            max=100,
+            metavar="Q",
+            help="Leave out items whose quality, 0 (blank) to 100, is known to be lower.",
+        ),
+    ] = 0,
     from_list: FromList = None,
     rows: Annotated[
         Path | None,
@@ -99,15 +126,22 @@ def query(
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
     name = "asymmetric" if asymmetric else metric and str(metric)
-    how = {"k": k, "metric": name, "max_distance": max_distance, "exact": exact}
+    if exclude_self and rows is not None:
+        raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
+    if k == 0 and (max_distance is None or asymmetric):
+        raise typer.BadParameter("-k 0 lists all within --max-distance D, by a distance other than --asymmetric")
+    how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
+    how |= {"group_copies": group_copies, "min_quality": min_quality}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:
         images = partial(_answers, opened, paths or [], from_list, max_pixels)
-        for matches in _row_answers(opened, rows, how) if rows else images(how):
-            for answer in matches:
-                some_rejected |= answer.rejected is not None
-                _show_json(answer, matches) if as_json else _show(answer)
+        for matches in _row_answers(opened, rows, how) if rows else images(how | {"exclude_self": exclude_self}):
+            some_rejected |= any(answer.rejected is not None for answer in matches)
+            for line in matches.to_list() if as_json else ():
+                terminal.show_json(line)
+            for answer in () if as_json else matches:
+                _show(answer, max_distance)
     if some_rejected:
         raise typer.Exit(SOME_REJECTED)
 
@@ -193,39 +227,23 @@ def _named(answer: QueryMatches, path: bytes) -> QueryMatches:
     return replace(answer, query=fields["query"], query_b64=fields.get("query_b64"))
 
 
-def _show(answer: QueryMatches) -> None:
+def _show(answer: QueryMatches, max_distance: float | None) -> None:
     terminal.show(answer.query or "(row without a path)")
     if answer.rejected is not None:
         terminal.show(f"  rejected, {answer.rejected.code}: {answer.rejected.message}")
     elif not answer.matches:
         terminal.show("  no match")
     else:
-        rows = [(i, f"{match.distance:.4f}", match.path) for i, match in enumerate(answer.matches, 1)]
-        terminal.show_columns(rows, right=(0, 1))
+        terminal.show_columns(
+            [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)], right=(0, 1)
+        )
+        if answer.more:
+            terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
 
 
-def _show_json(answer: QueryMatches, matches: Matches) -> None:
-    line: dict[str, Any] = {"query": answer.query}
-    if answer.query_b64 is not None:
-        line["query_b64"] = answer.query_b64
-    rejected = answer.rejected
-    line["matches"] = [_match(match) for match in answer.matches]
-    line["certified"] = answer.certified
-    line["recall"] = None if answer.recall is None else asdict(answer.recall)
-    line["library_size"] = matches.library_size
-    line["channel"] = matches.channel
-    line["metric"] = matches.metric
-    line["rejected"] = None if rejected is None else {"code": str(rejected.code), "message": rejected.message}
-    terminal.show_json(line)
-
-
-def _match(match: Match) -> dict[str, Any]:
-    fields: dict[str, Any] = {"id": match.id, "path": match.path}
-    if match.path_b64 is not None:
-        fields["path_b64"] = match.path_b64
-    return {
-        **fields,
-        "distance": match.distance,
-        "expected_false_matches": match.expected_false_matches,
-        "decision": match.decision,
-    }
+def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:
+    yield number, f"{match.distance:.4f}", match.path
+    for copy in match.copies[:COPIES_SHOWN]:
+        yield "", "=", copy.path
+    if len(match.copies) > COPIES_SHOWN:
+        yield "", "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, shortened, shown
 
 
 def choose_device(device: str) -> torch.device:
@@ -19,5 +19,6 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"cannot use device {device!r}: {str(error).splitlines()[0]}; try 'auto' or 'cpu'") from error
+        why = shortened(str(error).splitlines()[0], 150)
+        raise InputError(f"cannot use device {shown(device)}: {why}; try 'auto' or 'cpu'") from error
     return chosen

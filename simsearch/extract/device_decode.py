@@ -116,10 +116,12 @@ class DeviceDecoder:
 
     def _read(self, source: Source, limits: Limits) -> _Read | Rejected | None:
         """The bytes of an input that the device may decode, why there are none, or None for Pillow."""
+        if source.given is not None and not isinstance(source.given, bytes):
+            return None
         try:
             data = load_bytes(source, limits.max_bytes)
         except ImageRejected as error:
-            return Rejected(source, error.code, error.message)
+            return Rejected(source.without_data(), error.code, error.message)
         except MemoryError:
             return None
         header = self._header(data, limits)

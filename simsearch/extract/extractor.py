@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, final
@@ -52,6 +53,17 @@ class Extractor(ABC):
     several: bool = False
     works_ahead: int = 0
     cutoff: int = 1
+
+    def __repr__(self) -> str:
+        try:
+            told = [f"{self.name!r}", f"dimension {self.dimension}", self.metric, self._where()]
+            return f"{type(self).__name__}({', '.join(filter(None, told))}, fingerprint {self.fingerprint[:12]})"
+        except AttributeError:  # before a subclass has set them
+            return object.__repr__(self)
+
+    def _where(self) -> str:
+        """On what device and in which precision it works, where that is not the same for all."""
+        return ""
 
     @property
     def bits(self) -> int | None:
@@ -111,9 +123,11 @@ class Extractor(ABC):
         """Return one row an image.
 
         Args:
-            images: One image or a sequence of them, mixed at will: a path (str, bytes or Path), a PIL image, a
-                (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a (3, h, w) uint8 or [0, 1] float tensor;
-                arrays and tensors may have one dimension more in front.
+            images: One image or an iterable of them, mixed at will: a path (str or Path; bytes that do not seem to be
+                a picture), the bytes of a file, an open file, a PIL image, a (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)
+                array of uint8, uint16, bool or floats in [0, 1], or a (1, h, w) or (3, h, w) tensor of these; arrays
+                and tensors may have one dimension more in front. Bytes that anybody may have sent go into an
+                `io.BytesIO`, which is never taken for a path.
             limits: What decoding a file may cost: pixels, bytes, seconds, memory.
 
         Returns:
@@ -125,10 +139,11 @@ class Extractor(ABC):
             RowError: the extractor gave rows of another shape than it promises.
         """
         require_one_row(self)
-        images = list(images) if are_several(images) else [images]
+        stream = iter(images if are_several(images) else [images])
         parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
-        for start in range(0, len(images), _DECODED_AT_ONCE):
-            decoded = [as_rgb(image, self.preprocessing, limits) for image in images[start : start + _DECODED_AT_ONCE]]
+        while decoded := [
+            as_rgb(image, self.preprocessing, limits) for image in itertools.islice(stream, _DECODED_AT_ONCE)
+        ]:
             parts.append(checked_rows(self, self.rows(decoded), len(decoded)))
         return np.concatenate(parts)
 

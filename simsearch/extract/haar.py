@@ -38,7 +38,7 @@ _PLACES = 128
 _ZERO = 1e-9  # of a grey picture's colour, which is rounding; one level of one pixel moves a coefficient by 1e-7
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Haar(FloatHash):
     """The signature of fast multiresolution image querying, as a row whose l1 distance is the paper's score.
 

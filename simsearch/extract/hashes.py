@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class AHash(BitHash):
     """The average hash: whether a grey pixel of an 8 x 8 thumbnail is brighter than their mean.
 
@@ -53,7 +53,7 @@ class AHash(BitHash):
         return turn_grid(values, isometry)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class DHash(BitHash):
     """The difference hash: whether a grey pixel of a 9 x 8 thumbnail is darker than its right neighbour.
 
@@ -93,7 +93,7 @@ class DHash(BitHash):
         return None if transposed else turn_grid(values, isometry) ^ mirrored
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class WHash(BitHash):
     """The wavelet hash: whether a coefficient of the 8 x 8 approximation is above their median.
 

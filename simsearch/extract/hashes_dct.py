@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6  # of coefficients that are 0; one level of one pixel of the thumbnail makes more than 1e-3
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PHash(BitHash):
     """The perceptual hash: whether a low cosine coefficient of a 32 x 32 thumbnail is above their median.
 
@@ -69,7 +69,7 @@ class PHash(BitHash):
         return _turned(values, isometry, self.size, self.shift)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PHashFloat(FloatHash):
     """The low cosine coefficients of a 32 x 32 thumbnail themselves, without the first.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SIDES = (16, 31)  # blocks along each axis without and with overlap
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class MarrHildreth(BitHash):
     """The Marr-Hildreth hash: the response to a Mexican-hat wavelet, 72 groups of 8 bits.
 
@@ -54,7 +54,7 @@ class MarrHildreth(BitHash):
         return np.unpackbits(code).astype(np.bool_).reshape(self.shape)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BlockMean(BitHash):
     """The block mean hash: whether the mean of each of 16 x 16 grey blocks is above the median of the means.
 
@@ -94,7 +94,7 @@ class BlockMean(BitHash):
         return turn_grid(values, isometry)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ColourMoments(FloatHash):
     """The colour moments: seven Hu moments of each channel of HSV and YCrCb, times 10,000, compared by l2.
 

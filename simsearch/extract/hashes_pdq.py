@@ -20,7 +20,7 @@ _SHAPE = (_SIDE, _SIDE)
 _ROUNDING = 1e-4  # of coefficients that are 0, in float32; one level of one pixel of a photograph makes 4e-3
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Pdq(BitHash):
     """PDQ: whether each of 16 x 16 cosine coefficients is above their median; 256 bits.
 
@@ -70,7 +70,7 @@ class Pdq(BitHash):
         return vector.astype(np.bool_), quality
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PdqFloat(FloatHash):
     """The 16 x 16 cosine coefficients behind PDQ, compared by cosine: more contrast multiplies them all.
 

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from simsearch.errors import FingerprintMismatch, InputError, ModelError, ModelNotFound
+from simsearch.errors import FingerprintMismatch, InputError, ModelError, ModelNotFound, shortened, shown
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo import find_model
 
@@ -16,7 +16,9 @@ _ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(b
 _LONGEST = 80
 
 
-def load_extractor(model: str | Path = "mini", *, device: str = "auto", fetch: bool = True) -> Extractor:
+def load_extractor(
+    model: str | Path = "mini", *, device: str = "auto", dtype: str = "auto", fetch: bool = True
+) -> Extractor:
     """Return the extractor that a model name stands for.
 
     Args:
@@ -24,12 +26,13 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto", fetch: b
             parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), a network of timm
             ("timm:resnet50"), or a user's own class as `module:Class`, which is called without arguments.
         device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
+        dtype: How a network computes: "auto" (bfloat16 where the device does so natively), "float32" or "bfloat16".
         fetch: Whether weights of a network of timm that are not here may be fetched; nothing else is ever fetched.
 
     Raises:
         ModelNotFound: there is no such model, module or class.
         WeightsError: the weights are missing, damaged, or do not fit the network.
-        InputError: the device does not exist, a hash has no such parameter, or the class is no extractor.
+        InputError: the device or dtype does not exist, a hash has no such parameter, or the class is no extractor.
         DependencyMissing: an optional package that the hash needs is not installed.
 
     Example:
@@ -41,19 +44,24 @@ def load_extractor(model: str | Path = "mini", *, device: str = "auto", fetch: b
     from simsearch.extract.methods import is_method_name, method
     from simsearch.extract.quantised import is_quantised_name, load_quantised
 
+    for what, value in (("device", device), ("dtype", dtype)):
+        if not isinstance(value, str):
+            raise InputError(f"{what} is {shown(value)} and must be text")
+    if not isinstance(model, (str, Path)):
+        raise InputError(f"{shown(model)} is no model: give a name, or the Path of a model's folder")
     if isinstance(model, str) and is_quantised_name(model):
-        return load_quantised(model, device=device, fetch=fetch)
-    if isinstance(model, str) and is_class_name(model):
-        return _load_class(model)
-    if isinstance(model, str) and is_method_name(model):
-        return method(model, device=device)
+        return load_quantised(model, device=device, dtype=dtype, fetch=fetch)
+    if isinstance(model, str) and (is_class_name(model) or is_method_name(model)):
+        if dtype != "auto":
+            raise InputError(f"dtype is {shown(dtype)} and {shown(model)} is no network: leave dtype out")
+        return _load_class(model) if is_class_name(model) else method(model, device=device)
     if isinstance(model, str) and model.startswith(TIMM):
         from simsearch.extract.timm_model import load_timm
 
-        return load_timm(model, device=device, fetch=fetch)
+        return load_timm(model, device=device, dtype=dtype, fetch=fetch)
     from simsearch.extract.neural import NeuralExtractor
 
-    return NeuralExtractor(find_model(model), device=device)
+    return NeuralExtractor(find_model(model), device=device, dtype=dtype)
 
 
 def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:
@@ -118,7 +126,8 @@ def _load_class(name: str) -> Extractor:
     try:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
-        raise ModelNotFound(f"cannot load {name!r}: {error}; write it as package.module:Class") from error
+        why = shortened(str(error), 100)
+        raise ModelNotFound(f"cannot load {shown(name)}: {why}; write it as package.module:Class") from error
     # Looked at before it is called: `os:abort` is a name too.
     if not (isinstance(kind, type) and issubclass(kind, Extractor)):
         raise InputError(f"{name!r} is no extractor: derive the class from simsearch.Extractor")

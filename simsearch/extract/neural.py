@@ -116,6 +116,9 @@ class NeuralExtractor(Extractor):
         told = {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
         return told if self._decoder is None else {**told, "decoder": self._decoder.name}
 
+    def _where(self) -> str:
+        return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
+
     def compile(self) -> None:
         """From here on run the network as torch.compile makes it, for batches of one size, smaller ones filled up.
 

@@ -74,8 +74,8 @@ def embed_sources(
         workers: Decoding processes; None is one a core, 0 decodes one file after the other in a process that stays
             warm.
         limits: Bounds on pixels, bytes and seconds an image.
-        known: Told the SHA-256 of each decoded file, says whether its content already has a row; called in another
-            thread.
+        known: Told the SHA-256 of each decoded file (not of pictures from memory), says whether its content already
+            has a row; called in another thread.
 
     Raises:
         InputError: batch_size or workers is out of range, or the extractor gives several rows an image.
@@ -168,7 +168,8 @@ class _Reader:
             yield batch
 
     def _without_row(self, item: Prepared | Rejected) -> Item:
-        if isinstance(item, Prepared) and self._known is not None and self._known(item.sha256):
+        # A picture from memory is gone by now, and could not be embedded after all.
+        if isinstance(item, Prepared) and item.source.has_path and self._known and self._known(item.sha256):
             return _embedded(item, None)
         return item
 

@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, shown
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
@@ -18,7 +18,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype == "auto":
         return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
     if dtype not in ("float32", "bfloat16"):
-        raise InputError(f"dtype {dtype!r} is not one of auto, float32, bfloat16")
+        raise InputError(f"dtype {shown(dtype)} is not one of auto, float32, bfloat16")
     return torch.float32 if dtype == "float32" else torch.bfloat16
 
 

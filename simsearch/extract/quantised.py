@@ -79,6 +79,9 @@ class QuantisedExtractor(Extractor):
         parts = [self.inner.embed_pixels(padded[i : i + self._at_once]) for i in range(0, len(padded), self._at_once)]
         return np.concatenate([np.empty((0, self.inner.dimension), np.float32), *parts])[: len(pixels)]
 
+    def _where(self) -> str:
+        return self.inner._where()
+
     def admit(self) -> None:
         """Make sure that this runtime gives the golden rows of the network.
 
@@ -158,7 +161,7 @@ def quantised_name(model: str, bits: str) -> str:
     return f"{model}(bits={bits})"
 
 
-def load_quantised(name: str, *, device: str = "auto", fetch: bool = True) -> QuantisedExtractor:
+def load_quantised(name: str, *, device: str = "auto", dtype: str = "auto", fetch: bool = True) -> QuantisedExtractor:
     """Return the extractor of such a name: `mini(bits=96)`, or `./folder(bits=own.safetensors)`.
 
     Raises:
@@ -173,7 +176,7 @@ def load_quantised(name: str, *, device: str = "auto", fetch: bool = True) -> Qu
         raise InputError(f"{name!r} does not ask for bits; write it as mini(bits=96)")
     model, which = match[1], match[2].strip()
     quantiser = load_quantiser(Path(which)) if not which.isdecimal() else _of_model(find_model(model), int(which))
-    return QuantisedExtractor(load_extractor(model, device=device, fetch=fetch), quantiser)
+    return QuantisedExtractor(load_extractor(model, device=device, dtype=dtype, fetch=fetch), quantiser)
 
 
 def _of_model(folder: Path, bits: int) -> Quantiser:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError, RowError
+from simsearch.errors import InputError, RowError, shortened, shown
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import printable
 
@@ -297,8 +297,10 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     # A damaged file may be any of these to Arrow: KeyError a column of two, UnicodeDecodeError text that is none.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError) as error:
-        told = " ".join(str(error).split())[:300] or type(error).__name__
-        raise InputError(f"cannot read {path}: {told}; give a Parquet file as `simsearch embed` writes it") from error
+        told = shortened(" ".join(str(error).split()), 120) or type(error).__name__
+        raise InputError(
+            f"cannot read {shown(path)}: {told}; give a Parquet file as `simsearch embed` writes it"
+        ) from error
 
 
 def _identity(file: Any, path: Path) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import simsearch
-from simsearch.errors import ModelNotFound
+from simsearch.errors import ModelNotFound, shown
 from simsearch.extract.card import CARD, ModelCard, load_card
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -23,6 +23,9 @@ def user_cache() -> Path:
     told = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
     return base / "simsearch"
+
+
+_LISTED = 70  # characters of names in a message
 
 
 def model_roots() -> list[Path]:
@@ -41,15 +44,16 @@ def find_model(name: str | Path) -> Path:
     """
     if isinstance(name, Path) or "/" in name:
         folder = Path(name)
-        if (folder / CARD).is_file():
+        if _is_there(folder):
             return folder
-        raise ModelNotFound(f"{folder} holds no {CARD}; give a model's folder or one of: {_known()}")
+        raise ModelNotFound(f"{shown(folder)} holds no {CARD}; give a model's folder or one of: {_known()}")
     roots = model_roots() if _NAME.fullmatch(name) else []
-    folders = [root / name for root in roots if (root / name / CARD).is_file()]
+    folders = [root / name for root in roots if _is_there(root / name)]
     if folders:
         return next((folder for folder in folders if has_weights(folder)), folders[0])
     raise ModelNotFound(
-        f"no model is called {name[:80]!r}; there are: {_known()}. A folder is named with a slash: ./{name[:80]}"
+        f"no model is called {shown(name, 60)!r}; there are: {_known()}. "
+        f"A folder is named with a slash: ./{shown(name, 30)}"
     )
 
 
@@ -71,5 +75,14 @@ def own_models() -> Path:
 
 
 def _known() -> str:
-    names = {card.parent.name for root in model_roots() for card in root.glob(f"*/{CARD}")}
-    return ", ".join(sorted(names)) or "none installed"
+    names = sorted({card.parent.name for root in model_roots() for card in root.glob(f"*/{CARD}")})
+    short = [name for i, name in enumerate(names) if len(", ".join(names[: i + 1])) <= _LISTED]
+    more = "" if len(short) == len(names) else f", ... (`simsearch models list` shows all {len(names)})"
+    return ", ".join(short) + more if names else "none installed"
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return (folder / CARD).is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False

@@ -85,16 +85,20 @@ class Child:
         if not self.jobs and self.ready:
             self._since = time.monotonic()
         source = job.source
+        data = source.given if isinstance(source.given, bytes) else b""
         header = REQUEST.pack(self._count % DEPTH, len(source.file), source.offset, source.size)
         self._count += 1
         self.jobs.append(job)
-        self._outbox += header + source.file
+        self._outbox += header + source.file + data
         self.flush()
 
     def flush(self) -> None:
         """Write what the pipe takes now; the rest when it has room."""
         try:
-            del self._outbox[: os.write(self._requests, self._outbox)]
+            written = os.write(self._requests, self._outbox)
+            del self._outbox[:written]
+            if self.ready and written:  # a picture from memory is longer than a pipe: who takes it in is not stuck
+                self._since = time.monotonic()
         except BlockingIOError:
             pass
         except BrokenPipeError:  # it has died; reading its replies will tell
@@ -127,12 +131,13 @@ class Child:
         del self._inbox[: REPLY.size + length]
         slot = (self._count - len(self.jobs)) % DEPTH
         job = self.jobs.popleft()
+        source = job.source = job.source.without_data()
         if code:
-            job.result = Rejected(job.source, CODES[code - 1], message)
+            job.result = Rejected(source, CODES[code - 1], message)
         else:
             # The one copy of the pixels: their slot is about to be used again.
             pixels = self._slots[slot].copy()
-            job.result = Prepared(job.source, pixels, sha256, n_bytes, width, height, quality, more)
+            job.result = Prepared(source, pixels, sha256, n_bytes, width, height, quality, more)
         return True
 
     def end(self) -> tuple[RejectCode, str]:

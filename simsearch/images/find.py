@@ -6,19 +6,20 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from simsearch.errors import InputError, RejectCode
+from simsearch.errors import InputError, RejectCode, shown
 from simsearch.images.lists import Entry, read_list
 from simsearch.images.others import HEAD, Skipped, is_meant_as_image, kind_of_other
 from simsearch.images.paths import Links, PathLike, absolute, raw
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, printable, reason
+from simsearch.images.source import Source, reason
 from simsearch.images.tar import Member, TarError, is_tar, members
 
 Found = Source | Rejected
 Skip = Callable[[Skipped], None]
 
+_SHOWN = 200  # characters of a name in a message
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1  # what 64 bits hold: the years 1677 to 2262
 
 
@@ -62,8 +63,15 @@ def find(
         InputError: a path or the list does not exist, or the list is not readable as one; nothing has been yielded.
     """
     places = [_place(path) for path in paths]
-    listed = read_list(from_list) if isinstance(from_list, (str, bytes, os.PathLike)) else from_list or ()
-    return _find(places, listed, skipped)
+    return _find(places, _entries(from_list), skipped)
+
+
+def _entries(from_list: PathLike | Sequence[Entry] | None) -> Sequence[Entry]:
+    if from_list is None:
+        return ()
+    if isinstance(from_list, (list, tuple)) and all(isinstance(entry, Entry) for entry in from_list):
+        return from_list
+    return read_list(cast(PathLike, from_list))
 
 
 def _place(path: PathLike) -> _Place:
@@ -72,7 +80,7 @@ def _place(path: PathLike) -> _Place:
         folder = stat.S_ISDIR(os.stat(whole).st_mode)  # noqa: PTH116
     except (OSError, ValueError) as error:
         if not os.path.islink(whole):  # noqa: PTH114
-            raise InputError(f"cannot read {printable(whole)}: {reason(error)}; give an existing path") from error
+            raise InputError(f"cannot read {shown(whole, _SHOWN)}: {reason(error)}; give an existing path") from error
         folder = False
     return _Place(whole, b"") if folder else _Place(*os.path.split(whole), named=True)
 

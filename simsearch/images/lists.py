@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, shown
 from simsearch.images.paths import PathLike, absolute, raw
 from simsearch.images.source import printable, reason
 
@@ -63,7 +63,7 @@ def read_list(path: PathLike) -> list[Entry]:
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the list {printable(name)}: {reason(error)}") from error
+        raise InputError(f"cannot read the list {shown(name)}: {reason(error)}") from error
     if not regular or name.startswith(_DESCRIPTORS):
         return entries_of(data, printable(name))
     folder = os.path.dirname(name)  # noqa: PTH120

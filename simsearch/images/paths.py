@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, shown
 
 PathLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
-def raw(path: PathLike, what: str = "path") -> bytes:
+def raw(path: object, what: str = "path") -> bytes:
     """Return a path as bytes.
 
     Raises:
-        InputError: it is empty, which is what a variable that was never set gives; it must not mean the current folder.
+        InputError: it is no text, bytes or path object, or a text that no file system can hold; or it is empty, which
+            is what a variable that was never set gives; it must not mean the current folder.
     """
-    name = os.fsencode(path)
+    try:
+        name: bytes = os.fsencode(path)  # type: ignore[arg-type]
+    except UnicodeEncodeError as error:
+        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path") from error
+    except Exception as error:  # TypeError, or whatever a `__fspath__` raises
+        raise InputError(f"{shown(path)} is no {what}: give text, bytes or a path object") from error
+    if b"\0" in name:
+        raise InputError(f"{shown(path)} holds characters that no file name can; give an existing path")
     if not name:
         raise InputError(f"an empty {what}; give . for the current folder")
     return name

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images.decode import Decoded, decode
@@ -49,8 +50,11 @@ def prepare_one(
     source: Source, preprocessing: Preprocessing, limits: Limits, *, decoder: Decoder = decode
 ) -> Prepared | Rejected:
     """Return the pixels of one input, or why there are none; no other exception leaves."""
+    given, source = source, source.without_data()
     try:
-        data = load_bytes(source, limits.max_bytes)
+        if isinstance(given.given, Image):
+            return _prepared_pixels(source, given.given, preprocessing)
+        data = load_bytes(given, limits.max_bytes)
         decoded = decoder(data, limits=limits, **preprocessing.decoding)
         pixels = preprocessing.apply(decoded.image)
     except ImageRejected as error:
@@ -61,3 +65,15 @@ def prepare_one(
     return Prepared(
         source, pixels, digest, len(data), decoded.width, decoded.height, quality(pixels), more=decoded.more
     )
+
+
+def _prepared_pixels(source: Source, picture: Image, preprocessing: Preprocessing) -> Prepared:
+    pixels, size = preprocessing.apply(picture), 3 * picture.width * picture.height
+    return Prepared(source, pixels, pixels_digest(picture), size, picture.width, picture.height, quality(pixels))
+
+
+def pixels_digest(picture: Image) -> bytes:
+    """Return what stands for the content of a picture that was given as pixels: SHA-256 of mode, size and pixels."""
+    digest = hashlib.sha256(f"{picture.mode} {picture.width} {picture.height}\0".encode())
+    digest.update(picture.tobytes())
+    return digest.digest()

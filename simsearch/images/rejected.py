@@ -21,3 +21,6 @@ class Rejected:
     source: Source
     code: RejectCode
     message: str
+
+    def __repr__(self) -> str:
+        return f"Rejected({self.source.printable}: {self.code}: {self.message})"

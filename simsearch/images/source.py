@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from simsearch.errors import ImageRejected, RejectCode
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 BYTE_ESCAPES = range(0xDC80, 0xDD00)  # surrogateescape: how Python holds a byte that is not UTF-8
 
@@ -24,6 +28,7 @@ class Source:
         mtime_ns: when `file` was last changed.
         owner: who the image belongs to, from the `owner` column of a list.
         attributes: the other columns of a list, as JSON.
+        given: the picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
         link: the last link to a folder that the path goes through below the root, None for none.
         file_id: equal for links and hard links to one file; 0 where it is not known.
     """
@@ -38,6 +43,21 @@ class Source:
     attributes: str | None = None
     link: bytes | None = field(default=None, compare=False)
     file_id: int = field(default=0, compare=False)
+    given: bytes | Image | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, given: bytes | Image) -> Source:
+        """Return the input that a picture in memory is."""
+        return cls(b"", b"", b"", 0, len(given) if isinstance(given, bytes) else 0, 0, given=given)
+
+    def without_data(self) -> Source:
+        """Return the input without its picture, which nobody needs any more."""
+        return self if self.given is None else replace(self, given=None)
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it lies on a disk; a picture from memory does not."""
+        return bool(self.root or self.name or self.file)
 
     @property
     def path(self) -> bytes:
@@ -47,7 +67,7 @@ class Source:
     @property
     def printable(self) -> str:
         """The path on one line, safe for a terminal: other bytes and control characters escaped."""
-        return printable(self.path)
+        return printable(self.path) if self.has_path else "a picture from memory"
 
     @property
     def utf8(self) -> str | None:
@@ -83,6 +103,12 @@ def load_bytes(source: Source, limit: int) -> bytes:
     Raises:
         ImageRejected: empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
     """
+    if isinstance(source.given, bytes):
+        if len(source.given) > limit:
+            raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{len(source.given):,} bytes, the limit is {limit:,}")
+        if not source.given:
+            raise ImageRejected(RejectCode.EMPTY, "there are no bytes")
+        return source.given
     return read_range(source.file, offset=source.offset, size=source.size, limit=limit)
 
 

@@ -16,7 +16,7 @@ from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
 
 READY = b"+"
-REQUEST = Struct("<IIQQ")  # slot, bytes of the file's name (which follows), offset, size
+REQUEST = Struct("<IIQQ")  # slot, bytes of the file's name (which follows; the data if none), offset, size
 REPLY = Struct("<BB?HIIQ32s")  # reject code + 1 or 0, quality, more, bytes of the message (which follows), width, ...
 CODES = tuple(RejectCode)
 MAX_MESSAGE = 400

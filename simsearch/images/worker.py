@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> None:
 def _serve(requests: BinaryIO, replies: int, settings: Settings, slots: NDArray[np.uint8], decoder: Decoder) -> None:
     while len(header := requests.read(REQUEST.size)) == REQUEST.size:
         slot, length, offset, size = REQUEST.unpack(header)
-        source = Source(b"", b"", requests.read(length), offset, size, 0)
+        name = requests.read(length)
+        source = Source(b"", b"", name, offset, size, 0) if name else Source.of(requests.read(size))
         signal.setitimer(signal.ITIMER_REAL, settings.limits.timeout_s)
         result = prepare_one(source, settings.preprocessing, settings.limits, decoder=decoder)
         if isinstance(result, Prepared):

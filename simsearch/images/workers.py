@@ -106,6 +106,8 @@ class Pool:
         """Return the job that will hold the result."""
         if isinstance(source, Rejected):
             return Job(source.source, source)
+        if source.given is not None and not isinstance(source.given, bytes):  # decoded, and not to be sent about
+            return Job(source.without_data(), prepare_one(source, self._preprocessing, self._limits))
         job = Job(source)
         self._backlog.append(job)
         self._feed()
@@ -164,5 +166,5 @@ class Pool:
             raise SimsearchError(f"a decode worker could not be started: {message}")
         if child.jobs:
             job = child.jobs.popleft()
-            job.result = Rejected(job.source, code, message)
+            job.result = Rejected(job.source.without_data(), code, message)
         self._backlog.extendleft(reversed(child.jobs))

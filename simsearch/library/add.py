@@ -72,11 +72,13 @@ class AddJob:
     def _changed(self, sources: Iterable[Found]) -> Iterator[Found]:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
-        while chunk := tuple(itertools.islice(stream, _LOOKED_UP_AT_ONCE)):
-            self.seen.note(chunk)
-            named = [(found, self._names.of_source(_source_of(found))) for found in chunk]
+        while chunk := _chunk(stream):
+            files = [found for found in chunk if _source_of(found).has_path]
+            self.seen.note(files)
+            named = [(found, self._names.of_source(_source_of(found))) for found in files]
             fresh = self._not_as_stored(self._not_in_flight(named))
             self._paths.update(found.path for found in fresh if isinstance(found, Source))
+            fresh += chunk[len(files) :]
             if len(fresh) < len(chunk):
                 self._intake.skip(len(chunk) - len(fresh))
             yield from fresh
@@ -147,6 +149,16 @@ class AddJob:
         return self._taken(again) if isinstance(again, Embedded) else again
 
 
+def _chunk(stream: Iterator[Found]) -> list[Found]:
+    """Inputs that are looked up together; a picture from memory is their last, so that few are held."""
+    chunk: list[Found] = []
+    for found in itertools.islice(stream, _LOOKED_UP_AT_ONCE):
+        chunk.append(found)
+        if not _source_of(found).has_path:
+            break
+    return chunk
+
+
 def _source_of(found: Found) -> Source:
     return found.source if isinstance(found, Rejected) else found
 
@@ -157,14 +169,15 @@ def _renamed(source: Source, root: bytes, name: bytes) -> Source:
 
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
+    on_disk = source.has_path
     # A link to a folder is a root of its own: where it leads to tells other names of what lies there.
     root = source.link or source.root
     return Item(
-        root,
-        source.path[len(root.rstrip(b"/")) + 1 :],
+        root if on_disk else None,
+        source.path[len(root.rstrip(b"/")) + 1 :] if on_disk else None,
         outcome.sha256,
         outcome.n_bytes,
-        source.mtime_ns,
+        source.mtime_ns if on_disk else None,
         outcome.width,
         outcome.height,
         outcome.quality,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from simsearch.distance import check_rows
-from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound
+from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound, shown
 from simsearch.library.layout import PARTIAL, is_segment_name
 from simsearch.library.report import AddReport
 from simsearch.library.segment import Segment, open_segment
@@ -32,7 +32,7 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
         LibraryDamaged: a file is torn.
     """
     if not folder.is_dir():
-        raise LibraryNotFound(f"there is no segment in {folder}")
+        raise LibraryNotFound(f"there is no segment in {shown(str(folder))}")
     name = _name(folder)
     if name in writer.snapshot.uuids:
         remove_folder(folder)

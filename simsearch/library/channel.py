@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import FingerprintMismatch, InputError, MetricError
+from simsearch.errors import FingerprintMismatch, InputError, MetricError, shown
 from simsearch.extract.extractor import Extractor
 
 DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
@@ -77,8 +77,8 @@ class Channel:
         allowed = metrics_of(self.dtype)
         if metric is None:
             return self.metric
-        if metric not in allowed:
-            raise MetricError(f"metric {metric!r} is not defined on {self.dtype} rows; use {' or '.join(allowed)}")
+        if not isinstance(metric, str) or metric not in allowed:
+            raise MetricError(f"metric {shown(metric)} is not defined on {self.dtype} rows; use {' or '.join(allowed)}")
         if metric == "js" and not self.non_negative:
             raise MetricError(
                 f"js is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
@@ -105,7 +105,7 @@ def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
         InputError: no such dtype, or one that cannot hold these rows.
     """
     if dtype not in DTYPES:
-        raise InputError(f"dtype {dtype!r} is not known; use {', '.join(DTYPES)}")
+        raise InputError(f"dtype {shown(dtype)} is not known; use {', '.join(DTYPES)}")
     if extractor.metric == "hamming":
         dtype = _BITS
     elif dtype in {_BITS, "uint8"}:

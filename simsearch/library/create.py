@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from simsearch.errors import LibraryExists
+from simsearch.errors import LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.library.cards import card_digest, card_of, keep_card
 from simsearch.library.channel import DEFAULT_DTYPE, Channel, channel_of
@@ -77,6 +77,6 @@ def _same(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:
             return channel
     held = ", ".join(f"{c.model} ({c.fingerprint[:16]}, {c.dtype})" for c in channels)
     raise LibraryExists(
-        f"{folder} holds rows of {held}, not of {wanted.model} ({wanted.fingerprint[:16]}, {wanted.dtype}); "
-        "use that model or give a new folder"
+        f"{shown(str(folder))} holds rows of {held}, not of {wanted.model} ({wanted.fingerprint[:16]}, "
+        f"{wanted.dtype}); use that model or give a new folder"
     )

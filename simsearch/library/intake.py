@@ -128,7 +128,7 @@ class Intake:
     def reject(self, rejected: Rejected) -> None:
         """Count an input that cannot become a row; it is recorded once, however often it is tried."""
         key = _reject_key(rejected.source.path, rejected.code)
-        if key not in self._known_rejects:
+        if rejected.source.has_path and key not in self._known_rejects:
             self._known_rejects.add(key)
             self.pending.rejects.append(rejected)
         self._codes[str(rejected.code)] += 1

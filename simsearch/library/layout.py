@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from simsearch.errors import LibraryDamaged, LibraryExists
+from simsearch.errors import LibraryDamaged, LibraryExists, shown
 
 MANIFEST = "manifest.sqlite"
 LOGS = tuple(f"{MANIFEST}-{what}" for what in ("wal", "shm", "journal"))
@@ -109,10 +109,12 @@ def require_free(folder: Path) -> None:
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
-        raise LibraryExists(f"{folder} is there and is no folder; give a new one")
+        raise LibraryExists(f"{shown(folder)} is there and is no folder; give a new one")
     for entry in _entries(folder):
         if not _is_half_made(folder, entry.name):
-            raise LibraryExists(f"{folder} is no library and holds {entry.name!r}; give a new or an empty folder")
+            raise LibraryExists(
+                f"{shown(folder)} is no library and holds {shown(entry.name)!r}; give a new or an empty folder"
+            )
 
 
 def is_half_made(manifest: Path) -> bool:

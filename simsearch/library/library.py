@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.lists import Entry
 from simsearch.images.others import Skipped
+from simsearch.library import given as checks
 from simsearch.library.create import create
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.intake import Intake
@@ -51,7 +52,7 @@ class Library(Reader):
         on_step: OnStep = nothing,
     ) -> None:
         super().__init__(path, extractor=extractor, channel=channel, device=device)
-        self._on_step = on_step
+        self._on_step = checks.function(on_step, "on_step")
         self._made = False
         self.swept: tuple[str, ...] = ()
         self.last_purge: Purged | None = None
@@ -79,7 +80,10 @@ class Library(Reader):
             LibraryExists: there is one of another model or dtype, or the folder holds anything else.
             ModelNotFound: there is no such model.
         """
-        extractor, channel, made = create(Path(path), model, dtype=dtype, device=device)
+        folder = checks.folder(path, "path of a library")
+        checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
+        dtype = None if dtype is None else checks.text(dtype, "dtype")
+        extractor, channel, made = create(folder, model, dtype=dtype, device=checks.text(device, "device"))
         library = cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
         library._made = made
         return library
@@ -119,11 +123,11 @@ class Library(Reader):
         """
         from simsearch.library.repair import repair
 
-        return repair(Path(path))
+        return repair(checks.folder(path, "path of a library"))
 
     def add(
         self,
-        paths: PathLike | Iterable[PathLike] = (),
+        paths: Any = (),
         *,
         from_list: PathLike | Sequence[Entry] | None = None,
         settings: AddSettings | None = None,
@@ -135,10 +139,12 @@ class Library(Reader):
     ) -> AddReport:
         """Return what became of every image under `paths`; when it returns, all of it is on disk.
 
-        Files of the same path, size and time are not read again; known contents are copied, not embedded.
+        Files of the same path, size and time are not read again; known files are copied, not embedded. A picture
+        from memory becomes an item without a path, `id:N`, once: its content is that of its file, or of its pixels.
 
         Args:
-            paths: Files, folders, tars.
+            paths: Files, folders, tars; pictures in any form that `Extractor.embed` takes; or an iterable of these,
+                which is taken bit by bit where it is no list.
             from_list: A list of more or its entries, see `simsearch.images.find`.
             settings: How inputs are read and how often they are committed.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
@@ -148,31 +154,37 @@ class Library(Reader):
             progress: Told how far it is; maybe from another thread, never twice at once.
 
         Raises:
-            InputError: a path is empty or does not exist, or one of which the library holds items is to be pruned and
-                nothing is found in it (a disk that is not mounted looks so); nothing was done.
+            InputError: a path is empty or does not exist, a value is no image, or a path of which the library holds
+                items is to be pruned and nothing is found in it (a disk that is not mounted looks so); nothing was
+                done, but that of an iterator what came before may have been added.
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.images.find import find
         from simsearch.library.add import add, outside, own_files
         from simsearch.library.prune import require_found
+        from simsearch.library.sources import Finder, sources_of
 
         self._require_one_channel()
-        given, settings = as_paths(paths), settings or AddSettings()
-        if dry_run:
+        chosen, rescan, prune = checks.settings(settings), checks.flag(rescan, "rescan"), checks.flag(prune, "prune")
+        empty_too = checks.flag(prune_empty, "prune_empty")
+        if checks.flag(dry_run, "dry_run"):
             if not prune:
                 raise InputError("dry_run goes with prune: it says what pruning would remove")
-            return AddReport(pruned=len(self.would_prune(given, from_list=from_list, prune_empty=prune_empty)))
-        there = require_found(self.snapshot, given, empty_too=prune_empty) if prune else given
+            return AddReport(pruned=len(self.would_prune(paths, from_list=from_list, prune_empty=empty_too)))
         own, others = own_files(self.path), Counter[str]()
 
         def skip(other: Skipped) -> None:
             others[other.kind] += not other.path.startswith(own)
 
-        sources = outside(self.path, find(there, from_list=from_list, skipped=skip))
-        with self._intake(settings, progress, self.extractor.runtime()) as intake:
-            pruned = given if prune else ()
-            report = add(intake, self.extractor, sources, settings=settings, rescan=rescan, prune=pruned)
+        def there(roots: Sequence[PathLike]) -> Sequence[PathLike]:
+            return require_found(self.snapshot, roots, empty_too=empty_too) if prune else roots
+
+        finder = Finder(there, skip, lambda: self.extractor.preprocessing)
+        inputs = sources_of(paths, finder, from_list=from_list)
+        sources = outside(self.path, inputs.stream)
+        with self._intake(chosen, progress, self.extractor.runtime()) as intake:
+            pruned = inputs.roots if prune else ()
+            report = add(intake, self.extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
@@ -188,9 +200,10 @@ class Library(Reader):
         from simsearch.library.add_rows import add_rows, check_rows_file
 
         self._require_one_channel()
-        check_rows_file(Path(path), self.channel)
-        with self._intake(settings or AddSettings(), progress, {}) as intake:
-            add_rows(intake, Path(path))
+        file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
+        check_rows_file(file, self.channel)
+        with self._intake(chosen, progress, {}) as intake:
+            add_rows(intake, file)
             return intake.report
 
     def would_prune(
@@ -223,7 +236,8 @@ class Library(Reader):
         """
         from simsearch.library.remove import planned
 
-        removal = planned(self.snapshot, self.path, as_paths(paths), owner=owner, purge=purge)
+        owner = None if owner is None else checks.text(owner, "owner")
+        removal = planned(self.snapshot, self.path, as_paths(paths), owner=owner, purge=checks.flag(purge, "purge"))
         return removal.names(self.snapshot) + (list(removal.rejects) if purge else [])
 
     def remove(
@@ -250,8 +264,9 @@ class Library(Reader):
         from simsearch.library.purge import purge as erase
         from simsearch.library.remove import planned, remove
 
-        given = as_paths(paths)
-        if dry_run:
+        given, purge = as_paths(paths), checks.flag(purge, "purge")
+        owner = None if owner is None else checks.text(owner, "owner")
+        if checks.flag(dry_run, "dry_run"):
             return len(planned(self.snapshot, self.path, given, owner=owner, purge=purge).places)
         with self._writing() as writer:
             removal = planned(writer.snapshot, self.path, given, owner=owner, purge=purge)
@@ -265,8 +280,9 @@ class Library(Reader):
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
         from simsearch.library.adopt import adopt
 
+        taken = checks.folder(segment, "path of a segment")
         with self._writing() as writer, naming_full_disk(self.path):
-            return adopt(writer, Path(segment))
+            return adopt(writer, taken)
 
     def optimize(
         self,
@@ -300,6 +316,11 @@ class Library(Reader):
         from simsearch.library.rebuild import rebuild
 
         chosen = self.channel.choose_metric(metric)
+        recall = None if recall is None else checks.number(recall, "recall", low=0, high=1)
+        if bytes_a_row is not None:
+            bytes_a_row = int(checks.number(bytes_a_row, "bytes_a_row", low=1, high=1 << 20))
+        checks.text(kind, "kind")
+        checks.function(progress, "progress")
         with self._writing() as writer:
             optimize(writer)
             wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
@@ -325,5 +346,7 @@ class Library(Reader):
 
     @contextmanager
     def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
+        if progress is not None:
+            checks.function(progress, "progress")
         with self._writing() as writer:
             yield Intake(writer, self.channel, settings=settings, runtime=runtime, progress=progress)

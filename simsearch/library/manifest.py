@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew, shown
 from simsearch.library.channel import Channel
 from simsearch.library.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
 from simsearch.library.seal import is_broken, seal
@@ -301,7 +301,8 @@ def _bits_column(db: sqlite3.Connection) -> str:
 
 
 def _not_found(path: Path) -> LibraryNotFound:
-    return LibraryNotFound(f"there is no library in {path.parent}; make one with `simsearch index PATH --library DIR`")
+    where = shown(str(path.parent), 150)
+    return LibraryNotFound(f"there is no library in {where}; make one with `simsearch index PATH --library DIR`")
 
 
 def _packed(mask: Mask | None) -> bytes | None:

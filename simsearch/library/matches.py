@@ -1,17 +1,44 @@
-"""What a search answers."""
+"""What a search answers, and how it is handed on: as dicts, an Arrow table, a data frame, text and HTML."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import overload
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.errors import DependencyMissing
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA = 1  # of the dicts; it may gain keys, never lose them
+_SHOWN_QUERIES, _SHOWN_MATCHES = 5, 10  # in texts and pages; what is left out is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another item with the content of a match: the same bytes under another path.
+
+    Attributes:
+        id: The item's id.
+        path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
+        path_b64: The path's bytes in base64 when they are not UTF-8.
+    """
+
+    id: int
+    path: str
+    path_b64: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `query --json` prints it."""
+        return {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +52,7 @@ class Match:
         distance: In the metric of the search; lower is more similar, 0 is equal.
         expected_false_matches: Chance matches to expect within this distance, once calibrated.
         decision: Whether it is a match at the rate asked for, once calibrated.
+        copies: Other items with exactly its content, by id, unless copies are not to be grouped.
     """
 
     id: int
@@ -33,6 +61,21 @@ class Match:
     distance: float
     expected_false_matches: float | None = None
     decision: bool | None = None
+    copies: tuple[Copy, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{_more(len(self.copies), ', copies={}')})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `query --json` prints it."""
+        return {
+            "id": self.id,
+            **_path_fields("path", self.path, self.path_b64),
+            "distance": self.distance,
+            "expected_false_matches": self.expected_false_matches,
+            "decision": self.decision,
+            "copies": [copy.to_dict() for copy in self.copies],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +104,7 @@ class QueryMatches:
         rejected: Why the query could not be used.
         query_b64: The path's bytes in base64 when they are not UTF-8.
         recall: Of the index that was asked; None where the search was exact.
+        more: Whether there are more than k within the distance that was asked for; None where none was.
     """
 
     query: str | None
@@ -69,6 +113,31 @@ class QueryMatches:
     rejected: Rejected | None = None
     query_b64: str | None = None
     recall: Recall | None = None
+    more: bool | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines(_SHOWN_MATCHES))
+
+    def _repr_html_(self) -> str:
+        from simsearch.library.thumbnails import line, table
+
+        query = (self.query, self.query_b64)
+        problem = None if self.rejected is None else f"rejected, {self.rejected.code}: {self.rejected.message}"
+        cells = [
+            (match.path, match.path_b64, f"{match.distance:.4f}{_more(len(match.copies), ' +{} copies')}")
+            for match in self.matches[:_SHOWN_MATCHES]
+        ]
+        return table([line(query, cells, problem, left_out=len(self.matches) - len(cells))])
+
+    def _lines(self, most: int) -> list[str]:
+        name = printable(self.query.encode(errors="surrogateescape")) if self.query else "(from memory)"
+        if self.rejected is not None:
+            return [f"{name}: rejected, {self.rejected.code}: {self.rejected.message}"]
+        lines = [
+            f"  {i}  {match.distance:.4f}  {printable(match.path.encode())}{_more(len(match.copies), '  (+{} copies)')}"
+            for i, match in enumerate(self.matches[:most], 1)
+        ]
+        return [f"{name}:{'' if lines else ' no match'}", *lines, *_rest(len(self.matches) - most, "more", "  ")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +157,22 @@ class Matches(Sequence[QueryMatches]):
     library_size: int
     channel: str
     metric: str
+
+    def __repr__(self) -> str:
+        most = _SHOWN_MATCHES if len(self) == 1 else 3
+        lines = [line for answer in self.queries[:_SHOWN_QUERIES] for line in answer._lines(most)]
+        return "\n".join([self._title(), *lines, *_rest(len(self) - _SHOWN_QUERIES, "more queries")])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        parts = [answer._repr_html_() for answer in self.queries[:_SHOWN_QUERIES]]
+        rest = _rest(len(self) - _SHOWN_QUERIES, "more queries")
+        return f"<div>{escape(self._title())}</div>" + "".join(parts) + "".join(f"<div>{line}</div>" for line in rest)
+
+    def _title(self) -> str:
+        queries = "1 query" if len(self) == 1 else f"{len(self):,} queries"
+        return f"{queries} by {self.metric} among {self.library_size:,} images"
 
     @overload
     def __getitem__(self, index: int) -> QueryMatches: ...
@@ -123,6 +208,68 @@ class Matches(Sequence[QueryMatches]):
         """Paths of the matches of each query."""
         return [[match.path for match in query.matches] for query in self]
 
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return one dict a query, just as `query --json` prints it on one line."""
+        return [self._as_dict(answer) for answer in self.queries]
+
+    def _as_dict(self, answer: QueryMatches) -> dict[str, Any]:
+        rejected = answer.rejected
+        return {
+            "schema": SCHEMA,
+            **_path_fields("query", answer.query, answer.query_b64),
+            "matches": [match.to_dict() for match in answer.matches],
+            "certified": answer.certified,
+            "recall": None if answer.recall is None else asdict(answer.recall),
+            "more": answer.more,
+            "library_size": self.library_size,
+            "channel": self.channel,
+            "metric": self.metric,
+            "rejected": None if rejected is None else {"code": str(rejected.code), "message": rejected.message},
+        }
+
+    def to_arrow(self) -> pa.Table:
+        """Return a table with one line a match, in order; a query without one has a line of nulls.
+
+        Its columns: query_number (from 0), query, query_b64, rank (from 1), id, path, path_b64, distance, copies
+        (paths), expected_false_matches, decision, certified, rejected (a code).
+        """
+        import pyarrow as pa
+
+        lines: list[tuple[int, QueryMatches, int | None, Match | None]] = []
+        for i, answer in enumerate(self.queries):
+            lines += [(i, answer, rank, match) for rank, match in enumerate(answer.matches, 1)]
+            lines += [] if answer.matches else [(i, answer, None, None)]
+        told = [match for _, _, _, match in lines]
+        columns = {
+            "query_number": pa.array([i for i, _, _, _ in lines], pa.int64()),
+            "query": pa.array([answer.query for _, answer, _, _ in lines], pa.string()),
+            "query_b64": pa.array([answer.query_b64 for _, answer, _, _ in lines], pa.string()),
+            "rank": pa.array([rank for _, _, rank, _ in lines], pa.int32()),
+            "id": pa.array([match and match.id for match in told], pa.int64()),
+            "path": pa.array([match and match.path for match in told], pa.string()),
+            "path_b64": pa.array([match and match.path_b64 for match in told], pa.string()),
+            "distance": pa.array([match and match.distance for match in told], pa.float32()),
+            "copies": pa.array([match and [c.path for c in match.copies] for match in told], pa.list_(pa.string())),
+            "expected_false_matches": pa.array(
+                [match and match.expected_false_matches for match in told], pa.float64()
+            ),
+            "decision": pa.array([match and match.decision for match in told], pa.bool_()),
+            "certified": pa.array([answer.certified for _, answer, _, _ in lines], pa.bool_()),
+            "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in lines], pa.string()),
+        }
+        facts = {"metric": self.metric, "channel": self.channel, "library_size": str(self.library_size)}
+        return pa.table(columns, metadata=facts)
+
+    def to_pandas(self) -> Any:
+        """Return what `to_arrow` does as a data frame.
+
+        Raises:
+            DependencyMissing: pandas is not installed.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise DependencyMissing("data frames need pandas: pip install pandas")
+        return self.to_arrow().to_pandas()
+
 
 def as_text(path: bytes) -> tuple[str, str | None]:
     r"""Return a path as text, and in base64 when it is not UTF-8.
@@ -135,3 +282,15 @@ def as_text(path: bytes) -> tuple[str, str | None]:
         return path.decode(), None
     except UnicodeDecodeError:
         return printable(path), base64.b64encode(path).decode()
+
+
+def _path_fields(key: str, path: str | None, encoded: str | None) -> Mapping[str, str | None]:
+    return {key: path} if encoded is None else {key: path, f"{key}_b64": encoded}
+
+
+def _more(count: int, form: str) -> str:
+    return form.format(count) if count else ""
+
+
+def _rest(count: int, what: str, indent: str = "") -> list[str]:
+    return [f"{indent}... {count:,} {what}"] if count > 0 else []

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import IndexFailed, RowError
+from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.library.channel import ASYMMETRIC, Channel
+from simsearch.library.copies import Hit, Near, grouped, grouped_all
 from simsearch.library.damage import naming_damage
-from simsearch.library.matches import Match, Recall, as_text
+from simsearch.library.items import numbers as as_numbers
+from simsearch.library.matches import Copy, Match, Recall, as_text
 from simsearch.library.snapshot import Place, Snapshot
 
 if TYPE_CHECKING:
@@ -28,12 +30,15 @@ class SearchPlan:
     Attributes:
         snapshot: The commit.
         channel: Whose rows.
-        k: Matches a query.
+        k: Matches a query; 0 for all within the distance.
         metric: The distance.
         max_distance: What is farther is left out.
         device: Where.
         exact: Look at every row, also where there is an index.
         resident: What is kept open between searches; None for a search without indexes.
+        group_copies: Items with the same content are one match.
+        min_quality: Items that are known to be of lower quality are left out.
+        hidden: Items that are left out.
     """
 
     snapshot: Snapshot
@@ -44,6 +49,9 @@ class SearchPlan:
     device: str = "auto"
     exact: bool = False
     resident: Resident | None = None
+    group_copies: bool = False
+    min_quality: int = 0
+    hidden: tuple[Place, ...] = ()
 
     @property
     def asked(self) -> Channel:
@@ -73,14 +81,28 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
         LibraryDamaged: a stored row was damaged; it is named.
     """
     with naming_damage(plan.snapshot, plan.channel):
+        return [_found(plan.snapshot, near) for near in _asked(rows, plan)]
+
+
+def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    snapshot, name = plan.snapshot, plan.channel.name
+    if plan.k == 0:
+        within = _all_within(rows, plan)
+        return grouped_all(snapshot, name, within) if plan.group_copies else within
+    if not plan.group_copies:
         return _nearest(rows, plan)
 
+    def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
+        return _nearest(rows[list(lines)], replace(plan, k=count, hidden=tuple(hidden)))
 
-def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
+    return grouped(snapshot, name, count=len(rows), k=plan.k, search=search)
+
+
+def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     snapshot, name = plan.snapshot, plan.channel.name
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
-        return [Found(())] * len(rows)
+        return [Near()] * len(rows)
     most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
     ready = None if plan.exact or plan.resident is None else plan.resident.index(snapshot, name, plan.metric)
     if ready is not None and plan.resident is not None:
@@ -91,7 +113,26 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     return _exactly(rows, plan, most)
 
 
-def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
+def _found(snapshot: Snapshot, near: Near) -> Found:
+    copies = near.copies or ((),) * len(near.hits)
+    matches = [
+        Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
+        for hit, others in zip(near.hits, copies, strict=True)
+    ]
+    return Found(tuple(matches), near.certified, near.recall)
+
+
+def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:
+    ids = [snapshot.id(place) for place in places]
+    return tuple(Copy(i, *_named_item(snapshot, place, i)) for i, place in zip(ids, places, strict=True))
+
+
+def _named_item(snapshot: Snapshot, place: Place, number: int) -> tuple[str, str | None]:
+    path = snapshot.path(place)
+    return (f"id:{number}", None) if path is None else as_text(path)
+
+
+def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     from simsearch.search.exact import knn
 
     snapshot, name = plan.snapshot, plan.channel.name
@@ -116,7 +157,30 @@ def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     return _named(plan, numbers, found, None)
 
 
-def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
+def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    """Every item within the distance, exactly."""
+    from simsearch.search.ranges import within
+
+    if plan.max_distance is None or plan.metric == ASYMMETRIC:
+        raise InputError("all matches are those within a max_distance, by a metric other than asymmetric: give k")
+    name, numbers = plan.channel.name, range(len(plan.snapshot.segments))
+    layout = _layout(plan, numbers)
+    if not len(rows) or not layout[0][-1]:
+        return [Near()] * len(rows)
+    found = within(
+        rows,
+        [segment.channels[name].row for segment in plan.snapshot.segments],
+        max_distance=plan.max_distance,
+        metric=plan.metric,
+        live=_live(plan, numbers),
+        device=plan.device,
+        bits=plan.channel.bits,
+    )
+    parts = [slice(*ends) for ends in zip(found.starts[:-1], found.starts[1:], strict=True)]
+    return [Near(_hits(plan.snapshot, name, layout, found.distances[i], found.positions[i])) for i in parts]
+
+
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     from simsearch.search.asymmetric import nearest_by_margins
 
     numbers = range(len(plan.snapshot.segments))
@@ -125,7 +189,7 @@ def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Found]:
     return _named(plan, numbers, found, None)
 
 
-def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Found]:
+def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Near]:
     """Ask an index, and search exactly what it does not cover."""
     from simsearch.search.approximate import approximate
     from simsearch.search.exact import CodeScale
@@ -153,42 +217,55 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> 
 
 
 def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
-    return [plan.snapshot.live_rows(s, plan.channel.name) for s in numbers]
+    """Which rows of the segments count: those of live items that are neither hidden nor of too low a quality."""
+    masks: list[NDArray[np.bool_] | None] = []
+    for s in numbers:
+        mask = plan.snapshot.live_rows(s, plan.channel.name)
+        item = plan.snapshot.segments[s].channels[plan.channel.name].item
+        hidden = [place.position for place in plan.hidden if place.segment == s]
+        if plan.min_quality > 0:
+            quality = as_numbers(plan.snapshot.segments[s].items.column("quality"))
+            hidden += np.flatnonzero((quality >= 0) & (quality < plan.min_quality)).tolist()
+        if hidden:
+            kept = ~np.isin(item, np.asarray(hidden, item.dtype))
+            mask = kept if mask is None else mask & kept
+        masks.append(mask)
+    return masks
 
 
-def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Found]:
+def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Near]:
     """The items of positions in the rows of these segments, one behind the other."""
-    name = plan.channel.name
-    starts = np.cumsum([0, *(len(plan.snapshot.segments[s].channels[name].row) for s in numbers)])
-    order = np.asarray(numbers)
+    name, layout = plan.channel.name, _layout(plan, numbers)
     return [
-        Found(_matches(plan.snapshot, name, (starts, order), distances, positions)[: plan.k], bool(certified), recall)
+        Near(_hits(plan.snapshot, name, layout, distances, positions)[: plan.k], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 
 
-def _matches(
+def _layout(plan: SearchPlan, numbers: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the rows of each of these segments begin, one behind the other, and where the last end."""
+    lengths = [len(plan.snapshot.segments[s].channels[plan.channel.name].row) for s in numbers]
+    return np.cumsum([0, *lengths]), np.asarray(numbers)
+
+
+def _hits(
     snapshot: Snapshot,
     channel: str,
     layout: tuple[NDArray[np.intp], NDArray[np.intp]],
     distances: NDArray[np.float32],
     positions: NDArray[np.int64],
-) -> tuple[Match, ...]:
+) -> tuple[Hit, ...]:
     """The items of row positions, each once, at its nearest part."""
     starts, numbers = layout
-    best: dict[int, Match] = {}
-    for distance, position in zip(distances.tolist(), positions.tolist(), strict=True):
-        if position < 0:
-            break
-        block = int(np.searchsorted(starts, position, side="right")) - 1
-        s = int(numbers[block])
-        place = Place(s, int(snapshot.segments[s].channels[channel].item[position - starts[block]]))
-        number = snapshot.id(place)
-        if number not in best:
-            path = snapshot.path(place)
-            text, encoded = (f"id:{number}", None) if path is None else as_text(path)
-            best[number] = Match(number, text, encoded, distance)
-    return tuple(sorted(best.values(), key=lambda match: (match.distance, match.id)))
+    count = int((positions >= 0).sum())  # the others stand behind
+    blocks = np.searchsorted(starts, positions[:count], side="right") - 1
+    within, segments = (positions[:count] - starts[blocks]).tolist(), numbers[blocks].tolist()
+    best: dict[Place, Hit] = {}
+    for distance, s, row in zip(distances[:count].tolist(), segments, within, strict=True):
+        place = Place(s, int(snapshot.segments[s].channels[channel].item[row]))
+        if place not in best:
+            best[place] = Hit(distance, snapshot.id(place), place)
+    return tuple(sorted(best.values()))
 
 
 def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[Any]:

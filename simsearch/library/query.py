@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,36 +12,55 @@ from numpy.typing import NDArray
 
 from simsearch.errors import ImageRejected
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.inputs import are_several, as_rgb
+from simsearch.extract.inputs import are_several, is_path, is_tensor, picture
 from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
 from simsearch.extract.quantised import margins_of
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
 from simsearch.library.intake import problem_of
-from simsearch.library.matches import Matches, QueryMatches, as_text
+from simsearch.library.matches import Match, Matches, QueryMatches, as_text
+from simsearch.library.names import names_of
 from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
-from simsearch.library.selection import PathLike, is_path
+from simsearch.library.selection import PathLike
+from simsearch.library.snapshot import Snapshot
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
-_NOWHERE = Source(b"", b"", b"", 0, 0, 0)
 _FEW = 32  # images that are decoded in this process: starting decoders would take longer
+_HELD = 256  # pictures from memory that are held at once, where they come one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: its path if it has one, and its row or why there is none."""
+    """One query: what is known of it, and its row or why there is none.
+
+    Attributes:
+        path: None for an image or row from memory.
+        row: In the dtype that is asked with; None for one that cannot be used.
+        rejected: Why it cannot be used.
+        sha256: Of its content; None for a row.
+    """
 
     path: bytes | None
     row: NDArray[Any] | None
     rejected: Rejected | None = None
+    sha256: bytes | None = None
 
 
-def as_sequence(queries: Any) -> Sequence[Any]:
+def as_sequence(queries: Any) -> Iterable[Any]:
     """Return one query or several as several."""
     return queries if are_several(queries) else [queries]
+
+
+def as_rows(queries: Any) -> NDArray[Any] | None:
+    """Return queries that are rows, a float array or tensor (d,) or (q, d), as an array; None for images."""
+    if is_tensor(queries) and queries.is_floating_point() and queries.ndim <= 2:
+        queries = queries.detach().cpu().float().numpy()
+    if isinstance(queries, np.ndarray) and queries.dtype.kind == "f" and queries.ndim in (1, 2):
+        return queries
+    return None
 
 
 class QueryEmbedder:
@@ -64,7 +83,7 @@ class QueryEmbedder:
         self._extractor = extractor if self._reuse else margins_of(extractor)
         self._settings = settings
 
-    def embed(self, queries: Sequence[Any], *, from_list: PathLike | None = None) -> list[Query]:
+    def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
         """Return one query an image, in order; folders and tars give one for each image in them, a `Source` one.
 
         Raises:
@@ -72,9 +91,15 @@ class QueryEmbedder:
         """
         found: list[Query] = []
         for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
-            run = list(group)
-            found += self._from_sources(_sources(run)) if on_disk else self._from_memory(run)
-        return found + self._from_sources(list(find([], from_list=from_list)))
+            while run := list(itertools.islice(group, None if on_disk else _HELD)):
+                found += self._from_sources(_sources(run) if on_disk else [self._given(image) for image in run])
+        return found + ([] if from_list is None else self._from_sources(list(find([], from_list=from_list))))
+
+    def _given(self, image: Any) -> Source | Rejected:
+        try:
+            return Source.of(picture(image, self._extractor.preprocessing))
+        except ImageRejected as error:
+            return Rejected(Source.of(b""), error.code, error.message)
 
     def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
         workers = self._settings.workers
@@ -91,37 +116,21 @@ class QueryEmbedder:
         return [self._query(outcome) for outcome in outcomes]
 
     def _query(self, outcome: Embedded | Rejected) -> Query:
-        path = outcome.source.path
+        source = outcome.source
+        path = source.path if source.has_path else None
         if isinstance(outcome, Rejected):
             return Query(path, None, outcome)
-        stored = self._stored(outcome.sha256)
-        if stored is None and outcome.row is not None:
-            return self._checked(outcome.source, self._channel.round(outcome.row))
-        return Query(path, stored)
+        row = self._stored(outcome.sha256)
+        if row is None and outcome.row is not None:
+            row = self._channel.round(outcome.row)
+            problem = problem_of(row, self._channel, f"the row of {source.printable}")
+            if problem is not None:
+                return Query(path, None, Rejected(source, *problem))
+        return Query(path, row, sha256=outcome.sha256)
 
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
         place = self._snapshot.by_content(sha256) if self._reuse else None
         return None if place is None else self._snapshot.row(place, self._channel.name)
-
-    def _checked(self, source: Source, row: NDArray[Any]) -> Query:
-        problem = problem_of(row, self._channel, f"the row of {source.printable}")
-        rejected = None if problem is None else Rejected(source, *problem)
-        return Query(source.path, row if rejected is None else None, rejected)
-
-    def _from_memory(self, images: Iterable[Any]) -> list[Query]:
-        pictures, answers = [], list[Query | None]()
-        for image in images:
-            try:
-                pictures.append(as_rgb(image, self._extractor.preprocessing))
-                answers.append(None)
-            except ImageRejected as error:
-                answers.append(Query(None, None, Rejected(_NOWHERE, error.code, error.message)))
-        rows = iter(self._channel.round(self._extractor.embed(pictures)))
-        return [self._of_picture(next(rows)) if answer is None else answer for answer in answers]
-
-    def _of_picture(self, row: NDArray[Any]) -> Query:
-        problem = problem_of(row, self._channel, "the row of the query image")
-        return Query(None, row) if problem is None else Query(None, None, Rejected(_NOWHERE, *problem))
 
 
 def _is_on_disk(value: Any) -> bool:
@@ -145,20 +154,57 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
 
 
-def answer(queries: Sequence[Query], plan: SearchPlan, search: Search = nearest) -> Matches:
+def answer(
+    queries: Sequence[Query], plan: SearchPlan, search: Search = nearest, *, exclude_self: bool = False
+) -> Matches:
     """Return the matches of every query, in order; a rejected one has none.
 
     Args:
         queries: Images or rows.
         plan: What is searched.
         search: Gives what is found for each row, given the rows (q, d) and the plan.
+        exclude_self: Leave out the item that the query itself is.
     """
     asked = plan.asked
+    most = plan.k or len(plan.snapshot)
+    own = _own(queries, plan.snapshot) if exclude_self else [set[int]()] * len(queries)
+    extra = max(map(len, own), default=0) + (plan.max_distance is not None)
+    wider = replace(plan, k=plan.k and plan.k + extra)
     rows = [query.row for query in queries if query.row is not None]
-    found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), plan))
+    found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
     answers = []
-    for query in queries:
+    for query, ids in zip(queries, own, strict=True):
         text, encoded = (None, None) if query.path is None else as_text(query.path)
         one = Found((), certified=False) if query.row is None else next(found)
-        answers.append(QueryMatches(text, one.matches, one.certified, query.rejected, encoded, one.recall))
-    return Matches(tuple(answers), plan.k, len(plan.snapshot), plan.channel.name, plan.metric)
+        matches = _without(one.matches, ids) if exclude_self else one.matches
+        more = None if plan.max_distance is None else len(matches) > most
+        answers.append(QueryMatches(text, matches[:most], one.certified, query.rejected, encoded, one.recall, more))
+    k = plan.k or max((len(one.matches) for one in answers), default=0)
+    return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
+
+
+def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
+    """Ids of the items that each query is: of its path, or for one from memory of its content and without a path."""
+    names, own = names_of(snapshot), []
+    for query in queries:
+        if query.path is not None:
+            places = [place for place in snapshot.by_paths(names.of_file(query.path)) if place is not None]
+        else:
+            places = [place for place in snapshot.contents(query.sha256 or b"") if snapshot.path(place) is None]
+        own.append({snapshot.id(place) for place in places})
+    return own
+
+
+def _without(matches: Sequence[Match], own: set[int]) -> tuple[Match, ...]:
+    """Matches but for some items; where a match is one of these, the first of its copies takes its place."""
+    return tuple(sorted(_remaining(matches, own), key=lambda match: (match.distance, match.id)))
+
+
+def _remaining(matches: Sequence[Match], own: set[int]) -> Iterator[Match]:
+    for match in matches:
+        copies = tuple(copy for copy in match.copies if copy.id not in own)
+        if match.id not in own:
+            yield replace(match, copies=copies)
+        elif copies:
+            first = copies[0]
+            yield replace(match, id=first.id, path=first.path, path_b64=first.path_b64, copies=copies[1:])

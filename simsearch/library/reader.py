@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import LibraryError
+from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
+from simsearch.library import given
 from simsearch.library.channel import Channel
 from simsearch.library.info import LibraryInfo
 from simsearch.library.lazy import LazyExtractor
@@ -24,6 +25,9 @@ from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
 from simsearch.search.asked import checked_k, checked_limit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Reader:
@@ -43,14 +47,18 @@ class Reader:
         channel: str | None = None,
         device: str = "auto",
     ) -> None:
-        self.path = Path(path)
-        self.device = device
+        self.path = given.folder(path, "path of a library")
+        self.device = given.text(device, "device")
+        if extractor is not None:
+            given.instance(
+                extractor, Extractor, "extractor", "what load_extractor returns, or an Extractor of your own"
+            )
         began = time.perf_counter()
         self._snapshot: Snapshot | None = load_snapshot(self.path)
         self._resident = Resident(self.path, device)
         self._together = Together[SearchPlan, Found](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
-        self.channel = self.snapshot.channel(channel)
+        self.channel = self.snapshot.channel(None if channel is None else given.text(channel, "channel"))
         self._extractor = LazyExtractor(self.channel, extractor, device)
 
     def __enter__(self) -> Self:
@@ -60,6 +68,13 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        name, where = type(self).__name__, shown(str(self.path))
+        if self._snapshot is None:
+            return f"{name}({where!r}, closed)"
+        channels = ", ".join(f"{channel.name!r} by {channel.model!r}" for channel in self.channels)
+        return f"{name}({where!r}, {len(self):,} images, {channels})"
 
     def __len__(self) -> int:
         """The number of items that are searched."""
@@ -79,7 +94,7 @@ class Reader:
             LibraryError: it was closed.
         """
         if self._snapshot is None:
-            raise LibraryError(f"the library {self.path} was closed; open it again")
+            raise LibraryError(f"the library {shown(str(self.path))} was closed; open it again")
         return self._snapshot
 
     @property
@@ -114,10 +129,13 @@ class Reader:
         queries: Any = (),
         *,
         from_list: PathLike | None = None,
-        k: int = 10,
+        k: int | None = 10,
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
+        group_copies: bool = True,
+        exclude_self: bool = False,
+        min_quality: int = 0,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries.
@@ -127,15 +145,20 @@ class Reader:
         find.
 
         Args:
-            queries: One image or several: paths (a folder or tar gives one query for each image in it), PIL images,
-                arrays, tensors; or rows as a float array (q, d).
+            queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar gives
+                one query for each image in it. A float array (d,) or (q, d) is rows.
             from_list: A list of more paths.
-            k: Matches a query.
+            k: Matches a query; None for all within `max_distance`, exactly, whatever memory they take.
             metric: The distance; by default the one that the model's card recommends. On bits of a quantiser
                 `asymmetric` counts a bit by how surely the query has it, which ranks better; a query is embedded even
                 if the library has its image, since only bits are kept.
             max_distance: Leave out what is farther.
             exact: Look at every row, also where there is an index.
+            group_copies: Items with the same content (SHA-256) are one match, the others its `copies`, so that k
+                counts contents; else each is a match of its own.
+            exclude_self: Leave out the item that the query itself is: that of the same path, and for a picture from
+                memory one that was added from memory. Copies of it under other paths stay.
+            min_quality: Leave out items whose quality, 0 to 100, is known to be lower: blank ones resemble anything.
             settings: How images are read; few are decoded in this process, many in processes of their own.
 
         Raises:
@@ -144,22 +167,29 @@ class Reader:
             MetricError: the metric is not defined on these rows.
             LibraryDamaged: a stored row was damaged; it is named.
         """
-        from simsearch.library.query import QueryEmbedder, answer, as_sequence
+        from simsearch.library.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
 
-        if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
-            return self.search_rows(queries, k=k, metric=metric, max_distance=max_distance, exact=exact)
-        plan = self._plan(k, metric, max_distance, exact=exact)
-        embedder = QueryEmbedder(plan, self.extractor, settings or AddSettings())
-        return answer(embedder.embed(as_sequence(queries), from_list=from_list), plan, self._found)
+        plan = self._plan(k, metric, max_distance, exact=exact, group_copies=group_copies, min_quality=min_quality)
+        rows = as_rows(queries)
+        if rows is None:
+            embedder = QueryEmbedder(plan, self.extractor, given.settings(settings))
+            asked = embedder.embed(as_sequence(queries), from_list=from_list)
+        elif exclude_self or from_list is not None:
+            raise InputError("rows have no path: exclude_self and from_list are for images")
+        else:
+            asked = queries_of(rows, plan)
+        return answer(asked, plan, self._found, exclude_self=given.flag(exclude_self, "exclude_self"))
 
     def search_rows(
         self,
         rows: NDArray[Any],
         *,
-        k: int = 10,
+        k: int | None = 10,
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
+        group_copies: bool = True,
+        min_quality: int = 0,
     ) -> Matches:
         """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
 
@@ -171,16 +201,65 @@ class Reader:
         """
         from simsearch.library.query import answer, queries_of
 
-        plan = self._plan(k, metric, max_distance, exact=exact)
-        return answer(queries_of(rows, plan), plan, self._found)
+        plan = self._plan(k, metric, max_distance, exact=exact, group_copies=group_copies, min_quality=min_quality)
+        return answer(queries_of(given.rows(rows), plan), plan, self._found)
 
     def _found(self, rows: NDArray[Any], plan: SearchPlan) -> Sequence[Found]:
         return self._together(plan, rows)
 
-    def _plan(self, k: int, metric: str | None, max_distance: float | None, *, exact: bool) -> SearchPlan:
-        chosen, number = self.channel.choose_metric(metric), checked_k(k)
+    def _plan(
+        self,
+        k: int | None,
+        metric: str | None,
+        max_distance: float | None,
+        *,
+        exact: bool,
+        group_copies: bool,
+        min_quality: int,
+    ) -> SearchPlan:
         limit = None if max_distance is None else checked_limit(max_distance)
-        return SearchPlan(self.snapshot, self.channel, number, chosen, limit, self.device, exact, self._resident)
+        return SearchPlan(
+            self.snapshot,
+            self.channel,
+            0 if k is None else checked_k(k),
+            self.channel.choose_metric(metric),
+            limit,
+            self.device,
+            given.flag(exact, "exact"),
+            self._resident,
+            group_copies=given.flag(group_copies, "group_copies"),
+            min_quality=int(given.number(min_quality, "min_quality", low=0, high=100)),
+        )
+
+    def items(self, *, batch_size: int = 4096) -> Iterator[pa.RecordBatch]:
+        """Yield what is known of each item but its rows, in batches: the commit that is open now, whatever follows.
+
+        Columns: id, path (null for an item without one), path_b64 (for names that are not UTF-8), sha256, width,
+        height, bytes, mtime_ns, quality, owner, attributes (JSON). In the order in which items are stored, that of
+        their ids within a segment.
+        """
+        from simsearch.library.listing import items
+
+        return items(self.snapshot, _batch_size(batch_size))
+
+    def rows(
+        self, *, channel: str | None = None, batch_size: int = 4096
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Yield the rows of all items, in batches: ids (n,) and rows (n, d) in the channel's dtype, in memory.
+
+        In the order of `items`; an item with several parts comes once for each.
+
+        Args:
+            channel: Whose rows; by default those that are searched.
+            batch_size: The most rows of a batch.
+
+        Raises:
+            InputError: there is no such channel.
+        """
+        from simsearch.library.listing import rows
+
+        chosen = self.channel if channel is None else self.snapshot.channel(given.text(channel, "channel"))
+        return rows(self.snapshot, chosen.name, _batch_size(batch_size))
 
     def info(self) -> LibraryInfo:
         """Return what the library holds."""
@@ -192,4 +271,8 @@ class Reader:
         """Return what is wrong with the newest commit, one line each; `deep` reads every file whole."""
         from simsearch.library.verify import verify
 
-        return verify(self.path, deep=deep, device=self.device)
+        return verify(self.path, deep=given.flag(deep, "deep"), device=self.device)
+
+
+def _batch_size(value: Any) -> int:
+    return int(given.number(value, "batch_size", low=1, high=1 << 31))

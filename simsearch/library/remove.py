@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from simsearch.errors import InputError
-from simsearch.images.source import printable
+from simsearch.errors import InputError, shown
 from simsearch.library.items import reject_owners
 from simsearch.library.names import MEMBER, names_of
 from simsearch.library.selection import PathLike, absolute, select
@@ -65,12 +63,10 @@ def planned(
     removal = replace(removal, rejects=_rejects(snapshot, removal))
     for path, places in zip(given, owned, strict=False):
         if not places and not (purge and _has_traces(snapshot, path, owner)):
-            whose = "" if owner is None else f" of owner {owner!r}"
-            raise InputError(
-                f"{printable(os.fsencode(path))} is not in the library {library}{whose}; nothing was removed"
-            )
+            whose = "" if owner is None else f" of owner {shown(owner)!r}"
+            raise InputError(f"{shown(path)} is not in the library {library}{whose}; nothing was removed")
     if not given and not removal.places and not (purge and _has_traces(snapshot, None, owner)):
-        raise InputError(f"owner {owner!r} has no image in the library {library}; nothing was removed")
+        raise InputError(f"owner {shown(owner)!r} has no image in the library {library}; nothing was removed")
     return removal
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.errors import LibraryDamaged, LibraryError, LibraryNotFound
+from simsearch.errors import LibraryDamaged, LibraryError, LibraryNotFound, shown
 from simsearch.library.channel import Channel
 from simsearch.library.guess import channels_of
 from simsearch.library.layout import (
@@ -81,7 +81,7 @@ def repair(folder: Path) -> RepairReport:
     """
     require_own(folder)
     if not folder.is_dir() or not (data_in(folder) or (folder / MANIFEST).exists()):
-        raise LibraryNotFound(f"there is no library in {folder}, neither a manifest nor segments")
+        raise LibraryNotFound(f"there is no library in {shown(folder)}, neither a manifest nor segments")
     with naming_full_disk(folder), WriterLock(folder / LOCK):
         old = salvaged(folder)
         found = _surveyed(folder, old)

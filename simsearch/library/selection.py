@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,20 @@ _ID = b"id:"
 _LONGEST_ID = 100  # Python refuses to read numbers of thousands of digits
 
 
-def is_path(value: object) -> bool:
-    """Whether a value names a file, a folder or a tar."""
-    return isinstance(value, (str, bytes, os.PathLike))
-
-
 def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
-    """Return one path or several as a list."""
-    return [paths] if isinstance(paths, (str, bytes, os.PathLike)) else list(paths)
+    """Return one path or several as a list.
+
+    Raises:
+        InputError: one is no path, or empty.
+    """
+    one = isinstance(paths, (str, bytes, os.PathLike))
+    try:
+        given: list[Any] = [paths] if one else list(cast(Iterable[PathLike], paths))
+    except TypeError:  # no iterable, which `raw` says
+        given = [paths]
+    for path in given:
+        named_paths.raw(path)
+    return given
 
 
 def absolute(path: PathLike) -> bytes:
@@ -65,7 +71,7 @@ def _selected(snapshot: Snapshot, path: PathLike, names: Names) -> list[Place]:
 
 
 def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
-    raw = os.fsencode(path)
+    raw = named_paths.raw(path)
     if not (raw.startswith(_ID) and raw[len(_ID) :].isdigit() and len(raw) < _LONGEST_ID):
         return []
     place = snapshot.by_id(int(raw[len(_ID) :]))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError, LibraryDamaged
+from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.channel import Channel
 from simsearch.library.items import Keys, content_key, path_key
 from simsearch.library.layout import SEGMENTS, require_folder, require_own
@@ -61,7 +61,7 @@ class Snapshot:
         if name is None:
             return self.state.channels[0]
         if name not in by_name:
-            raise InputError(f"no channel {name!r} in this library; it has {', '.join(by_name)}")
+            raise InputError(f"no channel {shown(name)} in this library; it has {', '.join(by_name)}")
         return by_name[name]
 
     def is_live(self, place: Place) -> bool:
@@ -95,6 +95,18 @@ class Snapshot:
         """Return the first live item whose bytes have this SHA-256."""
         return next(iter(self.contents(sha256)), None)
 
+    def by_contents(self, sha256: Sequence[bytes]) -> list[list[Place]]:
+        """Return what `contents` does for each SHA-256; one pass over the segments for all of them."""
+        wanted = np.array([content_key(content) for content in sha256], np.uint64)
+        whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
+        found: list[list[Place]] = [[] for _ in sha256]
+        for s, segment in enumerate(self.segments):
+            asked, positions = self._live_below(s, segment.contents, wanted)
+            same = (segment.sha256[positions] == whole[asked]).all(axis=1)
+            for i, position in sorted(zip(asked[same].tolist(), positions[same].tolist(), strict=True)):
+                found[i].append(Place(s, position))
+        return found
+
     def by_id(self, number: int) -> Place | None:
         """Return the live item of an id."""
         if not 0 <= number < MOST_ID:
@@ -110,7 +122,7 @@ class Snapshot:
         wanted = np.array([path_key(path) for path in paths], np.uint64)
         found: list[Place | None] = [None] * len(paths)
         for s, segment in enumerate(self.segments):
-            asked, positions = self._live_below(s, wanted)
+            asked, positions = self._live_below(s, segment.keys, wanted)
             if not len(asked):
                 continue
             names = segment.paths(positions)
@@ -129,9 +141,10 @@ class Snapshot:
                     yield place
                 at += 1
 
-    def _live_below(self, segment: int, wanted: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return which of the wanted path keys a segment has, and the live positions below them: (m,) each."""
-        table = self.segments[segment].keys
+    def _live_below(
+        self, segment: int, table: Keys, wanted: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return which of the wanted keys a segment's table has, and the live positions below them: (m,) each."""
         first, end = (np.searchsorted(table[0], wanted, side) for side in ("left", "right"))
         asked = np.repeat(np.arange(len(wanted)), end - first)
         at = np.arange(len(asked)) + np.repeat(end - np.cumsum(end - first), end - first)

@@ -16,7 +16,7 @@ from simsearch.images import workers
 from tests.cli.conftest import FAKE, Run
 
 SCHEMA = {"schema", "query", "matches", "certified", "library_size", "channel", "rejected"}
-MATCH = {"id", "path", "distance", "expected_false_matches", "decision"}
+MATCH = {"id", "path", "distance", "expected_false_matches", "decision", "copies"}
 NAMES = [
     b"[red]x.png",
     b"<img src=x onerror=alert(1)>.png",
@@ -55,8 +55,54 @@ def test_an_edited_copy_finds_its_original_first(run: Run, library: Path, pictur
 def test_max_distance_leaves_out_what_is_farther(run: Run, library: Path, pictures: Path) -> None:
     out = run("query", "--model", FAKE, pictures / "0.png", "--library", library, "--max-distance", 0, "--json")[1]
     (one,) = answers(out)
-    assert [Path(match["path"]).name for match in one["matches"]] == ["0.png", "copy-of-0.png"]
-    assert {match["distance"] for match in one["matches"]} == {0.0}
+    (match,) = one["matches"]
+    assert (Path(match["path"]).name, match["distance"]) == ("0.png", 0.0)
+    assert [Path(copy["path"]).name for copy in match["copies"]] == ["copy-of-0.png"]
+
+
+def test_it_is_said_that_there_are_more_and_all_can_be_had(run: Run, library: Path, pictures: Path) -> None:
+    ask = ("query", "--model", FAKE, pictures / "0.png", "--library", library, "--max-distance", 1)
+    assert run(*ask, "-k", 2)[1].splitlines()[-1].strip() == "... and more within 1: raise -k, or give -k 0 for all"
+    assert "more within" not in run(*ask, "-k", 6)[1]
+    (one,) = answers(run(*ask, "-k", 2, "--json")[1])
+    assert (one["more"], len(one["matches"])) == (True, 2)
+    (one,) = answers(run(*ask, "-k", 0, "--json")[1])
+    assert (one["more"], len(one["matches"])) == (False, 6)
+    assert run("query", "--model", FAKE, pictures, "--library", library, "-k", 0)[0] == 2
+
+
+def test_copies_are_listed_below_their_match_unless_they_are_not_to_be_grouped(
+    run: Run, library: Path, pictures: Path
+) -> None:
+    ask = ("query", "--model", FAKE, pictures / "0.png", "--library", library, "-k", 2)
+    lines = run(*ask)[1].splitlines()[1:]
+    assert [Path(line.split()[-1]).name for line in lines[:2]] == ["0.png", "copy-of-0.png"]
+    assert [line.split()[0] for line in lines] == ["1", "=", "2"]
+    lines = run(*ask, "--no-group-copies")[1].splitlines()[1:]
+    assert [(line.split()[0], line.split()[1]) for line in lines] == [("1", "0.0000"), ("2", "0.0000")]
+
+
+def test_a_query_can_be_left_out_of_its_own_answer(run: Run, library: Path, pictures: Path) -> None:
+    ask = ("query", "--model", FAKE, pictures, "--library", library, "-k", 9, "--json", "--exclude-self")
+    for flags in ((), ("--no-group-copies",)):
+        for one in answers(run(*ask, *flags)[1]):
+            paths = [m["path"] for m in one["matches"]] + [c["path"] for m in one["matches"] for c in m["copies"]]
+            assert one["query"] not in paths
+            assert one["rejected"] or len(paths) == 6
+            if Path(one["query"]).name in ("0.png", "copy-of-0.png"):
+                assert one["matches"][0]["distance"] == 0
+    assert run("query", "--library", library, "--rows", "x.parquet", "--exclude-self")[0] == 2
+
+
+def test_items_of_low_quality_can_be_left_out(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (40, 30), (200, 200, 200)).save(blank)
+    assert run("index", blank, "--library", library, "--model", FAKE, "--workers", 0)[0] == 0
+    ask = ("query", "--model", FAKE, blank, "--library", library, "-k", 9, "--json")
+    (all_of_them,) = answers(run(*ask)[1])
+    (good,) = answers(run(*ask, "--min-quality", 10)[1])
+    assert {m["path"] for m in all_of_them["matches"]} - {m["path"] for m in good["matches"]} == {str(blank)}
+    assert run(*ask, "--min-quality", 101)[0] == 2
 
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])

@@ -72,7 +72,7 @@ def test_rows_do_not_depend_on_the_batch(extractor: NeuralExtractor, rng: np.ran
 
 @pytest.mark.parametrize(
     "image",
-    [3, np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4)), torch.zeros(4, 4, 3), torch.full((3, 4, 4), 2.0), None],
+    [3, np.zeros((4, 4, 5), np.uint8), np.full((4, 4), 1.5), torch.zeros(4, 4, 3), torch.full((3, 4, 4), 2.0), None],
     ids=["int", "five channels", "float array", "channels last", "beyond one", "none"],
 )
 def test_what_is_no_image_is_refused_by_name(extractor: NeuralExtractor, image: object) -> None:

@@ -93,7 +93,10 @@ def test_exact_copies_are_not_embedded_again(tmp_path: Path) -> None:
     (photos / "new-b.png").write_bytes((tmp_path / "x.png").read_bytes())
     assert library.add(photos, settings=HERE) == AddReport(unchanged=4, added=1, exact_copies=1)
     assert extractor.embedded == 4
-    matches = library.search(photos / "copy.png", k=2)[0].matches
+    first, second = library.search(photos / "copy.png", k=2)[0].matches
+    assert first.distance == 0 < second.distance
+    assert [Path(copy.path).name for copy in first.copies] == ["copy.png"]
+    matches = library.search(photos / "copy.png", k=2, group_copies=False)[0].matches
     assert [match.distance for match in matches] == [0, 0]
 
 
