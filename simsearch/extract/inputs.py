@@ -108,7 +108,7 @@ def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = Non
 
 
 def _is_file_content(data: bytes) -> bool:
-    if len(data) > _PATH_MAX or not data or b"\0" in data:
+    if len(data) > _PATH_MAX or b"\0" in data:
         return True
     try:
         begins_as_picture = sniff(data) != "BMP"  # "BM" begins names too

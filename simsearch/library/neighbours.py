@@ -162,7 +162,7 @@ def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     from simsearch.search.ranges import within
 
     if plan.max_distance is None or plan.metric == ASYMMETRIC:
-        raise InputError("all matches are those within a max_distance, by a metric other than asymmetric: give k")
+        raise InputError("k is None, which asks for all within a max_distance, by no asymmetric metric: give k or that")
     name, numbers = plan.channel.name, range(len(plan.snapshot.segments))
     layout = _layout(plan, numbers)
     if not len(rows) or not layout[0][-1]:

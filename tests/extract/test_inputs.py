@@ -138,11 +138,14 @@ def test_bytes_that_name_a_file_are_its_path_unless_they_are_a_picture(
         Path(os.fsdecode(name)).write_bytes(b"")
         assert is_path(name)
     assert is_path(b"BMW.jpg"), "no file of that name, and no picture either"
-    for data in (b"", b"a\0", b"x" * 5000, b"\xff\xd8\xff\xe0", b"GIF89b"[:5] + b"a.", b"\x89PNG\r\n\x1a\n"):
+    for data in (b"a\0", b"x" * 5000, b"\xff\xd8\xff\xe0", b"GIF89b"[:5] + b"a.", b"\x89PNG\r\n\x1a\n"):
         assert not is_path(data)
-    with pytest.raises(ImageRejected) as error:
+    with pytest.raises(InputError, match="empty path"):
         FakeExtractor().embed(b"")
-    assert error.value.code is RejectCode.EMPTY
+    for nothing in (bytearray(), io.BytesIO(), memoryview(b"")):
+        with pytest.raises(ImageRejected) as error:
+            FakeExtractor().embed(nothing)
+        assert error.value.code is RejectCode.EMPTY
 
 
 @pytest.mark.parametrize(
