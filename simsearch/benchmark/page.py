@@ -16,7 +16,7 @@ from typing import Any
 
 from simsearch.benchmark.contender import Contender, contenders
 from simsearch.benchmark.results import PaperMean, Results
-from simsearch.benchmark.settings import Settings, Sweeps
+from simsearch.benchmark.settings import Needle, Settings, Sweeps
 from simsearch.benchmark.tables import cell, spread, table, tables
 from simsearch.benchmark.titles import edit_title
 
@@ -244,9 +244,9 @@ def _settings() -> list[str]:
     lines = ["## Settings", "", "A YAML file of these; flags of the same name win.", ""]
     rows = [
         [f"`{prefix}{name}`", f"`{json.dumps(default)}`", cell(_meanings(type(owner)).get(name, ""))]
-        for prefix, owner in (("", Settings()), ("sweeps.", Sweeps()))
+        for prefix, owner in (("", Settings()), ("sweeps.", Sweeps()), ("needle.", Needle()))
         for name, default in owner.model_dump(mode="json").items()
-        if name != "sweeps"
+        if name not in ("sweeps", "needle")
     ]
     return [*lines, *table(["setting", "default", "meaning"], rows)]
 
