@@ -28,11 +28,11 @@ CONFIG = Path(__file__).parents[1] / "configs" / "today.yaml"
 TEXTURES = ("dtd10",)
 # Seen by eye: one picture in two files, or shots of one burst.
 COPIES = (
-    ("imagenet-sample-1000_00186", "imagenette160_01174"),
-    ("intel-scenes_00552", "intel-scenes_00845"),
-    ("imagenette160_00173", "imagenette160_01273"),
-    ("scene15_01088", "scene15_00043"),
-    ("imagenet-sample-1000_00526", "imagenette160_01099"),
+    ("test.tar::imagenet-sample-1000_00186.jpg", "test.tar::imagenette160_01174.jpg"),
+    ("calibration.tar::intel-scenes_00552.jpg", "test.tar::intel-scenes_00845.jpg"),
+    ("calibration.tar::imagenette160_00173.jpg", "calibration.tar::imagenette160_01273.jpg"),
+    ("calibration.tar::scene15_01088.jpg", "test.tar::scene15_00043.jpg"),
+    ("dev.tar::imagenet-sample-1000_00526.jpg", "calibration.tar::imagenette160_01099.jpg"),
 )
 QUERIES = {"dev": 300, "test": 500}
 

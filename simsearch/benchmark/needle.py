@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.distractors import Near, count_distractors
-from simsearch.benchmark.edit_set import ORIGINAL, copy_id
+from simsearch.benchmark.edit_set import ORIGINAL
 from simsearch.benchmark.engine import Engine, Need
 from simsearch.benchmark.gallery import Picture
 from simsearch.benchmark.needle_figures import (
@@ -69,14 +69,19 @@ class Needle:
         """Each edit once, by what it is called, with the name by which it is made."""
         return {name: made for edits in self.groups.values() for name, made in edits.items()}
 
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The copy ids of these edits."""
+        ids = {name: copy for copy, name in self.engine.shelf.edits.names.items()}
+        return tuple(ids[name] for name in self.made_as.values())
+
     def make(self, world: NeedleWorld) -> dict[str, str]:
         """Make and store all rows; return the messages of photographs that cannot take part, by SHA-256."""
-        copies = tuple(map(copy_id, self.made_as.values()))
         wanted: dict[Picture, list[Need]] = {
             picture: [(entry, (ORIGINAL,)) for entry in self.entries] for picture in world.pictures
         }
         for place in world.queries:
-            wanted[world.pictures[place]] += [(entry, copies) for entry in self.entries]
+            wanted[world.pictures[place]] += [(entry, self.copies) for entry in self.entries]
         with self.stage("copies") as progress:
             return self.engine.make(wanted, progress=progress)
 
@@ -134,6 +139,7 @@ class Needle:
         method = NeedleMethod(
             method=maker.method.name,
             metric=metric,
+            supported_library=1 / tail.supported_rate,
             thresholds=thresholds,
             groups=of_groups,
             edits=of_edits,
@@ -155,7 +161,7 @@ class Needle:
 
     def _copies(self, library: Library, world: NeedleWorld) -> tuple[NDArray[np.float64], list[tuple[int, Parts]]]:
         """Distances from all copies to their originals (q, e); and some copies of each, every edit about as often."""
-        names = tuple(map(copy_id, self.made_as.values()))
+        names = self.copies
         own = np.empty((len(world.queries), len(names)))
         sample = []
         for number, place in enumerate(world.queries):

@@ -33,7 +33,7 @@ Values = NDArray[np.float64]
 
 _NEAREST = 20  # pairs of strangers that are shown
 _STEPS = 10  # of the curve, each decade
-_SMALLEST_LIBRARY = 1e3  # of the curve
+_SMALLEST_LIBRARY = 1e3  # of the curve, unless smaller ones are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ def recalls_of(subject: Subject, drawn: Drawn) -> tuple[tuple[NeedleGroup, ...],
 
 def curves_of(subject: Subject) -> tuple[NeedleCurve, ...]:
     """Recall of each group at one expected false match, from small libraries to the last that allows a pair."""
-    last = np.log10(max(subject.tail.total, _SMALLEST_LIBRARY))
-    steps = np.arange(np.log10(_SMALLEST_LIBRARY), last + 1e-9, 1 / _STEPS)
+    first = min(_SMALLEST_LIBRARY, *(limit.library for limit in subject.limits))
+    steps = np.arange(np.log10(first), np.log10(subject.tail.total) + 1e-9, 1 / _STEPS)
     points = [(10.0**step, subject.tail.threshold(rate_for(10.0**step, 1))) for step in steps]
     points = [(library, value) for library, value in points if value is not None]
     shares = [shares_within(subject.own, value) for _, value in points]

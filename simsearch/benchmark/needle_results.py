@@ -168,10 +168,23 @@ class NeedleDistractors:
 
 @dataclass(frozen=True, slots=True)
 class NeedleMethod:
-    """One method by one metric."""
+    """One method by one metric; lists run along the limits.
+
+    Attributes:
+        method, metric: Whose.
+        supported_library: The largest library of which one expected false match is supported; 0 where none is.
+        thresholds: The distance of each limit.
+        groups, edits: Recall.
+        curve: Recall against the size of the library, one a group.
+        strata: Pairs by kind.
+        held_out: Predicted against observed.
+        nearest: The nearest pairs of strangers.
+        distractors: One a set.
+    """
 
     method: str
     metric: str
+    supported_library: float
     thresholds: tuple[NeedleThreshold, ...]
     groups: tuple[NeedleGroup, ...]
     edits: tuple[NeedleEdit, ...]
@@ -213,3 +226,14 @@ class NeedleResults:
     group_edits: dict[str, tuple[str, ...]]
     methods: tuple[NeedleMethod, ...]
     differences: tuple[NeedleDifference, ...] = ()
+
+    @property
+    def main(self) -> tuple[int, ...]:
+        """The limits of the main number of expected false matches, by the size of the library."""
+        asked = [i for i, limit in enumerate(self.limits) if limit.expected == self.limits[0].expected]
+        return tuple(sorted(asked, key=lambda i: self.limits[i].library))
+
+    @property
+    def middle(self) -> int:
+        """The one of these at which single edits are told."""
+        return self.main[len(self.main) // 2]

@@ -10,7 +10,7 @@ from pathlib import Path
 from simsearch.errors import InputError
 
 _MEMBER = "::"
-_NUMBERED = re.compile(r"(?P<prefix>.+?)[-_ .]*\d+")
+_NUMBERED = re.compile(r"(?=.*[^\d\-_ .])(?P<prefix>.+?)[-_ .]*\d+")
 
 
 def source_of(name: str, folder: str, listed: Mapping[str, str]) -> str:
