@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simsearch.benchmark.needle_results import NeedleMethod, NeedleResults
+from simsearch.benchmark.needle_tables import size
 from simsearch.benchmark.output import write_output
 from simsearch.benchmark.results import Estimate, Results, write_results
 from simsearch.benchmark.run import run_benchmark
@@ -105,15 +106,13 @@ def show(results: Results) -> None:
         f"{sum(one.photographs for one in needle.sources if not one.textures):,} strangers, {needle.pairs:,} pairs; "
         "(): not supported"
     )
-    head = [
-        f"{group} {needle.limits[i].library:.0e}".replace("e+0", "e") for group in needle.group_edits for i in asked
-    ]
+    head = [f"{group} {size(needle.limits[i])}" for group in needle.group_edits for i in asked]
     width = max(len(one.method) for one in needle.methods)
     print(" " * width, *(f"{text:>11}" for text in head))
     for one in needle.methods:
         print(f"{one.method:{width}}", *(f"{cell(group.recall[i]):>11}" for group in one.groups for i in asked))
     middle = asked[len(asked) // 2]
-    print(f"\neach edit at N = {needle.limits[middle].library:.0e}:")
+    print(f"\neach edit at N = {size(needle.limits[middle])}:")
     for number, edit in enumerate(needle.methods[0].edits):
         print(f"{edit.name:32}", *(f"{cell(one.edits[number].recall[middle]):>8}" for one in needle.methods))
     print("\nthe first 21 of today's:", *(f"{first(needle, one, middle):.3f}" for one in needle.methods))

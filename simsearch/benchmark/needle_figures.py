@@ -213,13 +213,13 @@ def edited_of(world: NeedleWorld, sample: Pairs, copies: int, thresholds: Sequen
         thresholds: Along the limits.
     """
     strangers = world.strangers
-    one = np.zeros((len(world.queries), len(world.pictures)))
-    one[np.arange(len(world.queries)), list(world.queries)] = 1
-    alone, together = np.ones((1, len(world.pictures))), one + 1
-    total = copies * (strangers.pairs(together) - strangers.pairs(alone)).sum()
+    own = strangers.sources[list(world.queries)]
+    others = (strangers.sources >= 0).sum() - np.bincount(strangers.sources[strangers.sources >= 0])[own]
+    known = strangers.apart[strangers.across(*strangers.apart.T)]
+    total = copies * (others.sum() - np.isin(known, world.queries).sum())
     near = sample.distances[strangers.counts(sample.left, sample.right)]
     within = (None if one.threshold is None else int((near <= one.threshold.value).sum()) for one in thresholds)
-    return NeedleStratum("edited", "", round(total), tuple(within))
+    return NeedleStratum("edited", "", int(total), tuple(within))
 
 
 def nearest_of(subject: Subject, names: Sequence[str]) -> tuple[NeedlePair, ...]:

@@ -53,7 +53,7 @@ class Strangers:
         """Which of these pairs are of strangers: across sources, and no known copies."""
         n = len(self.sources)
         keys = np.minimum(left, right) * n + np.maximum(left, right)
-        return self._across(left, right) & ~np.isin(keys, self.apart[:, 0] * n + self.apart[:, 1])
+        return self.across(left, right) & ~np.isin(keys, self.apart[:, 0] * n + self.apart[:, 1])
 
     def pairs(self, weights: Weights | None = None) -> Values:
         """How many pairs of strangers there are (r,), image i counting as often as `weights` (r, n) say.
@@ -63,20 +63,21 @@ class Strangers:
             array([4.])
         """
         n = len(self.sources)
-        each = np.ones((1, n)) if weights is None else np.asarray(weights, np.float64)
+        each = np.ones((1, n)) if weights is None else weights
         by_source = np.zeros((len(each), int(self.sources.max(initial=-1)) + 1))
         for source in range(by_source.shape[1]):
-            by_source[:, source] = each[:, self.sources == source].sum(axis=1)
+            by_source[:, source] = each[:, self.sources == source].sum(axis=1, dtype=np.float64)
         total = (by_source.sum(axis=1) ** 2 - (by_source**2).sum(axis=1)) / 2
-        left, right = self.apart[self._across(*self.apart.T)].T
-        taken: Values = total - (each[:, left] * each[:, right]).sum(axis=1)
+        left, right = self.apart[self.across(*self.apart.T)].T
+        taken: Values = total - (each[:, left].astype(np.float64) * each[:, right]).sum(axis=1)
         return taken
 
     def without(self, source: int) -> Strangers:
         """The same, but images of one source take no part."""
         return Strangers(np.where(self.sources == source, -1, self.sources), self.apart)
 
-    def _across(self, left: Places, right: Places) -> NDArray[np.bool_]:
+    def across(self, left: Places, right: Places) -> NDArray[np.bool_]:
+        """Which of these pairs are of two different sources that take part."""
         one, other = self.sources[left], self.sources[right]
         across: NDArray[np.bool_] = (one != other) & (one >= 0) & (other >= 0)
         return across

@@ -18,7 +18,7 @@ from simsearch.benchmark.needle_pairs import Library, stranger_pairs
 from simsearch.benchmark.needle_tables import needle_tables, size
 from simsearch.benchmark.output import write_output
 from simsearch.benchmark.results import Results
-from simsearch.benchmark.roster import enter
+from simsearch.benchmark.roster import assemble, enter
 from simsearch.benchmark.settings import settings_of
 from simsearch.benchmark.sources import known_copies, read_copies, read_sources, source_of, spread_evenly
 from simsearch.benchmark.tables import tables
@@ -27,6 +27,7 @@ from simsearch.distance import by_name
 from simsearch.errors import InputError
 from simsearch.extract.pipeline import embed_sources
 from simsearch.extract.rows_file import write_rows
+from simsearch.extract.zoo import find_model
 from simsearch.images import find
 from simsearch.images.perturb import dejavu_sans_bold
 from simsearch.search.parts import image_distances
@@ -160,6 +161,8 @@ def test_known_copies_count_nowhere_but_as_copies(world, tmp_path):
     assert with_copy.needle.methods[0].nearest[0].distance < 0.1 < told.needle.methods[0].nearest[0].distance
     assert told.needle.pairs == with_copy.needle.pairs - 1
     assert told.needle.known_copies == 1
+    edited = [{s.kind: s.pairs for s in one.needle.methods[0].strata}["edited"] for one in (with_copy, told)]
+    assert edited[0] - edited[1] == len(EDITS) * 1  # sea/20.png is edited, its copy in the wood is not
     (tmp_path / "copies.csv").write_text("one,other\nagain.jpg,sea/20.png\n")
     listed = needle_run(folder, tmp_path / "a", known_copies=tmp_path / "copies.csv")
     assert listed.needle == told.needle
@@ -308,6 +311,18 @@ def test_results_go_to_json_and_back_and_every_page_shows_them(world, tmp_path):
     assert (tmp_path / "page" / "plots" / "needle_recall.svg").exists()
     assert needle_tables(replace(results, needle=None)) == []
     assert size(results.needle.limits[0]) == "8e0"
+
+
+def test_two_folders_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = [tmp_path / name / "export" for name in ("a", "b")]
+    for folder in folders:
+        shutil.copytree(find_model("mini"), folder)
+    entries, methods = assemble(settings_of({"models": ("mini", "a/export", str(folders[1]))}))
+    assert [method.name for method in methods] == ["mini", "a/export", "b/export"]
+    assert len({entry.maker.key for entry in entries}) == 1
+    with pytest.raises(InputError, match="a/export stands twice"):
+        assemble(settings_of({"models": ("mini", "a/export", str(folders[0]))}))
 
 
 def test_the_needle_stands_beside_other_protocols(world, tmp_path):
