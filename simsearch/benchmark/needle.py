@@ -22,16 +22,15 @@ from simsearch.benchmark.needle_figures import (
     Subject,
     curves_of,
     differences_of,
-    edited_of,
     held_out_of,
     limits_of,
     nearest_of,
     recalls_of,
-    strata_of,
     thresholds_of,
 )
 from simsearch.benchmark.needle_pairs import Library, Pairs, Parts, stranger_pairs
 from simsearch.benchmark.needle_results import NeedleDistractors, NeedleMethod, NeedleResults
+from simsearch.benchmark.needle_strata import edited_of, strata_of
 from simsearch.benchmark.needle_world import NeedleWorld
 from simsearch.benchmark.pool import Progress
 from simsearch.benchmark.roster import Entry
