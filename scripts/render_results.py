@@ -44,7 +44,9 @@ def pages(root: Path) -> dict[str, str]:
 def _benchmark(results: Path) -> str:
     runs = {path.stem: Results.from_json(path.read_bytes()) for path in sorted((results / "benchmark").glob("*.json"))}
     published = _read(results / "published" / "needle_in_a_haystack.json")
-    return benchmark_page(runs, published)
+    needle = results / "needle.json"
+    found = Results.from_json(needle.read_bytes()) if needle.exists() else None
+    return benchmark_page(runs, published, needle=found)
 
 
 def rendered(text: str, block: list[str]) -> str:

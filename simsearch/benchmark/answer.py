@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simsearch.benchmark.contender import Contender, answer_rate, contenders
+from simsearch.benchmark.contender import Contender, answer_rate, contenders, label
+from simsearch.benchmark.needle_results import NeedleMethod, NeedleResults
 from simsearch.benchmark.results import Attack, Estimate, OperatingPoint, Results
 from simsearch.benchmark.titles import edit_title
 
@@ -34,6 +35,8 @@ class Answer:
 def answer(results: Results) -> Answer:
     """The answer in plain words; that there is none where the paper's protocol was not run."""
     found = contenders(results)
+    if not found and results.needle and results.needle.methods:
+        return Answer(needle_answer(results.needle, results), ())
     if not found:
         missing = [method.label for method in results.methods if method.missing]
         said = f" Missing: {', '.join(missing)}." if missing else ""
@@ -52,6 +55,23 @@ def answer(results: Results) -> Answer:
         _hard(found),
     ]
     return Answer(headline, tuple(said for said in sentences if said), best, rate, point.recall.supported)
+
+
+def needle_answer(needle: NeedleResults, results: Results) -> str:
+    """Who finds most copies of all groups together at the middle library."""
+    i = needle.middle
+
+    def found(one: NeedleMethod) -> float:
+        return sum(share.value for group in one.groups if (share := group.recall[i]))
+
+    best = max(needle.methods, key=found)
+    shares = [f"{per_cent(share)} of {group.name}" for group in best.groups if (share := group.recall[i])]
+    limit = needle.limits[i]
+    told = " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]])) or "no share that could be measured"
+    return (
+        f"In a library of {limit.library:,.0f} strangers, with {limit.expected:g} false match expected a query, "
+        f"{label(results, (best.method, best.metric))} finds {told}."
+    )
 
 
 def per_cent(share: Estimate | float, digits: int | None = None) -> str:

@@ -110,7 +110,9 @@ def label(results: Results, key: Key) -> str:
     twins = [one.name for one in results.methods if one.label == shown]
     if len(twins) > 1:
         shown = name
-    several = len({mean.metric for mean in results.means if mean.method == name}) > 1
+    scored = [(mean.method, mean.metric) for mean in results.means]
+    scored += [(one.method, one.metric) for one in results.needle.methods] if results.needle else []
+    several = len({metric for method, metric in scored if method == name}) > 1
     return f"{shown} by {metric}" if several else shown
 
 

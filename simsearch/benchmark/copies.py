@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 
-from simsearch.benchmark.edit_set import copy_of
+from simsearch.benchmark.edit_set import ORIGINAL, copy_of
 from simsearch.benchmark.gallery import Picture
 from simsearch.benchmark.pool import single_threaded
 from simsearch.benchmark.roster import load_method
@@ -88,9 +88,7 @@ def _work(job: Job) -> Done:
     rows: dict[str, dict[str, NDArray[Any]]] = {want.method: {} for want in at_hand}
     forms = {want.preprocessing.digest: want.preprocessing for want in job.wants if want.preprocessing}
     pixels: dict[str, list[NDArray[np.uint8]]] = {form: [] for form in forms}
-    image = job.picture.load()
-    for name in job.copies:
-        copy = copy_of(image, name, job.shelf.edits, job.picture.sha256)
+    for name, copy in _made(job):
         for want in at_hand:
             if name in want.copies:
                 rows[want.method][name] = _parts(extractors[want.method], copy)
@@ -99,6 +97,24 @@ def _work(job: Job) -> Done:
     for want in at_hand:
         job.shelf.add(want.key, job.picture, rows[want.method])
     return Done({form: np.stack(arrays) for form, arrays in pixels.items()})
+
+
+def _made(job: Job) -> Iterator[tuple[str, Image]]:
+    """Each copy once, in their order: from where copies are kept, if they are, else made."""
+    edited = [name for name in job.copies if name != ORIGINAL]
+    kept = job.shelf.kept_copies(job.picture, edited) if edited else {}
+    image = None if kept and len(edited) == len(job.copies) else job.picture.load()
+    made: dict[str, NDArray[Any]] = {}
+    for name in job.copies:
+        if name in kept:
+            yield name, fromarray(kept[name])
+        elif image is not None:
+            copy = copy_of(image, name, job.shelf.edits, job.picture.sha256)
+            if job.shelf.copies is not None and name != ORIGINAL:
+                made[name] = np.asarray(copy)
+            yield name, copy
+    if made:
+        job.shelf.keep_copies(job.picture, made)
 
 
 def _parts(extractor: Extractor, copy: Image) -> NDArray[Any]:

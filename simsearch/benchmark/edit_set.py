@@ -26,6 +26,7 @@ from simsearch.images.perturb import PAPER, PLATFORM, Perturbation, by_name
 ORIGINAL = "original"
 
 SETS = {"paper": PAPER, "platform": PLATFORM}
+_PICTURES_APART = "where pictures lie does not decide what is drawn"  # since rows were first stored
 _MADE_BY = ("pillow", "numpy", "scipy")
 
 
@@ -89,6 +90,8 @@ def copy_id(name: str) -> str:
     """
     head, arguments = call.parse(name)
     parts = [part for part in (module_source(head), _pictures(arguments.get("picture"))) if part is not None]
+    if "picture" in arguments:
+        parts.append(_PICTURES_APART)
     return f"{name}@{digest(*parts)[:12]}" if parts else name
 
 
@@ -119,11 +122,17 @@ def copy_of(image: Image, copy: str, edits: Edits, sha256: str) -> Image:
         return image
     edit = edits.perturbation(copy)
     content = [int(sha256[i : i + 8], 16) for i in range(0, 32, 8)]
-    rng = np.random.default_rng([edits.seed, zlib.crc32(edit.name.encode()), *content])
+    rng = np.random.default_rng([edits.seed, zlib.crc32(_without_pictures(edit.name).encode()), *content])
     try:
         return edit.apply(image, rng)
     except InputError as error:
         raise InputError(f"{edit.name}: {error}") from error
+
+
+def _without_pictures(name: str) -> str:
+    """The name without the place of pictures, which differs from machine to machine."""
+    head, arguments = call.parse(name)
+    return call.written(head, {key: value for key, value in arguments.items() if key != "picture"})
 
 
 @functools.cache

@@ -7,7 +7,7 @@ and a new method computes only its own rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +54,17 @@ class Engine:
         methods = {entry.maker.key: entry for needs in wanted.values() for entry, _ in needs}
         refused: dict[str, str] = {}
         made, total = 0, sum(len(job.copies) for job in jobs)
+        waiting: list[tuple[Job, Done]] = []
         for job, done in self.pool.run(work, jobs, cost=lambda job: job.bytes):
+            made += len(job.copies)
             if done.refused is not None:
                 refused[job.picture.sha256] = done.refused
-            else:
+            elif done.pixels:
+                waiting.append((job, done))
+            if made == total or sum(len(one.copies) for one, _ in waiting) >= _BATCH:
                 with torch_threads(max(1, default_workers() - self.pool.busy)):
-                    _embed(job, done, methods)
-            made += len(job.copies)
+                    _embed(waiting, methods)
+                waiting.clear()
             if progress is not None:
                 progress(made, total)
         return refused
@@ -79,17 +83,25 @@ class Engine:
         return Job(picture, left, self.shelf) if left else None
 
 
-def _embed(job: Job, done: Done, methods: Mapping[str, Entry]) -> None:
-    """Rows by the networks from the pixels of all copies, stored."""
-    for want in job.wants:
-        if want.preprocessing is None:
-            continue
-        pixels = done.pixels[want.preprocessing.digest]
-        chosen = [i for i, copy in enumerate(job.copies) if copy in set(want.copies)]
-        rows = _rows(methods[want.key].extractor, pixels[chosen])
-        job.shelf.add(want.key, job.picture, {job.copies[i]: row[None] for i, row in zip(chosen, rows, strict=True)})
+def _embed(waiting: Sequence[tuple[Job, Done]], methods: Mapping[str, Entry]) -> None:
+    """Rows by the networks from the pixels of several photographs' copies, in batches over all of them; stored."""
+    wanted: dict[str, list[tuple[Job, list[int], NDArray[np.uint8]]]] = {}
+    for job, done in waiting:
+        for want in job.wants:
+            if want.preprocessing is not None:
+                chosen = [i for i, copy in enumerate(job.copies) if copy in set(want.copies)]
+                some = done.pixels[want.preprocessing.digest][chosen]
+                wanted.setdefault(want.key, []).append((job, chosen, some))
+    for key, parts in wanted.items():
+        rows = _rows(methods[key].extractor, [pixels for _, _, pixels in parts])
+        for job, chosen, _ in parts:
+            own = {job.copies[i]: next(rows)[None] for i in chosen}
+            job.shelf.add(key, job.picture, own)
 
 
-def _rows(extractor: Extractor, pixels: NDArray[np.uint8]) -> Rows:
-    batches = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
-    return np.concatenate([checked_rows(extractor, extractor.embed_pixels(batch), len(batch)) for batch in batches])
+def _rows(extractor: Extractor, several: Sequence[NDArray[np.uint8]]) -> Iterator[Rows]:
+    """One row for each of the pixels of several photographs, one after the other."""
+    pixels = several[0] if len(several) == 1 else np.concatenate(several)
+    for start in range(0, len(pixels), _BATCH):
+        batch = pixels[start : start + _BATCH]
+        yield from checked_rows(extractor, extractor.embed_pixels(batch), len(batch))

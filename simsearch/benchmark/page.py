@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simsearch.benchmark.contender import Contender, contenders
+from simsearch.benchmark.needle_tables import needle_tables
 from simsearch.benchmark.results import PaperMean, Results
-from simsearch.benchmark.settings import Settings, Sweeps
+from simsearch.benchmark.settings import Needle, Settings, Sweeps
 from simsearch.benchmark.tables import cell, spread, table, tables
 from simsearch.benchmark.titles import edit_title
 
@@ -34,13 +35,22 @@ many copies each method finds again and how many strangers it takes for copies, 
 - `out/tables.md` and `out/plots/`: tables, ROC curves, heat maps; PNG and SVG.
 - `out/results.json`: every figure with its interval. `--replot` makes the others from it again.
 
+`--config configs/today.yaml` asks what counts in a library of a million: how many copies are found, edited in those 58
+ways, in 25 of today and as an agency's pictures are, while one false match is expected? Photographs of different
+sources (one folder each, or a CSV) are each other's strangers: what two of one source have in common says nothing of
+the world's. Rates stand on pairs of strangers, 50 of 50 different images at least.
+
 `--config FILE.yaml` takes the settings at the end of this page. A stranger is a photograph outside the database. A rate
 of which fewer than three strangers would be expected is marked *not supported*.
 """
 
 
 def benchmark_page(
-    runs: Mapping[str, Results], published: Mapping[str, Any], *, notes: Mapping[str, str] | None = None
+    runs: Mapping[str, Results],
+    published: Mapping[str, Any],
+    *,
+    notes: Mapping[str, str] | None = None,
+    needle: Results | None = None,
 ) -> str:
     """The page's Markdown.
 
@@ -49,9 +59,10 @@ def benchmark_page(
             compared, so that no method stands twice; all are listed.
         published: The paper's figures, as `results/published/needle_in_a_haystack.json`.
         notes: By method why it lies outside the tolerance.
+        needle: Of the needle protocol, with which the page begins.
     """
     same = [run for run in runs.values() if run.photographs.name == published["source"]["photographs"]]
-    lines = [_HEAD]
+    lines = [_HEAD, *(_needle(needle) if needle else [])]
     if same:
         found = contenders(max(same, key=lambda run: (len({split.seed for split in run.paper}), len(run.methods))))
         lines += [*_beside(found, published, notes or {}), *_text(found, published), *_strongest(found, published)]
@@ -61,6 +72,18 @@ def benchmark_page(
     for name, run in runs.items():
         lines += ["", f"## {cell(run.photographs.name)} (`results/benchmark/{name}.json`)", "", *_whole(run)]
     return "\n".join([*lines, "", *_settings()]) + "\n"
+
+
+def _needle(run: Results) -> list[str]:
+    """The protocol's tables, and where they come from."""
+    told, asked = run.provenance, run.settings.get("needle", {})
+    strangers = ", ".join([run.photographs.name, *(other.name for other in run.other_photographs)])
+    source = (
+        f"Measured on {told.get('date')} (commit {str(told.get('commit'))[:7]}, `results/needle.json`, "
+        f"`{told.get('command')}`) on {strangers}; edits that take other pictures take them from "
+        f"{asked.get('pictures') or 'chance'}."
+    )
+    return [*needle_tables(run), "", cell(source), ""]
 
 
 def difference(mean: PaperMean, published: Mapping[str, Any]) -> float:
@@ -244,9 +267,9 @@ def _settings() -> list[str]:
     lines = ["## Settings", "", "A YAML file of these; flags of the same name win.", ""]
     rows = [
         [f"`{prefix}{name}`", f"`{json.dumps(default)}`", cell(_meanings(type(owner)).get(name, ""))]
-        for prefix, owner in (("", Settings()), ("sweeps.", Sweeps()))
+        for prefix, owner in (("", Settings()), ("sweeps.", Sweeps()), ("needle.", Needle()))
         for name, default in owner.model_dump(mode="json").items()
-        if name != "sweeps"
+        if name not in ("sweeps", "needle")
     ]
     return [*lines, *table(["setting", "default", "meaning"], rows)]
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.contender import Contender, contenders, label
+from simsearch.benchmark.needle_plots import needle_recall
 from simsearch.benchmark.palette import AREA_STEPS, FAINT, GROUND, HEAT, HEAT_INK, INK, LINE, SHARE_STEPS, heat, style
 from simsearch.benchmark.results import Attack, Curve, Results
 from simsearch.benchmark.titles import family_title, strength_title
@@ -189,6 +190,7 @@ def transfer(results: Results) -> Figure | None:
 
 
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
+    "needle_recall": needle_recall,
     "roc_right_image": roc_right_image,
     "roc": roc,
     "heat_map_recall": heat_map_recall,

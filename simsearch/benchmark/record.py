@@ -39,7 +39,7 @@ def provenance() -> dict[str, Any]:
     """Return date, command, commit, machine and versions of this run."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": shlex.join([Path(sys.argv[0]).name, *map(_portable, sys.argv[1:])]),
+        "command": shlex.join([Path(sys.argv[0]).name, *map(portable, sys.argv[1:])]),
         "commit": _git("rev-parse", "HEAD") or UNKNOWN,
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "system": platform.system()},
@@ -47,7 +47,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def _portable(argument: str) -> str:
+def portable(argument: str) -> str:
     """An argument without the folders of this machine: below the current folder relative, else a path's last name."""
     option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     path = Path(value)

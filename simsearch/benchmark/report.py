@@ -12,6 +12,7 @@ from simsearch.benchmark import plots
 from simsearch.benchmark.answer import Answer, answer, hardest, milliseconds, per_cent
 from simsearch.benchmark.contender import Contender, contenders
 from simsearch.benchmark.markup import Child, Markup, sentence, tag, text
+from simsearch.benchmark.needle_report import needle_section
 from simsearch.benchmark.palette import HEAT, SHARE_STEPS, heat
 from simsearch.benchmark.report_gallery import galleries
 from simsearch.benchmark.report_parts import area, bar, inline, name, section, shares, table, unsupported
@@ -74,6 +75,7 @@ def report(results: Results, folder: Path) -> str:
 
 
 def _sections(results: Results, folder: Path, said: Answer, found: tuple[Contender, ...]) -> Iterator[Markup]:
+    yield needle_section(results)
     if found:
         yield _methods(results, said, found)
         yield _map(found)

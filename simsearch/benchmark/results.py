@@ -4,6 +4,7 @@ Results
 ├── settings, provenance        what was asked for; machine, versions, commit, command
 ├── photographs                 name, number, digest, rejected files; never an absolute path
 ├── methods                     one an extractor, those that could not run with the reason
+├── needle                      recall at one expected false match in a library of N (needle_results.py)
 ├── paper                       one a method, metric and split: areas, recalls, curves, every attack
 ├── means                       one a method and metric: the same figures over all splits
 ├── sweeps                      hash length, keypoint count, cutoff, database size
@@ -27,6 +28,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from simsearch.benchmark.needle_results import NeedleResults
 from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
 from simsearch.errors import InputError
 
@@ -437,6 +439,7 @@ class Results:
     Attributes:
         settings: As read from YAML and flags, JSON types.
         photographs: The main set.
+        needle: The needle protocol, where it was run.
         other_photographs: The set that thresholds were transferred to, and the templates' set.
         seconds: Wall-clock seconds by stage of this run; cached parts make them small.
         provenance: As `record.provenance`.
@@ -455,6 +458,7 @@ class Results:
     templates: tuple[Templates, ...] = ()
     times: tuple[Time, ...] = ()
     examples: tuple[Example, ...] = ()
+    needle: NeedleResults | None = None
     other_photographs: tuple[Photographs, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

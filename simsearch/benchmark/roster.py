@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simsearch.benchmark.edit_set import module_source
+from simsearch.benchmark.record import portable
 from simsearch.benchmark.results import Kind, Method
 from simsearch.benchmark.settings import ALL_DISTANCES, Settings
 from simsearch.benchmark.store import digest
@@ -34,6 +35,7 @@ _LABELS = {
     "latch": "LATCH",
 }
 _NETWORKS = "networks"
+_SLASH = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ def assemble(settings: Settings) -> tuple[list[Entry], list[Method]]:
         except (DependencyMissing, WeightsError) as error:
             methods.append(Method(name, label(name), _kind_of_name(name), missing=str(error)))
             continue
-        if entry.method.name in {method.name for method in methods}:
+        taken = {method.name for method in methods}
+        if entry.method.name in taken and _SLASH in name:
+            entry = renamed(entry, portable(name))
+        if entry.method.name in taken:
             raise InputError(f"{entry.method.name} stands twice among the models {', '.join(settings.models)}")
         entries.append(entry)
         methods.append(entry.method)
@@ -124,6 +129,12 @@ def enter(name: str, settings: Settings) -> Entry:
     source = module_source(base_name(name)) if is_class_name(name) else None
     key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
     return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
+
+
+def renamed(entry: Entry, name: str) -> Entry:
+    """The same method under another name, as a model's folder where another model is called the same."""
+    method = replace(entry.method, name=name, label=name)
+    return replace(entry, method=method, maker=replace(entry.maker, method=method))
 
 
 def load_method(name: str, device: str = "auto") -> Extractor:

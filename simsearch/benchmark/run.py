@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from simsearch.benchmark import tasks
 from simsearch.benchmark.edit_set import ORIGINAL, Edits, copy_id, edit_names
@@ -16,6 +16,9 @@ from simsearch.benchmark.examples import with_thumbnails
 from simsearch.benchmark.figures import Rules
 from simsearch.benchmark.gallery import Gallery, Picture, look_at
 from simsearch.benchmark.means import paper_means
+from simsearch.benchmark.needle import Needle
+from simsearch.benchmark.needle_results import NeedleResults
+from simsearch.benchmark.needle_world import NeedleWorld, gather, needle_groups
 from simsearch.benchmark.pool import Pool, Progress
 from simsearch.benchmark.record import provenance
 from simsearch.benchmark.results import (
@@ -24,6 +27,7 @@ from simsearch.benchmark.results import (
     Example,
     PaperSplit,
     PerceptionRow,
+    Photographs,
     Results,
     SweepPoint,
     Templates,
@@ -59,7 +63,13 @@ class World:
 
 
 def run_benchmark(
-    path: Path, settings: Settings, output: Path, *, workers: int | None = None, stages: Stages | None = None
+    path: Path,
+    settings: Settings,
+    output: Path,
+    *,
+    workers: int | None = None,
+    stages: Stages | None = None,
+    keep_copies: bool = False,
 ) -> Results:
     """Every protocol that the settings ask for; finished parts are kept in `cache` below the output.
 
@@ -68,6 +78,8 @@ def run_benchmark(
         settings: What to do.
         output: Where parts and thumbnails are written; the results themselves are returned.
         workers: Processes; by default one a core, 0 works in this one.
+        keep_copies: Also keep the edited copies in `cache`, some 10 MB a photograph and 100 edits, for methods that are
+            tried later.
         stages: Given a stage's name, a context that gives a function to call with (done, total).
 
     Raises:
@@ -81,11 +93,14 @@ def run_benchmark(
     chains = [f"chain_{k}" for k in range(1, settings.chains + 1)]
     names = edit_names(settings.edits)
     font = settings.font or dejavu_sans_bold()
-    edits = Edits.of([*names, *(chain for chain in chains if chain not in names)], font=font, seed=settings.edit_seed)
+    groups = needle_groups(settings) if "needle" in settings.protocols else {}
+    every = dict.fromkeys([*names, *chains, *(made for edits in groups.values() for made in edits.values())])
+    edits = Edits.of(list(every), font=font, seed=settings.edit_seed)
     with Pool(default_workers() if workers is None else workers) as pool:
-        engine = Engine(Shelf(Store(output / CACHE), edits), pool)
+        store = Store(output / CACHE)
+        engine = Engine(Shelf(store, edits, store if keep_copies else None), pool)
         copies = tuple(map(copy_id, names)), tuple(map(copy_id, chains))
-        run = Run(settings, tuple(entries), engine, *copies, stages or _silent)
+        run = Run(settings, tuple(entries), engine, *copies, groups, stages or _silent)
         results = run.results(path, output)
     return replace(results, methods=tuple(methods), settings={**results.settings, "font": font.name})
 
@@ -100,6 +115,7 @@ class Run:
         engine: Makes rows.
         copies: The edits of the main protocols, by id.
         chains: The chains, by id.
+        groups: Edits of the needle protocol.
         stages: Tells of progress.
         seconds: By stage.
     """
@@ -109,21 +125,24 @@ class Run:
     engine: Engine
     copies: tuple[str, ...]
     chains: tuple[str, ...]
+    groups: Mapping[str, Mapping[str, str]]
     stages: Stages
     seconds: dict[str, float] = field(default_factory=dict)
 
     def results(self, path: Path, output: Path) -> Results:
         """All results but the methods that are missing."""
+        if set(self.settings.protocols) == {"needle"}:
+            found, (main, *others) = self._needle(path)
+            return self._told(main.facts, needle=found, other_photographs=_facts(others))
         points = sweep_points(self.settings, self.entries)
         world = self._world(path, points, self.settings.seeds)
         protocols = self.settings.protocols
         splits = self._paper(world) if "paper" in protocols else ()
         transfer, there = self._transfer(world)
         templates, variants = self._templates()
-        return Results(
-            settings=self.settings.as_json(),
-            photographs=world.gallery.facts,
-            methods=(),
+        needle, (_, *others) = self._needle(path) if "needle" in protocols else (None, (world.gallery,))
+        return self._told(
+            world.gallery.facts,
             paper=splits,
             means=paper_means(splits),
             sweeps=self._sweeps(world, points),
@@ -134,10 +153,35 @@ class Run:
             templates=templates,
             times=self._times(world) if "times" in protocols else (),
             examples=self._examples(world, output) if "paper" in protocols else (),
-            other_photographs=tuple(gallery.facts for gallery in (there, variants) if gallery is not None),
+            needle=needle,
+            other_photographs=_facts([*(one for one in (there, variants) if one is not None), *others]),
+        )
+
+    def _told(self, photographs: Photographs, **parts: Any) -> Results:
+        """Results of these parts, with what was asked for and what it was measured on."""
+        return Results(
+            settings=self.settings.as_json(),
+            photographs=photographs,
+            methods=(),
             seconds={stage: round(spent, 3) for stage, spent in self.seconds.items()},
             provenance=provenance(),
+            **parts,
         )
+
+    def _needle(self, path: Path) -> tuple[NeedleResults, Sequence[Gallery]]:
+        """The needle protocol, and the photographs that took part; the first set is the main one."""
+        settings = self.settings.needle
+        paths = (path, *settings.more, *settings.strangers)
+        with self.stage("photographs") as progress:
+            galleries = [look_at(one, workers=self.engine.pool.workers, progress=progress) for one in paths]
+        needle = Needle(self.settings, self.engine, self.entries, self.groups, self.stage)
+        while True:
+            asked = 1 + len(settings.more)
+            world: NeedleWorld = gather(settings, galleries[:asked], galleries[asked:])
+            refused = needle.make(world)
+            if not refused:
+                return needle.results(world), galleries
+            galleries = [gallery.without(refused) for gallery in galleries]
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
@@ -289,6 +333,10 @@ class Run:
         chosen = tuple(example for found in self._map("examples", tasks.paper_examples, jobs) for example in found)
         pictures = {picture.name: picture for picture in world.gallery.pictures}
         return with_thumbnails(chosen, pictures, self.engine.shelf.edits, output)
+
+
+def _facts(galleries: Sequence[Gallery]) -> tuple[Photographs, ...]:
+    return tuple(gallery.facts for gallery in galleries)
 
 
 def _silent(_: str) -> AbstractContextManager[Progress]:

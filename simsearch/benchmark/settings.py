@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from simsearch.errors import InputError
 
 Metric = Literal["js", "cosine", "l1", "l2", "hamming"]
-Protocol = Literal["paper", "perception", "copy_detection", "times"]
+Protocol = Literal["paper", "perception", "copy_detection", "times", "needle"]
 
 ALL_DISTANCES: tuple[Metric, ...] = ("js", "cosine", "l1", "l2")
 
@@ -34,6 +34,50 @@ class Sweeps(pydantic.BaseModel, frozen=True, extra="forbid"):
     splits: pydantic.PositiveInt = 1
 
 
+class Needle(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """The needle protocol: copies found at one expected false match in a library of N strangers.
+
+    Attributes:
+        groups: By name, edits whose mean recall is reported together; by default all of `edits`.
+        queries: Photographs of PATH that are edited, taken evenly from its sources.
+        more: Further folders or tars from which photographs are edited.
+        strangers: Further folders or tars of photographs that are strangers only.
+        sources: A CSV with the columns name and source; by default folders and the beginnings of tar members' names.
+        textures: Sources whose pairs count apart; their photographs are not edited.
+        known_copies: Pairs of names that are copies of each other, or a CSV with the columns one and other.
+        libraries: Sizes N of a library.
+        expected: False matches of a query to be expected in it; the first is the main one.
+        pictures: A folder or tar from which edits take other pictures; by default they draw them by chance.
+        distractors: Folders, tars or Parquet files of rows (by `simsearch embed`) that are compared as a stress test.
+    """
+
+    groups: dict[str, tuple[str, ...]] = {}
+    queries: pydantic.PositiveInt = 500
+    more: tuple[Path, ...] = ()
+    strangers: tuple[Path, ...] = ()
+    sources: Path | None = None
+    textures: tuple[str, ...] = ()
+    known_copies: Path | tuple[tuple[str, str], ...] = ()
+    libraries: tuple[Annotated[float, pydantic.Field(ge=1)], ...] = pydantic.Field(
+        default=(1e4, 1e5, 1e6), min_length=1
+    )
+    expected: tuple[pydantic.PositiveFloat, ...] = pydantic.Field(default=(1, 0.01, 0.0001), min_length=1)
+    pictures: Path | None = None
+    distractors: tuple[Path, ...] = ()
+
+    @pydantic.field_validator("more", "strangers", "textures", "distractors", "libraries", "expected", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | int | float | Path) else value
+
+    @pydantic.field_serializer("more", "strangers", "distractors", "sources", "pictures", "known_copies", mode="plain")
+    def _last_names(self, value: Any) -> Any:
+        """Of paths the last name, so that no folder of a machine is published."""
+        if isinstance(value, tuple):
+            return [self._last_names(one) for one in value]
+        return value.name if isinstance(value, Path) else value
+
+
 class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One run of the benchmark.
 
@@ -51,6 +95,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
         compare_distances: Score every network by js (where it is defined), cosine, l1 and l2.
         chains: The longest chain of mild edits; 0 for none.
         sweeps: Long jobs.
+        needle: The needle protocol's own settings.
         transfer: A second folder of photographs, on which thresholds of the first are used.
         templates: A CSV with the columns image and template.
         perception_fpr: The rate of perception's table.
@@ -72,6 +117,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
     compare_distances: bool = False
     chains: pydantic.NonNegativeInt = pydantic.Field(default=0, le=20)
     sweeps: Sweeps = Sweeps()
+    needle: Needle = Needle()
     transfer: Path | None = None
     templates: Path | None = None
     perception_fpr: pydantic.PositiveFloat = pydantic.Field(default=0.001, lt=1)

@@ -13,7 +13,7 @@ from simsearch.benchmark.gallery import Picture
 from simsearch.benchmark.store import Arrays, Store, digest
 from simsearch.errors import SimsearchError
 
-_ROWS = "rows"
+_ROWS, _COPIES = "rows", "copies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,17 @@ class Shelf:
     Attributes:
         store: Finished parts.
         edits: All edits of the run.
+        copies: Where edited copies themselves are kept too, some 10 MB a photograph and 100 edits, so that a method
+            that is tried later need not have them made again; by default nowhere.
     """
 
     store: Store
     edits: Edits
+    copies: Store | None = None
 
     def stored(self, method: str, picture: Picture) -> Arrays:
         """By copy id the rows (p, d) that one method, told by its key, has of a photograph."""
-        return self.store.read(_ROWS, self._key(method, picture)) or {}
+        return self.store.read(_ROWS, self._key(method, picture=picture)) or {}
 
     def rows(self, method: str, picture: Picture, copies: Sequence[str]) -> list[NDArray[Any]]:
         """The rows (p, d) of these copies.
@@ -45,7 +48,18 @@ class Shelf:
 
     def add(self, method: str, picture: Picture, rows: Mapping[str, NDArray[Any]]) -> None:
         """Write rows beside those that are stored already."""
-        self.store.write(_ROWS, self._key(method, picture), {**self.stored(method, picture), **rows})
+        self.store.write(_ROWS, self._key(method, picture=picture), {**self.stored(method, picture), **rows})
 
-    def _key(self, method: str, picture: Picture) -> str:
-        return digest(method, picture.sha256, self.edits.seed, self.edits.stamp)
+    def kept_copies(self, picture: Picture, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """By copy id the pixels (h, w, 3) of those of these copies that are kept."""
+        if self.copies is None:
+            return {}
+        return self.copies.read(_COPIES, self._key(*names, picture=picture)) or {}
+
+    def keep_copies(self, picture: Picture, made: Mapping[str, NDArray[Any]]) -> None:
+        """Keep these copies, if any are kept."""
+        if self.copies is not None:
+            self.copies.write(_COPIES, self._key(*made, picture=picture), made)
+
+    def _key(self, *names: str, picture: Picture) -> str:
+        return digest(*names, picture.sha256, self.edits.seed, self.edits.stamp)

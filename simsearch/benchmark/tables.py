@@ -9,23 +9,15 @@ from typing import Any
 
 from simsearch.benchmark.answer import answer, milliseconds
 from simsearch.benchmark.contender import Contender, Key, contenders, label
-from simsearch.benchmark.results import Estimate, Results, Spread
+from simsearch.benchmark.markdown import cell, estimated, spread, table
+from simsearch.benchmark.needle_tables import needle_tables
+from simsearch.benchmark.results import Results
 from simsearch.benchmark.titles import edit_title
 
+__all__ = ["FILE", "cell", "edits_table", "estimated", "methods_table", "spread", "table", "tables", "write_tables"]
+
 FILE = "tables.md"
-_UNSUPPORTED = " *not supported*"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a Markdown table.
-
-    Example:
-        >>> table(["edit", "share"], [["crop", "0.5"]])
-        ['| edit | share |', '|---|---|', '| crop | 0.5 |']
-    """
-    lines = [header, *rows]
-    marked = [f"| {' | '.join(cells)} |" for cells in lines]
-    return [marked[0], "|---" * len(header) + "|", *marked[1:]]
+_UNSUPPORTED = "*not supported*"
 
 
 def write_tables(results: Results, folder: Path) -> Path:
@@ -43,6 +35,7 @@ def tables(results: Results) -> list[str]:
     lines += [line for sentence in said.sentences for line in ("", cell(sentence))]
     missing = [f"{method.label}: {method.missing}" for method in results.methods if method.missing]
     lines += ["", cell(f"Could not run: {'; '.join(missing)}.")] if missing else []
+    lines += ["", *needle_tables(results)] if results.needle else []
     parts = {
         "Methods": methods_table(found),
         "AUC of each edit, any match": edits_table(found),
@@ -86,33 +79,6 @@ def edits_table(found: Sequence[Contender]) -> list[str]:
         for same in zip(*every, strict=True)
     ]
     return table(["edit", *(cell(one.label) for one in found)], rows)
-
-
-def cell(words: str) -> str:
-    """Return a text that stands in a Markdown table as it is, on one line and without becoming HTML.
-
-    Example:
-        >>> print(cell("a|b <i>"))
-        a&#124;b &lt;i&gt;
-    """
-    safe = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return safe.replace("|", "&#124;")
-
-
-def estimated(estimate: Estimate) -> str:
-    """Return a number with its interval, marked where it is not supported.
-
-    Example:
-        >>> estimated(Estimate(0.8, 0.75, 0.85, supported=False))
-        '0.800 (0.750-0.850) *not supported*'
-    """
-    mark = "" if estimate.supported else _UNSUPPORTED
-    return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f}){mark}"
-
-
-def spread(value: Spread) -> str:
-    """Return a mean with the lowest and the highest of the splits."""
-    return f"{value.mean:.3f} ({value.lowest:.3f}-{value.highest:.3f})"
 
 
 def _copy_detection(results: Results) -> list[str]:
@@ -173,7 +139,7 @@ def _sweeps(results: Results) -> list[str]:
             row.sweep.replace("_", " "),
             f"{row.value:,}",
             *map(spread, (row.auc, row.auc_right_image, row.auc_on_grid, row.recall)),
-            "" if row.supported else _UNSUPPORTED.strip(),
+            "" if row.supported else _UNSUPPORTED,
         ]
         for row in results.sweeps
     ]

@@ -14,6 +14,7 @@ from simsearch.cli.progress import shown
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:
+    from simsearch.benchmark.needle_results import NeedleResults
     from simsearch.benchmark.results import Estimate, PaperMean, Results
     from simsearch.benchmark.settings import Settings
 
@@ -28,6 +29,7 @@ _NEVER_CHOSEN_ON = "bsds500"
         "benchmark photos/ --models mini,dhash,phash --output report/",
         "benchmark photos/ --models 'orb,sift(count=100,cutoff=5)' --seeds 0,1,2 --output report/",
         "benchmark photos/ --config configs/benchmark.yaml --output report/",
+        "benchmark photos/ --config configs/today.yaml --output report/",
         "benchmark --output report/ --replot",
         "benchmark --list",
     )
@@ -187,7 +189,26 @@ def _facts(results: Results, folder: Path, report: Path) -> dict[str, Any]:
             }
             for mean in results.means
         ],
+        "needle": None if results.needle is None else _needle_facts(results.needle),
     }
+
+
+def _needle_facts(needle: NeedleResults) -> list[dict[str, Any]]:
+    """Recall of each method's groups at each library and number of expected false matches."""
+    return [
+        {
+            "method": one.method,
+            "metric": one.metric,
+            "group": group.name,
+            "library": limit.library,
+            "expected": limit.expected,
+            "recall": share and share.value,
+            "support": threshold.support,
+        }
+        for one in needle.methods
+        for group in one.groups
+        for limit, share, threshold in zip(needle.limits, group.recall, one.thresholds, strict=True)
+    ]
 
 
 def _print(results: Results, report: Path) -> None:
@@ -205,12 +226,31 @@ def _print(results: Results, report: Path) -> None:
         )
         rows = [(labels.get(mean.method, mean.method), mean.metric, *_figures(results, mean)) for mean in results.means]
         terminal.show_columns([head, *rows], right=(2, 3, 4))
+    if results.needle is not None:
+        _print_needle(results, results.needle)
     for method in results.methods:
         if method.missing is not None:
             terminal.note(f"{method.name} is missing: {method.missing}")
     for file in photographs.rejected[:10]:
         terminal.note(f"rejected: {file.name}: {file.code}: {file.message}")
     terminal.show(f"report: {report}")
+
+
+def _print_needle(results: Results, needle: NeedleResults) -> None:
+    """Recall of each method's groups at one expected false match, one library after the other."""
+    from simsearch.benchmark.contender import label
+    from simsearch.benchmark.needle_tables import LEGEND, MARKS, size
+
+    columns = [(number, i) for number in range(len(needle.group_edits)) for i in needle.main]
+    groups = list(needle.group_edits)
+    rows = []
+    for one in needle.methods:
+        found = [(one.groups[number].recall[i], MARKS[one.thresholds[i].support]) for number, i in columns]
+        cells = (f"{share.value:.3f}{mark}" if share else "" for share, mark in found)
+        rows.append((label(results, (one.method, one.metric)), *cells))
+    head = ("found in a library of", *(f"{groups[number]}, {size(needle.limits[i])}" for number, i in columns))
+    terminal.show_columns([head, *rows], right=tuple(range(1, len(head))))
+    terminal.note(LEGEND)
 
 
 def _figures(results: Results, mean: PaperMean) -> tuple[str, str, str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, Statistic, bootstrap_by_source
+from simsearch.decide.copy_recall import Draws, difference_interval, drawn_shares, mean_interval, shares_within
+from simsearch.decide.held_out import HeldOut, held_out
 from simsearch.decide.intervals import Estimate, Interval, clopper_pearson, supported
 from simsearch.decide.metrics import (
     ImageRecall,
@@ -14,6 +16,7 @@ from simsearch.decide.metrics import (
     recall_at_fpr,
     roc,
 )
+from simsearch.decide.pair_rate import PairTail, Strangers, rate_for
 from simsearch.decide.ranking import (
     AveragePrecision,
     Ranking,
@@ -30,27 +33,37 @@ __all__ = [
     "Area",
     "AveragePrecision",
     "CountStatistic",
+    "Draws",
     "Estimate",
+    "HeldOut",
     "ImageRecall",
     "Interval",
     "OperatingPoint",
+    "PairTail",
     "RankPoint",
     "Ranking",
     "RecallAtFpr",
     "RecallAtPrecision",
     "Roc",
     "Statistic",
+    "Strangers",
     "auc",
     "auc_on_grid",
     "bootstrap_by_source",
     "bootstrap_ranking",
     "clopper_pearson",
+    "difference_interval",
+    "drawn_shares",
+    "held_out",
     "image_recall_at_fpr",
+    "mean_interval",
     "micro_average_precision",
     "pooled",
     "ranked",
+    "rate_for",
     "recall_at_fpr",
     "recall_at_precision",
     "roc",
+    "shares_within",
     "supported",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simsearch.benchmark import needle_results as n
 from simsearch.benchmark import results as r
 
 EDITS = (
@@ -97,6 +98,51 @@ def mean(method: str, metric: str, auc: float) -> r.PaperMean:
     )
 
 
+def needle_method(method: str, metric: str, recall: float) -> n.NeedleMethod:
+    along = (estimate(recall), estimate(recall - 0.1, supported=False), None)
+    return n.NeedleMethod(
+        method,
+        metric,
+        2e4,
+        thresholds=(
+            n.NeedleThreshold(estimate(0.4), 60, 55, "supported"),
+            n.NeedleThreshold(estimate(0.3, supported=False), 6, 7, "beyond_calibration"),
+            n.NeedleThreshold(None, 0, 0, "unsupported"),
+        ),
+        groups=(n.NeedleGroup("paper", 1, along), n.NeedleGroup("today", 1, along)),
+        edits=tuple(n.NeedleEdit(name, family, along) for name, family, _ in EDITS[:2]),
+        curve=tuple(n.NeedleCurve(group, (1e3, 1e4, 1e5), (0.9, recall, 0.5)) for group in ("paper", "today")),
+        strata=(
+            n.NeedleStratum("across", "", 600_000, (60, 6, None)),
+            n.NeedleStratum("sources", "city, <sea>", 400_000, (50, 5, None)),
+            n.NeedleStratum("sources", "city, wood", 200_000, (10, 1, None)),
+            n.NeedleStratum("look_alikes", "", 90_000, (900, 100, None)),
+            n.NeedleStratum("textures", "dtd", 1_000, (10, 1, None)),
+            n.NeedleStratum("edited", "", 10_000, (1, 0, None)),
+        ),
+        held_out=(
+            n.NeedleHeldOut("<sea>", 1e4, 1.0, 0.39, 400_000, 40.0, 55, 0.8, 2.1, "supported"),
+            n.NeedleHeldOut("city", 1e5, 1.0, None, 400_000, 4.0, 0, 0.0, 2.1, "unsupported"),
+        ),
+        nearest=(n.NeedlePair("city/a.jpg", "<sea>/b.jpg", 0.21),),
+        distractors=(n.NeedleDistractors("many", 1_000, 20, (2.0, 0.2, None), (3, 0, None), (2, 0, None), ()),),
+    )
+
+
+def needle() -> n.NeedleResults:
+    limits = tuple(n.NeedleLimit(library, 1.0) for library in (1e4, 1e5, 1e6))
+    change = (estimate(0.1), estimate(0.1, supported=False), None)
+    return n.NeedleResults(
+        sources=(n.NeedleSource("city", 900, 20, textures=False), n.NeedleSource("dtd", 40, 0, textures=True)),
+        pairs=600_000,
+        known_copies=2,
+        limits=limits,
+        group_edits={"paper": (EDITS[0][0],), "today": (EDITS[1][0],)},
+        methods=(needle_method("dhash", "hamming", 0.7), needle_method("mini", "js", 0.8)),
+        differences=(n.NeedleDifference(("dhash", "hamming"), ("mini", "js"), "paper", change),),
+    )
+
+
 def example() -> r.Results:
     """Results as a run writes them."""
     sweeps = (
@@ -167,6 +213,7 @@ def example() -> r.Results:
             r.Example("false_match", "mini", "js", 0, "train/<c>.jpg", EDITS[0][0], "test/b.jpg", 0.1, 0.3),
             r.Example("missed_copy", "mini", "js", 1, "val/d.jpg", EDITS[2][0], "val/d.jpg", None, 0.3),
         ),
+        needle=needle(),
         seconds={"edits and rows": 61.5, "scores": 4.25},
         provenance={"date": "2025-01-01", "command": "simsearch benchmark bsds500", "commit": "0" * 40},
     )

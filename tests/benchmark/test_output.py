@@ -100,7 +100,7 @@ def test_a_run_without_the_paper_s_protocol_has_no_answer():
 def test_every_protocol_has_its_table(tmp_path):
     path = tables.write_tables(example(), tmp_path / "new")
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(sections(lines)) == 9
+    assert len(sections(lines)) == 16
     assert columns_agree(lines)
     assert "*not supported*" in "\n".join(lines)
     assert sections(tables.tables(NOTHING)) == []

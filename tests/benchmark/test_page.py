@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simsearch.benchmark.page import benchmark_page, difference
 from simsearch.benchmark.results import Results, Spread
-from simsearch.benchmark.settings import Settings, Sweeps
+from simsearch.benchmark.settings import Needle, Settings, Sweeps
 from simsearch.benchmark.tables import tables
 from tests.benchmark.example_results import example
 from tests.benchmark.test_output import columns_agree
@@ -36,6 +36,14 @@ def test_ours_stand_beside_the_paper_s():
     assert columns_agree(page.splitlines())
     assert "**mini by js**, ours" in page
     assert "SimCLR v2 ResNet50 2x, paper | 0.984" in page
+
+
+def test_the_page_begins_with_the_needle():
+    page = benchmark_page({"bsds500": with_area(0.95)}, PUBLISHED, needle=example())
+    assert page.index("## Copies found at one expected false match") < page.index("## Beside the paper")
+    assert "| mini by js | 0.800 (0.780-0.820) | 0.700 (0.680-0.720) † |  |" in page
+    assert "(commit 0000000, `results/needle.json`" in page
+    assert columns_agree(page.splitlines())
 
 
 def test_an_outlier_is_told_and_explained():
@@ -88,7 +96,9 @@ def test_without_results_the_page_still_tells_how():
     page = benchmark_page({}, PUBLISHED)
     assert "simsearch benchmark photos/" in page
     for name in Settings.model_fields:
-        assert f"| `{name}` |" in page or name == "sweeps"
+        assert f"| `{name}` |" in page or name in ("sweeps", "needle")
     for name in Sweeps.model_fields:
         assert f"| `sweeps.{name}` |" in page
+    for name in Needle.model_fields:
+        assert f"| `needle.{name}` |" in page
     assert "|  |" not in page.partition("## Settings")[2].partition("\n|---")[2], "every setting has a meaning"

@@ -172,7 +172,7 @@ def test_ids_are_there_once(html):
 
 def test_figures_follow_the_page_s_colours(html):
     figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in figures:
         assert "var(--ink)" in figure
         assert "#1f2430" not in figure

@@ -52,6 +52,29 @@ def test_from_photographs_to_a_report_and_again_from_results_alone(run: Run, pho
     assert len(json.loads(log.read_text())) == 1, "a replot is no run"
 
 
+def test_the_needle_protocol_by_a_config(run: Run, photos: Path, tmp_path: Path) -> None:
+    config = tmp_path / "needle.yaml"
+    needle = {"groups": {"one": ["scaling_0.8"], "two": ["inversion"]}, "queries": 4, "libraries": [6, 1000]}
+    config.write_text(json.dumps({"models": [FAKE], "protocols": ["needle"], "needle": needle, "workers": 0}))
+    out_folder = tmp_path / "out"
+    code, out, err = run("benchmark", photos, "--config", config, "--output", out_folder)
+    assert code == 0, err
+    assert "one, 6e0" in out
+    assert "not supported" in err
+    assert "In a library of 1,000 strangers" in (out_folder / "tables.md").read_text()
+    code, out, err = run("benchmark", "--output", out_folder, "--replot", "--json")
+    assert code == 0, err
+    found = json.loads(out)["needle"]
+    assert len(found) == 2 * 2 * 3
+    assert found[0] == {
+        **{"method": "fake", "metric": "js", "group": "one", "library": 6.0, "expected": 1.0},
+        **{"recall": 1.0, "support": "unsupported"},
+    }
+    code, _, err = run("benchmark", photos / "a", "--config", config, "--output", tmp_path / "other")
+    assert code == 3
+    assert "give photographs in one folder a source" in err
+
+
 def test_all_names_can_be_listed(run: Run) -> None:
     status, out, _ = run("benchmark", "--list")
     assert status == 0
@@ -114,7 +137,8 @@ def test_errors_are_named(run: Run, photos: Path, tmp_path: Path) -> None:
 def test_the_configurations_of_the_checkout_are_valid() -> None:
     from simsearch.benchmark.settings import read_yaml, settings_of
 
-    configs = sorted((Path(__file__).parents[2] / "configs").glob("benchmark*.yaml"))
-    assert configs
+    folder = Path(__file__).parents[2] / "configs"
+    configs = [*sorted(folder.glob("benchmark*.yaml")), folder / "today.yaml"]
+    assert len(configs) > 1
     for config in configs:
         settings_of(read_yaml(config))

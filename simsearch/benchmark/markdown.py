@@ -1,0 +1,46 @@
+"""Pieces of Markdown tables: lines, cells that stand as they are, numbers with their intervals."""
+
+from __future__ import annotations
+
+from simsearch.benchmark.results import Estimate, Spread
+
+_UNSUPPORTED = " *not supported*"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table.
+
+    Example:
+        >>> table(["edit", "share"], [["crop", "0.5"]])
+        ['| edit | share |', '|---|---|', '| crop | 0.5 |']
+    """
+    lines = [header, *rows]
+    marked = [f"| {' | '.join(cells)} |" for cells in lines]
+    return [marked[0], "|---" * len(header) + "|", *marked[1:]]
+
+
+def cell(words: str) -> str:
+    """Return a text that stands in a Markdown table as it is, on one line and without becoming HTML.
+
+    Example:
+        >>> print(cell("a|b <i>"))
+        a&#124;b &lt;i&gt;
+    """
+    safe = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("|", "&#124;")
+
+
+def estimated(estimate: Estimate) -> str:
+    """Return a number with its interval, marked where it is not supported.
+
+    Example:
+        >>> estimated(Estimate(0.8, 0.75, 0.85, supported=False))
+        '0.800 (0.750-0.850) *not supported*'
+    """
+    mark = "" if estimate.supported else _UNSUPPORTED
+    return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f}){mark}"
+
+
+def spread(value: Spread) -> str:
+    """Return a mean with the lowest and the highest of the splits."""
+    return f"{value.mean:.3f} ({value.lowest:.3f}-{value.highest:.3f})"

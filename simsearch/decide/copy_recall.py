@@ -1,0 +1,105 @@
+"""Copies found at a rate of false matches, with two-way intervals: strangers and copied photographs are drawn again.
+
+The threshold is set on strangers and the share of copies counted below it, so both samples make it uncertain. The same
+draws serve every method, so that what is hard for all of them does not widen the interval of a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simsearch.decide.bootstrap import blocks, percentiles, times_drawn
+from simsearch.decide.intervals import Interval
+from simsearch.decide.metrics import Values
+from simsearch.decide.pair_rate import PairTail, Strangers
+from simsearch.errors import InputError
+
+Shares = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """How often each stranger and each copied photograph counts in each draw.
+
+    Attributes:
+        strangers: (r, n).
+        queries: (r, q).
+        totals: Pairs of strangers in each draw (r,).
+    """
+
+    strangers: NDArray[Any]
+    queries: NDArray[Any]
+    totals: Values
+
+    @classmethod
+    def of(cls, strangers: Strangers, queries: int, *, rng: np.random.Generator, repeats: int = 1000) -> Draws:
+        """That many draws, of strangers and of photographs independently."""
+        places = np.flatnonzero(strangers.sources >= 0)
+        counted = [
+            times_drawn(rng.integers(0, size, (repeats, size)), size).astype(np.int16)
+            for size in (len(places), queries)
+        ]
+        weights = np.zeros((repeats, len(strangers.sources)), np.int16)
+        weights[:, places] = counted[0]
+        return cls(weights, counted[1], strangers.pairs(weights))
+
+    def thresholds(self, tail: PairTail, rates: Sequence[float]) -> Values:
+        """The threshold of each draw at each rate (r, k)."""
+        parts = [
+            tail.drawn_thresholds(self.strangers[block], self.totals[block], rates)
+            for block in blocks(len(self.strangers), len(tail.distances))
+        ]
+        return np.concatenate(parts)
+
+
+def shares_within(own: Values, threshold: float | None) -> Values:
+    """The share of photographs (e,) whose copy by each edit lies within the threshold of its own original.
+
+    Args:
+        own: Distances (q, e); infinite where a copy has none.
+        threshold: None finds nothing.
+    """
+    share: Values = np.zeros(own.shape[1]) if threshold is None else (own <= threshold).mean(axis=0)
+    return share
+
+
+def drawn_shares(own: ArrayLike, thresholds: Values, queries: NDArray[Any]) -> Shares:
+    """`shares_within` for every draw (r, e).
+
+    Args:
+        own: Distances (q, e).
+        thresholds: Of each draw (r,).
+        queries: How often each photograph counts in each draw (r, q).
+
+    Raises:
+        InputError: The photographs are not the same, or a distance is NaN.
+    """
+    distances = np.asarray(own, np.float64)
+    if distances.ndim != 2 or len(distances) != queries.shape[1]:
+        raise InputError(f"distances {distances.shape} are not those of {queries.shape[1]} photographs")
+    if np.isnan(distances).any():
+        raise InputError("a distance of a copy is NaN, which is no distance; use infinity for what is never found")
+    out = np.empty((len(thresholds), distances.shape[1]), np.float32)
+    weights = queries.astype(np.float32)
+    for i, threshold in enumerate(thresholds):
+        out[i] = weights[i] @ (distances <= threshold).astype(np.float32)
+    out /= weights.sum(axis=1, keepdims=True)
+    return out
+
+
+def mean_interval(shares: Shares, edits: Sequence[int], confidence: float = 0.95) -> Interval:
+    """The interval of the mean over some edits."""
+    return percentiles(shares[:, list(edits)].mean(axis=1, dtype=np.float64), confidence)
+
+
+def difference_interval(before: Shares, after: Shares, edits: Sequence[int], confidence: float = 0.95) -> Interval:
+    """The interval of the change of that mean between two methods, of which the same draws are given."""
+    change = after[:, list(edits)].mean(axis=1, dtype=np.float64) - before[:, list(edits)].mean(
+        axis=1, dtype=np.float64
+    )
+    return percentiles(change, confidence)
