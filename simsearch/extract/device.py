@@ -20,5 +20,5 @@ def choose_device(device: str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         why = shortened(str(error).splitlines()[0], 150)
-        raise InputError(f"cannot use device {shown(device)}: {why}; try 'auto' or 'cpu'") from error
+        raise InputError(f"cannot use device {shown(device)!r}: {why}; try 'auto' or 'cpu'") from error
     return chosen
