@@ -93,9 +93,12 @@ def failure(error: BaseException) -> None:
 
 
 def note_swept(names: Iterable[str]) -> None:
-    """Say on stderr what a command removed because an interrupted one had left it."""
+    """Say on stderr what a command removed, or put aside, because an interrupted one had left it."""
     for name in names:
-        note(f"removed {name}, which an interrupted command had left")
+        if name.endswith(".aside"):
+            note(f"put {name} aside, which an interrupted command had not committed; remove --purge erases it")
+        else:
+            note(f"removed {name}, which an interrupted command had left")
 
 
 def show_json(value: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ ASIDE = ".aside"
 _FOLDERS = (SEGMENTS, INDEXES, MODELS)
 _FILES = (MANIFEST, *LOGS, LOCK)
 _SEGMENT = re.compile(rf"[0-9a-f]{{32}}(?:{re.escape(PARTIAL)})?")
+_SEGMENT_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:arrow|npy)(?:\.[A-Za-z0-9]+)?")
 _INDEX = re.compile(r"[A-Za-z0-9._-]+-(?:js|cosine|l1|l2|hamming|asymmetric)-[0-9a-f]+\.(?:faiss|json)(?:\.half)?")
 _KEPT = re.compile(rf"{re.escape(MANIFEST)}(?:{re.escape(ASIDE)}-[0-9]+|{re.escape(PARTIAL)})(?:-(?:wal|shm|journal))?")
 _HOLDER = re.compile(rb"[0-9]{0,20} *")
@@ -32,6 +33,13 @@ _SQLITE = b"SQLite format 3\0"
 def is_segment_name(name: str) -> bool:
     """Whether a folder of that name in `segments` was made by us."""
     return _SEGMENT.fullmatch(name) is not None
+
+
+def holds_only_ours(segment: Path) -> bool:
+    """Whether a folder in `segments` holds nothing but files of names that a segment has."""
+    return all(
+        _SEGMENT_FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False) for entry in _entries(segment)
+    )
 
 
 def is_index_name(name: str) -> bool:

@@ -38,7 +38,7 @@ class Library(Reader):
     writes, and readers never wait for it.
 
     Attributes:
-        swept: What the last write removed because a dead writer had left it, as names below the library's folder.
+        swept: What the last write removed, or put aside, because a dead writer had left it, as names below the folder.
         last_purge: What the last purge erased beside the items.
     """
 

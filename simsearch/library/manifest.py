@@ -99,8 +99,8 @@ class Manifest:
                     raise self._nothing_in(db) from error
                 raise
 
-    def check(self, *, deep: bool = False) -> list[str]:
-        """Return what SQLite finds wrong with the file, and whether `deep` it says what was committed.
+    def check(self) -> list[str]:
+        """Return what SQLite finds wrong with the file, and whether it says what was committed.
 
         Raises:
             LibraryDamaged: SQLite cannot even look.
@@ -108,9 +108,29 @@ class Manifest:
         with self._reading() as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
             problems = [f"{self.path}: {line}" for line in found if line != "ok"]
-            if deep and not problems and is_broken(db):
+            if not problems and is_broken(db):
                 problems.append(f"{self.path} {_UNSEALED}")
         return problems
+
+    def require_sealed(self) -> None:
+        """Make sure that the manifest says what was committed.
+
+        Raises:
+            LibraryDamaged: it does not; nothing may be changed by what it says.
+        """
+        with self._reading() as db:
+            broken = is_broken(db)
+        if broken:
+            raise LibraryDamaged(
+                f"{self.path} {_UNSEALED}; nothing was changed. `simsearch repair --library {self.path.parent}` makes "
+                "it again from the segments"
+            )
+
+    def dropped(self) -> frozenset[str]:
+        """Return the segments that the newest commit that dropped any no longer names: their folders may be deleted."""
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = 'dropped'").fetchone()
+        return frozenset() if row is None else frozenset(str(row[0]).split())
 
     def commit(self, change: Change) -> State:
         """Make a change durable, all of it or none, and return the state after it.
@@ -141,6 +161,8 @@ class Manifest:
             for name in change.dropped:
                 db.execute("DELETE FROM files WHERE segment = ?", (name,))
                 db.execute("DELETE FROM segments WHERE uuid = ?", (name,))
+            if change.dropped:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('dropped', ?)", (" ".join(change.dropped),))
             db.execute("UPDATE meta SET value = ? WHERE key = 'next_id'", (change.next_id,))
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             seal(db)

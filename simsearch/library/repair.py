@@ -17,6 +17,7 @@ from simsearch.library.layout import (
     PARTIAL,
     SEGMENTS,
     data_in,
+    is_segment_name,
     require_folder,
     require_own,
 )
@@ -28,9 +29,10 @@ from simsearch.library.salvage import Salvaged, salvaged
 from simsearch.library.segment import Commit, Segment
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.storage import digest, fault, naming_full_disk
-from simsearch.library.survey import Rows, commit_of, examined, is_newer, is_passing, rows_in
+from simsearch.library.survey import Rows, commit_of, examined, is_passing, rows_in
 
 _REMOVALS = "which images had been removed: those that are still in the segments are back"
+_CHANGED = "which values of the old manifest had changed: its seal differs, so what it said of removals may be wrong"
 _CHECKSUMS = "whether a file had been damaged before: checksums went with the manifest, bytes were taken as they are"
 
 
@@ -84,7 +86,12 @@ def repair(folder: Path) -> RepairReport:
         raise LibraryNotFound(f"there is no library in {shown(folder)}, neither a manifest nor segments")
     with naming_full_disk(folder), WriterLock(folder / LOCK):
         old = salvaged(folder)
+        unsealed = old.state is not None and not _is_sealed(folder)
+        if unsealed:
+            old.state = None  # what it says of each segment is only compared with the segment
         found = _surveyed(folder, old)
+        if unsealed:
+            found.unknown.append(_CHANGED)
         masks = _masks(found, old)
         items = sum(int((~mask).sum()) for mask in masks)
         if old.state is not None and not found.bad and _is_sound(folder):
@@ -98,9 +105,17 @@ def repair(folder: Path) -> RepairReport:
     return RepairReport(True, items, len(found.good), aside, kept, tuple(found.unknown))
 
 
+def _is_sealed(folder: Path) -> bool:
+    try:
+        Manifest(folder).require_sealed()
+    except LibraryError:
+        return False
+    return True
+
+
 def _is_sound(folder: Path) -> bool:
     try:
-        return not Manifest(folder).check(deep=True)
+        return not Manifest(folder).check()
     except LibraryError:
         return False
 
@@ -109,10 +124,14 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
     found, told = _Found(), dict[str, tuple[Rows, ...]]()
     home = folder / SEGMENTS
     names = [name.removeprefix(f"{SEGMENTS}/") for name in data_in(folder) if name.startswith(f"{SEGMENTS}/")]
-    if old.state is not None and any(is_newer(home / name, old.state.generation) for name in names):
-        old.state = None  # an older manifest was put back: what it says of its segments still holds
-    if old.state is not None:  # what it does not name was never committed, and is left to the next writer
-        names = [record.uuid for record in old.state.segments]
+    if old.state is not None:
+        dropped = Manifest(folder).dropped()
+        names = [name for name in names if name not in dropped]
+        named = [record.uuid for record in old.state.segments]
+        if any(is_segment_name(name) and not name.endswith(PARTIAL) for name in set(names) - set(named)):
+            old.state = None  # perhaps an older manifest was put back: what it says of its segments still holds
+        else:  # half-written ones are left to the next writer
+            names = named
     for name in names:
         try:
             require_folder(home / name)

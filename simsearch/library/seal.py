@@ -24,13 +24,13 @@ def seal(db: sqlite3.Connection) -> None:
 def is_broken(db: sqlite3.Connection) -> bool:
     """Whether a manifest does not say what was committed.
 
-    One whose last commit left no digest, by an earlier version, cannot be told.
+    One without a digest, by an earlier version, cannot be told.
     """
     row = db.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()
     if row is None:
         return False
     generation, _, digest = str(row[0]).partition(" ")
-    return generation == str(_generation(db)) and digest != _digest(db)
+    return generation != str(_generation(db)) or digest != _digest(db)
 
 
 def _generation(db: sqlite3.Connection) -> Any:

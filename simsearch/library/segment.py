@@ -25,6 +25,7 @@ from simsearch.library.sound import (
     check_row_numbers,
     damaged,
     facts_of,
+    names_in,
     read_batch,
 )
 from simsearch.library.storage import load_array, save_array, sync_file
@@ -252,8 +253,7 @@ def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
     columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", wanted)]
     if facts.get("dtype") != channel.dtype or not batch.schema.equals(pa.schema(columns), check_metadata=False):
-        names = ", ".join(batch.schema.names)[:100]
-        raise damaged(path, f"it holds {names} and must hold item, part and row as {wanted}")
+        raise damaged(path, f"it holds {names_in(batch.schema)} and must hold item, part and row as {wanted}")
     item, part, row = batch.columns
     if item.null_count or part.null_count or row.null_count or row.values.null_count:
         raise damaged(path, "a value is missing")

@@ -139,8 +139,14 @@ def damaged(path: Path, what: str) -> LibraryDamaged:
     return LibraryDamaged(f"{path} is damaged: {what}; run `simsearch verify --deep`")
 
 
+def names_in(schema: pa.Schema) -> str:
+    """The names of a schema's columns, for a message; damaged ones may be no text."""
+    try:
+        return ", ".join(schema.names)[:100]
+    except UnicodeDecodeError:
+        return "of names that are no text"
+
+
 def _check_schema(batch: pa.RecordBatch, schema: pa.Schema, path: Path) -> None:
     if not batch.schema.equals(schema, check_metadata=False):
-        raise damaged(
-            path, f"its columns are {', '.join(batch.schema.names)[:100]} or of other types than they must be"
-        )
+        raise damaged(path, f"its columns are {names_in(batch.schema)} or of other types than they must be")

@@ -41,11 +41,11 @@ def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[st
     """
     for _ in range(_TRIES):
         problems: list[str] = []
-        seen = _state(folder, problems, deep=deep)
+        seen = _state(folder, problems)
         if seen is None:
             break
         _check_state(folder, seen, problems, deep=deep, device=device)
-        newer = _state(folder, [], deep=False) if problems else None
+        newer = _state(folder, []) if problems else None
         if newer is None or newer.generation == seen.generation:
             break
     return list(dict.fromkeys(problems))
@@ -60,14 +60,14 @@ def _collecting(problems: list[str], what: object) -> Iterator[None]:
         problems.append(line if isinstance(error, SimsearchError) else f"{what}: {type(error).__name__}: {line[:200]}")
 
 
-def _state(folder: Path, problems: list[str], *, deep: bool) -> State | None:
+def _state(folder: Path, problems: list[str]) -> State | None:
     """What the manifest says, and what is wrong with it."""
     manifest, state = Manifest(folder), None
     with _collecting(problems, folder):
         require_own(folder)
         state = manifest.read()
     with _collecting(problems, manifest.path):
-        problems += manifest.check(deep=deep)
+        problems += manifest.check()
     return state
 
 

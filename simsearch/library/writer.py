@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged
 from simsearch.library.items import roots_of
-from simsearch.library.layout import LOCK, PARTIAL, SEGMENTS, is_segment_name, require_own
+from simsearch.library.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
 from simsearch.library.lock import WriterLock
 from simsearch.library.manifest import Manifest
+from simsearch.library.put_aside import segment_aside
 from simsearch.library.segment import IDS, Commit, Draft, open_segment, write_segment
 from simsearch.library.snapshot import Place, Snapshot, load_snapshot, of_state
 from simsearch.library.state import Change, FileRecord, Mask, SegmentRecord
@@ -37,7 +38,7 @@ class Writer:
     """Holds the lock while it is entered; `snapshot` is what is committed so far.
 
     Attributes:
-        swept: What a dead writer left and this one removed, as names below the library's folder.
+        swept: What a dead writer left and this one removed or put aside, as names below the library's folder.
 
     Raises:
         LibraryLocked: on entering, when another process writes.
@@ -74,6 +75,7 @@ class Writer:
             self._lock.__enter__()
             try:
                 self.snapshot = load_snapshot(self.folder, self._previous)
+                self._manifest.require_sealed()  # before anything goes by what it says
                 self._sweep()
             except BaseException:
                 self._lock.__exit__(None, None, None)
@@ -86,11 +88,15 @@ class Writer:
         self._lock.__exit__(kind, error, trace)
 
     def _sweep(self) -> None:
-        """Remove what a dead writer published but never committed; nobody was told of it."""
+        """Remove what a dead writer left half-written or had dropped, and put aside what it published uncommitted.
+
+        A published segment that the manifest does not name is whole. As a rule a writer died before it committed it,
+        and nobody was told of it; after an older manifest was put back it is all that is left of it.
+        """
         self._segments.mkdir(exist_ok=True)
         if not self._sweeps:
             return
-        committed = set(self.snapshot.uuids)
+        committed, dropped = set(self.snapshot.uuids), self._manifest.dropped()
         ours = (path for path in sorted(self._segments.iterdir()) if is_segment_name(path.name))
         left = [path for path in ours if path.is_dir() and not path.is_symlink() and path.name not in committed]
         if any(is_newer(path, self.snapshot.state.generation) for path in left):
@@ -100,8 +106,11 @@ class Writer:
             )
         for leftover in left:
             self.on_step(Step.RECOVERY)
-            remove_folder(leftover)
-            self.swept.append(f"{SEGMENTS}/{leftover.name}")
+            if leftover.name not in dropped and not leftover.name.endswith(PARTIAL):
+                self.swept.append(segment_aside(self.folder, leftover.name))
+            elif holds_only_ours(leftover):
+                remove_folder(leftover)
+                self.swept.append(f"{SEGMENTS}/{leftover.name}")
 
     def commit(
         self,

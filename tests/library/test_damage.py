@@ -367,3 +367,20 @@ def test_a_description_of_an_index_with_any_value_is_told_or_not_asked(
         assert len(library.search_rows(rows()[:2].astype(np.float32), k=K)[0].matches) == K
         library.info()
         assert any("optimize" in problem for problem in library.verify())
+
+
+@pytest.mark.parametrize("file", ["items.arrow", "rejects.arrow", "fake.arrow"])
+def test_a_column_whose_name_is_no_text_is_damage(tmp_path: Path, file: str) -> None:
+    library = make(tmp_path / "library")
+    library.add(album(tmp_path / "photos", range(3)), settings=HERE)
+    path = library.snapshot.segments[0].folder / file
+    whole = path.read_bytes()
+    for name in [*library.snapshot.segments[0].items.schema.names, "code", "item", "part", "row"]:
+        data, at = bytearray(whole), whole.find(name.encode() + b"\0")
+        while at >= 0:
+            data[at] = 0xFF
+            at = whole.find(name.encode() + b"\0", at + 1)
+        path.write_bytes(data)
+        if data != whole:
+            with pytest.raises(LibraryDamaged):
+                Library.open(tmp_path / "library")

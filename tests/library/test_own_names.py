@@ -111,18 +111,23 @@ FOREIGN = (
 def test_sweeping_takes_our_names_alone_and_says_so(tmp_path: Path) -> None:
     make(tmp_path / "library").add(album(tmp_path / "photos", range(2)), settings=HERE)
     segments = tmp_path / "library" / SEGMENTS
-    leftovers = [segments / uuid4().hex, segments / f"{uuid4().hex}.partial"]
-    for path in [*leftovers, *(segments / name for name in FOREIGN)]:
+    half = segments / f"{uuid4().hex}.partial"
+    filled(half / "items.arrow")
+    published = segments / uuid4().hex
+    for path in [published, segments / f"{uuid4().hex}.partial", *(segments / name for name in FOREIGN)]:
         filled(path / "mask.png")
     filled(segments / uuid4().hex)  # a file, where ours are folders
     filled(tmp_path / "home" / "holiday.jpg")
     (segments / uuid4().hex).symlink_to(tmp_path / "home")
-    expected = set(tree(tmp_path)) - {
-        str(path.relative_to(tmp_path)) + end for path in leftovers for end in ("", "/mask.png")
+    aside = published.with_name(f"{published.name}.aside")
+    gone = {str(half.relative_to(tmp_path)) + end for end in ("", "/items.arrow")}
+    expected = {
+        path.replace(published.name, aside.name) if published.name in path else path
+        for path in set(tree(tmp_path)) - gone
     }
     with Library.open(tmp_path / "library", extractor=FakeExtractor(), device="cpu") as library:
         library.add(tmp_path / "photos", settings=HERE)
-        assert library.swept == tuple(sorted(f"{SEGMENTS}/{path.name}" for path in leftovers))
+        assert sorted(library.swept) == sorted(f"{SEGMENTS}/{path.name}" for path in (half, aside))
         assert set(tree(tmp_path)) - set(map("library/".__add__, LOGS)) == expected
         library.add(tmp_path / "photos", settings=HERE)
         assert library.swept == ()

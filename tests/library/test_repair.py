@@ -309,3 +309,57 @@ def test_a_repair_that_was_broken_off_goes_on(used: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     with opened(used) as library:
         assert facts(library)["items"] == before["items"]
+
+
+EDITS = (
+    "DELETE FROM segments",
+    "DELETE FROM segments WHERE rank = (SELECT min(rank) FROM segments)",
+    "DELETE FROM segments WHERE rank = (SELECT max(rank) FROM segments)",
+    "UPDATE segments SET rank = rank + 1",
+    "UPDATE segments SET removed = NULL",
+    "UPDATE meta SET value = value + 6 WHERE key = 'generation'",
+    "UPDATE meta SET value = value - 1 WHERE key = 'generation'",
+    "UPDATE files SET sha256 = replace(sha256, 'a', 'b')",
+)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_manifest_that_says_something_else_is_told_and_nothing_goes_by_it(used: Path, edit: str) -> None:
+    with opened(used) as library:
+        before = facts(library)
+    with closing(sqlite3.connect(used / MANIFEST)) as db, db:
+        db.execute(edit)
+    there = {path.name for path in (used / SEGMENTS).iterdir()}
+    assert any("seal" in line for line in Library.open(used).verify())
+    for write in (lambda: opened(used).remove("id:0"), lambda: opened(used).optimize()):
+        with pytest.raises(LibraryDamaged):
+            write()
+    assert {path.name for path in (used / SEGMENTS).iterdir()} == there
+    if "sha256" in edit:
+        return
+    report = Library.repair(used)
+    assert report.made
+    assert any("seal" in line for line in report.unknown)
+    held = {path.name.removesuffix(".aside") for path in (used / SEGMENTS).iterdir()}
+    assert held == there, "nothing is deleted"
+    with opened(used) as library:
+        assert facts(library)["items"] == before["items"]
+
+
+def test_a_manifest_of_one_commit_before_costs_nothing(used: Path, tmp_path: Path) -> None:
+    kept = {name: (used / name).read_bytes() for name in (MANIFEST, *LOGS) if (used / name).exists()}
+    with opened(used) as library:
+        library.add(album(tmp_path / "later", range(70, 73)), settings=HERE)
+        added = {place.segment for place, path in library.snapshot.paths() if b"later" in (path or b"")}
+        [name] = [library.snapshot.segments[s].uuid for s in added]
+    for log in (MANIFEST, *LOGS):
+        (used / log).unlink(missing_ok=True)
+    for log, data in kept.items():
+        (used / log).write_bytes(data)
+    with opened(used) as library:
+        library.remove("id:0")
+        assert library.swept == (f"{SEGMENTS}/{name}.aside",), "it is kept"
+    (used / SEGMENTS / f"{name}.aside").rename(used / SEGMENTS / name)
+    assert Library.repair(used).made
+    with opened(used) as library:
+        assert sum(b"later" in path for path in live_paths(library)) == 3

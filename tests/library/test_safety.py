@@ -205,8 +205,11 @@ def test_leftovers_are_swept_by_the_next_writer_and_never_read(tmp_path: Path) -
     assert whole.exists(), "a reader changes nothing"
     with Library.open(tmp_path / "library") as later:
         later.remove("id:0")
-        assert later.swept == tuple(f"segments/{path.name}" for path in sorted([whole, half]))
-        assert [path.name for path in segments.iterdir()] == [later.snapshot.segments[0].uuid]
+        kept = f"{whole.name}.aside"
+        assert sorted(later.swept) == sorted([f"segments/{kept}", f"segments/{half.name}"])
+        assert {path.name for path in segments.iterdir()} == {later.snapshot.segments[0].uuid, kept}
+        later.remove("id:1", purge=True)
+        assert not (segments / kept).exists(), "a purge leaves nothing"
 
 
 def test_a_library_is_made_whole_or_again(tmp_path: Path) -> None:
