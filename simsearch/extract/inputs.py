@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
+from PIL.ImageFile import ImageFile
 from PIL.ImageOps import exif_transpose
 
 from simsearch.errors import ImageRejected, InputError, RejectCode, shown
@@ -77,6 +78,9 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
     if isinstance(image, memoryview):
         return _bytes_of(image)
     if isinstance(image, Image):
+        data = _undecoded(image)
+        if data is not None:
+            return data
         pixels = _upright(image, preprocessing)
     elif isinstance(image, np.ndarray) or is_tensor(image):
         array = _as_array(image)
@@ -144,6 +148,29 @@ def _bytes_of(data: Any) -> bytes:
         return bytes(data)
     except ValueError as error:
         raise InputError(f"{shown(data)} was released; give the bytes") from error
+
+
+def _undecoded(image: Image) -> bytes | None:
+    """The bytes of a file that Pillow has opened and not decoded, so that this is done as for any other bytes.
+
+    None for what has pixels already, for a later frame, and for formats that only Pillow reads.
+    """
+    if not isinstance(image, ImageFile) or image.fp is None:
+        return None
+    pixels = vars(image).get("_im", vars(image).get("im"))  # by either name, as of Pillow's version
+    if (pixels is not None and not image.tile) or image.tell():
+        return None
+    try:
+        at = image.fp.tell()
+        image.fp.seek(0)  # where Pillow begins, wherever the file stood
+        try:
+            data = image.fp.read(Limits().max_bytes + 1)
+        finally:
+            image.fp.seek(at)
+        sniff(data)
+    except (ImageRejected, OSError, ValueError, AttributeError):  # Pillow will say what is wrong
+        return None
+    return data
 
 
 def _no_pixels(size: tuple[int, ...]) -> Image:
