@@ -212,9 +212,8 @@ def test_a_pil_image_still_on_disk_is_decoded_within_the_time_limit(tmp_path: Pa
     settings = AddSettings(workers=0, limits=Limits(timeout_s=1))
     for given in (tmp_path / "scans.jpg", io.BytesIO(of_many_scans())):
         begun = time.monotonic()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), Image.open(given) as image:
             warnings.simplefilter("error")
-            image = Image.open(given)
             if call == "add":
                 assert library.add([image], settings=settings).rejected == 1
             else:
