@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from simsearch.cli import terminal
 from simsearch.cli.signals import ending_as_interrupt
 from simsearch.errors import LibraryExists, SimsearchError
 
 USAGE, FAILED, DEFECT, SIGNALLED = 2, 3, 70, 128
+_KEEPING = {"index", "embed", "finetune", "benchmark", "repair"}  # what goes on behind what it has done
 _GOES_ON = "what was committed is kept, and the same command goes on from there"
 
 
@@ -23,16 +24,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.open_streams()
     terminal.QUIET.set(False)
+    came: Callable[[], signal.Signals | None] | None = None
     try:
-        with ending_as_interrupt() as ended:
+        with ending_as_interrupt() as came:
             code = _run(arguments)
-            if (number := ended()) is not None:
+            if (number := came()) is not None:
                 by = "interrupted" if number == signal.SIGINT else f"interrupted by {number.name}"
-                terminal.note(f"{by}; {_GOES_ON}")
+                terminal.note(f"{by}; {_GOES_ON}" if _goes_on(arguments) else by)
                 code = SIGNALLED + number
-    except KeyboardInterrupt:  # a second one, while the first was still at work
-        return SIGNALLED + signal.SIGINT
-    return terminal.finish(code, failed=FAILED)
+        return terminal.finish(code, failed=FAILED)
+    except KeyboardInterrupt:  # a second one, or the first again, while the first was still at work
+        return SIGNALLED + ((came and came()) or signal.SIGINT)
+
+
+def _goes_on(arguments: Sequence[str] | None) -> bool:
+    given = sys.argv[1:] if arguments is None else arguments
+    return next((word for word in given if not word.startswith("-")), None) in _KEEPING
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -244,6 +244,6 @@ def _show(answer: QueryMatches, max_distance: float | None) -> None:
 def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:
     yield number, f"{match.distance:.4f}", match.path
     for copy in match.copies[:COPIES_SHOWN]:
-        yield "", "=", copy.path
+        yield "", "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
     if len(match.copies) > COPIES_SHOWN:
         yield "", "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"

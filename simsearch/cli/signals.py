@@ -24,6 +24,7 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
     A signal that is ignored from outside, as by nohup, stays so.
     """
     came: list[signal.Signals] = []
+    timers: list[threading.Timer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         first = not came
@@ -34,7 +35,8 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
     def unraisable(told: sys.UnraisableHookArgs) -> None:
         """Interrupt again what was interrupted where Python lets no exception out, as in a destructor."""
         if came and told.exc_type is KeyboardInterrupt:
-            threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+            timers.append(threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[-1].start()
         else:
             before(told)
 
@@ -49,6 +51,8 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
     try:
         yield lambda: came[0] if came else None
     finally:
+        for timer in timers:  # what it was to interrupt has ended by itself
+            timer.cancel()
         sys.unraisablehook = before
         for number, handler in handlers.items():
             if signal.getsignal(number) is end:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
+from PIL.ImageFile import ImageFile
 from PIL.ImageOps import exif_transpose
 
 from simsearch.errors import ImageRejected, InputError, RejectCode, shown
@@ -58,7 +59,7 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
+def picture(image: Any, preprocessing: Preprocessing, limits: Limits | None = None) -> bytes | Image:
     """Return an image that is no path as it was given: the bytes of a file, or pixels as an upright RGB PIL image.
 
     Args:
@@ -66,6 +67,7 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
             (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats in [0, 1], or a tensor of the
             same types (1, h, w) or (3, h, w).
         preprocessing: Whether EXIF turns it, and how colours and transparency are seen.
+        limits: What decoding a PIL image may cost that is still on disk; that is done in a process of its own.
 
     Raises:
         ImageRejected: a file cannot be read, a PIL image that is still on disk cannot be decoded, or there are no
@@ -77,7 +79,8 @@ def picture(image: Any, preprocessing: Preprocessing) -> bytes | Image:
     if isinstance(image, memoryview):
         return _bytes_of(image)
     if isinstance(image, Image):
-        pixels = _upright(image, preprocessing)
+        data = _undecoded(image)
+        pixels = _upright(image, preprocessing) if data is None else _whole(data, preprocessing, limits or Limits())
     elif isinstance(image, np.ndarray) or is_tensor(image):
         array = _as_array(image)
         pixels = _upright(fromarray(array), preprocessing) if array.size else _no_pixels(array.shape[1::-1])
@@ -103,7 +106,7 @@ def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = Non
     """
     if is_path(image):
         return _decoded_file(name_bytes(image), preprocessing, limits or Limits())
-    given = picture(image, preprocessing)
+    given = picture(image, preprocessing, limits)
     return given if isinstance(given, Image) else _decoded(given, preprocessing, limits or Limits())
 
 
@@ -146,6 +149,29 @@ def _bytes_of(data: Any) -> bytes:
         raise InputError(f"{shown(data)} was released; give the bytes") from error
 
 
+def _undecoded(image: Image) -> bytes | None:
+    """The bytes of a file that Pillow has opened and not decoded, so that this is done as for any other bytes.
+
+    None for what has pixels already, for a later frame, and for formats that only Pillow reads.
+    """
+    if not isinstance(image, ImageFile) or image.fp is None:
+        return None
+    pixels = vars(image).get("_im", vars(image).get("im"))  # by either name, as of Pillow's version
+    if (pixels is not None and not image.tile) or image.tell():
+        return None
+    try:
+        at = image.fp.tell()
+        image.fp.seek(0)  # where Pillow begins, wherever the file stood
+        try:
+            data = image.fp.read(Limits().max_bytes + 1)
+        finally:
+            image.fp.seek(at)
+        sniff(data)
+    except (ImageRejected, OSError, ValueError, AttributeError):  # Pillow will say what is wrong
+        return None
+    return data
+
+
 def _no_pixels(size: tuple[int, ...]) -> Image:
     raise ImageRejected(RejectCode.EMPTY, f"an image of {size[0]} x {size[1]} has no pixels")
 
@@ -168,6 +194,12 @@ def _decoded_file(path: bytes, preprocessing: Preprocessing, limits: Limits) -> 
 
 def _decoded(data: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
     return decode_apart(data, limits=limits, **preprocessing.decoding).image
+
+
+def _whole(data: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
+    """In full size, so that its pixels are the same ones as those of a PIL image that was decoded before."""
+    how = preprocessing
+    return decode_apart(data, limits=limits, exif=how.exif, alpha=how.alpha, icc=how.icc).image
 
 
 def _as_array(image: Any) -> NDArray[np.uint8]:

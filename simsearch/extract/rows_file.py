@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,14 @@ class RowsInfo:
         fingerprint: Its hard identity.
         dimension: Length of a row.
         rows: How many there are.
+        values: Arrow's name of the type of their numbers.
     """
 
     model: str
     fingerprint: str
     dimension: int
     rows: int
+    values: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,12 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
     import pyarrow.parquet as pq
 
     written = 0
-    with _published(path) as temporary, pq.ParquetWriter(temporary, schema, write_page_checksum=True) as writer:
+    # Arrow takes an open file, since it writes names as UTF-8 and this one may not be.
+    with (
+        _published(path) as temporary,
+        temporary.open("wb") as file,
+        pq.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+    ):
         while chunk := list(itertools.islice(entries, _ROWS_AT_ONCE)):
             arrays = [
                 column if isinstance(column, pa.Array) else pa.array(column, field.type)
@@ -291,13 +298,14 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with path.open("rb") as raw, pq.ParquetFile(raw, page_checksum_verification=True) as file:
             yield file
     except InputError:
         raise
     # A damaged file may be any of these to Arrow: KeyError a column of two, UnicodeDecodeError text that is none.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError) as error:
-        told = shortened(" ".join(str(error).split()), 120) or type(error).__name__
+        words = (isinstance(error, OSError) and error.strerror) or str(error)
+        told = shortened(" ".join(words.split()), 120) or type(error).__name__
         raise InputError(
             f"cannot read {shown(path)}: {told}; give a Parquet file as `simsearch embed` writes it"
         ) from error
@@ -325,7 +333,7 @@ def _info(file: Any, path: Path) -> RowsInfo:
     if not (pa.types.is_floating(value) or pa.types.is_integer(value)) or not 0 < kinds[0].list_size <= _LONGEST_ROW:
         raise InputError(f"{path} has embeddings of {str(kinds[0])[:80]}; give lists of 1 to {_LONGEST_ROW:,} numbers")
     model, fingerprint = _identity(file, path)
-    return RowsInfo(model, fingerprint, kinds[0].list_size, file.metadata.num_rows)
+    return RowsInfo(model, fingerprint, kinds[0].list_size, file.metadata.num_rows, str(value))
 
 
 def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from simsearch.library.matches import Recall
+from simsearch.library.matches import Copy, Match, Recall
 from simsearch.library.snapshot import Place, Snapshot
 
 _TIMES = 4  # more rows asked for where copies fill the answer
@@ -120,3 +122,25 @@ def _same_row(snapshot: Snapshot, channel: str, a: Place, b: Place) -> bool:
 def _content(snapshot: Snapshot, place: Place) -> bytes | None:
     content = snapshot.segments[place.segment].sha256[place.position].tobytes()
     return content if content.strip(b"\0") else None
+
+
+def with_same_files(match: Match) -> Match:
+    """Return a match whose copies say which of them are its very file under another name, as the disk is now."""
+    own = _status(match) if match.copies else None
+    if own is None:
+        return match
+    copies = []
+    for copy in match.copies:
+        status = _status(copy)
+        same = status is not None and os.path.samestat(own, status)
+        copies.append(replace(copy, same_file=True) if same else copy)
+    return replace(match, copies=tuple(copies))
+
+
+def _status(item: Match | Copy) -> os.stat_result | None:
+    """What the disk says of an item's file; None for one that is gone, without a path, or in a tar."""
+    path = item.path.encode() if item.path_b64 is None else base64.b64decode(item.path_b64)
+    try:
+        return os.stat(path) if path.startswith(b"/") else None  # noqa: PTH116
+    except (OSError, ValueError):
+        return None

@@ -179,7 +179,7 @@ class Library(Reader):
         def there(roots: Sequence[PathLike]) -> Sequence[PathLike]:
             return require_found(self.snapshot, roots, empty_too=empty_too) if prune else roots
 
-        finder = Finder(there, skip, lambda: self.extractor.preprocessing)
+        finder = Finder(there, skip, lambda: self.extractor.preprocessing, chosen.limits)
         inputs = sources_of(paths, finder, from_list=from_list)
         sources = outside(self.path, inputs.stream)
         with self._intake(chosen, progress, self.extractor.runtime()) as intake:

@@ -30,15 +30,18 @@ class Copy:
         id: The item's id.
         path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
         path_b64: The path's bytes in base64 when they are not UTF-8.
+        same_file: Whether both paths lead to one file on the disk, by a link or a hard link, when it was answered.
     """
 
     id: int
     path: str
     path_b64: str | None = None
+    same_file: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `query --json` prints it."""
-        return {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
+        told = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
+        return told | ({"same_file": True} if self.same_file else {})
 
 
 @dataclass(frozen=True, slots=True)

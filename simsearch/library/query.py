@@ -18,6 +18,7 @@ from simsearch.extract.quantised import margins_of
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
+from simsearch.library.copies import with_same_files
 from simsearch.library.intake import problem_of
 from simsearch.library.matches import Match, Matches, QueryMatches, as_text
 from simsearch.library.names import names_of
@@ -97,7 +98,7 @@ class QueryEmbedder:
 
     def _given(self, image: Any) -> Source | Rejected:
         try:
-            return Source.of(picture(image, self._extractor.preprocessing))
+            return Source.of(picture(image, self._extractor.preprocessing, self._settings.limits))
         except ImageRejected as error:
             return Rejected(Source.of(b""), error.code, error.message)
 
@@ -178,7 +179,8 @@ def answer(
         one = Found((), certified=False) if query.row is None else next(found)
         matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
-        answers.append(QueryMatches(text, matches[:most], one.certified, query.rejected, encoded, one.recall, more))
+        told = tuple(map(with_same_files, matches[:most]))
+        answers.append(QueryMatches(text, told, one.certified, query.rejected, encoded, one.recall, more))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 

@@ -10,6 +10,7 @@ from typing import Any
 from simsearch.errors import ImageRejected, InputError, shown
 from simsearch.extract.inputs import FORMS, are_several, is_image, is_path, picture
 from simsearch.images.find import Skip, find
+from simsearch.images.limits import Limits
 from simsearch.images.lists import Entry
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.rejected import Rejected
@@ -27,11 +28,13 @@ class Finder:
         there: Gives those of some paths that are to be looked through.
         skipped: Told of what is found and no image.
         preprocessing: Gives what turns pictures upright; asked when there is one from memory.
+        limits: What decoding a PIL image may cost that is still on disk.
     """
 
     there: Callable[[Sequence[PathLike]], Sequence[PathLike]]
     skipped: Skip
     preprocessing: Callable[[], Preprocessing]
+    limits: Limits | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +103,6 @@ def _no_image(value: Any) -> InputError:
 
 def _given(value: Any, finder: Finder) -> Found:
     try:
-        return Source.of(picture(value, finder.preprocessing()))
+        return Source.of(picture(value, finder.preprocessing(), finder.limits))
     except ImageRejected as error:
         return Rejected(Source.of(b""), error.code, error.message)

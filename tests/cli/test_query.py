@@ -202,3 +202,20 @@ def test_a_single_query_is_decoded_in_a_process_of_its_own(
     assert run("query", "--model", FAKE, pictures / "0.png", "--library", library)[0] == 0
     assert started
     assert min(started) >= 1
+
+
+def test_a_link_to_the_match_is_told_from_a_copy(run: Run, pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    first = next(one for one in sorted(pictures.iterdir()) if one.suffix == ".png")
+    for name in ("a.png", "d.png", "e.png"):
+        shutil.copy(first, folder / name)
+    os.link(folder / "a.png", folder / "b.png")
+    (folder / "c.png").symlink_to("a.png")
+    assert run("index", folder, "--library", tmp_path / "l", "--model", FAKE, "--workers", 0)[0] == 0
+    (folder / "e.png").unlink()
+    asked = ("query", first, "--library", tmp_path / "l", "--model", FAKE)
+    copies = answers(run(*asked, "--json")[1])[0]["matches"][0]["copies"]
+    told = {Path(copy["path"]).name: copy.get("same_file", False) for copy in copies}
+    assert told == {"b.png": True, "c.png": True, "d.png": False, "e.png": False}
+    assert "b.png (the same file)" in run(*asked)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -193,3 +194,36 @@ def test_signals_at_random_moments_lose_nothing(run: Run, many: Path, tmp_path: 
             assert json.loads(out)["library_size"] == IMAGES
         else:
             assert sorted(rows_in(folder)) == sorted({os.fsencode(path) for path in many.iterdir()})
+
+
+@pytest.mark.parametrize("number", list(CODES))
+@pytest.mark.parametrize("when", ["in the command", "while it is told", "at the very end"])
+@pytest.mark.parametrize("command", ["index", "verify", "query"])
+def test_the_exit_code_is_that_of_the_first_signal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    when: str,
+    command: str,
+) -> None:
+    """Wherever KeyboardInterrupt comes up, also a second time."""
+    from simsearch import cli
+
+    note = cli.terminal.note
+
+    def stopped(arguments: object) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+        return 0
+
+    def interrupted(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", stopped)
+    if when == "while it is told":
+        monkeypatch.setattr(cli.terminal, "note", lambda text: (note(text), interrupted()))
+    if when == "at the very end":
+        monkeypatch.setattr(cli.terminal, "finish", interrupted)
+    assert main([command, "x"]) == CODES[number]
+    assert ("goes on from there" in capsys.readouterr().err) == (command == "index")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from simsearch.errors import FingerprintMismatch, InputError, RejectCode, RowError
+from simsearch.extract.load import load_extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info, write_npy, write_rejected, write_rows
 from simsearch.extract.rows_folder import write_folder
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import Source
-from simsearch.library import AddReport
+from simsearch.library import AddReport, Library
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, live_paths, make
 
@@ -201,3 +203,57 @@ def test_rows_of_another_model_or_shape_are_refused(tmp_path: Path, rng: np.rand
     write_plain(path, rng.random((1, 192), np.float32), path_b64=["no base64!"])
     with pytest.raises(InputError, match=r"row 0 of .* has path_b64 'no base64!'"):
         library.add_rows(path)
+
+
+@pytest.mark.parametrize("name", [b"o\xe9", b"\xff\xfe", b"a\nb", "é".encode()])
+def test_files_lie_in_folders_of_any_name(tmp_path: Path, name: bytes) -> None:
+    photos = album(tmp_path / "photos", range(3))
+    for form in ("parquet", "npy"):
+        folder = tmp_path / os.fsdecode(name) / form / os.fsdecode(name)
+        for _ in range(2):
+            write_folder(FakeExtractor(), find([photos]), folder, form=form, workers=0)  # type: ignore[arg-type]
+        if form == "parquet":
+            assert make(tmp_path / "l").add_rows(folder / "part-00000.parquet", settings=HERE) == AddReport(added=3)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int64, np.uint16, np.float16, np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("value", [0, 255, 256, -1, 300, 0.5])
+def test_bits_take_bytes_and_nothing_that_a_cast_would_change(tmp_path: Path, kind: type, value: float) -> None:
+    rows = np.array([[1] * 8, [1] * 8], np.float64)
+    rows[1, 5] = value
+    rows = rows.astype(kind)
+    library = Library.create(tmp_path / "l", model=load_extractor("dhash", device="cpu"))
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), 8)
+    facts = {"model": "dhash", "fingerprint": library.channel.fingerprint}
+    pq.write_table(pa.table({"embedding": column}).replace_schema_metadata(facts), tmp_path / "r.parquet")
+    integral = np.issubdtype(kind, np.integer)
+    if integral and 0 <= rows[1, 5] <= 255:
+        assert library.add_rows(tmp_path / "r.parquet") == AddReport(added=2)
+        return
+    with pytest.raises(RowError, match=rf"row {int(integral)} of .* holds \w+"):
+        library.add_rows(tmp_path / "r.parquet")
+    assert len(library) == 0
+
+
+def test_a_path_is_one_item_however_it_is_written(tmp_path: Path, rng: np.random.Generator) -> None:
+    def spelled(path: str) -> str:
+        parts = []
+        for part in path.split("/")[1:]:
+            parts += [*[[".", "", "x/.."][i] for i in rng.integers(3, size=rng.integers(3))], part]
+        return "/" + "/".join(parts) + "/" * int(rng.integers(2))
+
+    library = make(tmp_path / "l")
+    plain = [f"/z/{i % 3}/e{i}" for i in range(30)]
+    rows = rng.random((60, 192), np.float32)
+    file = write_plain(tmp_path / "r.parquet", rows, path=[spelled(path) for path in plain * 2])
+    library.add_rows(file)
+    assert live_paths(library) == sorted(map(os.fsencode, plain))
+    for i, path in enumerate(plain):
+        assert library.remove(spelled(path), purge=i % 5 == 0) == 1, path
+    write_plain(file, rows[:3], path=["./p//a", "q/../b", "../c"])
+    library.add_rows(file)
+    for path in (tmp_path / "p/a", tmp_path / "b", tmp_path.parent / "c"):
+        assert library.remove(path) == 1
+    write_plain(file, rows[:1], path=["//."])
+    with pytest.raises(RowError, match="no file"):
+        library.add_rows(file)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +17,7 @@ import pytest
 from PIL import Image
 
 from simsearch.errors import InputError, RejectCode
+from simsearch.images.limits import Limits
 from simsearch.library import AddReport
 from simsearch.library.report import AddSettings
 from tests.library.helpers import HERE, CountingExtractor, album, make, paint
@@ -189,3 +193,46 @@ def test_tensors_may_be_rows_or_images(tmp_path: Path, photos: Path) -> None:
     assert library.search((image / 255).numpy().transpose(1, 2, 0), k=1).ids.tolist() == [[3]]
     with pytest.raises(InputError, match="exclude_self"):
         library.search(rows, exclude_self=True)
+
+
+def of_many_scans(side: int = 6000, scans: int = 4000) -> bytes:
+    """A progressive JPEG that says the same over and over."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 99, 200)).save(file, "JPEG", progressive=True)
+    data = bytearray(file.getvalue())
+    struct.pack_into(">HH", data, data.find(b"\xff\xc2") + 5, side, side)
+    last = data.rfind(b"\xff\xda", 0, -2)
+    return bytes(data[:-2]) + bytes(data[last:-2]) * scans + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("call", ["add", "search"])
+def test_a_pil_image_still_on_disk_is_decoded_within_the_time_limit(tmp_path: Path, call: str) -> None:
+    (tmp_path / "scans.jpg").write_bytes(of_many_scans())
+    library = make(tmp_path / "l")
+    settings = AddSettings(workers=0, limits=Limits(timeout_s=1))
+    for given in (tmp_path / "scans.jpg", io.BytesIO(of_many_scans())):
+        begun = time.monotonic()
+        with warnings.catch_warnings(), Image.open(given) as image:
+            warnings.simplefilter("error")
+            if call == "add":
+                assert library.add([image], settings=settings).rejected == 1
+            else:
+                (answer,) = library.search([image], settings=settings)
+                assert answer.rejected is not None
+                assert answer.rejected.code is RejectCode.TIMEOUT
+        assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "ICO"])
+def test_a_pil_image_is_the_same_before_and_after_it_is_decoded(tmp_path: Path, form: str) -> None:
+    file = io.BytesIO()
+    Image.open(paint(tmp_path / "x.png", 3)).convert("RGB").resize((48, 48)).save(file, form)
+    library = make(tmp_path / "l")
+    loaded = Image.open(io.BytesIO(file.getvalue()))
+    loaded.load()
+    edited = Image.open(io.BytesIO(file.getvalue()))
+    edited.paste(7, (0, 0, 24, 48))
+    lazy = Image.open(file)
+    assert library.add([lazy, loaded], settings=HERE) == AddReport(added=1, unchanged=1)
+    assert library.add([edited], settings=HERE) == AddReport(added=1)
+    lazy.load()  # it can be used on
