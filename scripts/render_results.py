@@ -11,6 +11,7 @@ from simsearch.benchmark.card_page import model_page, paragraph, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
 from simsearch.benchmark.models_page import models_table, speed
+from simsearch.benchmark.needle_tables import needle_brief
 from simsearch.benchmark.page import benchmark_page
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.tables import cell, table
@@ -37,7 +38,9 @@ def pages(root: Path) -> dict[str, str]:
         "docs/models.md": rendered((root / "docs" / "models.md").read_text(encoding="utf-8"), _models(root)),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
-        "models/mini/README.md": model_page(load_card(root / "models" / "mini"), _paper(results), _records(results)),
+        "models/mini/README.md": model_page(
+            load_card(root / "models" / "mini"), _paper(results), _records(results), needle=_needle(results)
+        ),
     }
 
 
@@ -107,6 +110,15 @@ def _models(root: Path) -> list[str]:
 def _block(results: Path) -> list[str]:
     pipeline, decode = _read(results / "pipeline.json"), _read(results / "decode.json")
     return [
+        *paragraph(
+            "What counts in a library of a million: how many edited copies are found where one false match is "
+            "expected, of the paper's 58 edits, 25 of today and 5 of an agency? "
+            "(`scripts/measure_needle.py --mode test`, "
+            "`configs/today.yaml`; each edit in [docs/benchmark.md](docs/benchmark.md))."
+        ),
+        "",
+        *_needle(results),
+        "",
         'The protocol of "Needle In A Haystack, Fast" (`simsearch benchmark`). More stands in [mini\'s card]'
         "(models/mini/README.md).",
         "",
@@ -117,6 +129,12 @@ def _block(results: Path) -> list[str]:
         f"- {_pipeline(pipeline)} (`scripts/measure_pipeline.py`)",
         *(f"- {_decode(name, size)} (`scripts/measure_decode.py`)" for name, size in decode["sizes"].items()),
     ]
+
+
+def _needle(results: Path) -> list[str]:
+    run = Results.from_json((results / "needle.json").read_bytes())
+    assert run.needle is not None
+    return needle_brief(run, run.needle)
 
 
 def _paper(results: Path) -> Results:

@@ -32,7 +32,7 @@ EDITS = (
 Records = Mapping[str, Mapping[str, Any]]
 
 
-def model_page(card: ModelCard, run: Results, records: Records) -> str:
+def model_page(card: ModelCard, run: Results, records: Records, *, needle: Sequence[str] = ()) -> str:
     """Return a model's README.
 
     Args:
@@ -40,7 +40,9 @@ def model_page(card: ModelCard, run: Results, records: Records) -> str:
         run: The paper's protocol on BSDS500, the model among the methods.
         records: What else was measured, by the name of its file: `training`, and where they are there `dev`,
             `strangers` and `left_out`.
+        needle: Lines on the needle protocol, which come first.
     """
+    first = ["## Copies found at one expected false match", "", *needle, ""] if needle else []
     lines = [
         f"# {card.name}",
         "",
@@ -56,6 +58,7 @@ def model_page(card: ModelCard, run: Results, records: Records) -> str:
         f"Made by `scripts/make_{card.name}`, which also measured what follows (`results/{card.name}/`,",
         "`results/benchmark/bsds500.json`). BSDS500 was used neither for training nor for choosing anything.",
         "",
+        *first,
         "## The paper's protocol",
         "",
         *protocol(card.name, run, records),

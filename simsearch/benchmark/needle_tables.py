@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from simsearch.benchmark.contender import Key, label
@@ -17,6 +18,7 @@ from simsearch.benchmark.needle_results import (
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.titles import edit_title
 
+_HALF, _WIDTH = 0.5, 120
 MARKS: dict[Support, str] = {"supported": "", "beyond_calibration": " †", "unsupported": " ‡"}
 LEGEND = (
     "† beyond calibration: fewer than 50 stranger pairs of 50 different images, up to a decade below the smallest rate "
@@ -43,6 +45,33 @@ def needle_tables(results: Results) -> list[str]:
     for heading, part in parts.items():
         lines += ["", f"## {heading}", "", *part] if part else []
     return lines[1:]
+
+
+def needle_brief(results: Results, needle: NeedleResults) -> list[str]:
+    """Return what a card says of its method, the first of the run: recall at the middle library, and what it loses."""
+    middle, (own, *others) = needle.middle, needle.methods
+    names = [name for group in needle.group_edits.values() for name in group]
+    found = {name: share.value for name in names if (share := _edit(own, name, middle))}
+    best = {name: max((e.value for o in others if (e := _edit(o, name, middle))), default=0.0) for name in found}
+    lost = sorted((name for name in found if found[name] < _HALF), key=found.__getitem__)
+    told = "; ".join(f"{edit_title(name)} {found[name]:.2f} ({best[name]:.2f})" for name in lost) or "none"
+    header = [f"{cell(group)}, N = {size(needle.limits[middle])}" for group in needle.group_edits]
+    return [
+        *_wrapped(lead(needle)),
+        "",
+        *_recalls(results, needle, header, [middle]),
+        "",
+        *_wrapped(LEGEND),
+        "",
+        *_wrapped(
+            f"{_names(results, needle)[0]} finds fewer than half of the copies of these edits (in parentheses the best "
+            f"of the other methods): {told}."
+        ),
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
 
 
 def lead(needle: NeedleResults) -> str:

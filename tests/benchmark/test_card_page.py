@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simsearch.benchmark.card_page import EDITS, left_out, model_page, protocol
+from simsearch.benchmark.needle_tables import needle_brief
+from simsearch.benchmark.results import Results
+from simsearch.benchmark.titles import edit_title
 from simsearch.extract.card import load_card
 from simsearch.extract.zoo import find_model
 from simsearch.images.perturb import PAPER
 from tests.benchmark.example_results import example
 
+ROOT = Path(__file__).parents[2]
 MACHINE = {"cpu": "a CPU", "cores": 2, "gpu": None}
 TRAINING: dict[str, Any] = {
     "steps": 1500,
@@ -77,6 +82,20 @@ def test_a_page_holds_what_was_measured_and_no_more(more: dict[str, Any]) -> Non
     assert ("never showed" in page) == bool(more)
     assert "Beside the version" not in page
     assert max(map(len, page.split("\n## ")[1].splitlines())) <= 120
+
+
+def test_the_needle_comes_first_and_says_what_is_lost() -> None:
+    run = Results.from_json((ROOT / "results" / "needle.json").read_bytes())
+    assert run.needle is not None
+    lines = needle_brief(run, run.needle)
+    page = model_page(load_card(find_model("mini")), example(), {"training": TRAINING}, needle=lines)
+    assert page.index("one expected false match") < page.index("The paper's protocol")
+    own = run.needle.methods[0]
+    shares = {edit.name: edit.recall[run.needle.middle] for edit in own.edits}
+    lost = [name for name, share in shares.items() if share is not None and share.value < 0.5]
+    text = " ".join(lines)
+    assert all(f"{edit_title(name)} {shares[name].value:.2f} (" in text for name in lost)
+    assert len(lost) == text.rpartition("methods):")[2].count("; ") + 1
 
 
 def test_every_edit_that_is_quoted_is_one_of_the_papers() -> None:
