@@ -194,19 +194,6 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
     return labels in {(None, None), snapshot.labels(place)}
 
 
-def own_files(library: Path) -> tuple[bytes, ...]:
-    """Return how paths of a library's own files begin; it may lie in a folder that is indexed."""
-    return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
-
-
-def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
-    """Yield the sources that are no files of the library itself."""
-    own = own_files(library)
-    for found in sources:
-        if not _source_of(found).file.startswith(own):
-            yield found
-
-
 def add(
     intake: Intake,
     extractor: Extractor,
