@@ -121,8 +121,8 @@ def _narrow(data: bytes) -> bytes:
         # A name may begin with the bytes of the mark; a list of such names has no zero bytes, UTF-16 is full of them.
         if data.startswith(mark) and b"\0" in data:
             return data.decode(encoding, "replace").encode()
-    encoding = _unmarked(data)
-    return data.decode(encoding).encode() if encoding else data.removeprefix(codecs.BOM_UTF8)
+    unmarked = _unmarked(data)
+    return data.decode(unmarked).encode() if unmarked else data.removeprefix(codecs.BOM_UTF8)
 
 
 def _unmarked(data: bytes) -> str | None:

@@ -96,14 +96,14 @@ def is_meant_as_image(name: bytes) -> bool:
 
 
 def kind_of_other(name: bytes, head: bytes) -> str | None:
-    """Return what a file is that is known to be no image, None for one that is or may be an image.
+    r"""Return what a file is that is known to be no image, None for one that is or may be an image.
 
     Args:
         name: its name.
         head: its first `HEAD` bytes, or as many as there are.
 
     Example:
-        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{"), kind_of_other(b"1.dat", b"\\1\\2")
+        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{"), kind_of_other(b"1.dat", b"\1\2")
         ('json', 'text', None)
     """
     if is_meant_as_image(name) or _is_decoded(head):

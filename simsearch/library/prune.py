@@ -21,6 +21,8 @@ from simsearch.library.snapshot import Place, Snapshot
 
 Found: TypeAlias = Source | Rejected
 
+_SHOWN = 300  # characters of a folder in a message
+
 
 def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: bool) -> list[PathLike]:
     """Return the paths that are there, once it is sure that none is gone only because a disk is not mounted.
@@ -47,24 +49,24 @@ def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place]) 
 
     def noted() -> Iterator[Found]:
         for found in find([path]):
-            source = found.source if isinstance(found, Rejected) else found
-            folders.add(os.path.dirname(source.file))  # noqa: PTH120
+            if not isinstance(found, Rejected):  # as `lost+found` is that only root may read
+                folders.add(os.path.dirname(found.file))  # noqa: PTH120
             yield found
 
     seen.note(noted())
     gone = seen.gone(snapshot, [path])
     if len(gone) == len(held):
         raise InputError(
-            f"none of the {len(held):,} images that the library holds of {shown(absolute(path))} is found there any "
-            "more: is its disk mounted? --prune-empty (prune_empty=True) removes them"
+            f"nothing that the library knows is found in {shown(absolute(path), _SHOWN)}, of which it holds "
+            f"{len(held):,} images: is its disk mounted? --prune-empty (prune_empty=True) removes them"
         )
     files = [split_member(snapshot.path(place) or b"")[0] for place in gone]
     emptied = _emptied(absolute(path), names_of(snapshot), files, folders)
     if emptied:
         folder, count = min(emptied.items())
         raise InputError(
-            f"nothing is found in the folder {shown(folder)}, of which the library holds {count:,} images: is its disk "
-            "mounted? --prune-empty (prune_empty=True) removes them"
+            f"nothing is found in the folder {shown(folder, _SHOWN)}, of which the library holds {count:,} images: is "
+            "its disk mounted? --prune-empty (prune_empty=True) removes them"
         )
 
 

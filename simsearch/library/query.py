@@ -25,8 +25,8 @@ from simsearch.library.names import names_of
 from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike
-from simsearch.library.sources import outside
 from simsearch.library.snapshot import Snapshot
+from simsearch.library.sources import outside
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 

@@ -189,6 +189,11 @@ def test_pruning_refuses_a_root_in_which_nothing_is_found(
         library.add(world / "mistyped", settings=HERE, prune=True, prune_empty=True)
 
 
+def unreadable_alone(root: Path) -> None:
+    empty_folder(root)
+    (root / "lost+found").symlink_to(root / "lost+found")  # a loop cannot be read even by root
+
+
 def a_file(root: Path) -> None:
     shutil.rmtree(root)
     root.write_bytes(b"\1\2\3")
@@ -199,7 +204,7 @@ def others_alone(root: Path) -> None:
     (root / "broken.jpg").write_bytes(b"broken")
 
 
-@pytest.mark.parametrize("spoil", [empty_folder, side_cars_alone, a_file, others_alone])
+@pytest.mark.parametrize("spoil", [empty_folder, side_cars_alone, unreadable_alone, a_file, others_alone])
 @pytest.mark.parametrize("kept", ["", "p"])
 def test_absence_is_not_deletion(world: Path, spoil: Callable[[Path], None], kept: str) -> None:
     """The whole root is spoilt, or the topmost, a deeper or a linked folder of it beside others."""
