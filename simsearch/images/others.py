@@ -103,7 +103,7 @@ def kind_of_other(name: bytes, head: bytes) -> str | None:
         head: its first `HEAD` bytes, or as many as there are.
 
     Example:
-        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{"), kind_of_other(b"1.dat", b"\1\2")
+        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{}\n"), kind_of_other(b"1.dat", b"\1\2")
         ('json', 'text', None)
     """
     if is_meant_as_image(name) or _is_decoded(head):
@@ -141,8 +141,12 @@ def _kind_of(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether a file begins as text in UTF-8, of which the last character may be cut; PNM may be written as text."""
-    if not head or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace()):
+    """Whether a file begins as words in UTF-8, of which the last character may be cut; PNM may be written so too."""
+    if (
+        len(head.split(maxsplit=1)) < 2
+        and not head.endswith(b"\n")
+        or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace())
+    ):
         return False
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD)
