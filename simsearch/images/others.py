@@ -142,11 +142,8 @@ def _kind_of(head: bytes) -> str | None:
 
 def _is_text(head: bytes) -> bool:
     """Whether a file begins as words in UTF-8, of which the last character may be cut; PNM may be written so too."""
-    if (
-        len(head.split(maxsplit=1)) < 2
-        and not head.endswith(b"\n")
-        or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace())
-    ):
+    one_word = len(head) < HEAD and not set(head) & set(b" \t\r\n")
+    if one_word or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace()):
         return False
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD)
