@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs, require_listed
 from simsearch.cli.options import (
     MAX_PIXELS,
     AsJson,
@@ -136,6 +136,7 @@ def embed(
     mine, shares = read_shard(share)
     devices = [name.strip() for name in device.split(",")]
     listed, others = read_inputs(paths, from_list), Others(first + (mine - 1) * of, of * shares)
+    require_listed(paths, listed, from_list)
     with shown("embed") as advance, counted(paths or [], listed) as total, ExitStack() as stack:
 
         def progress(done: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,27 @@ def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequenc
     if from_list is None:
         return ()
     return read_stdin() if str(from_list) == "-" else read_list(from_list)
+
+
+def require_listed(paths: Sequence[Path] | None, listed: Sequence[Entry], from_list: Path | None) -> None:
+    """Refuse a list of which nothing exists, before a library or a folder of rows is made for it.
+
+    Raises:
+        InputError: there are no paths beside the list, and it names only what is missing.
+    """
+    from simsearch.errors import InputError, shown
+
+    if paths or not listed:
+        return
+    files = (os.path.join(entry.root, entry.name) for entry in listed)  # noqa: PTH118
+    if not any(os.path.lexists(file) for file in files):
+        first = listed[0]
+        name = "standard input" if str(from_list) == "-" else f"the list {shown(str(from_list))}"
+        missing = shown(os.path.join(first.root, first.name))  # noqa: PTH118
+        raise InputError(
+            f"nothing that {name} names exists, first {missing} (line {first.line}); give existing paths, which are "
+            "relative to the folder of the list"
+        )
 
 
 class Others:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs
+from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs, require_listed
 from simsearch.cli.options import (
     MAX_PIXELS,
     AsJson,
@@ -117,6 +117,7 @@ def index(
     settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
     # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
     listed = read_inputs(None if prune_empty and library.is_dir() else paths, from_list)
+    require_listed(paths, listed, from_list)
     if dry_run:
         with closing(Library.open(library)) as opened:
             gone = opened.would_prune(paths or [], from_list=listed, prune_empty=prune_empty)
@@ -324,9 +325,11 @@ def _show_notes(report: AddReport) -> None:
 
 def _show_rejected(report: AddReport) -> None:
     if report.rejected:
+        from simsearch.errors import shortened
+
         terminal.show("rejected:")
         terminal.show_columns([(code, f"{count:,}") for code, count in report.codes.items()], right=(1,))
         for one in report.first_rejected:
-            terminal.show(f"    {one.source.printable}: {one.message}")
+            terminal.show(f"    {shortened(one.source.printable, 200)}: {shortened(one.message, 300)}")
         if report.rejected > len(report.first_rejected):
             terminal.show(f"    and {report.rejected - len(report.first_rejected):,} more")

@@ -33,6 +33,7 @@ from simsearch.cli.options import (
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
+    from simsearch.images.others import Skipped
     from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
 
 app = typer.Typer(rich_markup_mode=None)
@@ -190,9 +191,15 @@ def _answers(
 ) -> Iterator[Matches]:
     """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
     from simsearch.images import find
+    from simsearch.library.sources import outside, own_files
 
-    listed, others = read_inputs(paths, from_list), Others()
-    sources = find(paths, from_list=listed, skipped=others.skip)
+    listed, others, own = read_inputs(paths, from_list), Others(), own_files(library.path)
+
+    def skip(other: Skipped) -> None:
+        if not other.path.startswith(own):
+            others.skip(other)
+
+    sources = outside(library.path, find(paths, from_list=listed, skipped=skip))
     done = 0
     with shown("query", streams=True) as advance, counted(paths, listed) as total:
         chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from simsearch.errors import InputError, shown
 from simsearch.images.paths import PathLike, absolute, raw
-from simsearch.images.source import printable, reason
+from simsearch.images.source import reason
 
 # UTF-32 first: its mark begins as that of UTF-16 does.
 _WIDE = {
@@ -65,9 +65,9 @@ def read_list(path: PathLike) -> list[Entry]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the list {shown(name)}: {reason(error)}") from error
     if not regular or name.startswith(_DESCRIPTORS):
-        return entries_of(data, printable(name))
+        return entries_of(data, shown(name))
     folder = os.path.dirname(name)  # noqa: PTH120
-    return entries_of(data, printable(name), folder=folder, is_csv=name.lower().endswith(_TABLES))
+    return entries_of(data, shown(name), folder=folder, is_csv=name.lower().endswith(_TABLES))
 
 
 def read_stdin() -> list[Entry]:
@@ -85,7 +85,7 @@ def _read(name: bytes) -> tuple[bytes, bool]:
         status = os.fstat(file.fileno())
         device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
         if device and not (file.isatty() or status.st_rdev == os.stat(os.devnull).st_rdev):  # noqa: PTH116
-            raise InputError(f"{printable(name)} is a device, not a list; give a file or a pipe")
+            raise InputError(f"{shown(name)} is a device, not a list; give a file or a pipe")
         return file.read(), stat.S_ISREG(status.st_mode)
 
 
@@ -93,7 +93,7 @@ def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: b
     """Return the entries of a list's bytes.
 
     Args:
-        data: UTF-8 or any other bytes, which paths are kept as; or UTF-16 with its mark.
+        data: UTF-8 or any other bytes, which paths are kept as; or UTF-16.
         name: what messages call the list.
         folder: what relative paths are relative to; None is the current one.
         is_csv: whether it has columns; None tells it from a first line of several, one of them `path`.
@@ -105,7 +105,7 @@ def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: b
     folder = absolute(b".") if folder is None else folder
     text = data.decode(errors="surrogateescape")
     if not (_has_columns(text) if is_csv is None else is_csv):
-        lines = enumerate(_lines(data), 1)
+        lines = enumerate(_lines(data, name), 1)
         return [_entry(folder, line, number) for number, line in lines if line.strip()]
     try:
         return list(_csv_entries(text, name, folder))
@@ -115,17 +115,47 @@ def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: b
 
 def _narrow(data: bytes) -> bytes:
     """The list in UTF-8 or whatever bytes it holds, without a mark."""
+    if data in _WIDE:
+        return b""
     for mark, encoding in _WIDE.items():
         # A name may begin with the bytes of the mark; a list of such names has no zero bytes, UTF-16 is full of them.
         if data.startswith(mark) and b"\0" in data:
             return data.decode(encoding, "replace").encode()
-    return data.removeprefix(codecs.BOM_UTF8)
+    unmarked = _unmarked(data)
+    return data.decode(unmarked).encode() if unmarked else data.removeprefix(codecs.BOM_UTF8)
 
 
-def _lines(data: bytes) -> Iterable[bytes]:
+def _unmarked(data: bytes) -> str | None:
+    """UTF-16 without a mark: most second bytes are zero, and what stands before or after them is of paths or lines.
+
+    Names of one letter, each ended by a zero byte, look so too; but no such name is a slash, a dot or a line end.
+    """
+    for low, encoding in ((0, "utf-16-le"), (1, "utf-16-be")):
+        high = data[1 - low :: 2]
+        marks = {mark for mark, zero in zip(data[low::2], high, strict=False) if zero == 0}
+        enough = 0.5 if marks & set(b"\r\n") else 0.75  # `find -print0` may give one of `.`, `./a`: two thirds
+        if len(data) % 2 or high.count(0) <= enough * len(high) or 0 in marks or not marks & set(b"/.\r\n"):
+            continue
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return None
+
+
+def _by_zero(data: bytes, name: str) -> list[bytes]:
+    names = data.split(b"\0")
+    if b"/" in names and any(path and not path.startswith(b"/") for path in names):
+        line = names.index(b"/") + 1
+        raise InputError(f"{name}, name {line}: `/` alone among relative names; is it UTF-16? convert it to UTF-8")
+    return names
+
+
+def _lines(data: bytes, name: str) -> Iterable[bytes]:
     """Names apart by zero bytes, as `find -print0` writes them, by line ends, or by the CR that old tools write."""
     if data.endswith(b"\0") or (b"\0" in data and b"\n" not in data):
-        return data.split(b"\0")
+        return _by_zero(data, name)
     if b"\n" not in data:
         return data.split(b"\r")
     return (line.removesuffix(b"\r") for line in data.split(b"\n"))

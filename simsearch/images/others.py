@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ HEAD = 512
 # Files with these endings are meant to be images. They are not opened to see what they are, which keeps a rescan from
 # touching every image; one that turns out to be none is a reject.
 _MEANT = b"""
-jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff avif heic heif hif jxl jp2 j2k jpx psd psb svg ico cur icns tga
+jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff avif heic heif hif jxl jp2 j2k jpx psd psb ico cur icns tga
 pnm ppm pgm pbm pfm qoi dds hdr exr eps dng cr2 cr3 crw nef nrw arw sr2 orf rw2 raf pef srw x3f 3fr iiq raw
 """
 IMAGE_ENDINGS = tuple(b"." + ending for ending in _MEANT.split())
@@ -27,8 +28,11 @@ pp3 dop cos lrcat lrtemplate pto thm db db-wal db-shm sqlite sqlite3 npy npz pkl
 arrow feather tfrecord h5 hdf5 pdf doc docx xls xlsx ppt pptx odt ods odp rtf epub zip cbz gz tgz bz2 xz zst 7z rar
 cbr mp4 m4v mov qt avi mkv webm mpg mpeg m2v wmv asf flv 3gp 3g2 mts m2ts vob ogv insv lrv mp3 wav flac m4a aac ogg
 oga opus wma aif aiff mid midi eml mbox vcf ics
+svg svgz icc icm part crdownload tmp exe dll so dylib msi
 """
 _OTHERS = frozenset(_BESIDE.split())
+
+_NAMES = frozenset((b"makefile", b"dockerfile", b"license", b"readme"))
 
 # What files of any other ending begin with that are no images.
 _STARTS = {
@@ -50,6 +54,9 @@ _STARTS = {
     b"SQLite format 3\0": "sqlite",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "ole",
     b"PAR1": "parquet",
+    b"\x7fELF": "executable",
+    b"\xcf\xfa\xed\xfe": "executable",
+    b"\xca\xfe\xba\xbe": "executable",
     b"<!DOCTYPE html": "html",
     b"<html": "html",
 }
@@ -89,20 +96,22 @@ def is_meant_as_image(name: bytes) -> bool:
 
 
 def kind_of_other(name: bytes, head: bytes) -> str | None:
-    """Return what a file is that is known to be no image, None for one that is or may be an image.
+    r"""Return what a file is that is known to be no image, None for one that is or may be an image.
 
     Args:
         name: its name.
         head: its first `HEAD` bytes, or as many as there are.
 
     Example:
-        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{"), kind_of_other(b"1.dat", b"ID3")
-        ('json', None, 'mp3')
+        >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{}\n"), kind_of_other(b"1.dat", b"\1\2")
+        ('json', 'text', None)
     """
     if is_meant_as_image(name) or _is_decoded(head):
         return None
     ending = os.fsdecode(os.path.splitext(name)[1][1:].lower())  # noqa: PTH122
-    return ending if ending in _OTHERS else _kind_of(head)
+    if ending in _OTHERS:
+        return ending
+    return "text" if os.path.basename(name).lower() in _NAMES else _kind_of(head)  # noqa: PTH119
 
 
 def _is_decoded(head: bytes) -> bool:
@@ -119,9 +128,25 @@ def _kind_of(head: bytes) -> str | None:
         if head.startswith(start):
             return kind
     if head.startswith(b"<?xml"):
-        return None if b"<svg" in head else "xml"
+        return "svg" if b"<svg" in head else "xml"
     if head[:4] == b"RIFF":
         return head[8:12].strip().decode("ascii", "replace").lower()
     if head[4:8] == b"ftyp" and head[8:12] not in _STILL_BRANDS:
         return "mp4"
-    return None
+    if head[:2] == b"MZ" and b"\0" in head:
+        return "executable"
+    if head[36:40] == b"acsp":
+        return "icc"
+    return "text" if _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file begins as words in UTF-8, of which the last character may be cut; PNM may be written so too."""
+    one_word = len(head) < HEAD and not set(head) & set(b" \t\r\n")
+    if one_word or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace()):
+        return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD)
+    except UnicodeDecodeError:
+        return False
+    return all(letter >= " " or letter in "\t\n\r\f\x1b" for letter in text)

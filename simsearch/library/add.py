@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias, cast
 
 from simsearch.errors import LibraryError
@@ -192,19 +190,6 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
         return False
     labels = (source.owner, source.attributes)
     return labels in {(None, None), snapshot.labels(place)}
-
-
-def own_files(library: Path) -> tuple[bytes, ...]:
-    """Return how paths of a library's own files begin; it may lie in a folder that is indexed."""
-    return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
-
-
-def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
-    """Yield the sources that are no files of the library itself."""
-    own = own_files(library)
-    for found in sources:
-        if not _source_of(found).file.startswith(own):
-            yield found
 
 
 def add(

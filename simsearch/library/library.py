@@ -160,9 +160,9 @@ class Library(Reader):
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.library.add import add, outside, own_files
+        from simsearch.library.add import add
         from simsearch.library.prune import require_found
-        from simsearch.library.sources import Finder, sources_of
+        from simsearch.library.sources import Finder, outside, own_files, sources_of
 
         self._require_one_channel()
         chosen, rescan, prune = checks.settings(settings), checks.flag(rescan, "rescan"), checks.flag(prune, "prune")
@@ -219,8 +219,8 @@ class Library(Reader):
             InputError: nothing is found any more in a path that holds items, and `prune_empty` is not set.
         """
         from simsearch.images.find import find
-        from simsearch.library.add import outside
         from simsearch.library.prune import Seen, require_found
+        from simsearch.library.sources import outside
 
         given, seen = as_paths(paths), Seen()
         there = require_found(self.snapshot, given, empty_too=prune_empty)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
-from simsearch.errors import InputError
+from simsearch.errors import InputError, shown
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, printable
+from simsearch.images.source import Source
 from simsearch.library.items import path_key
-from simsearch.library.names import MEMBER, Names, names_of
+from simsearch.library.names import MEMBER, Names, names_of, split_member
 from simsearch.library.selection import PathLike, absolute, below_all
 from simsearch.library.snapshot import Place, Snapshot
 
 Found: TypeAlias = Source | Rejected
+
+_SHOWN = 300  # characters of a folder in a message
 
 
 def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: bool) -> list[PathLike]:
     """Return the paths that are there, once it is sure that none is gone only because a disk is not mounted.
 
     Raises:
-        InputError: nothing is found any more in a path of which the library holds items, and `empty_too` is not set.
+        InputError: of a path none of the library's items is found any more, or a folder below it that held some is
+            there and empty, as one on which no disk is mounted, and `empty_too` is not set.
     """
     names = names_of(snapshot)
     there: list[PathLike] = []
@@ -34,13 +38,68 @@ def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: b
         held = below_all(snapshot, names.of_folder(named))
         if held and empty_too and not os.path.lexists(named):
             continue
-        if held and not empty_too and next(find([path]), None) is None:
-            raise InputError(
-                f"nothing is found in {printable(named)}, of which the library holds {len(held):,} images: is its disk "
-                "mounted? --prune-empty (prune_empty=True) removes them"
-            )
+        if held and not empty_too:
+            _require_mounted(snapshot, path, held)
         there.append(path)
     return there
+
+
+def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place]) -> None:
+    seen, folders = Seen(), set[bytes]()
+
+    def noted() -> Iterator[Found]:
+        for found in find([path]):
+            if not isinstance(found, Rejected):  # as `lost+found` is that only root may read
+                folders.add(os.path.dirname(found.file))  # noqa: PTH120
+            yield found
+
+    seen.note(noted())
+    gone = seen.gone(snapshot, [path])
+    if len(gone) == len(held):
+        raise InputError(
+            f"nothing that the library knows is found in {shown(absolute(path), _SHOWN)}, of which it holds "
+            f"{len(held):,} images: is its disk mounted? --prune-empty (prune_empty=True) removes them"
+        )
+    files = [split_member(snapshot.path(place) or b"")[0] for place in gone]
+    emptied = _emptied(absolute(path), names_of(snapshot), files, folders)
+    if emptied:
+        folder, count = min(emptied.items())
+        raise InputError(
+            f"nothing is found in the folder {shown(folder, _SHOWN)}, of which the library holds {count:,} images: is "
+            "its disk mounted? --prune-empty (prune_empty=True) removes them"
+        )
+
+
+def _emptied(top: bytes, names: Names, files: Iterable[bytes], found: Iterable[bytes]) -> Counter[bytes]:
+    """Count the files by the lowest folder below `top` that is still there, where that folder holds no input now."""
+    tops, real_top = tuple(_inside(one) for one in names.of_folder(top)), _inside(os.path.realpath(top))
+    inhabited = set[bytes]()
+    for folder in map(os.path.realpath, found):
+        while folder not in inhabited:
+            inhabited.add(folder)
+            folder = os.path.dirname(folder)  # noqa: PTH120, PLW2901
+    emptied: Counter[bytes] = Counter()
+    lowest: dict[bytes, bytes] = {}
+    for file in files:
+        folder = start = os.path.dirname(file)  # noqa: PTH120
+        if start not in lowest:
+            while _is_gone(folder):
+                folder = os.path.dirname(folder)  # noqa: PTH120
+            lowest[start] = folder
+        folder = lowest[start]
+        real = os.path.realpath(folder)
+        if real not in inhabited and (folder.startswith(tops) or real.startswith(real_top)):
+            emptied[folder] += 1
+    return emptied
+
+
+def _is_gone(folder: bytes) -> bool:
+    return len(folder) > 1 and not os.path.isdir(folder)  # noqa: PTH112
+
+
+def _inside(folder: bytes) -> bytes:
+    """How the paths below a folder begin."""
+    return folder.rstrip(b"/") + b"/"
 
 
 class Seen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from simsearch.library.neighbours import Found, SearchPlan, checked_rows, neares
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot
+from simsearch.library.sources import outside
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
@@ -67,13 +69,14 @@ def as_rows(queries: Any) -> NDArray[Any] | None:
 class QueryEmbedder:
     """Makes rows of query images for a plan."""
 
-    def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings) -> None:
+    def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings, *, library: Path) -> None:
         """Make it.
 
         Args:
             plan: What will be searched; its snapshot's rows are used again where they are what is asked with.
             extractor: Of the library.
             settings: How images are read.
+            library: Where the library lies.
 
         Raises:
             MetricError: The plan asks with margins, and the extractor has none.
@@ -83,9 +86,12 @@ class QueryEmbedder:
         self._reuse = plan.asked is plan.channel
         self._extractor = extractor if self._reuse else margins_of(extractor)
         self._settings = settings
+        self._library = library
 
     def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
         """Return one query an image, in order; folders and tars give one for each image in them, a `Source` one.
+
+        The library's own files are left out, where a folder or list contains them.
 
         Raises:
             InputError: a path does not exist, or a value is no image.
@@ -93,8 +99,12 @@ class QueryEmbedder:
         found: list[Query] = []
         for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
             while run := list(itertools.islice(group, None if on_disk else _HELD)):
-                found += self._from_sources(_sources(run) if on_disk else [self._given(image) for image in run])
-        return found + ([] if from_list is None else self._from_sources(list(find([], from_list=from_list))))
+                found += self._from_sources(
+                    _sources(run, self._library) if on_disk else [self._given(image) for image in run]
+                )
+        return found + (
+            [] if from_list is None else self._from_sources(list(outside(self._library, find([], from_list=from_list))))
+        )
 
     def _given(self, image: Any) -> Source | Rejected:
         try:
@@ -138,10 +148,10 @@ def _is_on_disk(value: Any) -> bool:
     return isinstance(value, Source | Rejected) or is_path(value)
 
 
-def _sources(values: Iterable[Any]) -> list[Source | Rejected]:
+def _sources(values: Iterable[Any], library: Path) -> list[Source | Rejected]:
     sources: list[Source | Rejected] = []
     for value in values:
-        sources += [value] if isinstance(value, Source | Rejected) else find([value])
+        sources += [value] if isinstance(value, Source | Rejected) else outside(library, find([value]))
     return sources
 
 

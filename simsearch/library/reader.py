@@ -172,7 +172,7 @@ class Reader:
         plan = self._plan(k, metric, max_distance, exact=exact, group_copies=group_copies, min_quality=min_quality)
         rows = as_rows(queries)
         if rows is None:
-            embedder = QueryEmbedder(plan, self.extractor, given.settings(settings))
+            embedder = QueryEmbedder(plan, self.extractor, given.settings(settings), library=self.path)
             asked = embedder.embed(as_sequence(queries), from_list=from_list)
         elif exclude_self or from_list is not None:
             raise InputError("rows have no path: exclude_self and from_list are for images")

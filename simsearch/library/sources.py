@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from simsearch.errors import ImageRejected, InputError, shown
@@ -48,6 +50,20 @@ class Sources:
 
     stream: Iterator[Found] = field(default_factory=lambda: iter(()))
     roots: list[PathLike] = field(default_factory=list)
+
+
+def own_files(library: Path) -> tuple[bytes, ...]:
+    """Return how paths of a library's own files begin; it may lie in a folder that is indexed or asked for."""
+    return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
+
+
+def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
+    """Yield the sources that are no files of the library itself."""
+    own = own_files(library)
+    for found in sources:
+        source = found.source if isinstance(found, Rejected) else found
+        if not source.file.startswith(own):
+            yield found
 
 
 def sources_of(given: Any, finder: Finder, *, from_list: PathLike | Sequence[Entry] | None = None) -> Sources:

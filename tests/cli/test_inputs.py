@@ -168,6 +168,38 @@ def test_a_mistyped_path_leaves_no_library(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("names", [["nope.png"], ["gone/a.png", "gone/b.png"], ["x" * 3000 + ".png"]])
+@pytest.mark.parametrize("way", ["file", "fifo", "pipe", "stdin"])
+@pytest.mark.parametrize("command", [("index", "--library"), ("embed", "--output")])
+def test_a_list_of_which_nothing_exists_leaves_no_folder(  # noqa: PLR0917
+    run: Run, tmp_path: Path, given: dict[str, Given], names: list[str], way: str, command: tuple[str, str]
+) -> None:
+    data = "".join(f"{name}\n" for name in names).encode()
+    code, out, err = run(command[0], *given[way](data), command[1], tmp_path / "new", "--model", FAKE)
+    assert (code, out) == (3, "")
+    assert names[0][-8:] in err
+    assert len(err) < 700
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_long_name_in_a_list_is_told_shortly(run: Run, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "l").write_text(f"{min(pictures.iterdir())}\n{'x' * 5000}\n")
+    code, out, _ = run("index", "--from-list", tmp_path / "l", "--library", tmp_path / "new", "--model", FAKE)
+    assert (code, "rejected:" in out) == (0, True)
+    assert max(map(len, out.splitlines())) < 600
+
+
+def test_a_query_of_a_folder_leaves_out_the_library_in_it(run: Run, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "p")
+    library = tmp_path / "p" / "sub" / "library"
+    indexed(run, tmp_path / "p", "--library", library, "--model", FAKE)
+    shutil.copy(min(pictures.iterdir()), library / "thumbnail.png")
+    (library / "unknown").write_bytes(b"\1\2")
+    _, out, err = run("query", tmp_path / "p", "--library", library, "-k", 1, "--json", "--model", FAKE)
+    assert len(out.splitlines()) == 8
+    assert "skipped" not in err
+
+
 def takeout(folder: Path, pictures: Path) -> Path:
     """Photographs, each with side files, as exports of photo services hold them."""
     folder.mkdir()

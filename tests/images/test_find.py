@@ -14,7 +14,7 @@ from tests.images.pictures import encoded, scene
 ODD_NAMES = [
     b"plain.jpg", b"not utf-8 \xff\xfe.jpg", b"two\nlines.jpg", b"<img src=x onerror=alert(1)>.jpg", b"tab\there",
     "naïve 写真.png".encode(), b"-rf", b"a::b.jpg", b"%s{0}$HOME`id`;&", b" leading and trailing ", b"\x1b[31mred.jpg",
-    "\u202egpj.exe".encode(), b"back\\slash", b'"quoted"', b"no suffix", b"x" * 255,
+    "\u202egpj.xyz".encode(), b"back\\slash", b'"quoted"', b"no suffix", b"x" * 255,
 ]  # fmt: skip
 
 

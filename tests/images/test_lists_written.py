@@ -50,6 +50,42 @@ def test_every_encoding_and_line_end_gives_the_same_names(
     assert paths(entries_of(data, "l", folder=FOLDER)) == expected(names)
 
 
+LATIN = st.text("abcXYZ 0123-_éß", min_size=1, max_size=12).map(lambda name: f"d/{name.strip()}.jpg")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@settings(max_examples=25, deadline=None)
+@given(st.lists(LATIN, min_size=1, max_size=5), st.booleans(), st.booleans())
+def test_utf_16_without_its_mark_is_read(encoding: str, end: str, names: list[str], last: bool, whole: bool) -> None:
+    names = [f"/{name}" if whole else name for name in [*names, "d/写真.jpeg"]]
+    data = (end.join(names) + end * last).encode(encoding)
+    wanted = [name.encode() for name in names] if whole else expected(names)
+    assert paths(entries_of(data, "l", folder=FOLDER)) == wanted
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, *(mark for mark in ENCODINGS.values() if mark)])
+def test_a_mark_alone_is_an_empty_list(mark: bytes) -> None:
+    assert entries_of(mark, "l", folder=FOLDER) == []
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ["x"], ["/", "/bin", "/etc"], [".", "./a", "./b"], ["./写真.jpg", "./猫.jpg"]]
+)
+def test_names_apart_by_zero_bytes_are_no_utf_16(names: list[str]) -> None:
+    listed = entries_of("".join(f"{name}\0" for name in names).encode(), "l", folder=FOLDER)
+    whole = [
+        os.path.normpath(name if name[:1] == "/" else f"/photos/2024/{name}").encode().rstrip(b"/") for name in names
+    ]
+    assert paths(listed) == whole
+
+
+@pytest.mark.parametrize("data", [b"a\0/\0xyz\0", b"/\0b\0c", b"\0a\0/\0\xff\xd8\0"])
+def test_no_list_that_is_split_wrongly_starts_at_the_root(data: bytes) -> None:
+    with pytest.raises(InputError, match="UTF-16"):
+        entries_of(data, "l", folder=FOLDER)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=12).map(lambda name: b"x" + name.replace(b"\0", b"")), min_size=1))
 def test_names_apart_by_zero_bytes_hold_any_byte(names: list[bytes]) -> None:

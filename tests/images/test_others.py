@@ -36,6 +36,23 @@ BESIDE = {
     "x.webm": (b"\x1a\x45\xdf\xa3" + bytes(9), "webm"),
     "page": (b"<?xml version='1.0'?><album/>", "xml"),
     "desktop.ini": (b"[.ShellClassInfo]", "ini"),
+    "drawing.svg": (b"<svg/>", "svg"),
+    "drawing.SVGZ": (b"\x1f\x8b\x08\0", "svgz"),
+    "drawing": (b"<?xml version='1.0'?><svg/>", "svg"),
+    "Makefile": (b"all:\n\tcc\n", "text"),
+    "unknown.xyz": (b"no known kind", "text"),
+    "long": ("é".encode() * 400, "text"),
+    "odd": (b"a" + "é".encode() * 400, "text"),
+    "setup.exe": (b"MZ\x90\0" + bytes(60), "exe"),
+    "setup": (b"MZ\x90\0" + bytes(60), "executable"),
+    "tool": (b"\x7fELF\2\1\1" + bytes(60), "executable"),
+    "a.dll": (b"", "dll"),
+    "screen.icc": (b"\0\0\2\x0c", "icc"),
+    "screen.ICM": (b"", "icm"),
+    "profile": (b"\0\0\2\x0clcms" + bytes(28) + b"acsp", "icc"),
+    "a.jpg.part": (bytes(99), "part"),
+    "a.png.crdownload": (b"", "crdownload"),
+    "a.tmp": (b"\1\2", "tmp"),
     "IMG_1.AAE": (b"<?xml version='1.0'?>", "aae"),
 }
 INPUTS = {  # rejects, so that they are told: meant as images, or of no kind that is known
@@ -43,9 +60,12 @@ INPUTS = {  # rejects, so that they are told: meant as images, or of no kind tha
     "video.heic": ISO,
     "no-picture.png": b"{}",
     "empty.webp": b"",
-    "drawing.svg": b"<?xml version='1.0'?>",
-    "drawing": b"<?xml version='1.0'?><svg/>",
-    "unknown.xyz": b"no known kind",
+    "one word": b"content",
+    "note.jpg": b"some text",
+    "program.png": b"MZ\x90\0",
+    "unknown.dat": b"\1text",
+    "empty.xyz": b"",
+    "pgm": b"P5 1 1 255 x",
     "unknown": b"\1\2\3\4" * 200,
     "raw.cr3": b"\0\0\0\x18ftypcrx ",
     "p.pgm": b"P5 1 1 255 x",
@@ -92,7 +112,9 @@ def test_a_file_that_is_named_is_an_input_so_that_one_is_told(folder: Path) -> N
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("name", ["a.json", "b.txt", "c", "d.mp4", "e.db", "f.pdf", "g.jpg"])
+@pytest.mark.parametrize(
+    "name", ["a.json", "b.txt", "c", "d.mp4", "h.part", "i.tmp", "j.exe", "Makefile", "e.db", "f.pdf", "g.jpg"]
+)
 def test_an_image_is_an_input_under_any_name(tmp_path: Path, form: str, name: str) -> None:
     data = io.BytesIO()
     Image.new("RGB", (9, 7), "red").save(data, form)

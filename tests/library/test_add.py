@@ -269,6 +269,22 @@ def test_labels_of_a_list_are_kept_and_updated(tmp_path: Path) -> None:
     assert library.snapshot.labels(place) == (owner, attributes)
 
 
+@pytest.mark.parametrize("name", ["library", "a/library", "a/b.c/library"])
+def test_a_search_leaves_out_the_library_in_the_folder(tmp_path: Path, name: str) -> None:
+    album(tmp_path / "photos", range(3))
+    library = make(tmp_path / "photos" / name)
+    library.add(tmp_path / "photos", settings=HERE)
+    for own in ("x.png", "y", "sub/z.png"):
+        paint(library.path / own, 1)
+    (tmp_path / "list").write_text("photos\n")
+    for matches in (
+        library.search(tmp_path / "photos", settings=HERE),
+        library.search([os.fsencode(tmp_path)], settings=HERE),
+        library.search([], from_list=tmp_path / "list", settings=HERE),
+    ):
+        assert len(matches) == 3
+
+
 NAMES = [b"\xff\xfe.png", b"two\nlines.png", b"<img src=x onerror=alert(1)>.png", "caf\u00e9.png".encode()]
 
 

@@ -189,6 +189,60 @@ def test_pruning_refuses_a_root_in_which_nothing_is_found(
         library.add(world / "mistyped", settings=HERE, prune=True, prune_empty=True)
 
 
+def unreadable_alone(root: Path) -> None:
+    empty_folder(root)
+    (root / "lost+found").symlink_to(root / "lost+found")  # a loop cannot be read even by root
+
+
+def a_file(root: Path) -> None:
+    shutil.rmtree(root)
+    root.write_bytes(b"\1\2\3")
+
+
+def others_alone(root: Path) -> None:
+    side_cars_alone(root)
+    (root / "broken.jpg").write_bytes(b"broken")
+
+
+@pytest.mark.parametrize("spoil", [empty_folder, side_cars_alone, unreadable_alone, a_file, others_alone])
+@pytest.mark.parametrize("kept", ["", "p"])
+def test_absence_is_not_deletion(world: Path, spoil: Callable[[Path], None], kept: str) -> None:
+    """The whole root is spoilt, or the topmost, a deeper or a linked folder of it beside others."""
+    if not kept:
+        cases = [(world / "p", world / "p")]
+    else:
+        cases = [(world / "p" / name, world / "p") for name in ("disk", "a/disk", "disk/b/c")]
+        cases += [(world / "p" / "disk", world / "q")]
+    for number, (folder, root) in enumerate(cases):
+        library = make(world / f"library{number}")
+        album(folder, range(20, 23))
+        library.add(world / "p", settings=HERE)
+        size = len(library)
+        spoil(folder)
+        if kept and spoil in (a_file, others_alone):  # it was replaced, not unmounted
+            assert library.add(root, settings=HERE, prune=True).pruned == 3
+        else:
+            with pytest.raises(InputError, match=f"{folder}.*mounted.*--prune-empty"):
+                library.add(root, settings=HERE, prune=True)
+            with pytest.raises(InputError, match="mounted"):
+                library.would_prune(root)
+            assert len(library) == size
+            assert library.add(root, settings=HERE, prune=True, prune_empty=True).pruned == (3 if kept else size)
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+
+
+def test_deleted_folders_and_changed_files_are_no_absence(world: Path) -> None:
+    library = make(world / "library")
+    album(world / "p" / "a" / "b", range(20, 23))
+    library.add(world / "p", settings=HERE)
+    shutil.rmtree(world / "p" / "a")
+    assert library.add(world / "p", settings=HERE, prune=True) == AddReport(unchanged=2, pruned=3)
+    (world / "p" / "deep" / FILE).unlink()
+    (world / "p" / "deep" / "0001.png").write_bytes(b"changed")
+    report = library.add(world / "p", settings=HERE, prune=True)
+    assert (report.rejected, report.pruned) == (1, 1)
+
+
 def test_pruning_refuses_a_tar_without_members(world: Path) -> None:
     import tarfile
 
