@@ -16,7 +16,7 @@ HEAD = 512
 # touching every image; one that turns out to be none is a reject.
 _MEANT = b"""
 jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff avif heic heif hif jxl jp2 j2k jpx psd psb ico cur icns tga
-pnm ppm pgm pbm pfm qoi dds hdr exr eps dng cr2 cr3 crw nef nrw arw sr2 orf rw2 raf pef srw x3f 3fr iiq raw
+pnm ppm pgm pbm pfm xbm xpm qoi dds hdr exr eps dng cr2 cr3 crw nef nrw arw sr2 orf rw2 raf pef srw x3f 3fr iiq raw
 """
 IMAGE_ENDINGS = tuple(b"." + ending for ending in _MEANT.split())
 
