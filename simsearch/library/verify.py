@@ -17,13 +17,14 @@ from simsearch.library.cards import card_digest, kept_card
 from simsearch.library.channel import Channel
 from simsearch.library.damage import bad_row
 from simsearch.library.items import content_keys, path_keys
-from simsearch.library.layout import INDEXES, SEGMENTS, require_own
+from simsearch.library.layout import INDEXES, SEGMENTS, is_segment_name, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
 from simsearch.library.snapshot import Place, Snapshot, open_recorded
 from simsearch.library.state import SegmentRecord, State
 from simsearch.library.storage import fault
+from simsearch.library.survey import is_newer
 
 _SAMPLED = 64
 _TRIES = 5  # while a writer replaces segments
@@ -73,6 +74,8 @@ def _state(folder: Path, problems: list[str]) -> State | None:
 
 def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool, device: str) -> None:
     opened: list[tuple[SegmentRecord, Segment]] = []
+    with _collecting(problems, folder / SEGMENTS):
+        problems += _unnamed(folder, state)
     for record in state.segments:
         home = folder / SEGMENTS / record.uuid
         wrong: list[str] = []
@@ -96,6 +99,14 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
                 problems += _wrong_card(folder, channel)
                 rows = list(_wrong_rows(snapshot, channel))
                 problems += rows or _lost_rows(snapshot, channel, device)
+
+
+def _unnamed(folder: Path, state: State) -> Iterator[str]:
+    """Segments of later commits than the manifest's, as after an older one was put back."""
+    named = {record.uuid for record in state.segments}
+    for path in sorted((folder / SEGMENTS).iterdir()):
+        if is_segment_name(path.name) and path.name not in named and is_newer(path, state.generation):
+            yield f"{path} is newer than the manifest, which does not name it: `simsearch repair --library {folder}`"
 
 
 def _wrong_files(home: Path, record: SegmentRecord, *, deep: bool) -> Iterator[str]:

@@ -254,6 +254,9 @@ def test_an_older_manifest_that_was_put_back_costs_nothing(used: Path) -> None:
         before = facts(library)
     (used / MANIFEST).write_bytes(older)
     left = tree(used / SEGMENTS)
+    assert sum("newer than the manifest" in line for line in Library.open(used).verify()) == 1, (
+        "the first may be a dead one's"
+    )
     with pytest.raises(LibraryDamaged, match="simsearch repair"), opened(used) as library:
         library.remove("id:0")
     assert tree(used / SEGMENTS) == left
