@@ -43,3 +43,11 @@ def test_a_figure_stands_beside_its_goal_with_its_machine_met_or_missed(tmp_path
     text = goals_page(folder)
     assert "**0.8** (missed); busy | 2 cores, a CPU | `results/a.json`" in text
     assert "**0.7** (met)" in text
+
+
+def test_the_reliability_that_the_readme_tells_was_measured() -> None:
+    record = json.loads((ROOT / "results" / "reliability.json").read_text(encoding="utf-8"))
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for section, words in {"kills": "kills at random", "mutants": "libraries with", "disks": "writes to full"}.items():
+        assert f"{record[section]['tried']:,} {words}" in text
+        assert record[section]["bad"] == 0
