@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores, also those that tests start
@@ -13,6 +14,14 @@ import pytest
 
 LONGEST = ("test_gpu_proof", "test_readme")  # begun first, so that no process is left alone with them
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Take signals that a shell's background or nohup ignores as they are elsewhere; children inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -36,9 +36,9 @@ def test_every_form_of_an_image_gives_the_same_row(
     Image.fromarray(array).save(tmp_path / "a.png")
     path = tmp_path / "a.png"
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
-    opened = Image.open(path)
-    forms = [path, str(path), bytes(path), opened, Image.fromarray(array), array, tensor, tensor.float() / 255]
-    rows = extractor.embed(forms)
+    with Image.open(path) as opened:
+        forms = [path, str(path), bytes(path), opened, Image.fromarray(array), array, tensor, tensor.float() / 255]
+        rows = extractor.embed(forms)
     assert rows.shape == (len(forms), 20)
     assert rows.dtype == np.float32
     together = [extractor.embed(np.stack([array, array])), extractor.embed(torch.stack([tensor, tensor]))]
@@ -105,7 +105,7 @@ def test_a_damaged_pil_image_is_rejected_with_a_code(
 ) -> None:
     Image.fromarray(picture(rng)).save(tmp_path / "cut.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-300])
-    with Image.open(tmp_path / "cut.jpg") as lazy, pytest.raises(ImageRejected, match="decode_error: a PIL image of"):
+    with Image.open(tmp_path / "cut.jpg") as lazy, pytest.raises(ImageRejected, match="truncated: JPEG"):
         extractor.embed(lazy)
 
 

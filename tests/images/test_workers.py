@@ -34,7 +34,7 @@ def many(tmp_path: Path) -> list[Source | Rejected]:
         kind = ("PNG", "JPEG", "WEBP", "GIF")[i % 4]
         (tmp_path / f"{i:03}.bin").write_bytes(encoded(scene(30 + i, 40, seed=i), kind))
     (tmp_path / "005.bin").write_bytes(b"")
-    (tmp_path / "011.bin").write_bytes(b"no picture")
+    (tmp_path / "011.bin").write_bytes(b"\0no picture")
     (tmp_path / "017.bin").write_bytes(encoded(scene(), "PNG")[:200])
     (tmp_path / "023.bin").unlink()
     (tmp_path / "023.bin").symlink_to("nowhere")
