@@ -100,18 +100,17 @@ def show(results: Results) -> None:
     """Print recalls: groups at every library at one expected false match, then every edit at the middle one."""
     needle = results.needle
     assert needle is not None
-    asked = [i for i, limit in enumerate(needle.limits) if limit.expected == needle.limits[0].expected]
     print(
         f"{sum(one.queries for one in needle.sources)} photographs edited, "
         f"{sum(one.photographs for one in needle.sources if not one.textures):,} strangers, {needle.pairs:,} pairs; "
         "(): not supported"
     )
-    head = [f"{group} {size(needle.limits[i])}" for group in needle.group_edits for i in asked]
+    head = [f"{group} {size(needle.limits[i])}" for group in needle.group_edits for i in needle.main]
     width = max(len(one.method) for one in needle.methods)
     print(" " * width, *(f"{text:>11}" for text in head))
     for one in needle.methods:
-        print(f"{one.method:{width}}", *(f"{cell(group.recall[i]):>11}" for group in one.groups for i in asked))
-    middle = asked[len(asked) // 2]
+        print(f"{one.method:{width}}", *(f"{cell(group.recall[i]):>11}" for group in one.groups for i in needle.main))
+    middle = needle.middle
     print(f"\neach edit at N = {size(needle.limits[middle])}:")
     for number, edit in enumerate(needle.methods[0].edits):
         print(f"{edit.name:32}", *(f"{cell(one.edits[number].recall[middle]):>8}" for one in needle.methods))

@@ -70,7 +70,7 @@ def needle_answer(needle: NeedleResults, results: Results) -> str:
     told = " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]])) or "no share that could be measured"
     return (
         f"In a library of {limit.library:,.0f} strangers, with {limit.expected:g} false match expected a query, "
-        f"{label(results, (best.method, best.metric))} finds {told}."
+        f"{label(results, best.key)} finds {told}."
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simsearch.benchmark.contender import Contender, contenders
+from simsearch.benchmark.markdown import cell, paragraph, spread, table
 from simsearch.benchmark.results import Results
-from simsearch.benchmark.tables import cell, spread, table
 from simsearch.benchmark.titles import edit_title
 from simsearch.extract.card import ModelCard
 
@@ -16,7 +15,6 @@ BESIDE = ("haar", "dhash")
 """The hashes that stand beside a model: the strongest of ours, and the paper's."""
 PUBLISHED = "SimCLR v2 ResNet-50 2x by js, published: any-match AUC .984, recall .866; dHash: .941, .810"
 WEAKEST = 6
-WIDTH = 120
 EDITS = (
     "jpg_compression_10",
     "cropping_10_and_rescaling",
@@ -161,11 +159,6 @@ def _versions(record: Mapping[str, Any]) -> list[str]:
         f"{area['after']:.4f} ({area['low']:+.4f} to {area['high']:+.4f}), recall at {100 * record['fpr']:g} % "
         f"{recall['before']:.3f} to {recall['after']:.3f} ({recall['low']:+.3f} to {recall['high']:+.3f})."
     )
-
-
-def paragraph(text: str) -> list[str]:
-    """Return a text as lines of a page's width."""
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _training(record: Mapping[str, Any]) -> str:

@@ -111,7 +111,7 @@ def label(results: Results, key: Key) -> str:
     if len(twins) > 1:
         shown = name
     scored = [(mean.method, mean.metric) for mean in results.means]
-    scored += [(one.method, one.metric) for one in results.needle.methods] if results.needle else []
+    scored += [one.key for one in results.needle.methods] if results.needle else []
     several = len({metric for method, metric in scored if method == name}) > 1
     return f"{shown} by {metric}" if several else shown
 

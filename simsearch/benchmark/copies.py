@@ -110,7 +110,7 @@ def _made(job: Job) -> Iterator[tuple[str, Image]]:
             yield name, fromarray(kept[name])
         elif image is not None:
             copy = copy_of(image, name, job.shelf.edits, job.picture.sha256)
-            if job.shelf.copies is not None and name != ORIGINAL:
+            if job.shelf.keeps_copies and name != ORIGINAL:
                 made[name] = np.asarray(copy)
             yield name, copy
     if made:

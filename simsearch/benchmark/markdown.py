@@ -1,10 +1,13 @@
-"""Pieces of Markdown tables: lines, cells that stand as they are, numbers with their intervals."""
+"""Pieces of Markdown: paragraphs, lines of tables, cells that stand as they are, numbers with their intervals."""
 
 from __future__ import annotations
 
+import textwrap
+
 from simsearch.benchmark.results import Estimate, Spread
 
-_UNSUPPORTED = " *not supported*"
+WIDTH = 120  # of a page's lines
+UNSUPPORTED = "*not supported*"
 
 
 def table(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -17,6 +20,11 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
     lines = [header, *rows]
     marked = [f"| {' | '.join(cells)} |" for cells in lines]
     return [marked[0], "|---" * len(header) + "|", *marked[1:]]
+
+
+def paragraph(text: str) -> list[str]:
+    """Return a text as lines of a page's width."""
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def cell(words: str) -> str:
@@ -37,7 +45,7 @@ def estimated(estimate: Estimate) -> str:
         >>> estimated(Estimate(0.8, 0.75, 0.85, supported=False))
         '0.800 (0.750-0.850) *not supported*'
     """
-    mark = "" if estimate.supported else _UNSUPPORTED
+    mark = "" if estimate.supported else f" {UNSUPPORTED}"
     return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f}){mark}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from simsearch.benchmark.tables import cell, table
+from simsearch.benchmark.markdown import cell, table
 from simsearch.extract.card import ModelCard
 
 

@@ -99,7 +99,7 @@ class Needle:
         with self.stage("needle") as progress:
             for number, (entry, metric) in enumerate(jobs, start=1):
                 subject, one, method = self._method(entry, metric, world, draws)
-                keys.append((method.method, method.metric))
+                keys.append(method.key)
                 subjects.append(subject)
                 drawn.append(one)
                 methods.append(method)

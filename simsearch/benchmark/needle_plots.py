@@ -27,7 +27,7 @@ def needle_recall(results: Results) -> Figure | None:
         for place, one in enumerate(needle.methods):
             look = style(place, kinds.get(one.method, "user"))
             for curve in (curve for curve in one.curve if curve.group == group):
-                name = label(results, (one.method, one.metric))
+                name = label(results, one.key)
                 axes.plot(
                     curve.library, curve.recall, color=look.colour, linestyle=look.dash, label=name, linewidth=1.7
                 )

@@ -25,9 +25,7 @@ def needle_section(results: Results) -> Markup:
             if figure
             else None
         )
-    names: list[Child] = [
-        text([dot(place), label(results, (one.method, one.metric))]) for place, one in enumerate(needle.methods)
-    ]
+    names: list[Child] = [text([dot(place), label(results, one.key)]) for place, one in enumerate(needle.methods)]
     return section(
         "needle",
         "A needle in a library of N",
@@ -59,9 +57,7 @@ def _share(one: NeedleMethod, group: int, limit: int) -> Child:
 
 
 def _edits(results: Results, needle: NeedleResults) -> Markup:
-    head = tag(
-        "tr", tag("th", ""), *(tag("th", tag("span", label(results, (o.method, o.metric)))) for o in needle.methods)
-    )
+    head = tag("tr", tag("th", ""), *(tag("th", tag("span", label(results, o.key))) for o in needle.methods))
     found = [{edit.name: edit.recall[needle.middle] for edit in one.edits} for one in needle.methods]
     body: list[Markup] = []
     for group, names in needle.group_edits.items():
@@ -83,7 +79,7 @@ def _held_out(results: Results, needle: NeedleResults) -> Markup:
     if not rows:
         return tag("p", "It takes three sources.")
     columns: list[list[Child]] = [
-        ["", *(label(results, (one.method, one.metric)) for one, _ in rows)],
+        ["", *(label(results, one.key) for one, _ in rows)],
         ["left out", *(held.source for _, held in rows)],
         ["N", *(f"{held.library:g}{MARKS[held.support]}" for _, held in rows)],
         ["predicted pairs", *(f"{held.predicted:.1f}" for _, held in rows)],
@@ -99,7 +95,7 @@ def _near(results: Results, needle: NeedleResults) -> Markup:
         worst = worst_of(one, needle.middle)
         told = f"worst two sources: {worst.name}, {multiple(worst, needle)} times the rate asked for" if worst else ""
         pairs = [tag("li", f"{pair.distance:.3f}  {pair.one} - {pair.other}") for pair in one.nearest]
-        parts.append(tag("h3", label(results, (one.method, one.metric))))
+        parts.append(tag("h3", label(results, one.key)))
         parts.append(tag("p", told))
         parts.append(tag("ol", *pairs))
     return text(parts)

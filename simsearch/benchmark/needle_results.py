@@ -194,6 +194,11 @@ class NeedleMethod:
     nearest: tuple[NeedlePair, ...]
     distractors: tuple[NeedleDistractors, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Method and metric, by which they are told apart."""
+        return self.method, self.metric
+
 
 @dataclass(frozen=True, slots=True)
 class NeedleDifference:

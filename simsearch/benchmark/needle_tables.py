@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from simsearch.benchmark.contender import Key, label
-from simsearch.benchmark.markdown import cell, table
+from simsearch.benchmark.contender import label
+from simsearch.benchmark.markdown import cell, paragraph, table
 from simsearch.benchmark.needle_results import (
     Estimate,
     NeedleLimit,
@@ -18,7 +17,7 @@ from simsearch.benchmark.needle_results import (
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.titles import edit_title
 
-_HALF, _WIDTH = 0.5, 120
+_HALF = 0.5
 MARKS: dict[Support, str] = {"supported": "", "beyond_calibration": " †", "unsupported": " ‡"}
 LEGEND = (
     "† beyond calibration: fewer than 50 stranger pairs of 50 different images, up to a decade below the smallest rate "
@@ -57,21 +56,17 @@ def needle_brief(results: Results, needle: NeedleResults) -> list[str]:
     told = "; ".join(f"{edit_title(name)} {found[name]:.2f} ({best[name]:.2f})" for name in lost) or "none"
     header = [f"{cell(group)}, N = {size(needle.limits[middle])}" for group in needle.group_edits]
     return [
-        *_wrapped(lead(needle)),
+        *paragraph(lead(needle)),
         "",
         *_recalls(results, needle, header, [middle]),
         "",
-        *_wrapped(LEGEND),
+        *paragraph(LEGEND),
         "",
-        *_wrapped(
+        *paragraph(
             f"{_names(results, needle)[0]} finds fewer than half of the copies of these edits (in parentheses the best "
             f"of the other methods): {told}."
         ),
     ]
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
 
 
 def lead(needle: NeedleResults) -> str:
@@ -121,9 +116,7 @@ def size(limit: NeedleLimit) -> str:
 def _recalls(results: Results, needle: NeedleResults, header: list[str], limits: Sequence[int]) -> list[str]:
     rows = []
     for one, name in zip(needle.methods, _names(results, needle), strict=True):
-        cells = [
-            _share(group.recall[i], one.thresholds[i].support, intervals=True) for group in one.groups for i in limits
-        ]
+        cells = [_share(group.recall[i], one.thresholds[i].support) for group in one.groups for i in limits]
         rows.append([name, *cells])
     return table(["", *header], rows) if rows else []
 
@@ -224,11 +217,10 @@ def _distractors_table(results: Results, needle: NeedleResults) -> list[str]:
     return table(header, rows) if rows else []
 
 
-def _share(share: Estimate | None, support: Support, *, intervals: bool = False) -> str:
+def _share(share: Estimate | None, support: Support) -> str:
     if share is None:
         return ""
-    ends = f" ({share.low:.3f}-{share.high:.3f})" if intervals else ""
-    return f"{share.value:.3f}{ends}{MARKS[support]}"
+    return f"{share.value:.3f} ({share.low:.3f}-{share.high:.3f}){MARKS[support]}"
 
 
 def _edit(one: NeedleMethod, name: str, limit: int) -> Estimate | None:
@@ -236,5 +228,4 @@ def _edit(one: NeedleMethod, name: str, limit: int) -> Estimate | None:
 
 
 def _names(results: Results, needle: NeedleResults) -> list[str]:
-    keys: list[Key] = [(one.method, one.metric) for one in needle.methods]
-    return [cell(label(results, key)) for key in keys]
+    return [cell(label(results, one.key)) for one in needle.methods]

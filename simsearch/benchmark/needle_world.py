@@ -62,7 +62,7 @@ class NeedleWorld:
         return tuple(
             NeedleSource(name, self.sources.count(name), asked.count(name), name in self.textures)
             for name in self.names
-        )  # fmt: skip
+        )
 
 
 def gather(settings: Needle, asked: Sequence[Gallery], more: Sequence[Gallery]) -> NeedleWorld:

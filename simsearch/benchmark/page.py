@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simsearch.benchmark.contender import Contender, contenders
+from simsearch.benchmark.markdown import cell, spread, table
 from simsearch.benchmark.needle_tables import needle_tables
 from simsearch.benchmark.results import PaperMean, Results
 from simsearch.benchmark.settings import Needle, Settings, Sweeps
-from simsearch.benchmark.tables import cell, spread, table, tables
+from simsearch.benchmark.tables import tables
 from simsearch.benchmark.titles import edit_title
 
 TOLERANCE = 0.015

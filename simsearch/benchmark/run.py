@@ -97,8 +97,7 @@ def run_benchmark(
     every = dict.fromkeys([*names, *chains, *(made for edits in groups.values() for made in edits.values())])
     edits = Edits.of(list(every), font=font, seed=settings.edit_seed)
     with Pool(default_workers() if workers is None else workers) as pool:
-        store = Store(output / CACHE)
-        engine = Engine(Shelf(store, edits, store if keep_copies else None), pool)
+        engine = Engine(Shelf(Store(output / CACHE), edits, keep_copies), pool)
         copies = tuple(map(copy_id, names)), tuple(map(copy_id, chains))
         run = Run(settings, tuple(entries), engine, *copies, groups, stages or _silent)
         results = run.results(path, output)

@@ -23,13 +23,13 @@ class Shelf:
     Attributes:
         store: Finished parts.
         edits: All edits of the run.
-        copies: Where edited copies themselves are kept too, some 10 MB a photograph and 100 edits, so that a method
-            that is tried later need not have them made again; by default nowhere.
+        keeps_copies: Whether edited copies themselves are kept too, some 10 MB a photograph and 100 edits, so that a
+            method that is tried later need not have them made again.
     """
 
     store: Store
     edits: Edits
-    copies: Store | None = None
+    keeps_copies: bool = False
 
     def stored(self, method: str, picture: Picture) -> Arrays:
         """By copy id the rows (p, d) that one method, told by its key, has of a photograph."""
@@ -52,14 +52,14 @@ class Shelf:
 
     def kept_copies(self, picture: Picture, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """By copy id the pixels (h, w, 3) of those of these copies that are kept."""
-        if self.copies is None:
+        if not self.keeps_copies:
             return {}
-        return self.copies.read(_COPIES, self._key(*names, picture=picture)) or {}
+        return self.store.read(_COPIES, self._key(*names, picture=picture)) or {}
 
     def keep_copies(self, picture: Picture, made: Mapping[str, NDArray[Any]]) -> None:
         """Keep these copies, if any are kept."""
-        if self.copies is not None:
-            self.copies.write(_COPIES, self._key(*made, picture=picture), made)
+        if self.keeps_copies:
+            self.store.write(_COPIES, self._key(*made, picture=picture), made)
 
     def _key(self, *names: str, picture: Picture) -> str:
         return digest(*names, picture.sha256, self.edits.seed, self.edits.stamp)

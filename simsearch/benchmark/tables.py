@@ -9,15 +9,12 @@ from typing import Any
 
 from simsearch.benchmark.answer import answer, milliseconds
 from simsearch.benchmark.contender import Contender, Key, contenders, label
-from simsearch.benchmark.markdown import cell, estimated, spread, table
+from simsearch.benchmark.markdown import UNSUPPORTED, cell, estimated, spread, table
 from simsearch.benchmark.needle_tables import needle_tables
 from simsearch.benchmark.results import Results
 from simsearch.benchmark.titles import edit_title
 
-__all__ = ["FILE", "cell", "edits_table", "estimated", "methods_table", "spread", "table", "tables", "write_tables"]
-
 FILE = "tables.md"
-_UNSUPPORTED = "*not supported*"
 
 
 def write_tables(results: Results, folder: Path) -> Path:
@@ -139,7 +136,7 @@ def _sweeps(results: Results) -> list[str]:
             row.sweep.replace("_", " "),
             f"{row.value:,}",
             *map(spread, (row.auc, row.auc_right_image, row.auc_on_grid, row.recall)),
-            "" if row.supported else _UNSUPPORTED,
+            "" if row.supported else UNSUPPORTED,
         ]
         for row in results.sweeps
     ]

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from simsearch.cli import terminal
-from simsearch.cli.signals import ending_as_interrupt
+from simsearch.cli.signals import SIGNALLED, ending_as_interrupt
 from simsearch.errors import LibraryExists, SimsearchError
 
-USAGE, FAILED, DEFECT, SIGNALLED = 2, 3, 70, 128
+USAGE, FAILED, DEFECT = 2, 3, 70
 _KEEPING = {"index", "embed", "finetune", "benchmark", "repair"}  # what goes on behind what it has done
 _GOES_ON = "what was committed is kept, and the same command goes on from there"
 

@@ -34,8 +34,6 @@ from simsearch.cli.progress import shown
 from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simsearch.extract.extractor import Extractor
     from simsearch.images.lists import Entry
     from simsearch.images.rejected import Rejected
@@ -126,8 +124,9 @@ def embed(
     from simsearch.cli.embed_processes import embed_in_processes, share_of
     from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import default_workers
-    from simsearch.extract.rows_folder import path_of, write_folder
+    from simsearch.extract.rows_folder import write_folder
     from simsearch.images import Limits, find
+    from simsearch.images.rejected import source_of
 
     if parent:
         end_with(parent)
@@ -158,7 +157,7 @@ def embed(
                 find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
             )
             if shares > 1:
-                sources = (one for one in sources if share_of(path_of(one), shares) == mine)
+                sources = (one for one in sources if share_of(source_of(one).path, shares) == mine)
             report = write_folder(
                 extractor,
                 sources,

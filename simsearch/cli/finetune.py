@@ -14,7 +14,7 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.options import AsJson, Device, Quiet, examples
 from simsearch.cli.progress import Advance, shown
-from simsearch.cli.signals import ENDING
+from simsearch.cli.signals import ENDING, SIGNALLED
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from simsearch.training.keeper import Told
 
 app = typer.Typer(rich_markup_mode=None)
-SIGNALLED = 128
 
 
 @app.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ def are_several(images: Any) -> bool:
 
 def is_image(value: Any) -> bool:
     """Whether a value has a form that an image may have; its contents are not looked at."""
-    return is_path(value) or isinstance(value, (bytes, bytearray, memoryview, Image, np.ndarray)) or _is_other(value)
+    as_bytes_or_pixels = isinstance(value, (bytes, bytearray, memoryview, Image, np.ndarray))
+    return as_bytes_or_pixels or is_path(value) or is_tensor(value) or _is_file(value)
 
 
 def is_path(value: Any) -> bool:
@@ -124,10 +125,6 @@ def _is_file(value: Any) -> bool:
     return callable(getattr(value, "read", None))
 
 
-def _is_other(value: Any) -> bool:
-    return is_tensor(value) or _is_file(value)
-
-
 def _read(file: Any) -> bytes:
     """The bytes of an open file from where it stands; no more than a picture may have, and one to tell."""
     try:
@@ -172,7 +169,7 @@ def _undecoded(image: Image) -> bytes | None:
     return data
 
 
-def _no_pixels(size: tuple[int, ...]) -> Image:
+def _no_pixels(size: tuple[int, ...]) -> NoReturn:
     raise ImageRejected(RejectCode.EMPTY, f"an image of {size[0]} x {size[1]} has no pixels")
 
 

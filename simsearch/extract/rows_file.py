@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RowError, shortened, shown
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import printable
+from simsearch.images.source import as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -120,7 +120,7 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> int:
     schema = pa.schema([(name, pa.string()) for name in ("path", "path_b64", "code", "message")])
 
     def columns(chunk: list[Rejected]) -> list[Any]:
-        texts = [_as_text(entry.source.path) for entry in chunk]
+        texts = [as_text(entry.source.path) for entry in chunk]
         codes = [str(entry.code) for entry in chunk]
         messages = [entry.message.encode(errors="replace").decode() for entry in chunk]
         return [[text for text, _ in texts], [encoded for _, encoded in texts], codes, messages]
@@ -217,7 +217,7 @@ def _item_fields() -> list[tuple[str, pa.DataType]]:
 
 
 def _item_columns(chunk: list[Embedded]) -> list[Any]:
-    texts = [_as_text(entry.source.path) for entry in chunk]
+    texts = [as_text(entry.source.path) for entry in chunk]
     return [
         [text for text, _ in texts],
         [encoded for _, encoded in texts],
@@ -282,13 +282,6 @@ def sync(place: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _as_text(path: bytes) -> tuple[str, str | None]:
-    try:
-        return path.decode(), None
-    except UnicodeDecodeError:
-        return printable(path), base64.b64encode(path).decode()
 
 
 @contextmanager

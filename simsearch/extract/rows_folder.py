@@ -16,7 +16,7 @@ from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import write_items, write_npy, write_rejected, write_rows
 from simsearch.extract.rows_journal import REJECTED, Journal, PathDigest
 from simsearch.images.limits import Limits
-from simsearch.images.rejected import Rejected
+from simsearch.images.rejected import Found, Rejected, source_of
 from simsearch.images.source import Source
 
 Format = Literal["parquet", "npy"]
@@ -100,9 +100,6 @@ def write_folder(
         return FolderReport(journal.rows, journal.parts, len(rejected), codes)
 
 
-Found = Source | Rejected
-
-
 def _not_there(sources: Iterator[Found], journal: Journal, output: Path, *, share: bool) -> Iterator[Found]:
     """The inputs that are in no part yet.
 
@@ -113,7 +110,7 @@ def _not_there(sources: Iterator[Found], journal: Journal, output: Path, *, shar
         chunk = list(itertools.islice(sources, entry.inputs))
         names = PathDigest()
         for found in chunk:
-            names.add(_source(found))
+            names.add(source_of(found))
         if names.hexdigest() != entry.digest:
             there = {path for later in range(number, len(journal.entries)) for path in journal.paths(later)}
             return _added(itertools.chain(chunk, sources), there, output, first=number == 0, share=share)
@@ -126,25 +123,16 @@ def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: 
     known = not first
     for found in sources:
         waiting.append(found)
-        known |= path_of(found) in there
+        known |= source_of(found).path in there
         if known and not share:
             break
-    paths = {path_of(found) for found in waiting}
+    paths = {source_of(found).path for found in waiting}
     if not known or (share and not there <= paths):
         why = " (--shard counts inputs by their place, and some were added or went)" if share else ""
         raise InputError(
             f"{output} was begun with other inputs than these{why}: give those again, or a new folder for these"
         )
-    return (found for found in itertools.chain(waiting, sources) if path_of(found) not in there)
-
-
-def path_of(found: Found) -> bytes:
-    """Return the path by which an input is told apart."""
-    return _source(found).path
-
-
-def _source(found: Found) -> Source:
-    return found if isinstance(found, Source) else found.source
+    return (found for found in itertools.chain(waiting, sources) if source_of(found).path not in there)
 
 
 class _Parts:

@@ -19,11 +19,11 @@ from typing import Any
 from PIL import Image
 
 from simsearch.errors import ImageRejected, RejectCode, SimsearchError
-from simsearch.images.apart_worker import LENGTHS, READY
+from simsearch.images.apart_worker import LENGTHS, READY, send
 from simsearch.images.child import GRACE_S, START_S, STUCK_S, crashed, out_of_time, pipes, spawn
 from simsearch.images.decode import Decoded
 from simsearch.images.formats import sniff
-from simsearch.images.limits import Limits
+from simsearch.images.limits import Limits, require_size
 
 _KEPT = 4  # idle processes: as many threads as usually ask at once
 _PIPE = 1 << 20  # bytes
@@ -58,10 +58,7 @@ class _Process:
         """
         text = json.dumps(how).encode()
         try:
-            for part in (LENGTHS.pack(len(text), len(data)) + text, data):
-                left = memoryview(part)
-                while left:
-                    left = left[os.write(self._requests, left) :]
+            send(self._requests, text, data)
         except BrokenPipeError:
             raise _Ended from None
         length, size = LENGTHS.unpack(self._read(LENGTHS.size, time.monotonic() + limits.timeout_s + GRACE_S))
@@ -122,9 +119,7 @@ class _Apart:
             SimsearchError: the process could not be started.
         """
         limits = limits or Limits()
-        if not 0 < len(data) <= limits.max_bytes:
-            code = RejectCode.TOO_MANY_BYTES if data else RejectCode.EMPTY
-            raise ImageRejected(code, f"{len(data):,} bytes, the limit is {limits.max_bytes:,}")
+        require_size(len(data), limits.max_bytes)
         sniff(data)  # what is no image need not be sent
         process = self._taken()
         try:

@@ -50,11 +50,15 @@ def _answer(replies: int, limits: Limits, how: dict[str, Any], data: bytes) -> N
     except Exception as error:
         facts = {"code": "decode_error", "message": f"{type(error).__name__}: {error}"}
     signal.setitimer(signal.ITIMER_REAL, 0)
-    text = json.dumps(facts).encode()
-    for part in (LENGTHS.pack(len(text), len(pixels)) + text, pixels):
+    send(replies, json.dumps(facts).encode(), pixels)
+
+
+def send(pipe: int, text: bytes, body: bytes) -> None:
+    """Write one message of either side: lengths, JSON, and the bytes of a file or the pixels of a picture."""
+    for part in (LENGTHS.pack(len(text), len(body)) + text, body):
         left = memoryview(part)
         while left:
-            left = left[os.write(replies, left) :]
+            left = left[os.write(pipe, left) :]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch.images.colour_profile import Icc, in_srgb
+from simsearch.images.tiff import BITS, FORMAT, PHOTOMETRIC, UNSIGNED, WHITE_IS_ZERO
 
 Alpha = Literal["white", "contrast"]
 
@@ -20,9 +21,6 @@ FAINT = 0.1
 # Where everything is transparent, hidden colours are a picture whose alpha was lost, unless no channel spans more
 # levels than this, as what coding leaves of a cleared canvas.
 HIDDEN_SPAN = 16
-BITS_PER_SAMPLE = 258  # TIFF tag
-PHOTOMETRIC = 262  # TIFF tag; 0 is WhiteIsZero
-SAMPLE_FORMAT = 339  # TIFF tag; 1 is unsigned
 _FULL = 2**28  # 32-bit unsigned greys that reach beyond use the whole of their range
 _GREYS = ("1", "L", "LA", "La", "I", "F")
 
@@ -61,7 +59,7 @@ def to_rgb(image: Image.Image, *, alpha: Alpha = "white", icc: Icc = "ignore") -
     seen = in_srgb(image, profile, grey=grey)
     if seen.mode != "RGBA":
         return seen if seen.mode == "RGB" else seen.convert("RGB")
-    return _on_white(seen) if alpha == "white" else _on_contrast(seen)
+    return _on_page(seen, WHITE) if alpha == "white" else _on_contrast(seen)
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -82,7 +80,7 @@ def _with_channel(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGBA" else image.convert("RGBA")
 
 
-def _on_white(clear: Image.Image, page: tuple[int, int, int] = WHITE) -> Image.Image:
+def _on_page(clear: Image.Image, page: tuple[int, int, int]) -> Image.Image:
     seen = Image.new("RGB", clear.size, page)
     seen.paste(clear, mask=clear.getchannel("A"))
     return seen
@@ -94,12 +92,12 @@ def _on_contrast(clear: Image.Image) -> Image.Image:
         hidden = clear.convert("RGB")
         span = np.ptp(np.asarray(hidden.getextrema()), axis=1).max()
         return hidden if span > HIDDEN_SPAN else Image.new("RGB", clear.size, WHITE)
-    seen = _on_white(clear)
+    seen = _on_page(clear, WHITE)
     ink = 3 * 255 * clear.width * clear.height - _total(seen)  # how far the page has become darker, over all channels
     if opaque == 255 * clear.width * clear.height or ink >= FAINT * 3 * opaque:
         return seen
     del seen  # large pictures are many
-    return _on_white(clear, BLACK)
+    return _on_page(clear, BLACK)
 
 
 def _total(image: Image.Image) -> int:
@@ -114,11 +112,11 @@ def _high_byte(value: Any) -> Any:
 def _deep_grey(image: Image.Image) -> Image.Image:
     """Greys of more than 8 bits as mode L, or RGBA where one of them is transparent."""
     values = np.asarray(image)
-    if image.mode == "I" and _tags(image) and _first(image, SAMPLE_FORMAT, 1) == 1:
+    if image.mode == "I" and _tags(image) and _first(image, FORMAT, UNSIGNED) == UNSIGNED:
         values = values.view(np.uint32)  # as the file has it; Pillow's mode is signed
     deep = values.dtype.kind == "u" and values.dtype.itemsize == 2
     levels = _from_uint16(values, _top(image)) if deep else _from_wide(values)
-    if _tags(image).get(PHOTOMETRIC) == 0:
+    if _tags(image).get(PHOTOMETRIC) == WHITE_IS_ZERO:
         levels = 255 - levels
     grey = Image.fromarray(np.ascontiguousarray(levels))
     key = image.info.get("transparency")
@@ -138,7 +136,7 @@ def _first(image: Image.Image, tag: int, default: int) -> Any:
 
 
 def _top(image: Image.Image) -> int:
-    bits = _first(image, BITS_PER_SAMPLE, 16)
+    bits = _first(image, BITS, 16)
     return (1 << bits) - 1 if 8 < bits <= 16 else 65535
 
 

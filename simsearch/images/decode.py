@@ -17,9 +17,9 @@ from simsearch.images.colour_profile import Icc
 from simsearch.images.formats import load_plugin, sniff, webp_size
 from simsearch.images.guard import pillow_guard
 from simsearch.images.jpeg_end import closed
-from simsearch.images.limits import MEBIBYTES, Limits
+from simsearch.images.limits import MEBIBYTES, Limits, require_size
 from simsearch.images.side_data import stripped
-from simsearch.images.tiff import COLOURS, form_of, has_more_pages, refused, require_right
+from simsearch.images.tiff import COLOURS, SIGNED, form_of, has_more_pages, refused, require_right
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _CUT_WORDS = ("truncated", "unexpected end", "not enough data", "end of file", "
 # Bytes a pixel that libraries other than Pillow take, as measured; what they say where there is no more is no help.
 _COSTS = {"WEBP": 17, "AVIF": 10, "HEIF": 10}
 _RAISE = "raise it by --max-pixels, in Python by Limits(max_pixels=...)"
-_SIGNED, _WHITE = 2, 65535
+_WHITE = 65535  # of signed greys
 
 
 class Seen(TypedDict):
@@ -103,10 +103,7 @@ def decode(
             decode_error.
     """
     limits = limits or Limits()
-    if not data:
-        raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")
-    if len(data) > limits.max_bytes:
-        raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{len(data):,} bytes, the limit is {limits.max_bytes:,}")
+    require_size(len(data), limits.max_bytes)
     kind = sniff(data)
     load_plugin(kind)
     how = _How(limits, at_least, exif, alpha, icc)
@@ -197,7 +194,7 @@ def _too_many(what: str, limits: Limits) -> ImageRejected:
 def _require_white_point(image: Image.Image, data: bytes) -> None:
     """Refuse signed greys beyond 0 to 65535: nothing says which of them are black and white."""
     form = form_of(data) if image.mode == "I" else None
-    if form is not None and form.format == _SIGNED:
+    if form is not None and form.format == SIGNED:
         low, high = np.asarray(image.getextrema()).tolist()
         if low < 0 or high > _WHITE:
             raise refused(form)

@@ -12,11 +12,10 @@ from simsearch.errors import InputError, RejectCode, shown
 from simsearch.images.lists import Entry, read_list
 from simsearch.images.others import HEAD, Skipped, is_meant_as_image, kind_of_other
 from simsearch.images.paths import Links, PathLike, absolute, raw
-from simsearch.images.rejected import Rejected
+from simsearch.images.rejected import Found, Rejected, source_of
 from simsearch.images.source import Source, reason
 from simsearch.images.tar import Member, TarError, is_tar, members
 
-Found = Source | Rejected
 Skip = Callable[[Skipped], None]
 
 _SHOWN = 200  # characters of a name in a message
@@ -98,13 +97,9 @@ def _find(places: Iterable[_Place], entries: Iterable[Entry], skipped: Skip) -> 
             place = replace(place, link=last)
         inside = place.path + b"/"
         for found in _search(place, skipped):
-            if _path(found).startswith(inside):
+            if source_of(found).path.startswith(inside):
                 searched.add(place.path)
             yield _described(found, entry, place)
-
-
-def _path(found: Found) -> bytes:
-    return found.source.path if isinstance(found, Rejected) else found.path
 
 
 def _is_part(path: bytes, searched: set[bytes]) -> bool:
@@ -120,7 +115,7 @@ def _is_part(path: bytes, searched: set[bytes]) -> bool:
 
 def _described(found: Found, entry: Entry, place: _Place) -> Found:
     """What was found with the columns of its line; a line that leads to nothing is named."""
-    source = found.source if isinstance(found, Rejected) else found
+    source = source_of(found)
     if entry.owner is not None or entry.attributes is not None:
         source = replace(source, owner=entry.owner, attributes=entry.attributes)
     if not isinstance(found, Rejected):

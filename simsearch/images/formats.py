@@ -26,8 +26,8 @@ _MAGIC = {
     "BMP": (b"BM",),
     "TIFF": (b"II\x2a\0", b"MM\0\x2a", b"II\0\x2a", b"MM\x2a\0", b"II\x2b\0", b"MM\0\x2b"),
 }
-_AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 # Formats known by name only, so that the reject says what the file is.
 _OTHERS = {
@@ -102,9 +102,9 @@ def _is_tga(data: bytes) -> bool:
 def _sniff_isobmff(data: bytes) -> str:
     length = min(int.from_bytes(data[:4], "big"), len(data), 256)
     brands = [data[8:12], *(data[i : i + 4] for i in range(16, length - 3, 4))]
-    if any(brand in _AVIF_BRANDS for brand in brands):
+    if any(brand in AVIF_BRANDS for brand in brands):
         return "AVIF"
-    if any(brand in _HEIF_BRANDS for brand in brands):
+    if any(brand in HEIF_BRANDS for brand in brands):
         return "HEIF"
     raise _refused("ISO media")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simsearch.errors import ImageRejected, RejectCode
+
 MEGAPIXELS = 1_000_000
 MEBIBYTES = 1 << 20
 # What the largest picture may need: the file, the picture in four bytes a pixel (twice where it is turned, converted or
@@ -33,3 +35,15 @@ class Limits:
     def memory(self) -> int:
         """Bytes of memory for one image."""
         return BASE + BYTES_A_PIXEL * self.max_pixels if self.max_memory is None else self.max_memory
+
+
+def require_size(size: int, limit: int) -> None:
+    """Make sure that an image has at least one byte and at most `limit`.
+
+    Raises:
+        ImageRejected: empty or too_many_bytes.
+    """
+    if not size:
+        raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")
+    if size > limit:
+        raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{size:,} bytes, the limit is {limit:,}")

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from simsearch.errors import ImageRejected
-from simsearch.images.formats import sniff
+from simsearch.images.formats import AVIF_BRANDS, HEIF_BRANDS, sniff
 
 HEAD = 512
 """Bytes of a file that are looked at."""
@@ -60,20 +60,7 @@ _STARTS = {
     b"<!DOCTYPE html": "html",
     b"<html": "html",
 }
-_STILL_BRANDS = (
-    b"avif",
-    b"avis",
-    b"mif1",
-    b"msf1",
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"crx ",
-    b"jp2 ",
-)
+_STILL_BRANDS = (*AVIF_BRANDS, *HEIF_BRANDS, b"crx ", b"jp2 ")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 

@@ -24,3 +24,12 @@ class Rejected:
 
     def __repr__(self) -> str:
         return f"Rejected({self.source.printable}: {self.code}: {self.message})"
+
+
+Found = Source | Rejected
+"""What a stream of inputs yields."""
+
+
+def source_of(found: Found) -> Source:
+    """Return the input, also of one that was rejected."""
+    return found.source if isinstance(found, Rejected) else found

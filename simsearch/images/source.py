@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simsearch.errors import ImageRejected, RejectCode
+from simsearch.images.limits import require_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,6 +91,19 @@ def printable(name: bytes) -> str:
     return text if text.isprintable() else "".join(map(_escape, text))
 
 
+def as_text(path: bytes) -> tuple[str, str | None]:
+    r"""Return a path as text, and in base64 when it is not UTF-8.
+
+    Example:
+        >>> as_text(b"/a\nb.jpg"), as_text(b"/\xff.jpg")
+        (('/a\nb.jpg', None), ('/\\xff.jpg', 'L/8uanBn'))
+    """
+    try:
+        return path.decode(), None
+    except UnicodeDecodeError:
+        return printable(path), base64.b64encode(path).decode()
+
+
 def _escape(character: str) -> str:
     if character.isprintable():
         return character
@@ -104,10 +119,7 @@ def load_bytes(source: Source, limit: int) -> bytes:
         ImageRejected: empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
     """
     if isinstance(source.given, bytes):
-        if len(source.given) > limit:
-            raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{len(source.given):,} bytes, the limit is {limit:,}")
-        if not source.given:
-            raise ImageRejected(RejectCode.EMPTY, "there are no bytes")
+        require_size(len(source.given), limit)
         return source.given
     return read_range(source.file, offset=source.offset, size=source.size, limit=limit)
 
@@ -126,8 +138,7 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageRejected(RejectCode.IO_ERROR, "not a regular file any more")
             wanted = size if offset else status.st_size
-            if wanted > limit:
-                raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{wanted:,} bytes, the limit is {limit:,}")
+            require_size(wanted, limit)
             handle.seek(offset)
             data = handle.read(wanted)
     except (OSError, ValueError) as error:
@@ -136,8 +147,6 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
         raise ImageRejected(RejectCode.IO_ERROR, reason(error)) from error
     if len(data) != wanted:
         raise ImageRejected(RejectCode.IO_ERROR, f"only {len(data):,} of {wanted:,} bytes could be read")
-    if not data:
-        raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")
     return data
 
 

@@ -13,41 +13,19 @@ KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, COLOURS = 254, 258, 259, 
 EXTRA, FORMAT, SUBSAMPLING = 338, 339, 530
 _ORIENTATION, _PROFILE = 274, 34675
 # What a decoder needs: size, samples, strips, tiles, tables of the compressions, colours.
-_PICTURE = {
-    *(
-        254,
-        256,
-        257,
-        258,
-        259,
-        262,
-        266,
-        273,
-        277,
-        278,
-        279,
-        284,
-        292,
-        293,
-        317,
-        320,
-        322,
-        323,
-        324,
-        325,
-        332,
-        338,
-        339,
-    ),
-    *(347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532),
-}
+_PICTURE_TAGS = """
+254 256 257 258 259 262 266 273 277 278 279 284 292 293 317 320 322 323 324 325 332 338 339 347 512 513 514 515
+517 518 519 520 521 529 530 531 532
+"""
+_PICTURE = frozenset(map(int, _PICTURE_TAGS.split()))
 _REDUCED = 1  # bit of KIND: a smaller form of another page
 _SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}  # BYTE, SHORT, LONG, LONG8
 _SHORT, _UNDEFINED = 3, 7
 _BIG_ENTRY = 20  # bytes of a tag in a BigTIFF
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
-_FORMATS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "float"}
-_COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
+UNSIGNED, SIGNED, _FLOAT = 1, 2, 3
+_FORMATS = {UNSIGNED: "unsigned", SIGNED: "signed", _FLOAT: "float"}
+WHITE_IS_ZERO = 0
+_COLOURS = {WHITE_IS_ZERO: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 2, 3, 5, 6, 8
 _USUAL = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3}  # samples of a pixel; one where nothing is said
 _ALPHA = (2,)  # EXTRA: one more sample, alpha that colours are not multiplied by
@@ -104,11 +82,11 @@ class Form:
         if self.planar and self.plain and self.samples > _USUAL.get(self.photometric, 1) and self.extra != _ALPHA:
             return True
         deep = max(self.bits, default=1) > 8
-        if self.format == _SIGNED and max(self.bits, default=1) < 32:
+        if self.format == SIGNED and max(self.bits, default=1) < 32:
             return True  # 8 bits wrap, 16 have no white point that anybody agrees on
         if self.planar and (self.samples == 2 or (self.plain and deep)):
             return True  # planes are read as if they had one byte a sample
-        if deep and self.big_endian and not self.plain and self.format != _UNSIGNED:
+        if deep and self.big_endian and not self.plain and self.format != UNSIGNED:
             return True  # bytes are swapped twice
         return self.photometric == _YCBCR and self.plain and self.subsampled
 
@@ -146,7 +124,7 @@ def form_of(data: bytes) -> Form | None:
         big_endian=data[:1] == b"M",
         big_tiff=43 in data[2:4],
         bits=bits,
-        format=max(page.get(FORMAT) or (_UNSIGNED,)),
+        format=max(page.get(FORMAT) or (UNSIGNED,)),
         photometric=photometric,
         samples=samples,
         extra=page.get(EXTRA, ()),

@@ -11,12 +11,12 @@ from typing import TypeAlias, cast
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
-from simsearch.images.rejected import Rejected
+from simsearch.images.rejected import Found, Rejected, source_of
 from simsearch.images.source import Source
 from simsearch.library.intake import Intake, problem_of
 from simsearch.library.items import Item
 from simsearch.library.names import names_of, stored_name
-from simsearch.library.prune import Found, Seen
+from simsearch.library.prune import Seen
 from simsearch.library.report import AddReport, AddSettings
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Place, Snapshot
@@ -71,9 +71,9 @@ class AddJob:
         """Pass on what has to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := _chunk(stream):
-            files = [found for found in chunk if _source_of(found).has_path]
+            files = [found for found in chunk if source_of(found).has_path]
             self.seen.note(files)
-            named = [(found, self._names.of_source(_source_of(found))) for found in files]
+            named = [(found, self._names.of_source(source_of(found))) for found in files]
             fresh = self._not_as_stored(self._not_in_flight(named))
             self._paths.update(found.path for found in fresh if isinstance(found, Source))
             fresh += chunk[len(files) :]
@@ -152,13 +152,9 @@ def _chunk(stream: Iterator[Found]) -> list[Found]:
     chunk: list[Found] = []
     for found in itertools.islice(stream, _LOOKED_UP_AT_ONCE):
         chunk.append(found)
-        if not _source_of(found).has_path:
+        if not source_of(found).has_path:
             break
     return chunk
-
-
-def _source_of(found: Found) -> Source:
-    return found.source if isinstance(found, Rejected) else found
 
 
 def _renamed(source: Source, root: bytes, name: bytes) -> Source:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from simsearch.images.source import as_text
 from simsearch.library.channel import Channel
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import records
-from simsearch.library.matches import as_text
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import Curve
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from simsearch.library.matches import as_text
+from simsearch.images.source import as_text
 from simsearch.library.segment import Segment
 from simsearch.library.snapshot import Snapshot
 

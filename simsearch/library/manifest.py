@@ -119,12 +119,7 @@ class Manifest:
             LibraryDamaged: it does not; nothing may be changed by what it says.
         """
         with self._reading() as db:
-            broken = is_broken(db)
-        if broken:
-            raise LibraryDamaged(
-                f"{self.path} {_UNSEALED}; nothing was changed. `simsearch repair --library {self.path.parent}` makes "
-                "it again from the segments"
-            )
+            _require_sealed(db, self.path)
 
     def dropped(self) -> frozenset[str]:
         """Return the segments that the newest commit that dropped any no longer names: their folders may be deleted."""
@@ -145,8 +140,7 @@ class Manifest:
 
     def _apply(self, db: sqlite3.Connection, change: Change) -> None:
         with _transaction(db):
-            if is_broken(db):  # a commit would seal what was damaged
-                raise LibraryDamaged(f"{self.path} {_UNSEALED}; nothing was changed")
+            _require_sealed(db, self.path)  # a commit would seal what was damaged
             for root in change.roots:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for root in change.unrooted:
@@ -261,6 +255,11 @@ def _naming_faults(path: Path) -> Iterator[None]:
         if _code(error) in _READ_ONLY:
             raise LibraryError(f"{path} cannot be read or written: {error}") from error
         raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
+
+
+def _require_sealed(db: sqlite3.Connection, path: Path) -> None:
+    if is_broken(db):
+        raise LibraryDamaged(f"{path} {_UNSEALED}; nothing was changed")
 
 
 def _code(error: sqlite3.Error) -> int:

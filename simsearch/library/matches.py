@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -272,19 +271,6 @@ class Matches(Sequence[QueryMatches]):
         if importlib.util.find_spec("pandas") is None:
             raise DependencyMissing("data frames need pandas: pip install pandas")
         return self.to_arrow().to_pandas()
-
-
-def as_text(path: bytes) -> tuple[str, str | None]:
-    r"""Return a path as text, and in base64 when it is not UTF-8.
-
-    Example:
-        >>> as_text(b"/a\nb.jpg"), as_text(b"/\xff.jpg")
-        (('/a\nb.jpg', None), ('/\\xff.jpg', 'L/8uanBn'))
-    """
-    try:
-        return path.decode(), None
-    except UnicodeDecodeError:
-        return printable(path), base64.b64encode(path).decode()
 
 
 def _path_fields(key: str, path: str | None, encoded: str | None) -> Mapping[str, str | None]:

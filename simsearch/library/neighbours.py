@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, RowError
+from simsearch.images.source import as_text
 from simsearch.library.channel import ASYMMETRIC, Channel
 from simsearch.library.copies import Hit, Near, grouped, grouped_all
 from simsearch.library.damage import naming_damage
 from simsearch.library.items import numbers as as_numbers
-from simsearch.library.matches import Copy, Match, Recall, as_text
+from simsearch.library.matches import Copy, Match, Recall
 from simsearch.library.snapshot import Place, Snapshot
 
 if TYPE_CHECKING:

@@ -6,20 +6,16 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
 
 import numpy as np
 
 from simsearch.errors import InputError, shown
 from simsearch.images.find import find
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
+from simsearch.images.rejected import Found, Rejected, source_of
 from simsearch.library.items import path_key
 from simsearch.library.names import MEMBER, Names, names_of, split_member
 from simsearch.library.selection import PathLike, absolute, below_all
 from simsearch.library.snapshot import Place, Snapshot
-
-Found: TypeAlias = Source | Rejected
 
 _SHOWN = 300  # characters of a folder in a message
 
@@ -39,12 +35,12 @@ def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: b
         if held and empty_too and not os.path.lexists(named):
             continue
         if held and not empty_too:
-            _require_mounted(snapshot, path, held)
+            _require_mounted(snapshot, path, held, names)
         there.append(path)
     return there
 
 
-def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place]) -> None:
+def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place], names: Names) -> None:
     seen, folders = Seen(), set[bytes]()
 
     def noted() -> Iterator[Found]:
@@ -61,7 +57,7 @@ def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place]) 
             f"{len(held):,} images: is its disk mounted? --prune-empty (prune_empty=True) removes them"
         )
     files = [split_member(snapshot.path(place) or b"")[0] for place in gone]
-    emptied = _emptied(absolute(path), names_of(snapshot), files, folders)
+    emptied = _emptied(absolute(path), names, files, folders)
     if emptied:
         folder, count = min(emptied.items())
         raise InputError(
@@ -114,7 +110,7 @@ class Seen:
     def note(self, sources: Iterable[Found]) -> None:
         """Remember inputs."""
         for found in sources:
-            source = found.source if isinstance(found, Rejected) else found
+            source = source_of(found)
             real = self._names.real(source)
             key = path_key(real)
             self._keys.append(key)

@@ -11,23 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import ImageRejected
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.inputs import are_several, is_path, is_tensor, picture
+from simsearch.extract.inputs import are_several, is_path, is_tensor
 from simsearch.extract.pipeline import Embedded, default_workers, embed_sources
 from simsearch.extract.quantised import margins_of
 from simsearch.images.find import find
 from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
+from simsearch.images.source import Source, as_text
 from simsearch.library.copies import with_same_files
 from simsearch.library.intake import problem_of
-from simsearch.library.matches import Match, Matches, QueryMatches, as_text
+from simsearch.library.matches import Match, Matches, QueryMatches
 from simsearch.library.names import names_of
 from simsearch.library.neighbours import Found, SearchPlan, checked_rows, nearest
 from simsearch.library.report import AddSettings
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.sources import outside
+from simsearch.library.sources import given_source, outside
 
 Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
 
@@ -100,17 +99,13 @@ class QueryEmbedder:
         for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
             while run := list(itertools.islice(group, None if on_disk else _HELD)):
                 found += self._from_sources(
-                    _sources(run, self._library) if on_disk else [self._given(image) for image in run]
+                    _sources(run, self._library)
+                    if on_disk
+                    else [given_source(image, self._extractor.preprocessing, self._settings.limits) for image in run]
                 )
         return found + (
             [] if from_list is None else self._from_sources(list(outside(self._library, find([], from_list=from_list))))
         )
-
-    def _given(self, image: Any) -> Source | Rejected:
-        try:
-            return Source.of(picture(image, self._extractor.preprocessing, self._settings.limits))
-        except ImageRejected as error:
-            return Rejected(Source.of(b""), error.code, error.message)
 
     def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
         workers = self._settings.workers

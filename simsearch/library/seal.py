@@ -8,7 +8,7 @@ from typing import Any
 
 _KEY = "seal"
 _SEALED = (
-    "SELECT key, value FROM meta WHERE key IN ('uuid', 'generation', 'next_id') ORDER BY key",
+    "SELECT key, value FROM meta WHERE key IN ('uuid', 'generation', 'next_id', 'dropped') ORDER BY key",
     "SELECT number, path FROM roots ORDER BY number",
     "SELECT * FROM channels ORDER BY position",
     "SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid",

@@ -15,11 +15,9 @@ from simsearch.images.find import Skip, find
 from simsearch.images.limits import Limits
 from simsearch.images.lists import Entry
 from simsearch.images.preprocess import Preprocessing
-from simsearch.images.rejected import Rejected
+from simsearch.images.rejected import Found, Rejected, source_of
 from simsearch.images.source import Source
 from simsearch.library.selection import PathLike
-
-Found = Source | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,7 @@ def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
     """Yield the sources that are no files of the library itself."""
     own = own_files(library)
     for found in sources:
-        source = found.source if isinstance(found, Rejected) else found
-        if not source.file.startswith(own):
+        if not source_of(found).file.startswith(own):
             yield found
 
 
@@ -105,7 +102,7 @@ def _run(on_disk: bool, run: Iterable[Any], finder: Finder, sources: Sources) ->
         return find(finder.there(roots), skipped=finder.skipped)
     for value in run if isinstance(run, list) else ():
         _check(value)
-    return (_given(value, finder) for value in run)
+    return (given_source(value, finder.preprocessing(), finder.limits) for value in run)
 
 
 def _check(value: Any) -> None:
@@ -117,8 +114,9 @@ def _no_image(value: Any) -> InputError:
     return InputError(f"{shown(value)} is no image: give {FORMS}")
 
 
-def _given(value: Any, finder: Finder) -> Found:
+def given_source(value: Any, preprocessing: Preprocessing, limits: Limits | None) -> Found:
+    """Return a picture from memory as an input, rejected where it cannot be used."""
     try:
-        return Source.of(picture(value, finder.preprocessing(), finder.limits))
+        return Source.of(picture(value, preprocessing, limits))
     except ImageRejected as error:
         return Rejected(Source.of(b""), error.code, error.message)

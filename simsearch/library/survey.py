@@ -111,9 +111,6 @@ def examined(folder: Path, channels: Iterable[Channel]) -> Segment:
 
 
 def _faults(segment: Segment) -> str:
-    ids = segment.ids
-    if len(ids) and not (ids[0] >= 0 and (np.diff(ids) > 0).all()):
-        return "its ids do not ascend"
     if not np.array_equal(segment.keys, path_keys(segment.items)):
         return "its keys are not those of its paths"
     if not np.array_equal(segment.contents, content_keys(segment.items)):

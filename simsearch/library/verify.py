@@ -17,7 +17,7 @@ from simsearch.library.cards import card_digest, kept_card
 from simsearch.library.channel import Channel
 from simsearch.library.damage import bad_row
 from simsearch.library.items import content_keys, path_keys
-from simsearch.library.layout import INDEXES, SEGMENTS, is_segment_name, require_own
+from simsearch.library.layout import INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.neighbours import SearchPlan, nearest
 from simsearch.library.segment import CONTENTS, KEYS, Segment
@@ -141,7 +141,7 @@ def _wrong_identities(snapshot: Snapshot) -> Iterator[str]:
 
 def _wrong_card(folder: Path, channel: Channel) -> Iterator[str]:
     if channel.card is not None and card_digest(kept_card(folder, channel.name)) != channel.card:
-        yield f"{folder / 'models' / channel.name} is not the card that was copied: its SHA-256 differs"
+        yield f"{folder / MODELS / channel.name} is not the card that was copied: its SHA-256 differs"
 
 
 def _wrong_rows(snapshot: Snapshot, channel: Channel) -> Iterator[str]:

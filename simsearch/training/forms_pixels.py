@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from simsearch.extract.networks.resnet import luminance
 from simsearch.training.squares import Squares, at_own_size, own_pixels
 
 _SMOOTH = ((1, 1, 1), (1, 5, 1), (1, 1, 1))  # Pillow's SMOOTH filter, over 13
@@ -64,13 +65,13 @@ def brightness_enhancement(squares: Squares, factor: Tensor, generator: torch.Ge
 
 def contrast_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
     """Blended with a grey of its mean luma; 1 is the original."""
-    mean = grey(squares.pixels).mean(dim=(2, 3), keepdim=True).round()
+    mean = luminance(squares.pixels).mean(dim=(2, 3), keepdim=True).round()
     return squares.show(mean + (squares.pixels - mean) * _wide(factor))
 
 
 def color_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
     """Blended with its grey version; 1 is the original."""
-    luma = grey(squares.pixels)
+    luma = luminance(squares.pixels)
     return squares.show(luma + (squares.pixels - luma) * _wide(factor))
 
 
@@ -90,11 +91,6 @@ def posterisation(squares: Squares, bits: Tensor, generator: torch.Generator) ->
     """With only that many leading bits of each value."""
     step = _wide(2 ** (8 - bits))
     return squares.show((squares.pixels.round() / step).floor() * step)
-
-
-def grey(x: Tensor) -> Tensor:
-    """Return luma (n, 1, h, w) of RGB (n, 3, h, w), ITU-R 601 as Pillow has it."""
-    return x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
 
 
 def _normal(squares: Squares, variance: Tensor, generator: torch.Generator) -> Tensor:

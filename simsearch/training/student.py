@@ -58,22 +58,20 @@ def _grown(start: Grown, config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
     seen = _preprocessing(start.preprocessing or began.preprocessing, config.size)
     card = began.model_copy(update={"arguments": arguments, "preprocessing": seen})
     network = build_network(card)
-    old = load_network(began, folder).state_dict()
     new = network.state_dict()
-    unknown = [name for name in old if name not in new]
-    unlike = [name for name in old if name in new and _fitted(old[name], new[name]) is None]
-    added = [name for name in new if name not in old and not name.startswith("stages.")]
-    if wrong := unknown + unlike + added:
+    fitted = {name: _fitted(old, new.get(name)) for name, old in load_network(began, folder).state_dict().items()}
+    unlike = [name for name, tensor in fitted.items() if tensor is None]
+    added = [name for name in new if name not in fitted and not name.startswith("stages.")]
+    if wrong := unlike + added:
         raise InputError(f"start.arguments: {began.name}'s {wrong[0]} does not fit {start.arguments}")
-    new |= {name: tensor for name in old if (tensor := _fitted(old[name], new[name])) is not None}
-    network.load_state_dict(new)
+    network.load_state_dict(new | fitted)
     return card, network
 
 
-def _fitted(old: Tensor, new: Tensor) -> Tensor | None:
+def _fitted(old: Tensor, new: Tensor | None) -> Tensor | None:
     """The old weights in the new one's shape: of a kernel that sees one colour the sum over three; None if unlike."""
-    if old.shape == new.shape:
-        return old
+    if new is None or old.shape == new.shape:
+        return None if new is None else old
     one_colour = old.ndim == 4 and old.shape[1] == 3 and new.shape == (len(old), 1, *old.shape[2:])
     return old.sum(dim=1, keepdim=True) if one_colour else None
 

@@ -322,6 +322,7 @@ EDITS = (
     "UPDATE segments SET removed = NULL",
     "UPDATE meta SET value = value + 6 WHERE key = 'generation'",
     "UPDATE meta SET value = value - 1 WHERE key = 'generation'",
+    "UPDATE meta SET value = value || ' x' WHERE key = 'dropped'",
     "UPDATE files SET sha256 = replace(sha256, 'a', 'b')",
 )
 

@@ -23,7 +23,6 @@ from simsearch.extract.area import area_means
 EPSILON = 1e-5
 SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _GEM_POWER = 3.0
-_LUMA = (0.299, 0.587, 0.114)
 _LEAST_RANGE = 1 / 32  # eight levels of 255: below that mostly noise would be stretched
 _MEAN, _SPREAD = 0.45, 0.25  # of stretched photographs, roughly
 _LEAST = 1e-6  # the slope of a root is infinite at zero
@@ -239,8 +238,7 @@ class ResNet(nn.Module):
 
 def luminance(x: Tensor) -> Tensor:
     """Return luma (n, 1, h, w) of RGB (n, 3, h, w), ITU-R BT.601."""
-    weights = torch.tensor(_LUMA, dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
-    return (x * weights).sum(dim=1, keepdim=True)
+    return x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
 
 
 def stretched(luma: Tensor) -> Tensor:
