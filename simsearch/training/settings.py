@@ -353,6 +353,12 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
             raise ValueError("give either `steps` or `minutes`")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _teacher_is_heard(self) -> FinetuneConfig:
+        if self.distillation and not self.loss.both:
+            raise ValueError("`distillation` acts on the moderate view, which `loss: {both: false}` does not train")
+        return self
+
 
 def config_of(values: dict[str, Any], *, source: str = "settings") -> FinetuneConfig:
     """Return the settings with these values.

@@ -48,6 +48,16 @@ def test_what_is_wrong_is_named(path: tuple[str, ...], value: Any, told: str) ->
         config_of(values)
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_teacher_needs_the_view_that_it_teaches(both: bool) -> None:
+    values = {**GOOD, "distillation": {"teacher": "mini"}, "loss": {"both": both}}
+    if both:
+        assert config_of(values).distillation
+    else:
+        with pytest.raises(InputError, match="does not train"):
+            config_of(values)
+
+
 def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("- a\n- b\n")
