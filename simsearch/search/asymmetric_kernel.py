@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from simsearch.search.compiled import compiled
 from simsearch.search.hamming_kernels import trailing_zeros
 from simsearch.search.nibbles import LANES, SHUFFLES, empty_planes, nearer, planes_of, split, tabulate
 
@@ -14,7 +15,7 @@ _GROUP = 4096  # codes that all queries see while they are in a cache
 _SHRUNK = 0.9  # of the limit that a table was made for, where a new one is worth its time
 
 
-@njit(nogil=True)
+@compiled("every code by margins")
 def every(rows: Any, tables: Any, limit: float, found: Any) -> None:
     """Every code looked up for every query."""
     codes, live, base = rows
@@ -26,7 +27,7 @@ def every(rows: Any, tables: Any, limit: float, found: Any) -> None:
                     _take((codes[i], base + i), tables[query], limit, (distances[query], positions[query]))
 
 
-@njit(nogil=True)
+@compiled("codes by margins")
 def bounded(rows: Any, tables: Any, limit: float, found: Any) -> None:
     """Only codes whose lower bound is near enough are looked up."""
     codes, live, base = rows

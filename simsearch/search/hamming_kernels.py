@@ -23,6 +23,7 @@ from simsearch.search.bit_planes import (
     transpose,
     units_of,
 )
+from simsearch.search.compiled import compiled
 from simsearch.search.processor import features
 
 _VECTOR_POPCOUNT = "avx512vpopcntdq" in features()
@@ -64,7 +65,7 @@ def _nearest(words: int, counters: int) -> Any:
     planes, (units, triples) = 32 * words, units_of(32 * words)
     below = _below(units, triples, counters)
 
-    @njit(nogil=True)
+    @compiled("nearest codes", words, units, triples)
     def nearest(rows: Any, settings: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
@@ -100,7 +101,7 @@ def _nearest_of_few(words: int) -> Any:
         count = _counted_in_a_stream(steps) if words % 2 else count
         count = _counted_by_eights(steps) if words % 2 == 0 and steps.bit_count() == 1 else count
 
-    @njit(nogil=True)
+    @compiled("nearest codes of few", words)
     def nearest_of_few(rows: Any, queries: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
@@ -254,7 +255,7 @@ def _within(words: int, counters: int) -> Any:
     planes, (units, triples) = 32 * words, units_of(32 * words)
     below = _below(units, triples, counters)
 
-    @njit(nogil=True)
+    @compiled("codes within", words, units, triples)
     def within(rows: Any, start: int, settings: Any, limits: Any, found: Any) -> Any:
         codes, live, base = rows
         lines, counts, positions = found

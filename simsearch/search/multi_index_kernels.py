@@ -8,10 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from simsearch.search.compiled import compiled
 from simsearch.search.hamming_kernels import popcount, trailing_zeros
 
 
-@njit(nogil=True)
+@compiled("values of chunks")
 def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
     """The value (n,) of some consecutive bits of codes (n, m)."""
     values = np.empty(len(words), np.int64)
@@ -20,7 +21,7 @@ def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
     return values
 
 
-@njit(nogil=True)
+@compiled("probe")
 def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
     """Find the codes within a radius of queries, from one of them on, until there may be no room for the next.
 

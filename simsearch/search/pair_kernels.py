@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.search.bit_planes import ask_for
+from simsearch.search.compiled import compiled
 
 
 def _interpolating(function: Any, low: float, high: float, degree: int) -> NDArray[np.float64]:
@@ -81,7 +82,7 @@ def kernels(metric: str, kind: str) -> PairKernels:
     load = _loader(read, metric, wide=kind == "float64")
     terms_of, distance_of = _DISTANCES[metric]
 
-    @njit(nogil=True)
+    @compiled("measure", metric, kind)
     def measure(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
         lines, positions = pairs
         row, terms = np.empty(rows.shape[1]), np.empty(rows.shape[1])
@@ -93,7 +94,7 @@ def kernels(metric: str, kind: str) -> PairKernels:
                 terms_of(queries[lines[i]], row, terms)
                 out[i] = distance_of(_sum(terms))
 
-    return PairKernels(measure, _scorer(read, roots=metric == "js"), _diverger(read))
+    return PairKernels(measure, _scorer(read, metric, kind), _diverger(read, kind))
 
 
 def _loader(read: Any, metric: str, *, wide: bool) -> Any:
@@ -115,7 +116,9 @@ def _loader(read: Any, metric: str, *, wide: bool) -> Any:
     return load
 
 
-def _scorer(read: Any, *, roots: bool) -> Any:
+def _scorer(read: Any, metric: str, kind: str) -> Any:
+    roots = metric == "js"
+
     @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
     def piece(query: Any, stored: Any) -> Any:
         product, length = np.float32(0), np.float32(0)
@@ -125,7 +128,7 @@ def _scorer(read: Any, *, roots: bool) -> Any:
             length += value if roots else value * value
         return np.float64(product), np.float64(length)
 
-    @njit(nogil=True, error_model="numpy")
+    @compiled("score", metric, kind, error_model="numpy")
     def score(queries: Any, rows: Any, base: int, candidates: Any, out: NDArray[np.float64]) -> None:
         for line in range(len(queries)):
             for j in range(candidates.shape[1]):
@@ -142,8 +145,8 @@ def _scorer(read: Any, *, roots: bool) -> Any:
     return score
 
 
-def _diverger(read: Any) -> Any:
-    @njit(nogil=True, error_model="numpy")
+def _diverger(read: Any, kind: str) -> Any:
+    @compiled("divergence", kind, error_model="numpy")
     def divergence(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
         lines, positions = pairs
         row = np.empty(rows.shape[1], np.float32)

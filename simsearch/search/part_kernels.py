@@ -12,10 +12,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from simsearch.search.compiled import compiled
 from simsearch.search.hamming_kernels import popcount
 
 
-@njit(nogil=True)
+@compiled("parts hamming")
 def hamming(a: Any, b: Any, cutoff: int, out: NDArray[np.float64]) -> None:
     """Write the differing bits of each pair of images into `out` (q, n), which starts as infinity.
 
@@ -47,7 +48,7 @@ def hamming(a: Any, b: Any, cutoff: int, out: NDArray[np.float64]) -> None:
             out[i, j] = _smallest(nearest, cutoff)
 
 
-@njit(nogil=True)
+@compiled("parts euclidean")
 def euclidean(a: Any, b: Any, scores: Any, cutoff: int, out: NDArray[np.float64]) -> None:
     """Write the squared distance of each pair of images into `out` (q, n), which starts as infinity.
 
