@@ -129,7 +129,7 @@ def optimize(
         typer.Option(
             "--kind",
             metavar="K",
-            help="auto, flat, ivf_flat, ivf_pq, hnsw or rabitq; of bits flat, ivf_flat or multi_hash.",
+            help="auto, flat, ivf_flat, ivf_sq8, ivf_pq, hnsw or rabitq; of bits flat, ivf_flat or multi_hash.",
         ),
     ] = "auto",
     bytes_a_row: Annotated[
@@ -186,7 +186,7 @@ def _show_index(index: IndexInfo) -> None:
         f"{index.rows:,} rows, {state}"
     )
     curve = index.curve
-    head = ("", f"recall@{curve.k}", "95 % interval", "queries/s", "effort", "measured")
+    head = ("", f"recall@{curve.k}", "95 % interval", f"queries/s, {index.device}", "effort", "measured")
     rows = [
         (
             "->" if point == curve.chosen else "",

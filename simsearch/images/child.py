@@ -187,16 +187,21 @@ def _anonymous_memory(size: int) -> int:
 
 def spawn(module: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a fresh interpreter: threads and a GPU are not forked, and the caller's `__main__` is not run again."""
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    if PACKAGE_HOME not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
-        inherited = os.environ.get("PYTHONPATH")
-        environment["PYTHONPATH"] = PACKAGE_HOME + (os.pathsep + inherited if inherited else "")
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | importable()
     # -P: whatever lies in the current folder must not be imported.
     command = [sys.executable, "-P", "-m", module, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=pass_fds, env=environment
     )
+
+
+def importable() -> dict[str, str]:
+    """What the environment of an interpreter needs that is to import this package, installed or not."""
+    if PACKAGE_HOME in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return {}
+    inherited = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": PACKAGE_HOME + (os.pathsep + inherited if inherited else "")}
 
 
 def pipes(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:

@@ -33,6 +33,7 @@ class IndexRecord:
         bytes: Size of the file.
         sha256: Of the file, in hex.
         curve: What it finds, measured.
+        device: Where that was measured, to which its rates belong: "cpu", or "cuda" for FAISS's GPUs.
     """
 
     file: str
@@ -44,6 +45,7 @@ class IndexRecord:
     bytes: int
     sha256: str
     curve: Curve
+    device: str = "cpu"
 
     def as_json(self) -> dict[str, Any]:
         """JSON types only, with a digest over them."""
@@ -80,7 +82,12 @@ class IndexRecord:
         counts = (self.rows, self.bytes)
         good = all(isinstance(text, str) for text in texts) and all(_is_count(count) for count in counts)
         good = good and _DIGEST.fullmatch(self.sha256) is not None
-        if not good or self.metric != self.spec.metric or len(set(self.segments)) < len(self.segments):
+        if (
+            not good
+            or self.device not in ("cpu", "cuda")
+            or self.metric != self.spec.metric
+            or len(set(self.segments)) < len(self.segments)
+        ):
             raise InputError("it describes no index: a value is none that one has")
         if self.curve.chosen is None or self.curve.chosen.depth > self.rows:
             raise InputError("it does not say how the index is asked")

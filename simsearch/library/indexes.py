@@ -22,6 +22,7 @@ from simsearch.library.snapshot import Snapshot
 from simsearch.library.storage import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
 
 if TYPE_CHECKING:
+    from simsearch.search.gpus import Gpus
     from simsearch.search.index import Index
 
 _SUFFIX, _TOLD = ".faiss", ".json"
@@ -45,8 +46,8 @@ def records(folder: Path) -> tuple[IndexRecord, ...]:
     return tuple(found)
 
 
-def opened(folder: Path, record: IndexRecord, *, device: str = "cpu") -> Index:
-    """Open an index, its SHA-256 checked; a very large one stays in its file, and of it only the size is checked.
+def opened(folder: Path, record: IndexRecord, gpus: Gpus | None = None) -> Index:
+    """Open an index, its SHA-256 checked; of a very large one only the size is checked, and on a CPU it stays there.
 
     Raises:
         IndexFailed: It is missing or damaged; `simsearch optimize` builds it again.
@@ -58,7 +59,7 @@ def opened(folder: Path, record: IndexRecord, *, device: str = "cpu") -> Index:
     wrong = _wrong(path, record, deep=not mapped)
     if wrong:
         raise IndexFailed(f"{wrong}; `simsearch optimize` builds it again")
-    index = read(path, record.spec, device=device, mapped=mapped)
+    index = read(path, record.spec, device=gpus, mapped=mapped)
     if index.count != record.rows:
         index.close()
         raise IndexFailed(f"{path} holds {index.count} rows, not {record.rows}; `simsearch optimize` builds it again")

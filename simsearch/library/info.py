@@ -20,13 +20,14 @@ class IndexInfo:
     Attributes:
         channel: Whose rows.
         metric: Whose neighbours it finds.
-        kind: `flat`, `ivf_flat`, `ivf_pq`, `hnsw` or `rabitq`.
+        kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw` or `rabitq`.
         bytes: Size of its file.
         bytes_a_row: What it keeps of a row.
         rows: Rows that it covers, removed ones included.
         fresh: Rows that came later and are searched exactly beside it.
         usable: Whether searches ask it: all that it covers is still there.
         curve: What it finds, measured.
+        device: Where that was measured, "cpu" or "cuda": its rates are of that.
     """
 
     channel: str
@@ -38,6 +39,7 @@ class IndexInfo:
     fresh: int
     usable: bool
     curve: Curve
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
         rows - record.rows if usable else rows,
         usable,
         record.curve,
+        record.device,
     )
 
 

@@ -301,7 +301,7 @@ class Library(Reader):
         Args:
             recall: Build an index that finds that share of the ten nearest, measured on rows of the library.
             metric: Whose neighbours it finds; by default the channel's.
-            kind: `flat`, `ivf_flat`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`.
+            kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`, which goes by the device.
             bytes_a_row: Most that a row's code may take, for `ivf_pq` and `rabitq`.
             progress: Told what is done, how much of it and of how much.
 

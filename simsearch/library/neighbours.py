@@ -105,12 +105,14 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     if not len(rows) or not total:
         return [Near()] * len(rows)
     most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
-    ready = None if plan.exact or plan.resident is None else plan.resident.index(snapshot, name, plan.metric)
-    if ready is not None and plan.resident is not None:
+    resident = None if plan.exact else plan.resident
+    while resident is not None and (ready := resident.index(snapshot, name, plan.metric)) is not None:
+        if most > ready.index.most:  # more than a GPU names
+            break
         try:
             return _by_index(rows, plan, ready, most)
         except IndexFailed as error:
-            plan.resident.failed(ready, error)
+            resident.failed(ready, error)  # which has another one for us, or none
     return _exactly(rows, plan, most)
 
 

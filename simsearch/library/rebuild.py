@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,12 @@ from simsearch.library.damage import naming_damage
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.tune import tune
+from simsearch.library.tune import Curve, tune
 from simsearch.search.index_spec import IndexSpec, spec_for
+
+if TYPE_CHECKING:
+    from simsearch.search.gpus import Gpus
+    from simsearch.search.index import Index
 
 _TRAINED_ON = 256  # rows: the values of a byte of a product code
 ASKED = 1000
@@ -103,31 +108,60 @@ def build_index(
         InputError: A setting is out of range, or the library is empty.
         MetricError: No index serves the metric.
     """
-    from simsearch.search.index import build
+    from simsearch.search.gpus import gpus_of
 
     channel, metric = wanted.channel, wanted.metric
     blocks = [segment.channels[channel.name].row for segment in snapshot.segments]
     count = sum(map(len, blocks))
     if not count:
         raise InputError("the library is empty; index images first")
-    kind, room = wanted.kind, wanted.bytes_a_row
-    spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, seed=_SEED)
+    kind, room, gpus = wanted.kind, wanted.bytes_a_row, gpus_of(device)
+    gpu_room = None if gpus is None else gpus.total
+    spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, gpu_room=gpu_room)
     if spec.kind == "flat" and kind == "auto":
         return None
     _require_enough(count, spec, wanted.recall)
-    index = build(spec, blocks, device=device, progress=lambda done, of: progress("build", done, of))
     live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
-    own = _drawn(blocks, live)
-    curve = tune(index, blocks, own, recall=wanted.recall, live=live, progress=lambda n: progress("measure", n, 0))
-    if curve.chosen is None:
-        best = max(curve.points, key=lambda point: point.low)
-        raise IndexFailed(
-            f"the index of kind {spec.kind} finds {best.recall:.3f} ({best.low:.3f}-{best.high:.3f}) of the true "
-            f"neighbours at most, {wanted.recall:g} was asked for; ask for less, for more --bytes, or for "
-            "--kind ivf_flat"
-        )
-    names = tuple(segment.uuid for segment in snapshot.segments)
-    return keep(folder, index, IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve))
+    index, curve = _measured(spec, blocks, live, gpus, recall=wanted.recall, progress=progress)
+    try:
+        if curve.chosen is None:
+            best = max(curve.points, key=lambda point: point.low)
+            raise IndexFailed(
+                f"the index of kind {spec.kind} finds {best.recall:.3f} ({best.low:.3f}-{best.high:.3f}) of the true "
+                f"neighbours at most, {wanted.recall:g} was asked for; ask for less, for more --bytes, or for "
+                "--kind ivf_flat"
+            )
+        names = tuple(segment.uuid for segment in snapshot.segments)
+        record = IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve, index.on)
+        return keep(folder, index, record)
+    finally:
+        index.close()
+
+
+def _measured(
+    spec: IndexSpec,
+    blocks: Sequence[NDArray[Any]],
+    live: Sequence[NDArray[np.bool_] | None],
+    gpus: Gpus | None,
+    *,
+    recall: float,
+    progress: Progress,
+) -> tuple[Index, Curve]:
+    """The index and what it finds, where it will be searched; on the CPU, told by a warning, where the GPUs fail."""
+    from simsearch.search.index import build
+
+    index = None
+    try:
+        index = build(spec, blocks, device=gpus, progress=lambda done, of: progress("build", done, of))
+        asked = _drawn(blocks, live)
+        return index, tune(index, blocks, asked, recall=recall, live=live, progress=lambda n: progress("measure", n, 0))
+    except BaseException as error:
+        if index is not None:
+            index.close()
+        if gpus is None or not isinstance(error, IndexFailed):
+            raise
+        warnings.warn(f"{error}; building on the CPU", RuntimeWarning, stacklevel=2)
+    return _measured(spec, blocks, live, None, recall=recall, progress=progress)
 
 
 def _require_enough(count: int, spec: IndexSpec, recall: float) -> None:

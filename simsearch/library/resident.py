@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class Resident:
         self._lock = threading.Lock()
         self._records: tuple[IndexRecord, ...] = ()
         self._open: dict[str, Ready | None] = {}
+        self._failed_on_gpu = set[str]()
         self._rows: dict[tuple[str, str], Block] = {}
         self.look()
 
@@ -50,13 +52,14 @@ class Resident:
         with self._lock:
             self._records = records(self._folder)
             there = {record.file for record in self._records}
-            for file in set(self._open) - there:
-                del self._open[file]
+            gone = [self._open.pop(file) for file in set(self._open) - there]
+        _close(gone)
 
     def index(self, snapshot: Snapshot, channel: str, metric: str) -> Ready | None:
         """The newest index that covers only segments of the snapshot; None where there is none.
 
-        One that cannot be opened is told by a warning, once, and not asked again.
+        On GPUs where the library is and they can serve it. What is searched in another way than it might be is told by
+        a warning, once.
         """
         for record in self._records:
             if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
@@ -69,10 +72,22 @@ class Resident:
         return None
 
     def failed(self, ready: Ready, error: IndexFailed) -> None:
-        """Tell that an open index cannot be searched, and never ask it again."""
+        """Tell that an open index cannot be searched: one on a GPU is opened on the CPU, another never asked again.
+
+        Searches of it that are under way are answered first.
+        """
+        file = ready.record.file
         with self._lock:
-            self._open[ready.record.file] = None
-        _warn(error)
+            if self._open.get(file) is not ready:  # another search has told it, or it was closed
+                return
+            if ready.index.on == "cpu":
+                self._open[file] = None
+                _warn(f"{error}; searching exactly")
+            else:
+                self._failed_on_gpu.add(file)
+                del self._open[file]
+                _warn(f"{error}; searching on the CPU")
+        _close([ready])
 
     def blocks(self, snapshot: Snapshot, channel: str) -> list[Block]:
         """The rows of each segment: on a GPU as tensors that stay there, if they fit; else as they lie in the files."""
@@ -85,17 +100,30 @@ class Resident:
     def close(self) -> None:
         """Let go of everything."""
         with self._lock:
-            for ready in self._open.values():
-                if ready is not None:
-                    ready.index.close()
+            held = list(self._open.values())
             self._open, self._rows, self._records = {}, {}, ()
+        _close(held)
 
     def _opened(self, record: IndexRecord) -> Ready | None:
+        from simsearch.search.gpus import gpus_of, refused
+
+        gpus = None if record.file in self._failed_on_gpu else gpus_of(self._device)
+        chosen, why = record.curve.chosen, None
+        if gpus is not None and chosen is not None:
+            why = refused(record.spec, gpus, record.rows, effort=chosen.effort, depth=chosen.depth)
         try:
-            return Ready(record, opened(self._folder, record))
+            if gpus is not None and why is None:
+                try:
+                    return Ready(record, opened(self._folder, record, gpus))
+                except (IndexFailed, DependencyMissing) as error:
+                    why = str(error)
+            ready = Ready(record, opened(self._folder, record))
         except (IndexFailed, DependencyMissing) as error:
-            _warn(error)
+            _warn(f"{error}; searching exactly")
             return None
+        if why is not None:
+            _warn(f"the index {record.file} is searched on the CPU: {why}")
+        return ready
 
     def _uploaded(self, snapshot: Snapshot, channel: str, arrays: list[Any]) -> list[Block]:
         import torch
@@ -125,5 +153,11 @@ def _is_gpu(device: str) -> bool:
     return choose_device(device).type == "cuda"
 
 
-def _warn(error: Exception) -> None:
-    warnings.warn(f"{error}; searching exactly", RuntimeWarning, stacklevel=2)
+def _close(held: Iterable[Ready | None]) -> None:
+    for ready in held:
+        if ready is not None:
+            ready.index.close()
+
+
+def _warn(what: str) -> None:
+    warnings.warn(what, RuntimeWarning, stacklevel=2)

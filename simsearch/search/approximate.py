@@ -53,7 +53,8 @@ def approximate(
         effort: One of `index.efforts()`.
         depth: Candidates of each query that are measured exactly; at least k are.
         live: For each block the rows that count (n_i,), or None for all. Where rows were removed the index is asked
-            for more, with more effort if need be, until k are left or there are no more.
+            for more, with more effort if need be, until k are left or there are no more; a query for which it cannot
+            name so many (a GPU names 2,048) is searched exactly.
         max_distance: Rows farther than this are left out.
         device: Where candidates are measured.
 
@@ -86,9 +87,21 @@ def approximate(
     alive = _Alive(scan)
     found = _Found(tail, index.count)
     for group in _groups(len(queries), max(depth, k) * scan.dimension):
-        candidates = _candidates(index, queries[group], alive, depth=max(depth, k), k=k, effort=effort)
+        candidates, short = _candidates(index, queries[group], alive, depth=max(depth, k), k=k, effort=effort)
         distances, positions, counts = _ranked(scan, queries[group], candidates, k, limit)
-        found.merge(group, distances, positions, counts)
+        found.merge(np.arange(len(queries))[group], distances, positions, counts)
+        if len(short):
+            lines = short + group.start
+            rest = knn(
+                queries[lines],
+                blocks[:covered],
+                k=k,
+                metric=metric,
+                live=masks[:covered],
+                max_distance=max_distance,
+                device=device,
+            )
+            found.merge(lines, rest.distances.astype(np.float64), rest.positions, rest.measured)
     return found.neighbours()
 
 
@@ -124,15 +137,15 @@ class _Found:
         self._positions = np.where(tail.positions >= 0, tail.positions + offset, -1)
         self._measured = tail.measured.copy()
 
-    def merge(self, group: slice, distances: Doubles, positions: Positions, counts: Positions) -> None:
-        """Add the nearest of some candidates to the answers of a group of queries."""
-        both = np.concatenate([distances, self._distances[group]], axis=1)
-        where = np.concatenate([positions, self._positions[group]], axis=1)
+    def merge(self, lines: NDArray[np.intp], distances: Doubles, positions: Positions, counts: Positions) -> None:
+        """Add the nearest of some rows to the answers of some queries."""
+        both = np.concatenate([distances, self._distances[lines]], axis=1)
+        where = np.concatenate([positions, self._positions[lines]], axis=1)
         both = both.astype(np.float32).astype(np.float64)
         order = np.lexsort((where, both), axis=-1)[:, : self._distances.shape[1]]
-        self._distances[group] = np.take_along_axis(both, order, axis=1)
-        self._positions[group] = np.take_along_axis(where, order, axis=1)
-        self._measured[group] += counts
+        self._distances[lines] = np.take_along_axis(both, order, axis=1)
+        self._positions[lines] = np.take_along_axis(where, order, axis=1)
+        self._measured[lines] += counts
 
     def neighbours(self) -> Neighbours:
         """What was found."""
@@ -156,12 +169,17 @@ def _groups(queries: int, cells: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, queries, step))
 
 
-def _candidates(index: Index, queries: Block, alive: _Alive, *, depth: int, k: int, effort: int) -> Positions:
-    """Positions (q, depth) of live rows, -1 where there are no more; more effort where fewer than k are found."""
-    rows = as_array(queries)
+def _candidates(
+    index: Index, queries: Block, alive: _Alive, *, depth: int, k: int, effort: int
+) -> tuple[Positions, NDArray[np.intp]]:
+    """Positions (q, depth) of live rows, -1 where there are no more; more effort where fewer than k are found.
+
+    Also the queries for which the index cannot name k although there are; those have no candidates.
+    """
+    rows, most = as_array(queries), index.most
     out = np.full((len(rows), depth), -1, np.int64)
     kept = depth if alive.share == 1 else min(index.count, int(_MORE * depth / max(alive.share, 0.05)) + 1)
-    kept = min(kept, index.count)
+    kept = min(kept, most)
     short = np.arange(len(rows))
     while len(short):
         found = index.candidates(rows[short], kept, effort)
@@ -173,12 +191,15 @@ def _candidates(index: Index, queries: Block, alive: _Alive, *, depth: int, k: i
         )
         more = [e for e in index.efforts() if e > effort]
         lacking = good.sum(axis=1) < min(k, alive.live)
-        if kept >= index.count and not more:
-            break
-        kept = min(index.count, 2 * kept)
-        effort = more[0] if more else effort
         short = short[lacking]
-    return out
+        if kept >= most and not more:
+            break
+        kept = min(most, 2 * kept)
+        effort = more[0] if more else effort
+    if most == index.count:  # it has named all that it knows
+        short = short[:0]
+    out[short] = -1
+    return out, short
 
 
 def _ranked(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
-from simsearch.search.faiss_index import Devices, Positions, faiss, named, told
+from simsearch.search.faiss_index import Positions, faiss, named, told
 from simsearch.search.index_spec import IndexSpec
 
 Codes = NDArray[Any]
@@ -34,7 +34,7 @@ class FaissCodes:
         self._lock = threading.Lock()  # the effort is a property of the index, not of a search
 
     @classmethod
-    def train(cls, spec: IndexSpec, sample: Codes, devices: Devices | None = None) -> FaissCodes:  # noqa: ARG003
+    def train(cls, spec: IndexSpec, sample: Codes) -> FaissCodes:
         """An empty index, its lists trained on a sample of padded codes (m, bytes).
 
         Raises:
@@ -49,7 +49,7 @@ class FaissCodes:
             return cls(spec, index)
 
     @classmethod
-    def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False, devices: Devices | None = None) -> FaissCodes:  # noqa: ARG003
+    def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False) -> FaissCodes:
         """An index from its file; as `FaissIndex.read`.
 
         Raises:
@@ -67,6 +67,11 @@ class FaissCodes:
     def count(self) -> int:
         """Codes that were added."""
         return int(self._index.ntotal)
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name."""
+        return self.count
 
     def add(self, features: Codes) -> None:
         """Add codes (n, bytes) behind those that are there."""

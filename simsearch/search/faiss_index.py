@@ -1,7 +1,7 @@
-"""Everything that is asked of FAISS, in one place: numpy in and out, squared Euclidean distances, positions.
+"""Everything that is asked of FAISS on the CPU: numpy in and out, squared Euclidean distances, positions.
 
 FAISS is imported when an index is first made or read. Its conventions (metrics, parameters of a search, transforms
-before an index, clones on a GPU) end here.
+before an index) end here, those of its GPU classes in `faiss_gpu`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,127 +28,54 @@ Positions = NDArray[np.int64]
 
 POINTS_A_LIST = 48
 """Rows of the training sample for each list; FAISS warns below 39."""
-_ON_GPU = ("flat", "ivf_flat", "ivf_pq")
-_MOST_ON_GPU = 2048  # neighbours, and lists looked into, that FAISS's GPU kernels allow
 _OPQ_ROUNDS, _PQ_ROUNDS, _OPQ_POINTS = 8, 4, 1 << 14  # FAISS's own 50, 4 and 65,536 take minutes for little
 _BUILD_EFFORT = 80  # of the graph
 _QUERY_BITS = 8  # of a query's coordinate against RaBitQ codes
 
 
-class Devices(Protocol):
-    """The GPUs of this machine, as FAISS has them; a recorded fake in tests."""
-
-    def count(self) -> int:
-        """How many there are."""
-
-    def clustering(self, dimension: int) -> Any:
-        """An index that assigns points to centroids there, for the training of lists."""
-
-    def move(self, index: Any) -> Any:
-        """The index on all of them, each holding a shard of its rows."""
-
-    def probe(self, index: Any, lists: int) -> None:
-        """Let searches of an index that was moved look into so many lists."""
-
-    def back(self, index: Any) -> Any:
-        """The index on the CPU again."""
-
-
-@final
-class Gpus:
-    """FAISS's own."""
-
-    def count(self) -> int:
-        """As `Devices`."""
-        return int(faiss().get_num_gpus())
-
-    def clustering(self, dimension: int) -> Any:
-        """As `Devices`."""
-        return faiss().index_cpu_to_all_gpus(faiss().IndexFlatL2(dimension))
-
-    def move(self, index: Any) -> Any:
-        """As `Devices`."""
-        options = faiss().GpuMultipleClonerOptions()
-        options.shard = True
-        options.common_ivf_quantizer = True
-        return faiss().index_cpu_to_all_gpus(index, co=options)
-
-    def probe(self, index: Any, lists: int) -> None:
-        """As `Devices`; the parameter space reaches into transforms and shards, which have no `nprobe` of their own."""
-        faiss().GpuParameterSpace().set_index_parameter(index, "nprobe", lists)
-
-    def back(self, index: Any) -> Any:
-        """As `Devices`."""
-        return faiss().index_gpu_to_cpu(index)
-
-
 class FaissIndex:
-    """One index of FAISS over features of a fixed length.
+    """One index of FAISS over features of a fixed length, on the CPU.
 
     Attributes:
         spec: What it is.
     """
 
-    def __init__(self, spec: IndexSpec, index: Any, *, devices: Devices | None = None) -> None:
+    def __init__(self, spec: IndexSpec, index: Any) -> None:
         self.spec = spec
         self._index = index
-        self._devices = devices
-        self._moved = devices is not None and spec.kind != "flat"  # shards of flat rows take them in one piece only
-        if self._moved and devices is not None:
-            self._index = devices.move(index)
 
     @classmethod
-    def train(cls, spec: IndexSpec, sample: Features, devices: Devices | None = None) -> FaissIndex:
-        """An empty index, trained on a sample of features.
-
-        Args:
-            spec: What to make.
-            sample: float32 (m, d).
-            devices: Where to train and hold it; by default the CPU.
+    def train(cls, spec: IndexSpec, sample: Features) -> FaissIndex:
+        """An empty index, trained on a sample of features, float32 (m, d).
 
         Raises:
             IndexFailed: FAISS cannot make it from this sample.
         """
-        with told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
-            index = _made(spec)
-            devices = devices if devices is not None and devices.count() and spec.kind in _ON_GPU else None
-            ivf = faiss().try_extract_index_ivf(index)
-            if ivf is not None:
-                ivf.cp.seed = spec.seed + 1
-                ivf.cp.min_points_per_centroid = 1
-                if devices is not None:
-                    ivf.clustering_index = devices.clustering(ivf.d)
-            index.train(np.ascontiguousarray(sample, np.float32))
-            if ivf is not None:
-                ivf.clustering_index = None
-            return cls(spec, index, devices=devices)
+        return cls(spec, trained(spec, sample))
 
     @classmethod
-    def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False, devices: Devices | None = None) -> FaissIndex:
+    def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False) -> FaissIndex:
         """An index from its file.
 
         Args:
             path: What `write` wrote.
             spec: What it is.
             mapped: Leave lists in the file, and read those that a search looks into.
-            devices: Where to hold it; by default in the CPU's memory.
 
         Raises:
             IndexFailed: The file is missing, damaged, or another index.
         """
-        lists = mapped and spec.lists > 0
-        with told(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
-            index = faiss().read_index(name, faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
-        if index.d != spec.dimension:
-            raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
-        if devices is not None and devices.count() and spec.kind in _ON_GPU:
-            return cls(spec, index, devices=devices)
-        return cls(spec, index)
+        return cls(spec, read_whole(path, spec, mapped=mapped))
 
     @property
     def count(self) -> int:
         """Rows that were added."""
         return int(self._index.ntotal)
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name."""
+        return self.count
 
     def add(self, features: Features) -> None:
         """Add rows (n, d) behind those that are there."""
@@ -165,35 +92,78 @@ class FaissIndex:
         """
         with told("the index cannot be searched"):
             wanted = np.ascontiguousarray(features, np.float32)
-            if self._devices is None:
-                found = self._index.search(wanted, kept, params=_parameters(self.spec, effort, kept))[1]
-                return np.asarray(found, np.int64)
-            if not self._moved:
-                self._index, self._moved = self._devices.move(self._index), True
-            if self.spec.lists:
-                self._devices.probe(self._index, min(effort, _MOST_ON_GPU))
-            out = np.full((len(wanted), kept), -1, np.int64)
-            width = min(kept, _MOST_ON_GPU)
-            out[:, :width] = self._index.search(wanted, width)[1]
-            return out
+            found = self._index.search(wanted, kept, params=_parameters(self.spec, effort, kept))[1]
+            return np.asarray(found, np.int64)
 
     def efforts(self) -> tuple[int, ...]:
         """The ladder of efforts: powers of two up to all lists, or up to a sixteenth of the rows for a graph."""
-        if self.spec.lists:
-            return (*(2**i for i in range(int(math.log2(self.spec.lists)))), self.spec.lists)
-        if self.spec.kind == "hnsw":
-            return tuple(16 * 2**i for i in range(8))
-        return (1,)
+        return efforts_of(self.spec)
 
     def write(self, path: Path) -> None:
         """Write the index to a file."""
         with told(f"the index cannot be written to {path}"), named(path) as name:
-            whole = self._devices.back(self._index) if self._moved and self._devices is not None else self._index
-            faiss().write_index(whole, name)
+            faiss().write_index(self._index, name)
 
     def close(self) -> None:
         """Let go of it."""
         self._index = None
+
+
+def trained(spec: IndexSpec, sample: Features, clustering: Any = None) -> Any:
+    """FAISS's index, empty, trained on a sample of features, float32 (m, d).
+
+    Args:
+        spec: What to make.
+        sample: float32 (m, d).
+        clustering: An index that assigns rows to centroids while lists are trained, maybe on a GPU.
+
+    Raises:
+        IndexFailed: FAISS cannot make it from this sample.
+    """
+    with told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
+        index = _made(spec)
+        ivf = faiss().try_extract_index_ivf(index)
+        if ivf is not None:
+            ivf.cp.seed = spec.seed + 1
+            ivf.cp.min_points_per_centroid = 1
+        with lent(ivf, clustering):
+            index.train(np.ascontiguousarray(sample, np.float32))
+        return index
+
+
+@contextmanager
+def lent(ivf: Any, clustering: Any) -> Iterator[None]:
+    """Let lists be trained by another index, which stays ours: SWIG gives it away, and nobody would free it."""
+    if clustering is None:
+        yield
+        return
+    ivf.clustering_index = clustering
+    try:
+        yield
+    finally:
+        ivf.clustering_index = None
+        clustering.this.own(True)
+
+
+def read_whole(path: Path, spec: IndexSpec, *, mapped: bool = False) -> Any:
+    """FAISS's index from its file; `mapped` leaves lists there.
+
+    Raises:
+        IndexFailed: The file is missing, damaged, or another index.
+    """
+    lists = mapped and spec.lists > 0
+    with told(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
+        index = faiss().read_index(name, faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
+    if index.d != spec.dimension:
+        raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
+    return index
+
+
+def efforts_of(spec: IndexSpec) -> tuple[int, ...]:
+    """The values of an index's one knob on the CPU, ascending."""
+    if spec.lists:
+        return (*(2**i for i in range(int(math.log2(spec.lists)))), spec.lists)
+    return tuple(16 * 2**i for i in range(8)) if spec.kind == "hnsw" else (1,)
 
 
 def faiss() -> ModuleType:
@@ -219,8 +189,8 @@ def _made(spec: IndexSpec) -> Any:
         graph = module.IndexHNSWFlat(d, spec.links)
         graph.hnsw.efConstruction = _BUILD_EFFORT
         return graph
-    if spec.kind == "ivf_flat":
-        return module.index_factory(d, f"IVF{spec.lists},Flat")
+    if spec.kind in ("ivf_flat", "ivf_sq8"):
+        return module.index_factory(d, f"IVF{spec.lists},{'Flat' if spec.kind == 'ivf_flat' else 'SQ8'}")
     if spec.kind == "ivf_pq":
         index = module.index_factory(d, f"OPQ{spec.code_bytes}_{spec.reduced},IVF{spec.lists},PQ{spec.code_bytes}")
         rotation = module.downcast_VectorTransform(index.chain.at(0))
@@ -241,7 +211,7 @@ def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
         return None
     if spec.kind == "hnsw":
         return module.SearchParametersHNSW(efSearch=max(effort, kept))
-    if spec.kind == "ivf_flat":
+    if spec.kind in ("ivf_flat", "ivf_sq8"):
         return module.SearchParametersIVF(nprobe=effort)
     if spec.kind == "ivf_pq":
         inner = module.IVFPQSearchParameters(nprobe=effort)

@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.errors import IndexFailed, InputError
-from simsearch.search.faiss_codes import FaissCodes
-from simsearch.search.faiss_index import POINTS_A_LIST, Devices, FaissIndex, Features, Gpus, Positions
+from simsearch.search.engines import read_engine, trained_engine
+from simsearch.search.faiss_child import FaissChild
+from simsearch.search.faiss_index import POINTS_A_LIST, Features, Positions
+from simsearch.search.gpus import Gpus, gpus_of, refused
 from simsearch.search.index_spec import IndexSpec, checked
 from simsearch.search.words import padded
 
 _STEP = 1 << 15  # rows mapped and added at once
 _LEAST_SAMPLE = 1 << 14
 
-Where = Literal["process", "child"]
+Where = Literal["auto", "process", "child"]
 Progress = Callable[[int, int], None]
 
 
@@ -37,6 +39,10 @@ class Engine(Protocol):
     @property
     def count(self) -> int:
         """Rows in it."""
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name."""
 
     def add(self, features: Features) -> None:
         """Add rows behind the others."""
@@ -61,15 +67,22 @@ class Index:
     Attributes:
         spec: What it is.
         engine: What holds the features.
+        on: Where it is searched: "cpu", or "cuda" for FAISS's GPUs.
     """
 
     spec: IndexSpec
     engine: Engine
+    on: str = "cpu"
 
     @property
     def count(self) -> int:
         """Rows that it was built over, removed ones included."""
         return self.engine.count
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name: all its rows on the CPU, 2,048 on a GPU."""
+        return self.engine.most
 
     def candidates(self, rows: Rows, kept: int, effort: int) -> Positions:
         """Positions (q, kept) of likely neighbours, by the index's own estimate nearest first; -1 where none is left.
@@ -106,9 +119,8 @@ def build(
     spec: IndexSpec,
     blocks: Sequence[Rows],
     *,
-    device: str = "auto",
-    where: Where = "process",
-    devices: Devices | None = None,
+    device: str | Gpus | None = "auto",
+    where: Where = "auto",
     progress: Progress = lambda _done, _of: None,
 ) -> Index:
     """Train an index on a sample of rows and add all of them, piece by piece in bounded memory.
@@ -116,13 +128,14 @@ def build(
     Args:
         spec: What to build.
         blocks: Arrays (n_i, d), often memory-mapped; removed rows keep their place.
-        device: "cpu", or "auto" and "cuda" for FAISS's GPUs where the kind has them (`flat`, `ivf_flat`, `ivf_pq`).
-        where: FAISS in this process, or in one of its own, which torch's CUDA libraries cannot disturb.
-        devices: The GPUs, in tests.
+        device: "cpu" (or None), or where FAISS's GPUs are used for what they serve: "cuda" and "auto" for all that
+            there are, "cuda:1" for one, or `Gpus`.
+        where: FAISS in this process, or in one of its own, which torch's CUDA libraries cannot disturb; by default
+            there where a GPU is used.
         progress: Told rows added, and rows.
 
     Raises:
-        InputError: There are no rows, or the blocks are of another dimension.
+        InputError: There are no rows, the blocks are of another dimension, or there is no such device.
         IndexFailed: FAISS cannot build it.
     """
     checked(spec)
@@ -131,22 +144,30 @@ def build(
         raise InputError("there are no rows to build an index over")
     for block in blocks:
         check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    gpus = _serving(spec, device, count)
     sample = features(spec, _sample(spec, blocks, count))
-    engine = _trained(spec, sample, where, devices if devices is not None else _devices(device))
-    for done, rows in _pieces(blocks):
-        engine.add(features(spec, rows))
-        progress(done, count)
-    return Index(spec, engine)
+    engine: Engine
+    if _apart(where, gpus):
+        engine = FaissChild.train(spec, sample, gpus, count)
+    else:
+        engine = trained_engine(spec, sample, gpus, count)
+    try:
+        for done, rows in _pieces(blocks):
+            engine.add(features(spec, rows))
+            progress(done, count)
+    except BaseException:
+        engine.close()
+        raise
+    return Index(spec, engine, "cpu" if gpus is None else "cuda")
 
 
 def read(
     path: Path,
     spec: IndexSpec,
     *,
-    device: str = "cpu",
+    device: str | Gpus | None = "cpu",
     mapped: bool = False,
-    where: Where = "process",
-    devices: Devices | None = None,
+    where: Where = "auto",
 ) -> Index:
     """Read what `Index.write` wrote.
 
@@ -154,9 +175,8 @@ def read(
         path: The file.
         spec: What it is.
         device: As for `build`.
-        mapped: Leave lists in the file, and read those that a search looks into.
+        mapped: Leave lists in the file, and read those that a search looks into; not for GPUs, which hold all.
         where: As for `build`.
-        devices: The GPUs, in tests.
 
     Raises:
         IndexFailed: The file is missing, damaged, or another index.
@@ -164,12 +184,10 @@ def read(
     checked(spec)
     if not path.is_file():
         raise IndexFailed(f"{path} is missing; build the index again")
-    if where == "child":
-        from simsearch.search.faiss_child import FaissChild
-
-        return Index(spec, FaissChild.read(path, spec, mapped=mapped, gpus=device != "cpu"))
-    chosen = devices if devices is not None else _devices(device)
-    return Index(spec, engine_of(spec).read(path, spec, mapped=mapped, devices=chosen))
+    gpus = _serving(spec, device, 0)
+    if _apart(where, gpus):
+        return Index(spec, FaissChild.read(path, spec, gpus, mapped=mapped), "cpu" if gpus is None else "cuda")
+    return Index(spec, read_engine(path, spec, gpus, mapped), "cpu" if gpus is None else "cuda")
 
 
 def features(spec: IndexSpec, rows: Rows) -> Any:
@@ -198,21 +216,15 @@ def _single(values: NDArray[Any]) -> Features:
     return np.asarray(values, np.float32)
 
 
-def _trained(spec: IndexSpec, sample: Features, where: Where, devices: Devices | None) -> Engine:
-    if where == "child":
-        from simsearch.search.faiss_child import FaissChild
-
-        return FaissChild.train(spec, sample, gpus=devices is not None)
-    return engine_of(spec).train(spec, sample, devices)
+def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | None:
+    """The GPUs that such an index is put on; None where it stays on the CPU, as kinds do that GPUs lack."""
+    gpus = gpus_of(device) if isinstance(device, str) else device
+    return None if gpus is None or refused(spec, gpus, rows) else gpus
 
 
-def engine_of(spec: IndexSpec) -> type[FaissIndex] | type[FaissCodes]:
-    """What holds such an index in this process."""
-    return FaissCodes if spec.metric == "hamming" else FaissIndex
-
-
-def _devices(device: str) -> Devices | None:
-    return None if device == "cpu" else Gpus()
+def _apart(where: Where, gpus: Gpus | None) -> bool:
+    """torch, which looked for GPUs here, wants CUDA 13 and FAISS 12: not proved to get on in one process."""
+    return where == "child" or (where == "auto" and gpus is not None)
 
 
 def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:

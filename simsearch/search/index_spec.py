@@ -8,11 +8,18 @@ from typing import Any, Literal
 
 from simsearch.errors import InputError, MetricError
 
-Kind = Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq", "multi_hash"]
-KINDS = ("flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq")
+Kind = Literal["flat", "ivf_flat", "ivf_sq8", "ivf_pq", "hnsw", "rabitq", "multi_hash"]
+KINDS = ("flat", "ivf_flat", "ivf_sq8", "ivf_pq", "hnsw", "rabitq")
 """For rows of numbers."""
 CODE_KINDS = ("flat", "ivf_flat", "multi_hash")
 """For packed codes."""
+GPU_KINDS = ("flat", "ivf_flat", "ivf_sq8", "ivf_pq")
+"""Those that FAISS has for GPUs too."""
+GPU_CODE_BYTES = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
+"""Sizes of an `ivf_pq` code that GPUs read (IVFPQ.cu, isSupportedPQCodeLength); the tables of the largest, 96 times 256
+distances in float16, fill the 48 KiB of shared memory of a block (GpuIndexIVFPQ.cu, verifyPQSettings_)."""
+GPU_SQ8_BELOW = 6144
+"""Dimensions that `ivf_sq8` stays below on a GPU: two float32 of each in 48 KiB (GpuIndexIVFScalarQuantizer.cu)."""
 METRICS = ("js", "cosine", "l2", "hamming")
 FACTORS, MORE_FACTORS = 8, 20
 """Bytes that RaBitQ keeps of each row beside its bits: two numbers, or five where a coordinate has several bits."""
@@ -29,9 +36,9 @@ class IndexSpec:
     """An index over features, which are rows as the metric has them: see `features`.
 
     Attributes:
-        kind: `flat` (all rows, float32), `ivf_flat` (in lists, float32), `ivf_pq` (in lists, product-quantised),
-            `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a graph, float32); for codes `flat`,
-            `ivf_flat` (in lists) and `multi_hash` (tables of chunks of the code).
+        kind: `flat` (all rows, float32), `ivf_flat` (in lists, float32), `ivf_sq8` (in lists, a byte a coordinate),
+            `ivf_pq` (in lists, product-quantised), `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a
+            graph, float32); for codes `flat`, `ivf_flat` (in lists) and `multi_hash` (tables of chunks of the code).
         metric: Whose neighbours are looked for: `js`, `cosine`, `l2` or `hamming`.
         dimension: Of the rows; bytes of a code.
         lists: Of the inverted file; 0 for others.
@@ -61,7 +68,7 @@ class IndexSpec:
             return 4 * self.dimension
         if self.kind == "hnsw":
             return 4 * self.dimension + 8 * self.links + 8
-        return 8 + (self.code_bytes or 4 * self.dimension)
+        return 8 + (self.code_bytes or (1 if self.kind == "ivf_sq8" else 4) * self.dimension)
 
     @property
     def code_width(self) -> int:
@@ -86,13 +93,20 @@ class IndexSpec:
 
 
 def spec_for(
-    count: int, dimension: int, metric: str, *, kind: str = "auto", bytes_a_row: int | None = None, seed: int = 0
+    count: int,
+    dimension: int,
+    metric: str,
+    *,
+    kind: str = "auto",
+    bytes_a_row: int | None = None,
+    gpu_room: int | None = None,
 ) -> IndexSpec:
     """A spec with sizes that suit so many rows.
 
     Without a kind: `flat` below 50,000 rows, which exact search answers within milliseconds; `rabitq` above, whose
     codes are a thirtieth of the rows and cost the least time for a recall once candidates are measured exactly. Codes
-    are searched exactly up to ten million, and in lists beyond.
+    are searched exactly up to ten million, and in lists beyond. Where GPUs serve, in place of `rabitq`, which they
+    lack: the first of `ivf_flat`, `ivf_sq8` and `ivf_pq` that has room there, if any.
 
     Args:
         count: Rows that the index will hold.
@@ -100,7 +114,7 @@ def spec_for(
         metric: `js`, `cosine`, `l2` or `hamming`.
         kind: One of `KINDS`, for codes of `CODE_KINDS`, or `auto`.
         bytes_a_row: Most that a code may take; `ivf_pq` and `rabitq` only. By default a bit a coordinate.
-        seed: Of all that is drawn.
+        gpu_room: Bytes that it may take on the GPUs that serve it, whose codes have certain sizes only; None for a CPU.
 
     Raises:
         InputError: There is no such kind, the bytes are too few, or the kind has no codes.
@@ -111,21 +125,32 @@ def spec_for(
         ('rabitq', 256)
     """
     if metric == "hamming":
-        return _for_codes(count, dimension, kind, bytes_a_row, seed)
-    chosen = ("flat" if count < _FLAT_BELOW else "rabitq") if kind == "auto" else kind
-    if kind == "auto" and bytes_a_row is not None:
-        chosen = "rabitq"
+        return _for_codes(count, dimension, kind, bytes_a_row)
+    chosen = _suited(count, dimension, bytes_a_row, gpu_room) if kind == "auto" else kind
     if chosen not in KINDS:
         raise InputError(f"no kind of index is called {kind!r}; there are {', '.join(KINDS)}")
     if bytes_a_row is not None and chosen not in ("ivf_pq", "rabitq"):
         raise InputError(f"an index of kind {chosen} keeps whole rows; bytes go with ivf_pq and rabitq")
     lists = 0 if chosen in ("flat", "hnsw") else _lists(count)
-    code, reduced, bits = _code(chosen, dimension, bytes_a_row)
+    code, reduced, bits = _code(chosen, dimension, bytes_a_row, gpu=gpu_room is not None)
     links = _LINKS if chosen == "hnsw" else 0
-    return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, bits, links, seed))  # type: ignore[arg-type]
+    return checked(IndexSpec(chosen, metric, dimension, lists, code, reduced, bits, links))  # type: ignore[arg-type]
 
 
-def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None, seed: int) -> IndexSpec:
+def _suited(count: int, dimension: int, bytes_a_row: int | None, gpu_room: int | None) -> str:
+    """The kind that suits, when none was asked for."""
+    if bytes_a_row is None and count < _FLAT_BELOW:
+        return "flat"
+    kinds = ("ivf_flat", "ivf_sq8", "ivf_pq") if bytes_a_row is None else ("ivf_pq",)
+    for kind in kinds if gpu_room is not None else ():
+        code, reduced, _ = _code(kind, dimension, bytes_a_row, gpu=True)
+        row = IndexSpec(kind, "l2", dimension, 1, code, reduced).row_bytes  # type: ignore[arg-type]
+        if count * row <= (gpu_room or 0) and (kind != "ivf_sq8" or dimension < GPU_SQ8_BELOW):
+            return kind
+    return "rabitq"
+
+
+def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None) -> IndexSpec:
     """A spec for packed codes."""
     chosen = ("flat" if count < _CODES_BELOW else "ivf_flat") if kind == "auto" else kind
     if chosen not in CODE_KINDS:
@@ -135,7 +160,7 @@ def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None, seed:
     lists = _lists(count) if chosen == "ivf_flat" else 0
     chunk = min(8 * width, max(8, round(math.log2(max(2, count))))) if chosen == "multi_hash" else 0
     tables = max(1, 8 * width // chunk) if chunk else 0
-    return checked(IndexSpec(chosen, "hamming", width, lists, 0, 0, chunk, tables, seed))  # type: ignore[arg-type]
+    return checked(IndexSpec(chosen, "hamming", width, lists, 0, 0, chunk, tables))  # type: ignore[arg-type]
 
 
 def checked(spec: IndexSpec) -> IndexSpec:
@@ -164,7 +189,7 @@ def _lists(count: int) -> int:
     return int(2 ** round(math.log2(max(1.0, 2 * math.sqrt(count)))))
 
 
-def _code(kind: str, dimension: int, bytes_a_row: int | None) -> tuple[int, int, int]:
+def _code(kind: str, dimension: int, bytes_a_row: int | None, *, gpu: bool) -> tuple[int, int, int]:
     """Bytes of a code, the coordinates that it codes, and the bits of each."""
     if kind == "rabitq":
         reduced, bits = _rabitq(dimension, bytes_a_row)
@@ -172,6 +197,8 @@ def _code(kind: str, dimension: int, bytes_a_row: int | None) -> tuple[int, int,
     if kind == "ivf_pq":
         wanted = max(1, dimension // 8) if bytes_a_row is None else bytes_a_row
         code = min(wanted, dimension)
+        if gpu:
+            code = max(size for size in GPU_CODE_BYTES if size <= code)
         return code, code * max(1, min(dimension // code, 4)), 0
     return 0, 0, 0
 
