@@ -16,8 +16,7 @@ from simsearch.search.index import Index, build, features, read
 from simsearch.search.index_spec import spec_for
 
 K, RECALL = 10, 0.95
-KINDS = {"flat": None, "ivf_flat": None, "ivf_pq": 64, "rabitq": None}
-ON_GPU = ("flat", "ivf_flat", "ivf_pq")
+KINDS = {"flat": None, "ivf_flat": None, "ivf_sq8": None, "ivf_pq": 64, "rabitq": None}
 
 
 def work(run: Run) -> Finding:
@@ -70,7 +69,7 @@ def _kind(run: Run, rows: np.ndarray, queries: np.ndarray, kind: str, room: int 
         again.close()
         path.unlink()
         return {
-            "on_gpu": device == "cuda" and kind in ON_GPU,
+            "on_gpu": index.on == "cuda",
             "bytes_a_row": spec.row_bytes,
             "seconds_to_build": round(built, 2),
             "seconds_to_write": round(wrote, 2),

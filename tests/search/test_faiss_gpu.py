@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,6 +170,17 @@ def test_the_first_kind_that_has_room_is_chosen() -> None:
     assert kind(1 << 40, count=49_999) == "flat"
     assert kind(1 << 40, bytes_a_row=40) == "ivf_pq"
     assert spec_for(rows, 8192, "js", gpu_room=rows * 8200).kind == "ivf_pq", "kernels take no scalar code so long"
+
+
+def test_the_page_says_how_many_rows_have_room() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(ivf_\w+)` \| [^|]+ \| (\d+) million \|", text, re.MULTILINE)
+    assert [kind for kind, _ in told] == ["ivf_flat", "ivf_sq8", "ivf_pq"]
+    for kind, millions in told:
+        chosen = [
+            spec_for(int(n) * 10**6, 512, "js", gpu_room=int(141e9 / 2)).kind for n in (millions, int(millions) + 1)
+        ]
+        assert chosen[0] == kind != chosen[1]
 
 
 @pytest.mark.parametrize("kind", GPU_KINDS)
