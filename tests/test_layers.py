@@ -25,7 +25,7 @@ LOADS_TORCH = (
     *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_"),
     *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
     *("extract.device_decode", "extract.resize", "extract.architecture", "extract.from_pixels", "extract.precision"),
-    "extract.area",
+    *("extract.area", "extract.transfers"),
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}

@@ -1,10 +1,16 @@
-"""The device that a name stands for."""
+"""The device that a name stands for, and how much memory it has to give."""
 
 from __future__ import annotations
 
 import torch
 
 from simsearch.errors import InputError, shortened, shown
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes of a GPU that can be had: what is free, and what torch's allocator keeps without using it."""
+    kept: int = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def choose_device(device: str) -> torch.device:

@@ -22,6 +22,7 @@ from simsearch.extract.from_pixels import FromPixels
 from simsearch.extract.halving import Halving
 from simsearch.extract.precision import choose_dtype
 from simsearch.extract.recorded import Forward, Recorded
+from simsearch.extract.transfers import Transfers
 from simsearch.images.prepared import Prepared
 from simsearch.images.rejected import Rejected
 
@@ -80,6 +81,7 @@ class NeuralExtractor(Extractor):
         self._rows = self._recorded(self.unrecorded)
         self.works_ahead = int(self.device.type == "cuda")
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
+        self._transfers = Transfers(self.device)
         self._halving = Halving(is_out_of_memory, release)
         self._decoder: DeviceDecoder | None = None
 
@@ -158,16 +160,17 @@ class NeuralExtractor(Extractor):
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
         """Begin to embed pixels (n, s, s, 3) uint8, and return what waits for their rows.
 
-        On a GPU pixels go there, and rows come back, while the caller prepares the next batch.
+        On a GPU pixels go there while the batch before is worked on, and rows come back while the caller prepares the
+        next.
         """
         if self.device.type != "cuda" or self._halving.size is not None or not len(pixels):
             return super().start(pixels)
         try:
             with torch.inference_mode():
-                there = torch.from_numpy(np.ascontiguousarray(self._checked(pixels))).pin_memory()
-                rows = self.forward(there.to(self.device, non_blocking=True))
-                back = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
-                done = torch.cuda.current_stream(self.device).record_event()
+                rows = self.forward(self._transfers.send(self._checked(pixels)).arrived())
+                with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+                    back = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
+                    done = torch.cuda.current_stream().record_event()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

@@ -36,7 +36,7 @@ class OnDevices(Extractor):
         self._each = tuple(extractors)
         self.name, self.fingerprint, self.dimension = first.name, first.fingerprint, first.dimension
         self.non_negative, self.metric, self.preprocessing = first.non_negative, first.metric, first.preprocessing
-        self.works_ahead = len(self._each)
+        self.works_ahead = sum(1 + one.works_ahead for one in self._each)
         self.card_folder: Path | None = getattr(first, "card_folder", None)
         self._turn = 0
         self._threads: list[ThreadPoolExecutor] = []
@@ -66,7 +66,12 @@ class OnDevices(Extractor):
         if not self._threads:
             return super().start(pixels)
         turn, self._turn = self._turn, (self._turn + 1) % len(self._each)
-        return self._threads[turn].submit(self._each[turn].embed_pixels, pixels).result
+        begun = self._threads[turn].submit(self._each[turn].start, pixels)
+
+        def rows() -> NDArray[Any]:
+            return begun.result()()
+
+        return rows
 
     def prepare(self, sources: Any, **settings: Any) -> Iterator[Prepared | Rejected]:
         """Yield what the extractors' own `prepare` does."""

@@ -52,9 +52,10 @@ class Recorded:
             recording = self._recording(pixels)
             if recording is None:
                 return self._forward(pixels)
-            recording.pixels.copy_(pixels)
-            recording.replay()
-            return recording.rows.clone()
+            with torch.cuda.device_of(pixels):  # type: ignore[no-untyped-call]
+                recording.pixels.copy_(pixels)
+                recording.replay()
+                return recording.rows.clone()
 
     def _recording(self, pixels: Tensor) -> Recording | None:
         shape = pixels.shape
@@ -91,6 +92,8 @@ def record_cuda(forward: Forward, example: Tensor) -> Recording:
                 forward(pixels)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may be searching
+        # On a stream of this device: that which torch would take is of the first device that ever recorded. And other
+        # threads may be searching.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             rows = forward(pixels)
     return Recording(pixels, rows, graph.replay)

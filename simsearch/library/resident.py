@@ -126,9 +126,7 @@ class Resident:
         return ready
 
     def _uploaded(self, snapshot: Snapshot, channel: str, arrays: list[Any]) -> list[Block]:
-        import torch
-
-        from simsearch.extract.device import choose_device
+        from simsearch.extract.device import choose_device, free_memory
         from simsearch.search.scan import upload
 
         device = choose_device(self._device)
@@ -137,7 +135,7 @@ class Resident:
             if key[1] == channel:
                 del self._rows[key]
         missing = sum(a.nbytes for key, a in zip(keys, arrays, strict=True) if key not in self._rows)
-        if missing > _SHARE * torch.cuda.mem_get_info(device)[0]:
+        if missing > _SHARE * free_memory(device):
             return arrays
         for key, array in zip(keys, arrays, strict=True):
             if key not in self._rows:

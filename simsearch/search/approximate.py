@@ -206,8 +206,8 @@ def _ranked(
     scan: Scan, queries: Block, candidates: Positions, k: int, limit: float
 ) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k) of the nearest candidates, and how many were measured in float64 (q,)."""
+    from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Pairs
-    from simsearch.search.scan import to_device
     from simsearch.search.settle import settle
 
     rows = to_device(queries, scan.device)

@@ -178,6 +178,14 @@ def _by_codes(queries: Any, blocks: Sequence[Any], *, k: int, live: Live | None,
     return Neighbours(distances, positions, np.ones(len(queries), bool), np.zeros(len(queries), np.int64))
 
 
+def _by_code_kernel(scan: Scan, queries: torch.Tensor, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
+    from simsearch.search.device_codes import nearest
+
+    bits = 8 * scan.dimension
+    counts, positions = nearest(scan, queries, k=k, radius=radius_of(limit, bits))
+    return np.where(positions < 0, np.inf, counts / bits), positions, np.zeros(len(positions), np.int64)
+
+
 def open_scan(
     queries: Block, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str, budget: int | None
 ) -> Scan | None:
@@ -221,12 +229,11 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
     """The blocks, moved to a GPU where they fit."""
     if device.type != "cuda":
         return blocks
-    import torch
-
+    from simsearch.extract.device import free_memory
     from simsearch.search.scan import upload
 
     size = sum(block.nbytes for block in blocks if isinstance(block, np.ndarray))
-    if size > _UPLOAD_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if size > _UPLOAD_SHARE * free_memory(device):
         return blocks
     return [upload(block, device) for block in blocks]
 
@@ -234,9 +241,9 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
 def _budget(device: torch.device) -> int:
     if device.type != "cuda":
         return _BUDGET
-    import torch
+    from simsearch.extract.device import free_memory
 
-    return min(_GPU_BUDGET, torch.cuda.mem_get_info(device)[0] // 4)
+    return min(_GPU_BUDGET, free_memory(device) // 4)
 
 
 def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> None:
@@ -251,11 +258,13 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
 
 def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k), and how many rows were measured (q,)."""
+    from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Measured, Pairs
-    from simsearch.search.scan import to_device
     from simsearch.search.settle import settle
 
     rows = to_device(queries, scan.device)
+    if scan.score.own_kernel:
+        return _by_code_kernel(scan, rows, k, limit)
     pairs = Pairs(scan, rows)
     scores, candidates, error = _candidates(scan, scan.score.prepare(rows), k + _SLACK)
     measured = measure(pairs, scan, scores, candidates, k=k, limit=limit, error=error)

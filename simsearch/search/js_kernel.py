@@ -20,6 +20,8 @@ import triton  # type: ignore[import-untyped]
 import triton.language as tl  # type: ignore[import-untyped]
 from torch import Tensor
 
+from simsearch.search.launch import kernel, launch
+
 
 class Tile(NamedTuple):
     """What one program of the kernel works on, and with how many warps."""
@@ -33,7 +35,7 @@ class Tile(NamedTuple):
 TILE = Tile()
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@kernel
 def _kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     p,
     q,
@@ -83,23 +85,26 @@ def fused_log_sums(p: Tensor, q: Tensor, tile: Tile = TILE) -> Tensor:
         p: Queries (q, d), float32 above 1e-30, contiguous, on a GPU (or anywhere under Triton's interpreter).
         q: Rows (n, d), likewise.
         tile: How the work is cut; the sums do not depend on it but for rounding.
+
+    Raises:
+        InputError: They are not contiguous.
     """
     out = torch.empty((len(p), len(q)), device=p.device)
-    programs = triton.cdiv(len(p), tile.lines) * triton.cdiv(len(q), tile.rows)
-    if programs:
-        _kernel[(programs,)](
-            p,
-            q,
-            out,
-            len(p),
-            len(q),
-            p.shape[1],
-            math.log(2),
-            LINES=tile.lines,
-            ROWS=tile.rows,
-            COLUMNS=tile.columns,
-            WHOLE=p.shape[1] % tile.columns == 0,
-            APPROXIMATE=p.device.type == "cuda",
-            num_warps=tile.warps,
-        )
+    launch(
+        _kernel,
+        triton.cdiv(len(p), tile.lines) * triton.cdiv(len(q), tile.rows),
+        p,
+        q,
+        out,
+        len(p),
+        len(q),
+        p.shape[1],
+        math.log(2),
+        LINES=tile.lines,
+        ROWS=tile.rows,
+        COLUMNS=tile.columns,
+        WHOLE=p.shape[1] % tile.columns == 0,
+        APPROXIMATE=p.device.type == "cuda",
+        num_warps=tile.warps,
+    )
     return out

@@ -94,8 +94,8 @@ def _search(
     scan: Scan, queries: Block, limit: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Query, distance and position of every row within the limit (m,), query by query, nearest first."""
+    from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Pairs
-    from simsearch.search.scan import to_device
     from simsearch.search.widen import NOTHING, hits, settled
 
     rows = to_device(queries, scan.device)

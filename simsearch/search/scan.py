@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.distance import Rows, check_rows
+from simsearch.extract.transfers import Transfers, to_device
 from simsearch.search.scores import Prepared, Score
 
 _SHARE = 40  # of 256 MiB, 26 MB: what is freed below 32 MiB is given out again without clearing it
@@ -64,15 +65,24 @@ class Scan:
         """How many there are."""
         return sum(len(block) for block in self.blocks)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Consecutive rows, a tenth of the budget in float32 coordinates each; copies of arrays."""
+    def chunks(self, resident: int = 0) -> Iterator[Chunk]:
+        """Consecutive rows, a tenth of the budget in float32 coordinates each; copies of arrays.
+
+        Args:
+            resident: How many at once where the rows are on the device already; 0 for as many as of others.
+        """
         step = max(1, self.budget // (_SHARE * self.coordinates))
+        for (start, mask), rows in Transfers(self.device).ahead(self._pieces(step, resident or step)):
+            yield Chunk(start, rows, mask)
+
+    def _pieces(self, step: int, resident: int) -> Iterator[tuple[tuple[int, NDArray[np.bool_] | None], Block]]:
+        """The position of the first and the mask of consecutive rows, and these."""
         base = 0
         for block, live in zip(self.blocks, self.live, strict=True):
-            for start in range(0, len(block), step):
-                stop = min(start + step, len(block))
-                mask = None if live is None else np.asarray(live[start:stop])
-                yield Chunk(base + start, to_device(block[start:stop], self.device), mask)
+            size = resident if isinstance(block, Tensor) else step
+            for start in range(0, len(block), size):
+                stop = min(start + size, len(block))
+                yield (base + start, None if live is None else np.asarray(live[start:stop])), block[start:stop]
             base += len(block)
 
     def prepare(self, chunk: Chunk) -> tuple[Prepared, Tensor | None]:
@@ -124,19 +134,15 @@ class Scan:
         return torch.empty_like(together).index_copy_(0, torch.from_numpy(order).to(self.device), together)
 
 
-def to_device(rows: Block, device: torch.device) -> Tensor:
-    """The rows as a tensor there, of the same type; a copy where they were an array."""
-    return rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)).to(device)
-
-
 def upload(rows: Block, device: torch.device) -> Tensor:
     """The rows as a tensor there, brought piece by piece, so that no second copy of them is made here."""
     if isinstance(rows, Tensor):
         return rows
     out = torch.empty(rows.shape, dtype=to_device(rows[:0], device).dtype, device=device)
     step = max(1, _PIECE // (rows.shape[1] * rows.itemsize))
-    for start in range(0, len(rows), step):
-        out[start : start + step] = to_device(rows[start : start + step], device)
+    pieces = ((start, rows[start : start + step]) for start in range(0, len(rows), step))
+    for start, piece in Transfers(device).ahead(pieces):
+        out[start : start + len(piece)] = piece
     return out
 
 

@@ -41,10 +41,12 @@ class Score(ABC):
     Attributes:
         finite: Whether every score of a row that has distances is a number, so that none must be looked for.
         expansion: Numbers that a prepared row takes for each of its columns.
+        own_kernel: Whether the nearest rows are found by a kernel of their own, without such scores.
     """
 
     finite = False
     expansion = 1
+    own_kernel = False
 
     @abstractmethod
     def prepare(self, rows: Tensor) -> Prepared:
@@ -79,7 +81,7 @@ class JensenShannon(Score):
         """Rows divided by their sums, and 1/2 sum p ln p."""
         if rows.dtype == torch.float64:  # into the range of float32
             rows = rows / rows.amax(dim=1, keepdim=True)
-        p = rows.to(torch.float32, copy=True)
+        p = rows.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         p /= p.amax(dim=1, keepdim=True)
         p /= p.sum(dim=1, keepdim=True)
         p += _NOTHING
@@ -237,10 +239,17 @@ class BitKernel(Bits):
 
     expansion = 1
 
+    def __init__(self, width: int) -> None:
+        from simsearch.search.bit_kernel import MOST_WORDS
+
+        super().__init__(width)
+        self.own_kernel = width <= 4 * MOST_WORDS
+
     def prepare(self, rows: Tensor) -> Prepared:
         """Codes (n, bytes) as 32-bit words, padded with zeros."""
-        padded = torch.nn.functional.pad(rows, (0, -rows.shape[1] % 4)).contiguous()
-        return Prepared(padded.view(torch.int32), torch.zeros(len(rows), device=rows.device))
+        from simsearch.search.bit_kernel import as_int32
+
+        return Prepared(as_int32(rows), torch.zeros(len(rows), device=rows.device))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
         """Differing bits (q, n)."""

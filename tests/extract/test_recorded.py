@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
 import torch
 
 from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.recorded import Recorded, Recording
+from simsearch.extract.recorded import Recorded, Recording, record_cuda
 
 
 class Recorder:
@@ -118,3 +119,42 @@ def test_on_a_gpu_batches_begun_ahead_give_their_own_rows(tiny, rng):
     waiting = [extractor.start(pixels) for pixels in batches]
     for pixels, finish in zip(batches, waiting, strict=True):
         np.testing.assert_allclose(finish(), extractor.embed_pixels(pixels), rtol=0.02, atol=0.02)
+
+
+def test_a_graph_is_captured_on_a_stream_of_the_device_of_its_pixels(monkeypatch):
+    """Torch's own stream for it is made once, on the device that records first: a second one would record nothing."""
+    current, streams = [0], []
+
+    class Stream:
+        def __init__(self):
+            self.device = current[-1]
+            streams.append(self)
+
+        def wait_stream(self, other):
+            pass
+
+    @contextmanager
+    def device(chosen):
+        current.append(1)
+        yield
+        current.pop()
+
+    @contextmanager
+    def graph(made, *, stream, capture_error_mode):
+        assert stream.device == 1
+        yield
+
+    for name, fake in {"Stream": Stream, "device": device, "graph": graph, "CUDAGraph": Graph}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    found = record_cuda(double, torch.ones(2))
+    assert found.rows.tolist() == [2, 2]
+    assert {stream.device for stream in streams} == {1}
+
+
+class Graph:
+    """Replays nothing."""
+
+    def replay(self):
+        raise AssertionError

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import os
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -190,28 +187,6 @@ def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
         monkeypatch.setattr(tiles, "_CELLS", cells)
         torch.testing.assert_close(kernels._by_torch(p, q), on_cpu)
         torch.testing.assert_close(kernels._on_cpu(p, q), on_cpu)
-
-
-KERNEL = """
-import torch
-from simsearch.search.js_kernel import Tile, fused_log_sums
-from simsearch.search.kernels import _by_torch
-
-torch.manual_seed(0)
-for q, n, d in ((1, 1, 1), (3, 40, 17), (33, 5, 16)):
-    p, r = ((torch.rand(m, d) * (torch.rand(m, d) > 0.3) + 1e-30) / d for m in (q, n))
-    for tile in (Tile(), Tile(16, 8, 4, 4)):
-        out = fused_log_sums(p, r, tile)
-        torch.testing.assert_close(out, _by_torch(p, r), rtol=1e-5, atol=1e-6)
-assert fused_log_sums(p[:0], r).shape == (0, len(r))
-"""
-
-
-def test_the_compiled_kernel_agrees_with_torch_in_the_interpreter():
-    pytest.importorskip("triton")
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.gpu

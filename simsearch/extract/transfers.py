@@ -1,0 +1,109 @@
+"""Arrays on their way to a device; to a GPU through pinned memory, on a stream of their own, ahead of the work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Mark = TypeVar("Mark")
+_BUFFERS = 2  # one is filled while the other is read
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A tensor that may still be on its way.
+
+    Attributes:
+        tensor: Where it arrives.
+        done: What tells that it has; None where it was there at once.
+    """
+
+    tensor: Tensor
+    done: Any = None
+
+    def arrived(self) -> Tensor:
+        """The tensor, for what the current stream of its device does from here on; nothing waits but that stream."""
+        if self.done is not None:
+            stream = torch.cuda.current_stream(self.tensor.device)
+            stream.wait_event(self.done)
+            self.tensor.record_stream(
+                stream
+            )  # it was made for another: not to be given out again before this one is done
+        return self.tensor
+
+
+class Transfers:
+    """Brings arrays to a device; safe for threads."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._lane = Lane(device) if device.type == "cuda" else None
+
+    def send(self, array: NDArray[Any] | Tensor) -> Sent:
+        """Begin to bring an array there, which may be written to afterwards; tensors are there."""
+        if self._lane is None or isinstance(array, Tensor) or not array.size:
+            return Sent(to_device(array, self._device))
+        return self._lane.send(array)
+
+    def ahead(self, pieces: Iterable[tuple[Mark, NDArray[Any] | Tensor]]) -> Iterator[tuple[Mark, Tensor]]:
+        """Each piece there with its mark; on a GPU the next is on its way while one is worked on."""
+        waiting: tuple[Mark, Sent] | None = None
+        for mark, array in pieces:
+            sent = mark, self.send(array)
+            if self._lane is None:
+                yield mark, sent[1].arrived()
+                continue
+            if waiting is not None:
+                yield waiting[0], waiting[1].arrived()
+            waiting = sent
+        if waiting is not None:
+            yield waiting[0], waiting[1].arrived()
+
+
+class Lane:
+    """The way to a GPU: pinned buffers, filled in turns, and a stream that copies out of them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._buffers = [torch.empty(0, dtype=torch.uint8)] * _BUFFERS
+        self._read: list[Any] = [None] * _BUFFERS  # tells that a buffer has been copied out of
+        self._turn = 0
+        self._lock = threading.Lock()
+
+    def send(self, array: NDArray[Any]) -> Sent:
+        """Begin to copy an array to the device."""
+        with self._lock, torch.cuda.stream(self._stream):  # the device of the stream becomes the current one
+            turn, self._turn = self._turn, (self._turn + 1) % _BUFFERS
+            if self._read[turn] is not None:
+                self._read[turn].synchronize()
+            if len(self._buffers[turn]) < array.nbytes:
+                self._buffers[turn] = pinned(array.nbytes)
+            there = torch.empty(array.shape, dtype=to_device(array[:0], torch.device("cpu")).dtype, device=self._device)
+            host = self._buffers[turn][: array.nbytes].view(there.dtype).view(there.shape)
+            np.copyto(host.numpy(), array)
+            copy(there, host)
+            self._read[turn] = self._stream.record_event()
+            return Sent(there, self._read[turn])
+
+
+def to_device(rows: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """The rows as a tensor there, of the same type, at once; a copy where they were an array."""
+    return rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)).to(device)
+
+
+def pinned(size: int) -> Tensor:
+    """That many bytes of memory from which a GPU copies by itself."""
+    return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+
+
+def copy(there: Tensor, host: Tensor) -> None:
+    """Let the current stream copy from pinned memory."""
+    there.copy_(host, non_blocking=True)

@@ -1,0 +1,160 @@
+"""Laws of transfers: what arrives is what was sent, however late a GPU copies it, and no memory is used too early."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from simsearch.extract import transfers
+from simsearch.extract.device import free_memory
+from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.transfers import Transfers
+from simsearch.search.scan import upload
+
+
+class Event:
+    """Told when everything before it on its stream is done."""
+
+    def __init__(self, stream):
+        self.stream, self.done = stream, False
+
+    def synchronize(self):
+        while not self.done:
+            self.stream.step()
+
+
+class Stream:
+    """Does what it is given as late as it may: when somebody waits for it."""
+
+    def __init__(self, device=None):
+        self.queue, self.waited_for = deque(), []
+
+    def step(self):
+        self.queue.popleft()()
+
+    def record_event(self):
+        event = Event(self)
+        self.queue.append(lambda: setattr(event, "done", True))
+        return event
+
+    def wait_event(self, event):
+        self.waited_for.append(event)
+        event.synchronize()
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Transfers to a GPU whose streams are slow, played on the CPU; the stream that the work is on."""
+    work, own, made = Stream(), [], []
+
+    @contextmanager
+    def stream(chosen):
+        own.append(chosen)
+        yield
+        own.pop()
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: work)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, used: made.append((tensor, used)))
+    monkeypatch.setattr(transfers, "pinned", lambda size: torch.zeros(size, dtype=torch.uint8))
+    monkeypatch.setattr(transfers, "copy", lambda there, host: own[-1].queue.append(lambda: there.copy_(host)))
+    work.used = made
+    return work
+
+
+def on_gpu():
+    found = Transfers(torch.device("cpu"))
+    found._lane = transfers.Lane(torch.device("cpu"))
+    return found
+
+
+ARRAYS = [
+    *(np.arange(n * 3, dtype="f4").reshape(n, 3) + 100 * n for n in (1, 7, 2, 9, 9, 4)),
+    np.arange(8, dtype="u1").reshape(2, 4),
+    np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+    np.arange(40, dtype="f2").reshape(4, 10)[::2, ::3],
+    np.empty((0, 3), "f4"),
+]
+
+
+@pytest.mark.parametrize("way", ["cpu", "gpu"])
+def test_pieces_arrive_in_order_and_whole(way, gpu):
+    there = on_gpu() if way == "gpu" else Transfers(torch.device("cpu"))
+    pieces = [(i, array.copy(order="K")) for i, array in enumerate(ARRAYS)]
+    tensor = torch.ones((2, 3))
+    for (mark, arrived), array in zip(
+        there.ahead([*pieces, ("tensor", tensor)]), [*ARRAYS, tensor.numpy()], strict=True
+    ):
+        np.testing.assert_array_equal(arrived.numpy(), array)
+        assert arrived.numpy().dtype == array.dtype
+        if mark == "tensor":
+            assert arrived is tensor
+
+
+def test_a_buffer_is_not_filled_before_it_has_been_copied_out_of(gpu):
+    there = on_gpu()
+    array = np.zeros(5, "i4")
+    sent = []
+    for i in range(7):  # one array, written to again at once
+        array[:] = i
+        sent.append(there.send(array))
+    array[:] = -1
+    for i, each in enumerate(sent):
+        assert each.arrived().tolist() == [i] * 5
+    assert [event.done for event in gpu.waited_for] == [True] * 7
+    assert [tensor is each.tensor for (tensor, _), each in zip(gpu.used, sent, strict=True)] == [True] * 7
+    assert all(stream is gpu for _, stream in gpu.used)
+
+
+def test_the_next_piece_is_on_its_way_while_one_is_worked_on(gpu):
+    begun = []
+
+    def pieces():
+        for i in range(4):
+            begun.append(i)
+            yield i, np.full(3, i)
+
+    for i, _ in on_gpu().ahead(pieces()):
+        assert begun[-1] == min(i + 1, 3)
+
+
+def test_what_the_allocator_keeps_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 30)
+    assert free_memory(torch.device("cuda")) == 50
+
+
+def test_how_much_memory_is_free_is_asked_in_one_place():
+    from pathlib import Path
+
+    import simsearch
+
+    asked = [path for path in Path(simsearch.__file__).parent.rglob("*.py") if "mem_get_info" in path.read_text()]
+    assert [path.name for path in asked] == ["device.py"]
+
+
+@pytest.mark.gpu
+def test_arrays_arrive_on_a_gpu(rng):
+    device = torch.device("cuda", torch.cuda.device_count() - 1)
+    pieces = [(i, rng.standard_normal((1 << 18, 8))) for i in range(9)]
+    busy = torch.randn((4096, 4096), device=device)
+    for i, arrived in Transfers(device).ahead(pieces):
+        busy = (busy @ busy).clamp_(-1, 1)
+        np.testing.assert_array_equal(arrived.cpu().numpy(), pieces[i][1])
+    rows = rng.standard_normal((3000, 20), np.float32)
+    assert torch.equal(upload(rows, device).cpu(), torch.from_numpy(rows))
+
+
+@pytest.mark.gpu
+def test_batches_begun_before_the_last_has_ended_give_their_own_rows(tiny, rng):
+    extractor = NeuralExtractor(tiny, device=f"cuda:{torch.cuda.device_count() - 1}", dtype="float32")
+    batches = [rng.integers(0, 256, (64, 32, 32, 3), np.uint8) for _ in range(8)]
+    begun = [extractor.start(batch) for batch in batches]
+    for rows, batch in zip(begun, batches, strict=True):
+        np.testing.assert_allclose(rows(), extractor.embed_pixels(batch), atol=1e-5)
