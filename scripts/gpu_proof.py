@@ -22,7 +22,7 @@ from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
 from simsearch.extract.device import choose_device
 
-MODULES = ("train", "js", "tests", "coexist", "faiss", "hamming", "limits", "embed")
+MODULES = ("train", "js", "tests", "coexist", "serve", "faiss", "hamming", "limits", "embed")
 _HOMES = {"tests": "suite", "faiss": "index"}  # pytest would take a module `tests` for its own, and `faiss` is one
 
 

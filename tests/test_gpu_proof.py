@@ -160,6 +160,25 @@ def test_training_goes_on_where_its_call_ended(proof: ModuleType, tmp_path: Path
     assert module.trained(run, config).card == done.card
 
 
+def test_serving_goes_on_where_its_call_ended(
+    proof: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, stages = importlib.import_module("proof.serve"), importlib.import_module("proof.stage")
+    asked: list[str] = []
+
+    def failing(_run: Any, _folder: Path, _queries: Any, kind: str) -> None:
+        asked.append(kind)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(module, "_kind", failing)
+    run = stages.Run(torch.device("cpu"), True, tmp_path, tmp_path, tmp_path, time.monotonic() - 1)
+    for _ in module.KINDS[:-1]:  # the deadline is over: one kind a call
+        with pytest.raises(stages.Unfinished, match="and what follows"):
+            module.work(run)
+    assert module.work(run).values["kinds"].keys() == set(asked) == set(module.KINDS)
+    assert asked == list(module.KINDS)
+
+
 def test_a_failing_measurement_costs_no_other(proof: ModuleType) -> None:
     stages = importlib.import_module("proof.stage")
     failed = stages.attempt(lambda: 1 / 0)

@@ -101,7 +101,7 @@ def test_a_library_of_codes_that_fill_no_byte_answers_by_its_index_as_exactly(tm
     extractor = PHash(size=11)
     album(tmp_path / "photos", range(60))
     paths = sorted((tmp_path / "photos").iterdir())[:7]
-    with Library.create(tmp_path / "l", model=extractor) as library:
+    with Library.create(tmp_path / "l", model=extractor, device="cpu") as library:
         library.add(tmp_path / "photos", settings=HERE)
         exact = library.search(paths, k=5)
         assert library.channel.bits == 121
