@@ -198,6 +198,9 @@ def check_rows(
 
 def _check_block(rows: Rows, start: int, metric: str | None, what: str) -> None:
     if rows.dtype.kind == "f":
+        if rows.dtype.itemsize > 8:  # distances are computed in float64
+            with np.errstate(over="ignore", under="ignore"):
+                rows = rows.astype(np.float64)
         _refuse(~np.isfinite(rows).all(axis=1), RowError, start, f"{what} {{}} holds NaN or infinity")
     if metric == "js" and rows.dtype.kind != "u":
         message = f"{what} {{}} has a negative value and js is defined for non-negative rows only"
@@ -256,7 +259,7 @@ def _tiles(q: int, n: int, d: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _to_double(rows: Rows) -> Distances:
-    return np.asarray(rows, np.float64)
+    return np.asarray(rows, np.float64, order="C")  # sums go along memory: their order must not depend on the caller's
 
 
 def _to_distributions(rows: Rows) -> Distances:

@@ -150,6 +150,7 @@ def mapped_rows(rows: NDArray[Any], how: Map, *, dimension: int | None = None) -
     check_rows(rows, dimension=dimension, metric="js" if how == "hellinger" else None)
     values: NDArray[np.float64] = rows.astype(np.float64)
     if how == "hellinger":
+        values = np.ldexp(values, -np.frexp(values.max(axis=1, keepdims=True))[1])  # exact; no sum overflows
         return np.asarray(np.sqrt(values / values.sum(axis=1, keepdims=True)))
     values /= np.abs(values).max(axis=1, keepdims=True)
     values /= np.sqrt(np.vecdot(values, values))[:, None]

@@ -50,7 +50,7 @@ class Transfers:
         """Begin to bring an array there, which may be written to afterwards; tensors are there."""
         if self._lane is None or isinstance(array, Tensor) or not array.size:
             return Sent(to_device(array, self._device))
-        return self._lane.send(array)
+        return self._lane.send(_as_plain(array))
 
     def ahead(self, pieces: Iterable[tuple[Mark, NDArray[Any] | Tensor]]) -> Iterator[tuple[Mark, Tensor]]:
         """Each piece there with its mark; on a GPU the next is on its way while one is worked on."""
@@ -95,8 +95,29 @@ class Lane:
 
 
 def to_device(rows: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
-    """The rows as a tensor there, of the same type, at once; a copy where they were an array."""
-    return rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)).to(device)
+    """The rows as a tensor there, of the same type or one that torch computes with; a copy where they were an array."""
+    if isinstance(rows, Tensor):
+        return plain(rows)
+    return torch.from_numpy(_as_plain(rows, copy=True)).to(device)
+
+
+def plain(rows: Tensor) -> Tensor:
+    """A tensor without a gradient, of a type that torch computes with."""
+    kinds = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
+    return rows.detach().to(kinds.get(rows.dtype, rows.dtype))
+
+
+def plain_type(rows: NDArray[Any]) -> np.dtype[Any]:
+    """What an array is read as: the machine's order of bytes, and a type that torch computes with."""
+    kind: np.dtype[Any] = rows.dtype.newbyteorder("=")
+    if kind.itemsize > 8:
+        return np.dtype(np.float64)
+    return np.dtype({"u2": np.int32, "u4": np.int64, "u8": np.float64}.get(kind.str[1:], kind))
+
+
+def _as_plain(rows: NDArray[Any], *, copy: bool | None = None) -> NDArray[Any]:
+    with np.errstate(over="ignore"):  # of long doubles, where a row of infinity is refused
+        return np.array(rows, plain_type(rows), copy=copy)
 
 
 def pinned(size: int) -> Tensor:

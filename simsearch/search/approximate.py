@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
 from simsearch.errors import InputError
-from simsearch.search.asked import checked_k, checked_limit
+from simsearch.search.asked import Wanted, checked_k, checked_limit
 from simsearch.search.exact import Neighbours, as_array, knn, measure, official, open_scan
 from simsearch.search.index import Index
 from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
 _LENGTHS = 1.5  # the root of a length that is summed in float32 errs by half as much as a product summed so
-_CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them
+_CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them, or places of candidates
 _PIECE = 1 << 19  # and of those in float32: 2 MiB, which stay in a cache
 
 
@@ -80,15 +80,18 @@ def approximate(
         live=masks[covered:],
         max_distance=max_distance,
         device=device,
+        rounded=True,
     )
     scan = open_scan(queries, blocks[:covered], metric=metric, live=masks[:covered], device=device, budget=None)
     if scan is None:
         return tail
     alive = _Alive(scan)
     found = _Found(tail, index.count)
-    for group in _groups(len(queries), max(depth, k) * scan.dimension):
-        candidates, short = _candidates(index, queries[group], alive, depth=max(depth, k), k=k, effort=effort)
-        distances, positions, counts = _ranked(scan, queries[group], candidates, k, limit)
+    depth = min(max(depth, k), index.count)
+    wanted = Wanted(min(k, index.count), limit, rounded=True)
+    for group in _groups(len(queries), depth * scan.dimension):
+        candidates, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
+        distances, positions, counts = _ranked(scan, queries[group], candidates, wanted)
         found.merge(np.arange(len(queries))[group], distances, positions, counts)
         if len(short):
             lines = short + group.start
@@ -100,6 +103,7 @@ def approximate(
                 live=masks[:covered],
                 max_distance=max_distance,
                 device=device,
+                rounded=True,
             )
             found.merge(lines, rest.distances.astype(np.float64), rest.positions, rest.measured)
     return found.neighbours()
@@ -182,15 +186,17 @@ def _candidates(
     kept = min(kept, most)
     short = np.arange(len(rows))
     while len(short):
-        found = index.candidates(rows[short], kept, effort)
-        good = alive(found)
-        order = np.argsort(~good, axis=1, kind="stable")[:, :depth]
-        width = order.shape[1]
-        out[short, :width] = np.where(
-            np.take_along_axis(good, order, axis=1), np.take_along_axis(found, order, axis=1), -1
-        )
+        lacking = np.empty(len(short), bool)
+        for part in _groups(len(short), kept):
+            found = index.candidates(rows[short[part]], kept, effort)
+            good = alive(found)
+            order = np.argsort(~good, axis=1, kind="stable")[:, :depth]
+            width = order.shape[1]
+            out[short[part], :width] = np.where(
+                np.take_along_axis(good, order, axis=1), np.take_along_axis(found, order, axis=1), -1
+            )
+            lacking[part] = good.sum(axis=1) < min(k, alive.live)
         more = [e for e in index.efforts() if e > effort]
-        lacking = good.sum(axis=1) < min(k, alive.live)
         short = short[lacking]
         if kept >= most and not more:
             break
@@ -202,9 +208,7 @@ def _candidates(
     return out, short
 
 
-def _ranked(
-    scan: Scan, queries: Block, candidates: Positions, k: int, limit: float
-) -> tuple[Doubles, Positions, Positions]:
+def _ranked(scan: Scan, queries: Block, candidates: Positions, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k) of the nearest candidates, and how many were measured in float64 (q,)."""
     from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Pairs
@@ -215,8 +219,8 @@ def _ranked(
     _check(scan, candidates[(scores == -np.inf) & (candidates >= 0)])
     order = np.lexsort((candidates, scores), axis=-1)
     scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
-    measured = measure(Pairs(scan, rows), scan, scores, candidates, k=k, limit=limit, error=error)
-    distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
+    measured = measure(Pairs(scan, rows), scan, scores, candidates, wanted, error=error)
+    distances, positions = settle(measured, candidates, official(scan, rows), wanted)
     return distances, positions, (measured.distances < np.inf).sum(axis=1)
 
 

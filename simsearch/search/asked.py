@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from simsearch.errors import InputError
 
 _MOST = (1 << 31) - 1  # no answer could hold more
+_BEYOND = 2.0**128  # what float32 would hold next to its largest number
+MOST_DISTANT = float(np.finfo(np.float64).max)  # stands for distances that float64 cannot hold: infinity is no row
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows each query wants.
+
+    Attributes:
+        k: How many, at most.
+        limit: The farthest, as `checked_limit` gives it.
+        rounded: Distances are equal where they are so once rounded to float32, not only where they are in float64.
+    """
+
+    k: int
+    limit: float
+    rounded: bool = False
+
+    def key(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the distances are ordered by."""
+        if not self.rounded:
+            return distances
+        with np.errstate(over="ignore"):
+            rounded = np.minimum(distances.astype(np.float32), MOST_DISTANT)
+        return np.where(distances < np.inf, rounded, np.inf)
+
+    def no_farther(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest distance that counts as each of these at most, and as the limit."""
+        return np.minimum(reach(distances) if self.rounded else distances, self.limit)
 
 
 def checked_k(k: Any) -> int:
@@ -25,24 +56,47 @@ def checked_k(k: Any) -> int:
         Traceback (most recent call last):
         simsearch.errors.InputError: k is 1.5 and must be a whole number, at least 1 and at most 2147483647
     """
-    try:
-        number = None if isinstance(k, (bool, np.bool_)) else operator.index(k)
-    except TypeError:
-        number = None
+    number = _whole(k)
     if number is None or not 1 <= number <= _MOST:
         raise InputError(f"k is {shown(k)} and must be a whole number, at least 1 and at most {_MOST}")
     return number
 
 
+def checked_radius(radius: Any, bits: int) -> int:
+    """Return how many bits codes of that length may differ in; any kind of integer is taken, and cut to the length.
+
+    Raises:
+        InputError: it is none, or below 0.
+
+    Example:
+        >>> checked_radius(3, 64), checked_radius(10**30, 64)
+        (3, 64)
+    """
+    number = _whole(radius)
+    if number is None or number < 0:
+        raise InputError(f"radius is {shown(radius)} and must be a whole number of at least 0")
+    return min(number, bits)
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        return None
+
+
 def checked_limit(max_distance: Any) -> float:
     """Return the distance beyond which nothing is found; infinity for None.
+
+    A distance is within a limit where it is so once both are rounded to float32, as answers are: a distance that was
+    reported finds its row again.
 
     Raises:
         InputError: it is below 0 or no number.
 
     Example:
-        >>> checked_limit(None), checked_limit(np.float32(0.5))
-        (inf, 0.5)
+        >>> checked_limit(None), checked_limit(0.1) >= float(np.float32(0.1)) > 0.1
+        (inf, True)
     """
     if max_distance is None:
         return np.inf
@@ -53,7 +107,22 @@ def checked_limit(max_distance: Any) -> float:
         limit = np.nan
     if not limit >= 0:
         raise InputError(f"max_distance is {shown(max_distance)} and must be a number of at least 0")
-    return limit
+    return float(reach(limit))
+
+
+def reach(distance: ArrayLike) -> NDArray[np.float64]:
+    """Return the largest float64 that rounds to no more than each distance (any shape) does, in float32.
+
+    Example:
+        >>> float(reach(1.0)), float(reach(np.inf))
+        (1.0000000596046448, inf)
+    """
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(distance, np.float64).astype(np.float32)
+        above = np.nextafter(rounded, np.float32(np.inf)).astype(np.float64)
+        halfway = (rounded + np.where(np.isinf(above), _BEYOND, above)) / 2
+        down = halfway.astype(np.float32) == rounded  # a tie goes to the even one
+    return np.where(down, halfway, np.nextafter(halfway, -np.inf))
 
 
 def shown(value: Any) -> str:

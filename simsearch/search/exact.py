@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
-from simsearch.search.asked import checked_k, checked_limit
+from simsearch.search.asked import Wanted, checked_k, checked_limit
 from simsearch.search.live import check_live
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def knn(
     device: str = "auto",
     budget: int | None = None,
     bits: int | None = None,
+    rounded: bool = False,
 ) -> Neighbours:
     """The k nearest rows of each query, exactly.
 
@@ -73,14 +74,16 @@ def knn(
         k: Neighbours a query.
         metric: A name of `simsearch.distance.METRICS`.
         live: For each block the rows that count (n_i,), or None for all.
-        max_distance: Rows farther than this are left out; by default none.
+        max_distance: Rows farther than this, once both are rounded to float32, are left out; by default none.
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU when there is one).
         budget: Bytes of memory to work in, beside the arguments and the answer; by default 256 MiB, on a GPU a quarter
             of what is free there and at most 8 GiB.
         bits: Length of a hamming code that does not fill its last byte, as in `simsearch.distance.hamming`.
+        rounded: Distances that are equal once rounded to float32 are ties too, not only those equal in float64.
 
     Returns:
-        Distances, the same as `simsearch.distance` rounded to float32, and positions; ties to the lower position.
+        Distances, the same as `simsearch.distance` rounded to float32, and positions; ties to the lower position. A row
+        whose distance is beyond the range of a float is found at infinity, behind all others.
 
     Raises:
         RowError: A query or live row is not finite, is all zeros or has the wrong dimension; it is named.
@@ -102,15 +105,18 @@ def knn(
         return replace(whole, distances=scale.true(whole.distances))
     if as_codes(queries, blocks, metric=metric, live=live, device=device):
         return _by_codes(queries, blocks, k=k, live=live, limit=limit)
-    distances = np.full((len(queries), k), np.inf)
+    distances = np.full((len(queries), k), np.inf, np.float32)
     positions = np.full((len(queries), k), -1, np.int64)
     measured = np.zeros(len(queries), np.int64)
     scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
     if scan is not None:
+        wanted = Wanted(min(k, scan.rows), limit, rounded)
         for group in query_groups(scan, len(queries)):
-            found = _search(scan, queries[group], k, limit)
-            distances[group], positions[group], measured[group] = found
-    return Neighbours(distances.astype(np.float32), positions, np.ones(len(queries), bool), measured)
+            near, where, measured[group] = _search(scan, queries[group], wanted)
+            with np.errstate(over="ignore"):
+                distances[group, : wanted.k] = near
+            positions[group, : wanted.k] = where
+    return Neighbours(distances, positions, np.ones(len(queries), bool), measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +262,7 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
     check_live(live, blocks)
 
 
-def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
+def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k), and how many rows were measured (q,)."""
     from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Measured, Pairs
@@ -264,23 +270,24 @@ def _search(scan: Scan, queries: Block, k: int, limit: float) -> tuple[Doubles, 
 
     rows = to_device(queries, scan.device)
     if scan.score.own_kernel:
-        return _by_code_kernel(scan, rows, k, limit)
+        return _by_code_kernel(scan, rows, wanted.k, wanted.limit)
     pairs = Pairs(scan, rows)
-    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), k + _SLACK)
-    measured = measure(pairs, scan, scores, candidates, k=k, limit=limit, error=error)
-    distances, positions = settle(measured, candidates, official(scan, rows), k=k, limit=limit)
+    kept = min(wanted.k + _SLACK, scan.rows)
+    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), kept)
+    measured = measure(pairs, scan, scores, candidates, wanted, error=error)
+    distances, positions = settle(measured, candidates, official(scan, rows), wanted)
     counts = (measured.distances < np.inf).sum(axis=1)
     worst = scores[:, -1]  # no row that was left out scores lower
-    farthest = np.minimum(distances[:, -1], limit)
+    farthest = wanted.no_farther(distances[:, -1])
     left = np.flatnonzero((worst < np.inf) & (worst <= scan.score.of(farthest) + error))
-    if len(left):
+    if len(left) and kept < scan.rows:
         import torch
 
-        from simsearch.search.widen import Wanted, flat, widen
+        from simsearch.search.widen import flat, widen
 
         subset = rows[torch.from_numpy(left).to(scan.device)]
         known = Measured(measured.distances[left], measured.errors[left]), candidates[left]
-        distances[left], positions[left], more = widen(scan, subset, farthest[left], Wanted(k, limit), flat(*known))
+        distances[left], positions[left], more = widen(scan, subset, farthest[left], wanted, flat(*known))
         counts[left] += more
     return distances, positions, counts
 
@@ -291,7 +298,8 @@ def official(scan: Scan, queries: torch.Tensor) -> Official:
 
     def distances(line: int, positions: Positions) -> Doubles:
         rows = to_numpy(scan.gather(positions))
-        exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows)[0]
+        with np.errstate(over="ignore"):
+            exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows)[0]
         return exact
 
     return distances
@@ -319,7 +327,7 @@ def _candidates(scan: Scan, queries: Prepared, kept: int) -> tuple[Doubles, Posi
 
 
 def measure(
-    pairs: Pairs, scan: Scan, scores: Doubles, candidates: Positions, *, k: int, limit: float, error: float
+    pairs: Pairs, scan: Scan, scores: Doubles, candidates: Positions, wanted: Wanted, *, error: float
 ) -> Measured:
     """Distances and errors (q, kept) of the candidates that can be among the k nearest, infinite elsewhere.
 
@@ -334,14 +342,15 @@ def measure(
         if len(lines):
             found.distances[lines, columns], found.errors[lines, columns] = pairs(lines, candidates[lines, columns])
 
+    k = min(wanted.k, scores.shape[1])
     first = min(k + _FIRST, scores.shape[1])
     add(*np.nonzero(candidates[:, :first] >= 0))
     if first < scores.shape[1]:
         highest = np.partition(found.distances[:, :first] + found.errors[:, :first], k - 1, axis=1)
-        allowed = np.minimum(highest[:, k - 1], limit)
-        wanted = (candidates >= 0) & (scores <= (scan.score.of(allowed) + error)[:, None])
-        wanted[:, :first] = False
-        lines, columns = np.nonzero(wanted)
+        allowed = wanted.no_farther(highest[:, k - 1])
+        still = (candidates >= 0) & (scores <= (scan.score.of(allowed) + error)[:, None])
+        still[:, :first] = False
+        lines, columns = np.nonzero(still)
         near = pairs.may_be_within(lines, candidates[lines, columns], allowed[lines])
         add(lines[near], columns[near])
     return found

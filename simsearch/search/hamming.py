@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
-from simsearch.errors import InputError
-from simsearch.search.asked import checked_k
+from simsearch.search.asked import checked_k, checked_radius
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -159,8 +158,7 @@ class _Jobs:
         from simsearch.search.hamming_kernels import kernels
 
         width = _checked(queries, blocks, live)
-        if radius is not None and radius < 0:
-            raise InputError(f"radius is {radius} and must be at least 0")
+        most = 8 * width if radius is None else checked_radius(radius, 8 * width)
         self._threads = thread_count(threads)
         self._queries = queries
         words = -(-width // 4)
@@ -169,7 +167,7 @@ class _Jobs:
         self.group = GROUP
         self._settings_of = settings_of
         self._counters = counter_planes(32 * words)
-        self._limit = 8 * width + 1 if radius is None else min(radius, 8 * width) + 1
+        self._limit = most + 1
         self._pieces = pieces_of(blocks, live)
 
     def queries(self, part: slice) -> NDArray[np.uint32]:

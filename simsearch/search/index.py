@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
-from simsearch.errors import IndexFailed, InputError
+from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.search.engines import read_engine, trained_engine
 from simsearch.search.faiss_child import FaissChild
 from simsearch.search.faiss_index import POINTS_A_LIST, Features, Positions
@@ -200,7 +200,7 @@ def features(spec: IndexSpec, rows: Rows) -> Any:
     check_rows(rows, dimension=spec.dimension, metric=spec.metric, what="row")
     if spec.metric == "hamming":
         return padded(rows, spec.code_width)
-    values = np.asarray(rows, np.float64 if rows.dtype == np.float64 else np.float32)
+    values = np.asarray(rows, np.float64 if _wide(rows) else np.float32)
     if spec.metric == "l2":
         return _single(values)
     largest = np.abs(values).max(axis=1, keepdims=True)
@@ -213,7 +213,15 @@ def features(spec: IndexSpec, rows: Rows) -> Any:
 
 
 def _single(values: NDArray[Any]) -> Features:
-    return np.asarray(values, np.float32)
+    with np.errstate(over="ignore"):
+        found = np.asarray(values, np.float32)
+    if not np.isfinite(found).all():
+        raise RowError("a row is beyond the range of float32, which an index works in; search it exactly")
+    return found
+
+
+def _wide(rows: Rows) -> bool:
+    return rows.dtype.kind == "f" and rows.dtype.itemsize > 4
 
 
 def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | None:
@@ -237,7 +245,7 @@ def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
         block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
         for block, start in zip(blocks, starts[:-1], strict=True)
     ]
-    kind = np.uint8 if spec.metric == "hamming" else np.float32
+    kind = np.float64 if any(map(_wide, blocks)) else np.uint8 if spec.metric == "hamming" else np.float32
     return np.concatenate([np.asarray(part, kind) for part in parts])
 
 

@@ -89,7 +89,7 @@ def _roots(rows: Tensor, factor: float) -> tuple[Tensor, Tensor]:
     """Square roots of distributions times a factor (n, d), float32; sums of the rows (n,), NaN by a negative value."""
     if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
         rows = rows.double()
-        rows = rows / rows.amax(dim=1, keepdim=True)  # into the range of float32
+        rows = rows / rows.abs().amax(dim=1, keepdim=True)  # into the range of float32; signs stay
     values = rows.to(torch.float32, copy=True)
     if values.device.type == "cpu":  # where numpy is several times faster at roots and sums
         return values, torch.from_numpy(_roots_in_place(values.numpy(), factor))

@@ -1,7 +1,8 @@
 """Distances of chosen pairs in float64 on any device, each with a bound on how far `simsearch.distance` can be from it.
 
 Both compute the same expression in float64, u = 2^-53, in an order of their own; the bounds hold for any order. On a
-CPU compiled loops do it once there is enough to do, from the rows as they are stored; else torch does.
+CPU compiled loops do it once there is enough to do, from the rows as they are stored; else torch does. What comes out
+as no finite number is measured by `simsearch.distance`: no row is lost.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simsearch.search.scan import Scan
+from simsearch.distance import by_name
+from simsearch.search.asked import MOST_DISTANT
+from simsearch.search.scan import Scan, to_numpy
 from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
 from simsearch.search.threads import pool
 from simsearch.search.tiles import in_parts
@@ -24,6 +27,7 @@ from simsearch.search.tiles import in_parts
 Doubles = NDArray[np.float64]
 _UNIT = 2.0**-53
 _NORMAL = 2.0**-1022  # the smallest normal float64
+_SMALLEST = 2.0**-1074  # and the smallest of all
 _CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
 _COMPILED_CELLS = 1 << 18  # and for compiled loops, which keep no more than two rows
 _CELL_BYTES = 64  # of memory for a coordinate of a tile: the pair as stored and in float64, and three temporaries
@@ -118,8 +122,10 @@ class Euclidean(Measure):
         return _dot(gap, gap).sqrt_()
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Relative: gaps, squares, sum and root."""
-        return 2 * _UNIT * (dimension / 2 + 4) * distances
+        """Relative: gaps, squares, sum and root; and what squares below the smallest normal number lose."""
+        lost = 2 * dimension * _SMALLEST
+        with np.errstate(divide="ignore"):
+            return 2 * _UNIT * (dimension / 2 + 4) * distances + np.minimum(math.sqrt(lost), lost / distances)
 
 
 @final
@@ -160,7 +166,8 @@ class Hamming(Measure):
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """Products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
     if a.device.type == "cpu":
-        return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
+        with np.errstate(over="ignore"):
+            return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
     product: Tensor = torch.linalg.vecdot(a, b)
     return product
 
@@ -195,7 +202,11 @@ class Pairs:
             distances = self._map(self._distances, lines, positions)
         else:
             distances = self._compiled("measure", self._prepared.numpy(), stored, lines, positions)
+        lost = np.flatnonzero(~np.isfinite(distances))
+        if len(lost):
+            distances[lost] = self._officially(lines[lost], positions[lost])
         errors = self._measure.error(distances, self._scan.dimension)
+        errors[lost] = 0
         maybe = np.flatnonzero((distances <= errors) & (errors > 0))
         if len(maybe):  # equal rows are at distance 0, whatever was rounded
             equal = maybe[self._map(self._are_equal, lines[maybe], positions[maybe])]
@@ -224,6 +235,16 @@ class Pairs:
         distances: Doubles = self._measure.between(self._prepared[self._index(lines)], rows).cpu().numpy()
         return distances
 
+    def _officially(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Doubles:
+        """Distances of sound pairs (c,) that a fast pass has none for, by `simsearch.distance`."""
+        out, distance = np.empty(len(lines)), by_name(self._scan.metric)
+        for line in np.unique(lines):
+            mine = lines == line
+            query, rows = self._queries[line : line + 1], self._scan.gather(positions[mine])
+            with np.errstate(over="ignore"):
+                out[mine] = distance(to_numpy(query), to_numpy(rows))[0]
+        return np.minimum(out, MOST_DISTANT)
+
     def _compiled(
         self,
         way: Literal["measure", "divergence"],
@@ -243,9 +264,10 @@ class Pairs:
         return out
 
     def _are_equal(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        equal: NDArray[np.bool_] = (
-            (self._queries[self._index(lines)] == self._scan.gather(positions)).all(dim=1).cpu().numpy()
-        )
+        ours, theirs = self._queries[self._index(lines)], self._scan.gather(positions)
+        if ours.dtype != theirs.dtype:  # torch would compare whole numbers as float32
+            ours, theirs = ours.double(), theirs.double()
+        equal: NDArray[np.bool_] = (ours == theirs).all(dim=1).cpu().numpy()
         return equal
 
     def _index(self, lines: NDArray[np.int64]) -> Tensor:

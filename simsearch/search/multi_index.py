@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
 from simsearch.errors import InputError
+from simsearch.search.asked import checked_radius
 from simsearch.search.hamming import NO_HITS, Codes, Hits, in_order
 from simsearch.search.threads import pool, thread_count
 from simsearch.search.words import as_words
@@ -109,7 +110,7 @@ class MultiIndex:
             >>> MultiIndex(np.zeros((1, 8), np.uint8), chunks=4).radii(10)
             [2, 2, 2, 1]
         """
-        return _radii(radius, len(self.chunks))
+        return _radii(min(radius, self.bits), len(self.chunks))
 
     def within(
         self,
@@ -129,7 +130,7 @@ class MultiIndex:
 
         Raises:
             RowError, MetricError: The queries are no codes of this length.
-            InputError: radius is below 0, or threads below 1.
+            InputError: radius is no whole number or below 0, or threads below 1.
 
         Example:
             >>> index = MultiIndex(np.array([[0b0000], [0b1000], [0b1111]], np.uint8))
@@ -139,8 +140,7 @@ class MultiIndex:
         """
         check_rows(queries, dimension=self.bits // 8, metric="hamming", what="query")
         count = thread_count(threads)
-        if radius < 0:
-            raise InputError(f"radius is {radius} and must be at least 0")
+        radius = checked_radius(radius, self.bits)
         words = as_words(queries, np.uint32)
         starts = np.full(len(queries), -1) if after is None else after
         parts = [slice(i, i + _SHARE) for i in range(0, len(queries), _SHARE)]

@@ -267,6 +267,10 @@ def _largest(values: NDArray[np.float64]) -> Any:
 
 @njit(nogil=True, error_model="numpy")
 def _divide(values: NDArray[np.float64], divisor: float) -> None:
+    if divisor < _NORMAL:  # its reciprocal may overflow
+        for i in range(len(values)):
+            values[i] /= divisor
+        return
     factor = 1 / divisor
     for i in range(len(values)):
         values[i] *= factor

@@ -172,14 +172,14 @@ class _Vectors(NamedTuple):
 class _Euclidean(_Nearest):
     """Scores from matrix products, then float64 distances of the few pairs of rows that can decide."""
 
-    def __init__(self, scale: float, cutoff: int, share: Shared) -> None:
-        self._scale = scale
+    def __init__(self, exponent: int, cutoff: int, share: Shared) -> None:
+        self._exponent = exponent
         self._cutoff = cutoff
         self._share = share
 
     def prepare(self, stack: _Stack) -> _Vectors:
         rows = np.asarray(stack.rows, np.float64)
-        scaled = rows * self._scale
+        scaled = np.ldexp(rows, self._exponent)
         terms = np.einsum("nd,nd->n", scaled, scaled)
         return _Vectors(rows, stack.starts, scaled.astype(np.float32), terms.astype(np.float32))
 
@@ -246,9 +246,9 @@ def _nearest_for(metric: str, images: Sequence[Rows], bits: int | None, cutoff: 
         return _Hamming(_code_length(images, bits), cutoff, share)
     if metric == "l2":
         largest = max((float(np.abs(image).max(initial=0)) for image in images), default=0.0)
-        return _Euclidean(0.5 ** np.frexp(largest)[1], cutoff, share)
+        return _Euclidean(-int(np.frexp(largest)[1]), cutoff, share)
     if metric == "cosine":
-        return _Cosine(1.0, cutoff, share)
+        return _Cosine(0, cutoff, share)
     return _Plain(metric, cutoff)
 
 

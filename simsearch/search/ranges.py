@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import by_name
-from simsearch.search.asked import checked_limit
+from simsearch.search.asked import Wanted, checked_limit
 from simsearch.search.exact import CodeScale, as_codes, official, open_scan, query_groups, radius_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def within(
             distances.append(near)
             positions.append(where)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
+    with np.errstate(over="ignore"):
+        return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
 
 
 def _by_codes(queries: Any, blocks: Sequence[Any], *, limit: float, live: Live | None) -> Range:
@@ -103,7 +104,7 @@ def _search(
     for more in hits(scan, rows, Pairs(scan, rows), np.full(len(queries), limit)):
         found = found.join(more.take(more.distances - more.errors <= limit))
     flat = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))]
-    for some, distances, positions in settled(found, len(queries), official(scan, rows), k=None, limit=limit):
+    for some, distances, positions in settled(found, len(queries), official(scan, rows), Wanted(scan.rows, limit)):
         at = np.nonzero(positions >= 0)
         flat.append((some[at[0]], distances[at], positions[at]))
     lines, near, where = (np.concatenate(column) for column in zip(*flat, strict=True))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.distance import Rows, check_rows
-from simsearch.extract.transfers import Transfers, to_device
+from simsearch.extract.transfers import Transfers, plain, plain_type, to_device
 from simsearch.search.scores import Prepared, Score
 
 _SHARE = 40  # of 256 MiB, 26 MB: what is freed below 32 MiB is given out again without clearing it
@@ -105,10 +105,11 @@ class Scan:
         """Scores of bounded numbers of queries; infinite for dead rows only."""
         n = len(rows.term)
         step = max(1, self.budget // (_SHARE * n))
+        finite = self.score.finite and all(bool(torch.isfinite(each.term).all()) for each in (queries, rows))
         for start in range(0, len(queries.term), step):
             part = slice(start, min(start + step, len(queries.term)))
             scores = self.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)
-            if not self.score.finite:  # what overflowed float32 says nothing about the distance: it becomes a candidate
+            if not finite:  # what overflowed float32 says nothing about the distance: it becomes a candidate
                 scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
             if dead is not None:
                 scores[:, dead] = torch.inf
@@ -127,9 +128,8 @@ class Scan:
         of_block = np.searchsorted(starts, positions, side="right") - 1
         order = np.argsort(of_block, kind="stable")
         parts = [_take(self.blocks[b], positions[of_block == b] - starts[b], self.device) for b in np.unique(of_block)]
-        kind = parts[0].dtype
-        for part in parts[1:]:
-            kind = torch.promote_types(kind, part.dtype)
+        kinds = {part.dtype for part in parts}
+        kind = parts[0].dtype if len(kinds) == 1 else torch.float64  # torch would put whole numbers into half
         together = torch.cat([part.to(kind) for part in parts])
         return torch.empty_like(together).index_copy_(0, torch.from_numpy(order).to(self.device), together)
 
@@ -137,7 +137,7 @@ class Scan:
 def upload(rows: Block, device: torch.device) -> Tensor:
     """The rows as a tensor there, brought piece by piece, so that no second copy of them is made here."""
     if isinstance(rows, Tensor):
-        return rows
+        return plain(rows)
     out = torch.empty(rows.shape, dtype=to_device(rows[:0], device).dtype, device=device)
     step = max(1, _PIECE // (rows.shape[1] * rows.itemsize))
     pieces = ((start, rows[start : start + step]) for start in range(0, len(rows), step))
@@ -150,7 +150,7 @@ def to_numpy(rows: Block) -> Rows:
     """The rows as an array of the same values."""
     if not isinstance(rows, Tensor):
         return rows
-    array: Rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
+    array: Rows = plain(rows.float() if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
     return array
 
 
@@ -160,6 +160,7 @@ def check_tensor(rows: Tensor, *, dimension: int | None, metric: str, what: str)
     check_rows(to_numpy(rows[:0] if fits else rows), dimension=dimension, metric=metric, what=what)
     if metric == "hamming" or not len(rows):
         return
+    rows = plain(rows)
     largest = rows.abs().amax(dim=1)
     good = (largest > 0) & (largest < torch.inf) & (rows.amin(dim=1) >= (0 if metric == "js" else -torch.inf))
     for i in (~good).nonzero()[:, 0].tolist():
@@ -168,5 +169,5 @@ def check_tensor(rows: Tensor, *, dimension: int | None, metric: str, what: str)
 
 def _take(block: Block, positions: NDArray[np.int64], device: torch.device) -> Tensor:
     if isinstance(block, Tensor):
-        return block[torch.from_numpy(positions).to(device)]
-    return torch.from_numpy(np.asarray(block[positions])).to(device)
+        return plain(block[torch.from_numpy(positions).to(device)])
+    return torch.from_numpy(np.asarray(block[positions], plain_type(block))).to(device)

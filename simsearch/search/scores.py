@@ -164,7 +164,8 @@ class Euclidean(Score):
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squared distances."""
-        return distance**2
+        with np.errstate(over="ignore"):
+            return np.square(distance)
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """Rounding of the three terms."""

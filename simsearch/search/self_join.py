@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
-from simsearch.errors import InputError
 from simsearch.search.approximate import approximate
+from simsearch.search.asked import checked_radius
 from simsearch.search.hamming import Codes, codes_within
 from simsearch.search.index import Index
 from simsearch.search.multi_index import MultiIndex, looks
@@ -54,7 +54,7 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
 
     Raises:
         RowError, MetricError: The codes are not (n, bytes) uint8.
-        InputError: radius is below 0, or threads below 1.
+        InputError: radius is no whole number or below 0, or threads below 1.
 
     Example:
         >>> [piece] = code_pairs(np.array([[0b0000], [0b1111], [0b0001]], np.uint8), radius=1)
@@ -62,9 +62,8 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
         (array([0]), array([2]), array([0.125], dtype=float32))
     """
     check_rows(codes, metric="hamming", what="code")
-    if radius < 0:
-        raise InputError(f"radius is {radius} and must be at least 0")
     bits = 8 * codes.shape[1]
+    radius = checked_radius(radius, bits)
     index = _index_for(codes, radius, threads)
     for start in range(0, len(codes), _CODES):
         queries = np.asarray(codes[start : start + _CODES])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.search.asked import MOST_DISTANT, Wanted
 from simsearch.search.measure import Doubles, Measured
 
 Positions = NDArray[np.int64]
@@ -19,47 +20,44 @@ Official = Callable[[int, Positions], Doubles]
 """Gives the distances of query i, by its number, to the rows at some positions."""
 
 
-def settle(
-    measured: Measured, positions: Positions, official: Official, *, k: int, limit: float
-) -> tuple[Doubles, Positions]:
-    """The k nearest of the measured rows of each query; ties to the lower position.
+def settle(measured: Measured, positions: Positions, official: Official, wanted: Wanted) -> tuple[Doubles, Positions]:
+    """The nearest of the measured rows of each query; ties to the lower position.
 
     Args:
         measured: Distances and errors (q, m), infinite where nothing was measured.
         positions: (q, m).
         official: What a doubtful distance is replaced by.
-        k: How many to return.
-        limit: Farther rows are left out.
+        wanted: How many to return, and how far they may be.
 
     Returns:
-        Distances (q, k), which round to the right float32, padded with infinity, and positions, padded with -1.
+        Distances (q, k), which round to the right float32, padded with infinity, and positions, padded with -1;
+        (q, m) where m is less.
     """
-    order = np.lexsort((positions, measured.distances), axis=-1)
+    k = min(wanted.k, positions.shape[1])
+    order = np.lexsort((positions, wanted.key(measured.distances)), axis=-1)
     distances, errors = (np.take_along_axis(values, order, axis=1) for values in measured)
     positions = np.take_along_axis(positions, order, axis=1)
-    doubtful = _doubtful(distances, errors, min(k, distances.shape[1]), limit)
+    doubtful = _doubtful(distances, errors, k, wanted)
     for i in np.flatnonzero(doubtful.any(axis=1)):
         which = np.flatnonzero(doubtful[i])
-        distances[i, which] = official(int(i), positions[i, which])
-        order = np.lexsort((positions[i], distances[i]))
+        distances[i, which] = np.minimum(official(int(i), positions[i, which]), MOST_DISTANT)
+        order = np.lexsort((positions[i], wanted.key(distances[i])))
         distances[i], positions[i] = distances[i, order], positions[i, order]
     distances, positions = distances[:, :k], positions[:, :k]
-    out = np.full((len(distances), k), np.inf), np.full((len(distances), k), -1, np.int64)
-    kept = (distances <= limit) & (distances < np.inf)  # a beginning of each line
-    out[0][:, : distances.shape[1]][kept] = distances[kept]
-    out[1][:, : distances.shape[1]][kept] = positions[kept]
-    return out
+    kept = (distances <= wanted.limit) & (distances < np.inf)
+    return np.where(kept, distances, np.inf), np.where(kept, positions, -1)
 
 
-def _doubtful(distances: Doubles, errors: Doubles, k: int, limit: float) -> NDArray[np.bool_]:
+def _doubtful(distances: Doubles, errors: Doubles, k: int, wanted: Wanted) -> NDArray[np.bool_]:
     """Which of the sorted distances (q, m) must be known better, for the k nearest to be right."""
     low, high = distances - errors, distances + errors
-    near: NDArray[np.bool_] = (low <= high[:, k - 1 : k]) & (low <= limit) & (distances < np.inf) & (errors > 0)
+    near: NDArray[np.bool_] = (low <= wanted.no_farther(high[:, k - 1 : k])) & (distances < np.inf) & (errors > 0)
     with np.errstate(over="ignore"):
         doubtful = low.astype(np.float32) != high.astype(np.float32)
-    doubtful |= (low <= limit) & (limit <= high)
-    touching = low[:, 1:] <= np.maximum.accumulate(high, axis=1)[:, :-1]
-    doubtful[:, 1:] |= touching
-    doubtful[:, :-1] |= touching
+    doubtful |= (low <= wanted.limit) & (wanted.limit <= high)
+    if not wanted.rounded:
+        touching = low[:, 1:] <= np.maximum.accumulate(high, axis=1)[:, :-1]
+        doubtful[:, 1:] |= touching
+        doubtful[:, :-1] |= touching
     near &= doubtful
     return near

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simsearch.search.asked import Wanted
 from simsearch.search.exact import official
 from simsearch.search.mapped import Mapped
 from simsearch.search.maps import FOUR
@@ -50,18 +51,6 @@ class Found(NamedTuple):
 NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
-class Wanted(NamedTuple):
-    """How many rows each query wants, and how far they may be.
-
-    Attributes:
-        k: Rows a query.
-        limit: The farthest.
-    """
-
-    k: int
-    limit: float
-
-
 def widen(
     scan: Scan, queries: torch.Tensor, within: Doubles, wanted: Wanted, known: Found
 ) -> tuple[Doubles, Positions, NDArray[np.int64]]:
@@ -73,7 +62,7 @@ def widen(
         scan: Over the rows.
         queries: (q, d), on the device.
         within: (q,), distances that k rows do not exceed.
-        wanted: k and the limit.
+        wanted: How many, and how far they may be.
         known: What is measured already.
 
     Returns:
@@ -85,14 +74,14 @@ def widen(
     found, counts = known, np.zeros(len(queries), np.int64)
     for more in hits(scan, queries, pairs, limits, known):
         counts += np.bincount(more.lines, minlength=len(counts))
-        found, highest = _nearest(found.join(more), len(queries), wanted.k)
+        found, highest = _nearest(found.join(more), len(queries), wanted)
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
         if len(found.lines) > _MANY + len(queries) * wanted.k:
             found = _shortened(found, len(queries), exact, pairs, wanted)
     shape = len(queries), wanted.k
     distances, positions = np.full(shape, np.inf), np.full(shape, -1, np.int64)
-    for lines, *nearest in settled(found, len(queries), exact, k=wanted.k, limit=wanted.limit):
-        distances[lines], positions[lines] = nearest
+    for lines, near, where in settled(found, len(queries), exact, wanted):
+        distances[lines, : near.shape[1]], positions[lines, : near.shape[1]] = near, where
     return distances, positions, counts
 
 
@@ -116,7 +105,8 @@ def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles, known
 def _open(scan: Scan, chunk: Chunk, queries: Prepared, limits: Doubles) -> Iterator[tuple[int, torch.Tensor]]:
     """For successive queries the number of the first, and which rows of a chunk can be within their limits."""
     rows, dead = scan.prepare(chunk)
-    bound = (scan.score.of(limits) + scan.error(queries, rows, dead)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        bound = (scan.score.of(limits) + scan.error(queries, rows, dead)).astype(np.float32)
     bounds = torch.from_numpy(np.nextafter(bound, np.float32(np.inf))).to(scan.device)
     for part, scores in scan.scores(queries, rows, dead):
         within = scores <= bounds[part, None]
@@ -133,7 +123,7 @@ def flat(measured: Measured, positions: Positions) -> Found:
 
 
 def settled(
-    found: Found, queries: int, official: Official, *, k: int | None, limit: float
+    found: Found, queries: int, official: Official, wanted: Wanted
 ) -> Iterator[tuple[NDArray[np.intp], Doubles, Positions]]:
     """What `settle` gives for some of the queries at a time, and which these are.
 
@@ -143,8 +133,7 @@ def settled(
         found: Measured rows.
         queries: How many there are.
         official: The distances of `simsearch.distance`.
-        k: Rows a query; None for all.
-        limit: Farther rows are left out.
+        wanted: How many, and how far they may be.
     """
     sizes = np.frexp(np.bincount(found.lines, minlength=queries))[1]  # of a query with 2^(size - 1) rows or more
     for size in np.unique(sizes):
@@ -152,7 +141,7 @@ def settled(
         some = found.take(sizes[found.lines] == size)
         measured, positions = matrix(some._replace(lines=np.searchsorted(lines, some.lines)), len(lines))
         of_some = partial(_renumbered, official, lines)
-        yield lines, *settle(measured, positions, of_some, k=k or positions.shape[1], limit=limit)
+        yield lines, *settle(measured, positions, of_some, wanted)
 
 
 def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:
@@ -184,14 +173,14 @@ def _second_score(scan: Scan, queries: torch.Tensor, limits: Doubles) -> Score:
     return JensenShannon() if len(queries) <= _FEW else Mapped(FOUR, half=scan.score.half)
 
 
-def _nearest(found: Found, queries: int, k: int) -> tuple[Found, Doubles]:
+def _nearest(found: Found, queries: int, wanted: Wanted) -> tuple[Found, Doubles]:
     """Those that can be among the k nearest of their query, and a distance (q,) that k of them do not exceed."""
     high = found.distances + found.errors
     order = np.lexsort((high, found.lines))
     found, high = found.take(order), high[order]
-    kth = _ranks(found.lines, queries) == k - 1
+    kth = _ranks(found.lines, queries) == wanted.k - 1
     highest = np.full(queries, np.inf)
-    highest[found.lines[kth]] = high[kth]
+    highest[found.lines[kth]] = wanted.no_farther(high[kth])
     return found.take(found.distances - found.errors <= highest[found.lines]), highest
 
 
@@ -205,7 +194,7 @@ def _ranks(lines: NDArray[np.int64], queries: int) -> NDArray[np.int64]:
 def _shortened(found: Found, queries: int, official: Official, pairs: Pairs, wanted: Wanted) -> Found:
     """No more than the k nearest of each query."""
     short = NOTHING
-    for some, _, positions in settled(found, queries, official, k=wanted.k, limit=wanted.limit):
+    for some, _, positions in settled(found, queries, official, wanted):
         lines, columns = np.nonzero(positions >= 0)
         nearest = some[lines], positions[lines, columns]
         short = short.join(Found(*nearest, *pairs(*nearest)))

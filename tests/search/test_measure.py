@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from simsearch import distance
+from simsearch.errors import RowError
 from simsearch.search import pair_kernels, stored
+from simsearch.search.asked import Wanted, checked_limit
 from simsearch.search.measure import Measured, Pairs
 from simsearch.search.scan import Scan
 from simsearch.search.scores import score_for
@@ -75,12 +77,32 @@ def test_compiled_distances_of_all_types_are_within_their_errors(rng, metric, ki
     assert found.distances[2 * 90 + 4] == 0
 
 
-def test_a_value_that_is_not_finite_gives_no_compiled_distance(rng, monkeypatch):
-    monkeypatch.setattr(stored, "_WORTH", 0)
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_value_that_is_not_finite_has_no_distance(rng, value, compiled):
     rows = rng.random((3, 20)).astype(np.float16)
-    rows[0, 3], rows[1, 3] = np.inf, np.nan
-    found = pairs_of(rows[2:], [rows], "js")(np.zeros(3, np.int64), np.arange(3))
-    assert np.isnan(found.distances).tolist() == [True, True, False]
+    rows[1, 3] = value
+    with pytest.raises(RowError, match="holds NaN or infinity"):
+        pairs_of(rows[2:], [rows], "js")(np.zeros(3, np.int64), np.arange(3))
+
+
+@pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
+def test_what_a_fast_pass_has_no_number_for_is_measured_by_the_distance_itself(rng, metric, compiled, monkeypatch):
+    queries, rows = make(rng, 3, 9, metric), make(rng, 30, 9, metric)
+    pairs = pairs_of(queries, [rows], metric)
+    way = "_compiled" if compiled else "_distances"
+    real = getattr(Pairs, way)
+
+    def broken(self, *args):
+        out = real(self, *args)
+        out[::2], out[1::4] = np.nan, np.inf
+        return out
+
+    monkeypatch.setattr(Pairs, way, broken)
+    lines, positions = np.repeat(np.arange(3), 30), np.tile(np.arange(30), 3)
+    found = pairs(lines, positions)
+    exact = distance.METRICS[metric](queries, rows).ravel()
+    assert (np.abs(found.distances - exact) <= found.errors).all()
+    assert (found.errors[::2] == 0).all()
 
 
 def test_the_compiled_logarithm_is_within_four_units(rng):
@@ -126,7 +148,7 @@ def test_no_pair_within_its_limit_is_left_out_and_far_ones_are(rng, compiled):
     rows[5, 3] = np.nan
     pairs = pairs_of(rows[:5], [rows[:80], rows[80:]], "js")
     lines, positions = np.repeat(np.arange(5), 200), np.tile(np.arange(200), 5)
-    exact = pairs(lines, positions).distances
+    exact = np.insert(distance.js(rows[:5], np.delete(rows, 5, axis=0)), 5, np.nan, axis=1).ravel()
     for limits in (exact, exact * (1 + 1e-12), exact + 0.01, np.full(len(lines), np.inf)):
         assert pairs.may_be_within(lines, positions, limits).all()
     limits = rng.random(len(lines))
@@ -143,7 +165,8 @@ def sloppy(exact, rng, errors):
 @pytest.mark.parametrize("error", [0.0, 1e-9, 0.02])
 @pytest.mark.parametrize("k", [1, 5, 40])
 @pytest.mark.parametrize("limit", [np.inf, 0.5])
-def test_settling_gives_the_exact_answer_whatever_the_errors(rng, error, k, limit):
+@pytest.mark.parametrize("rounded", [False, True])
+def test_settling_gives_the_exact_answer_whatever_the_errors(rng, error, k, limit, rounded):
     exact = rng.integers(0, 30, (50, 30)) / 30 + rng.choice([0, 1e-10], (50, 30))
     exact[:, 20:][rng.random((50, 10)) < 0.5] = np.inf
     positions = np.stack([rng.permutation(1000)[:30] for _ in exact])
@@ -156,9 +179,11 @@ def test_settling_gives_the_exact_answer_whatever_the_errors(rng, error, k, limi
         return np.array([at[p] for p in where])
 
     measured = Measured(np.where(exact < np.inf, sloppy(exact, rng, errors), np.inf), errors)
-    distances, found = settle(measured, positions, official, k=k, limit=limit)
+    limit = checked_limit(limit)
+    distances, found = settle(measured, positions, official, Wanted(k, limit, rounded))
     for i in range(50):
-        order = [j for j in np.lexsort((positions[i], exact[i])) if exact[i, j] <= limit and exact[i, j] < np.inf][:k]
+        keys = exact[i].astype(np.float32) if rounded else exact[i]
+        order = [j for j in np.lexsort((positions[i], keys)) if exact[i, j] <= limit and exact[i, j] < np.inf][:k]
         np.testing.assert_array_equal(found[i, : len(order)], positions[i, order])
         np.testing.assert_array_equal(distances[i, : len(order)].astype(np.float32), exact[i, order].astype(np.float32))
         assert (found[i, len(order) :] == -1).all()
@@ -170,5 +195,5 @@ def test_clear_distances_are_not_measured_again():
         raise AssertionError(where)
 
     measured = Measured(np.array([[0.3, 0.1, 0.2]]), np.full((1, 3), 1e-13))
-    distances, positions = settle(measured, np.array([[4, 5, 6]]), official, k=2, limit=0.9)
+    distances, positions = settle(measured, np.array([[4, 5, 6]]), official, Wanted(2, 0.9))
     assert (distances.tolist(), positions.tolist()) == ([[0.1, 0.2]], [[5, 6]])
