@@ -48,14 +48,21 @@ def copy_detection(found: Distances, names: tuple[str, str], rules: Rules, preci
 
 
 def nearest_ranking(found: Distances) -> Ranking:
-    """One prediction a query, its nearest image; each copy has one original to find, strangers have none."""
+    """The nearest image of each query; each copy has one original to find, strangers have none.
+
+    Where a copy's original and others are nearest alike, there are two predictions, a right and a wrong one: their
+    order in the database does not count.
+    """
     attacked, edits = found.copies.distance.shape
     strangers = len(found.strangers.distance)
-    correct = found.copies.position == np.arange(attacked)[:, None]  # the attacked stand first in the database
+    near, far = found.copies.distance.ravel(), found.strangers.distance.ravel()
+    right = (found.copies.own <= found.copies.distance).ravel()
+    wrong = ~right | (found.copies.other <= found.copies.distance).ravel()
+    source = np.repeat(np.arange(attacked + strangers), edits)
     return ranked(
-        np.concatenate([found.copies.distance.ravel(), found.strangers.distance.ravel()]),
-        np.concatenate([correct.ravel(), np.zeros(found.strangers.distance.size, np.bool_)]),
-        np.repeat(np.arange(attacked + strangers), edits),
+        np.concatenate([near[right], near[wrong], far]),
+        np.arange(right.sum() + wrong.sum() + far.size) < right.sum(),
+        np.concatenate([source[: near.size][right], source[: near.size][wrong], source[near.size :]]),
         np.array([edits] * attacked + [0] * strangers),
     )
 

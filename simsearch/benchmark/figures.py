@@ -108,12 +108,13 @@ def operating_points(found: Distances, rules: Rules) -> tuple[OperatingPoint, ..
 
 
 def right_first(found: Distances) -> NDArray[np.float64]:
-    """Whether each copy's nearest image is its own original, ties to the earlier image: (attacked, edits) 0 or 1.
+    """Whether each copy's own original is nearer to it than any other image: (attacked, edits) 0 or 1.
 
-    The attacked pictures stand first in the database, in the same order.
+    Where others are as near it is not told apart from them, in whatever order they stand.
     """
-    hits: Values = (found.copies.position == np.arange(len(found.copies.position))[:, None]).astype(np.float64)
-    return hits
+    copies = found.copies
+    first = np.isfinite(copies.own) & (copies.own <= copies.distance) & ~(copies.other <= copies.distance)
+    return first.astype(np.float64)
 
 
 def area(near: Values, far: Values, rules: Rules) -> Estimate:

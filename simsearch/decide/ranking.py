@@ -86,7 +86,8 @@ def pooled(distances: ArrayLike, right: ArrayLike, sources: ArrayLike, *, neares
         distances: Of every query to every reference (q, N); infinity is no prediction.
         right: Position of each query's own reference (q,), -1 for a stranger.
         sources: Number of the source image that each query was made from (q,), from 0. Sources draw as one.
-        nearest: Predictions a query, at most.
+        nearest: Predictions a query; references as near as the last of them are predictions too, so that the order of
+            the references never counts.
 
     Raises:
         InputError: The arrays do not fit each other, hold NaN, or no query has a reference.
@@ -102,11 +103,12 @@ def pooled(distances: ArrayLike, right: ArrayLike, sources: ArrayLike, *, neares
         raise InputError(f"distances {matrix.shape}, right {own.shape} and sources {owner.shape} do not fit each other")
     if own.max() >= matrix.shape[1] or owner.min() < 0 or nearest < 1:
         raise InputError(f"right images must be positions in {matrix.shape[1]}, sources and `nearest` positive")
-    kept = np.argsort(matrix, axis=1, kind="stable")[:, :nearest]
-    flat = np.take_along_axis(matrix, kept, axis=1).ravel()
-    correct = (kept == own[:, None]).ravel()
+    last = min(nearest, matrix.shape[1]) - 1
+    lines, references = np.nonzero(
+        ~(matrix > np.partition(matrix, last, axis=1)[:, last, None])
+    )  # NaN is refused below
     truths = np.bincount(owner[own >= 0], minlength=int(owner.max()) + 1)
-    return ranked(flat, correct, np.repeat(owner, kept.shape[1]), truths)
+    return ranked(matrix[lines, references], references == own[lines], owner[lines], truths)
 
 
 def ranked(distances: ArrayLike, correct: ArrayLike, sources: ArrayLike, truths: ArrayLike) -> Ranking:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from simsearch.benchmark.detection import chain_points, copy_detection, nearest_ranking
-from simsearch.benchmark.distances import Distances, Nearest
-from simsearch.benchmark.figures import Rules, Subject, curve, paper_split, share
+from simsearch.benchmark.distances import Distances, Nearest, _of_matrix
+from simsearch.benchmark.figures import Rules, Subject, curve, paper_split, right_first, share
 from simsearch.benchmark.gallery import Picture
 from simsearch.benchmark.means import paper_means
 from simsearch.benchmark.perception import perception_rows
@@ -145,6 +145,23 @@ def test_copy_detection_ranks_each_querys_nearest_image():
     # right at ranks 1, 2 and, after a wrong copy and two strangers, 6; the fourth copy is never right
     assert found.micro_average_precision.value == pytest.approx((1 + 1 + 3 / 6) / 4)
     assert found.recall_at_precision.value == 2 / 4
+
+
+def test_the_order_of_the_database_does_not_count_where_images_are_as_near(rng):
+    """Of hashes most distances are shared: figures from all distances, whatever the order of the database."""
+    matrix = rng.integers(0, 3, (2 * 4 * 3, 6)).astype(np.float32)
+    own = np.repeat([0, 1, 2, 3, -1, -1, -1, -1], 3)
+
+    def figures(order):
+        place = np.append(np.argsort(order), -1)
+        columns = (column.reshape(8, 3) for column in _of_matrix(matrix[:, order], place[own]))
+        whole = Nearest(*columns)
+        found = Distances(whole.some(slice(4)), whole.some(slice(4, None)))
+        told = copy_detection(found, ("corner", "l1"), RULES, 0.5)
+        return [told.micro_average_precision, told.recall_at_precision, right_first(found).tolist()]
+
+    first = figures(np.arange(6))
+    assert all(figures(np.append(rng.permutation(4), [4, 5])[::step]) == first for step in (1, -1) for _ in range(5))
 
 
 def test_chains_share_one_threshold():

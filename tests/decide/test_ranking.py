@@ -77,6 +77,29 @@ def test_the_order_within_a_tie_never_counts(rng):
         assert ranking.micro_average_precision(again) == pytest.approx(first, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_references_and_queries_never_counts(seed):
+    rng = np.random.default_rng(seed)
+    distances, right, sources = world(rng, levels=2 + seed % 4)
+    nearest = 1 + seed % 3
+    statistic = ranking.AveragePrecision() if seed % 2 else ranking.RecallAtPrecision(0.5)
+
+    def figures(distances, right, sources):
+        pool = ranking.pooled(distances, right, sources, nearest=nearest)
+        draw = np.random.default_rng(0)
+        interval = ranking.bootstrap_ranking(statistic, pool, rng=draw, repeats=20)
+        return ranking.micro_average_precision(pool), ranking.recall_at_precision(pool, 0.5), *interval
+
+    first = figures(distances, right, sources)
+    for _ in range(5):
+        queries, columns = rng.permutation(12), rng.permutation(6)
+        place = np.append(np.argsort(columns), -1)
+        again = figures(distances[queries][:, columns], place[right[queries]], sources[queries])
+        assert np.concatenate([np.ravel(x) for x in again]) == pytest.approx(
+            np.concatenate([np.ravel(x) for x in first])
+        )
+
+
 def test_pairs_that_were_never_predicted_count_against():
     found = ranking.ranked([0.1], [True], [0], [4])
     assert ranking.micro_average_precision(found) == 0.25
