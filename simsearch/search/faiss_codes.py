@@ -66,7 +66,8 @@ class FaissCodes:
     @property
     def count(self) -> int:
         """Codes that were added."""
-        return int(self._index.ntotal)
+        with told("the index was closed"):
+            return int(self._index.ntotal)
 
     @property
     def most(self) -> int:

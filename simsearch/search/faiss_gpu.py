@@ -72,7 +72,8 @@ class FaissGpu:
     @property
     def count(self) -> int:
         """As `FaissIndex.count`."""
-        return int(self._index.ntotal)
+        with told("the index was closed"):
+            return int(self._index.ntotal)
 
     @property
     def most(self) -> int:
@@ -87,6 +88,8 @@ class FaissGpu:
     def search(self, features: Features, kept: int, effort: int) -> Positions:
         """As `FaissIndex.search`; -1 also behind the first 2,048."""
         with told("the index cannot be searched on the GPU"), self._lock:
+            if self._index is None:
+                raise IndexFailed("the index was closed; open the library again")
             if not self._moved:
                 self._move()
             if self.spec.lists:  # reaches into transforms, shards and replicas, which take no parameters with a search

@@ -70,7 +70,8 @@ class FaissIndex:
     @property
     def count(self) -> int:
         """Rows that were added."""
-        return int(self._index.ntotal)
+        with told("the index was closed"):
+            return int(self._index.ntotal)
 
     @property
     def most(self) -> int:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from simsearch.errors import IndexFailed
 from simsearch.library import Library
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import records
@@ -188,7 +189,7 @@ def test_removed_rows_around_a_query_end_in_exact_search(stage: Stage, monkeypat
     with Library.open(stage.path, device="cuda") as library:
         query = stage.rows[5].astype(np.float32)
         gone = [path for path in library.search(query, k=200, exact=True).paths[0] if path is not None]
-        library.remove(gone)
+        library.remove(gone[2:])  # two candidates are left, and five asked for
         exact = library.search(query, k=5, exact=True)
         np.testing.assert_array_equal(library.search(query, k=5).ids, exact.ids)
 
@@ -196,11 +197,13 @@ def test_removed_rows_around_a_query_end_in_exact_search(stage: Stage, monkeypat
 def test_an_index_that_is_replaced_is_closed(stage: Stage) -> None:
     stage.optimize(kind="ivf_flat")
     with Library.open(stage.path, device="cuda") as library:
-        library.search(near(stage.rows), k=3)
-        first = stage.machine.held()
+        library.prepare()
+        [first] = library._resident._open.values()
+        assert first is not None
         library.optimize(recall=0.8, kind="ivf_flat")
-        library.search(near(stage.rows), k=3)
-        assert stage.machine.held() == first != []
+        with pytest.raises(IndexFailed, match="closed"):
+            _ = first.index.count
+        assert not library.search(near(stage.rows), k=3)[0].certified, "the new one is asked"
 
 
 def test_what_a_gpu_measured_is_kept_by_a_cpu_and_told_as_the_gpus(stage: Stage) -> None:

@@ -172,6 +172,26 @@ def test_the_first_kind_that_has_room_is_chosen() -> None:
     assert spec_for(rows, 8192, "js", gpu_room=rows * 8200).kind == "ivf_pq", "kernels take no scalar code so long"
 
 
+@pytest.mark.parametrize("engine", ["cpu", "cuda", "codes", "child"])
+def test_an_index_that_another_thread_closed_is_a_named_error(
+    rows: NDArray[np.float16], machine: Machine, engine: str
+) -> None:
+    if engine == "codes":
+        rows, spec = np.ones((9, 8), np.uint8), spec_for(9, 8, "hamming", kind="flat")  # type: ignore[assignment]
+    else:
+        spec = of_kind("flat")
+    gpus = Gpus((0,), ROOMY) if engine == "cuda" else None
+    index = build(spec, [rows], device=gpus, where="child" if engine == "child" else "process")
+    index.close()
+    with pytest.raises(IndexFailed):
+        index.candidates(rows[:1], 1, 1)
+    if engine != "child":  # which keeps count on this side
+        with pytest.raises(IndexFailed):
+            _ = index.count
+        with pytest.raises(IndexFailed):
+            _ = index.most
+
+
 def test_the_page_says_how_many_rows_have_room() -> None:
     text = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| `(ivf_\w+)` \| [^|]+ \| (\d+) million \|", text, re.MULTILINE)
