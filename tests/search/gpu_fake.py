@@ -103,6 +103,8 @@ class Machine:
         if type(index) not in kinds:
             raise RuntimeError("This index type is not implemented on GPU.")  # GpuCloner.cpp: ToGpuCloner::clone_Index
         self.calls.append(f"move {index.ntotal} to {gpu}")
+        if co.reserveVecs > 0 and index.ntotal == 0 and not isinstance(index, faiss.IndexFlat):
+            self.calls.append(f"reserve {co.reserveVecs if not co.shard else -(-co.reserveVecs // self.gpus)}")
         return kinds[type(index)](resources, gpu, index, co)
 
 

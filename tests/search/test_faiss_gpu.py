@@ -12,19 +12,20 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
 from simsearch.search.faiss_child import FaissChild
 from simsearch.search.faiss_gpu import FaissGpu
 from simsearch.search.faiss_index import lent
-from simsearch.search.gpus import Gpus, refused
+from simsearch.search.gpus import Gpus, gpus_of, refused
 from simsearch.search.index import Index, build, read
 from simsearch.search.index_spec import GPU_KINDS, KINDS, METRICS, IndexSpec, spec_for
 from tests.search.gpu_fake import CODE_BYTES, REAL, AnyGpus, Machine, StandardGpuResources
 from tests.search.rows import clustered
 
-N, D = 1200, 16
+N, D = 600, 16
 ROOMY = 1 << 30
 
 
@@ -51,7 +52,7 @@ def of_kind(kind: str, metric: str = "js") -> IndexSpec:
 
 
 def here(spec: IndexSpec, rows: NDArray[Any], gpus: Gpus) -> Index:
-    return build(spec, [rows[:700], rows[700:]], device=gpus, where="process")
+    return build(spec, [rows[:250], rows[250:]], device=gpus, where="process")
 
 
 def same(a: Index, b: Index, rows: NDArray[Any], kept: int = 20) -> None:
@@ -80,11 +81,32 @@ def test_what_gpus_build_and_hold_answers_as_on_the_cpu(
     same(moved, plain, rows)
     assert {"move", "search"} <= set(machine.names())
     assert (layout in machine.names()) == (layout != "one")
+    if spec.lists:
+        assert f"reserve {N // 3 if layout == 'shards' else N}" in machine.calls
     asked = {call.split()[-1] for call in machine.calls if call.startswith("search")}
     assert asked == {str(number) for number in gpus.numbers}
     for index in (built, moved):
         index.close()
     assert machine.held() == []
+
+
+@pytest.mark.parametrize(
+    ("device", "numbers", "room"), [("auto", (0, 1, 2), 50), ("cuda", (0, 1, 2), 50), ("cuda:1", (1,), 100)]
+)
+def test_a_device_of_torch_stands_for_gpus_of_faiss(
+    monkeypatch: pytest.MonkeyPatch, device: str, numbers: tuple[int, ...], room: int
+) -> None:
+    free = [100, 200, 300]
+    monkeypatch.setattr("simsearch.extract.device.choose_device", lambda _device: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 999))
+    assert gpus_of(device) == Gpus(numbers, room), "half of the least that is free"
+    assert gpus_of("cpu") is None
+
+
+def test_without_a_gpu_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpus_of("auto") is None
 
 
 def test_one_gpu_is_one_gpu(rows: NDArray[np.float16], machine: Machine) -> None:
