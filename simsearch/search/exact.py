@@ -156,18 +156,16 @@ class CodeScale:
 
 
 def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str) -> bool:
-    """Check codes, and tell whether the compiled Hamming search of a CPU is the way to compare them."""
+    """Check codes, and tell whether the Hamming search of a CPU is the way to compare them."""
     if metric != "hamming" or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
         return False
     from simsearch.extract.device import choose_device
-    from simsearch.search.hamming import pays
 
     if choose_device(device).type != "cpu":
         return False
     _check_blocks(blocks, live, metric)
     check_rows(queries, dimension=blocks[0].shape[1] if blocks else None, metric=metric, what="query")
-    rows = sum(len(block) for block in blocks)
-    return rows > 0 and pays(len(queries) * rows, queries.shape[1])
+    return True
 
 
 def radius_of(limit: float, bits: int) -> int:
@@ -176,10 +174,16 @@ def radius_of(limit: float, bits: int) -> int:
 
 
 def _by_codes(queries: Any, blocks: Sequence[Any], *, k: int, live: Live | None, limit: float) -> Neighbours:
-    from simsearch.search.hamming import nearest_codes
+    from simsearch.search.hamming import FEW, MANY, SLICED, nearest_codes, pays
+    from simsearch.search.hamming_plain import nearest_plainly
 
-    bits = 8 * queries.shape[1]
-    counts, positions = nearest_codes(queries, blocks, k=k, live=live, radius=radius_of(limit, bits))
+    bits, radius = 8 * queries.shape[1], radius_of(limit, 8 * queries.shape[1])
+    pairs, many = len(queries) * sum(map(len, blocks)), len(queries) >= SLICED
+    sliced = many and pays(MANY, pairs, queries.shape[1])
+    if sliced or pays(FEW, pairs, queries.shape[1]):
+        counts, positions = nearest_codes(queries, blocks, k=k, live=live, radius=radius, sliced=sliced)
+    else:
+        counts, positions = nearest_plainly(queries, blocks, k=k, live=live, radius=radius)
     distances = np.where(positions < 0, np.inf, counts / bits).astype(np.float32)
     return Neighbours(distances, positions, np.ones(len(queries), bool), np.zeros(len(queries), np.int64))
 
@@ -265,9 +269,14 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
 def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k), and how many rows were measured (q,)."""
     from simsearch.extract.transfers import to_device
+    from simsearch.search.direct import search
+    from simsearch.search.direct_scores import serves
     from simsearch.search.measure import Measured, Pairs
     from simsearch.search.settle import settle
+    from simsearch.search.widen import flat, widen
 
+    if serves(scan, queries):
+        return search(scan, np.asarray(queries), wanted)
     rows = to_device(queries, scan.device)
     if scan.score.own_kernel:
         return _by_code_kernel(scan, rows, wanted.k, wanted.limit)
@@ -282,8 +291,6 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
     left = np.flatnonzero((worst < np.inf) & (worst <= scan.score.of(farthest) + error))
     if len(left) and kept < scan.rows:
         import torch
-
-        from simsearch.search.widen import flat, widen
 
         subset = rows[torch.from_numpy(left).to(scan.device)]
         known = Measured(measured.distances[left], measured.errors[left]), candidates[left]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
+from simsearch.search import kept
 from simsearch.search.asked import checked_k, checked_radius
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
@@ -20,12 +22,14 @@ Codes = NDArray[np.uint8]
 Live = Sequence[NDArray[np.bool_] | None]
 
 _QUERIES = 512  # that are compared with a group of codes while its table is in the fastest cache
-_FEW = 4  # queries for which slicing the codes does not pay
+SLICED = 4  # queries from which on slicing the codes pays
 _ROWS = 1 << 20  # codes whose words are made at once where they are not words already
 _SPARE = 16  # candidates kept beyond k, at least, before the nearest k of them are told apart
 _HITS = 1 << 18  # codes within the radius that one pass gives
-_WORTH = 1 << 28  # pairs that take as long as compiling does
-_compiled: set[int] = set()  # word lengths whose kernels are ready
+_SMALL = 1 << 22  # words of pairs, a few milliseconds' work, which is not shared among threads
+FEW, MANY, WITHIN = "nearest codes of few", "nearest codes", "codes within"
+_WORTH = {FEW: 1 << 22, MANY: 1 << 30, WITHIN: 1 << 27}  # pairs that take other ways as long as compiling does
+_met: Counter[tuple[str, int]] = Counter()  # pairs met in this process, by pass and words of a code
 
 
 class Nearest(NamedTuple):
@@ -62,6 +66,7 @@ def nearest_codes(
     live: Live | None = None,
     radius: int | None = None,
     threads: int | None = None,
+    sliced: bool | None = None,
 ) -> Nearest:
     """The k nearest codes of each query.
 
@@ -71,7 +76,8 @@ def nearest_codes(
         k: Codes a query.
         live: For each block the codes that count (n_i,), or None for all.
         radius: Codes that differ in more bits are left out; by default none.
-        threads: By default one a core.
+        threads: By default one a core, for small work one.
+        sliced: Slice the codes, which takes longer to compile, and pays for many queries; by default from four on.
 
     Raises:
         RowError: The codes have different lengths.
@@ -89,7 +95,7 @@ def nearest_codes(
 
     def run(part: slice, pieces: Sequence[Piece]) -> Nearest:
         limits = jobs.limits(part)
-        few = len(limits) < _FEW
+        few = len(limits) < SLICED if sliced is None else not sliced
         asked = _long(jobs.queries(part)) if few else jobs.settings(part)
         kernel = jobs.kernels.nearest_of_few if few else jobs.kernels.nearest
         room = k + max(k, _SPARE)
@@ -159,11 +165,11 @@ class _Jobs:
 
         width = _checked(queries, blocks, live)
         most = 8 * width if radius is None else checked_radius(radius, 8 * width)
-        self._threads = thread_count(threads)
-        self._queries = queries
         words = -(-width // 4)
+        small = threads is None and len(queries) * words * sum(map(len, blocks)) <= _SMALL
+        self._threads = thread_count(1 if small else threads)
+        self._queries = queries
         self.kernels = kernels(words)
-        _compiled.add(words)
         self.group = GROUP
         self._settings_of = settings_of
         self._counters = counter_planes(32 * words)
@@ -197,9 +203,11 @@ class _Jobs:
                 future.cancel()  # those that nobody will ask for, where one failed
 
 
-def pays(pairs: int, width: int) -> bool:
-    """Whether so many pairs of codes of that many bytes are worth compiling for, or that has been done."""
-    return pairs > _WORTH or -(-width // 4) in _compiled
+def pays(compiled: str, pairs: int, width: int) -> bool:
+    """Whether so many more pairs of codes of that many bytes make a compiled pass worth it: FEW, MANY or WITHIN."""
+    words = -(-width // 4)
+    _met[compiled, words] += pairs
+    return kept.pays(_met[compiled, words], _WORTH[compiled], compiled, words)
 
 
 def _long(words: NDArray[np.uint32]) -> NDArray[Any]:

@@ -65,7 +65,7 @@ def _nearest(words: int, counters: int) -> Any:
     planes, (units, triples) = 32 * words, units_of(32 * words)
     below = _below(units, triples, counters)
 
-    @compiled("nearest codes", words, units, triples)
+    @compiled("nearest codes", words)
     def nearest(rows: Any, settings: Any, limits: Any, k: int, found: Any) -> None:
         codes, live, base = rows
         counts, positions, filled = found
@@ -255,7 +255,7 @@ def _within(words: int, counters: int) -> Any:
     planes, (units, triples) = 32 * words, units_of(32 * words)
     below = _below(units, triples, counters)
 
-    @compiled("codes within", words, units, triples)
+    @compiled("codes within", words)
     def within(rows: Any, start: int, settings: Any, limits: Any, found: Any) -> Any:
         codes, live, base = rows
         lines, counts, positions = found

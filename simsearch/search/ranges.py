@@ -83,10 +83,13 @@ def within(
 
 
 def _by_codes(queries: Any, blocks: Sequence[Any], *, limit: float, live: Live | None) -> Range:
-    from simsearch.search.hamming import codes_within
+    from simsearch.search.hamming import WITHIN, codes_within, pays
+    from simsearch.search.hamming_plain import within_plainly
 
     bits = 8 * queries.shape[1]
-    lines, counts, positions = codes_within(queries, blocks, radius=radius_of(limit, bits), live=live)
+    compiled = pays(WITHIN, len(queries) * sum(map(len, blocks)), queries.shape[1])
+    way = codes_within if compiled else within_plainly
+    lines, counts, positions = way(queries, blocks, radius=radius_of(limit, bits), live=live)
     starts = np.concatenate([[0], np.cumsum(np.bincount(lines, minlength=len(queries)))])
     return Range(starts, (counts / bits).astype(np.float32), positions)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.search.kept import pays
+
 if TYPE_CHECKING:
     from simsearch.search.pair_kernels import PairKernels
     from simsearch.search.scan import Block, Scan
@@ -35,19 +37,19 @@ class StoredBlock(NamedTuple):
 
 def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
     """The scan's blocks for a visit to so many rows; None where torch must do it, or is done before a compiler is."""
-    if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(_fits, scan.blocks)):
+    if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(fits, scan.blocks)):
         return None
     kinds = {(scan.metric, str(block.dtype)) for block in scan.blocks if len(block)}
     for kind in kinds:
         _met[kind] += pairs * scan.dimension
-    if any(_met[kind] < _WORTH for kind in kinds):
+    if not all(pays(_met[kind], _WORTH, "measure", *kind) for kind in kinds):
         return None
     from simsearch.search.pair_kernels import kernels
 
     found, base = [], 0
     for block in scan.blocks:
         if len(block):
-            found.append(StoredBlock(base, _as_stored(block), kernels(scan.metric, str(block.dtype))))
+            found.append(StoredBlock(base, as_stored(block), kernels(scan.metric, str(block.dtype))))
         base += len(block)
     return found
 
@@ -57,7 +59,8 @@ def safe_in_single(stored: Sequence[StoredBlock]) -> bool:
     return all(block.rows.itemsize <= 2 for block in stored)
 
 
-def _fits(block: Block) -> bool:
+def fits(block: Block) -> bool:
+    """Whether compiled passes can take such a block."""
     return (
         isinstance(block, np.ndarray)
         and block.dtype.name in _KINDS
@@ -66,7 +69,8 @@ def _fits(block: Block) -> bool:
     )
 
 
-def _as_stored(block: Any) -> NDArray[Any]:
+def as_stored(block: Any) -> NDArray[Any]:
+    """A block as compiled passes take it."""
     view: NDArray[Any] = np.asarray(block).view(np.int16 if block.dtype == np.float16 else block.dtype)
     view.flags.writeable = False  # one type for all, so that nothing is compiled twice
     return view

@@ -74,7 +74,7 @@ def widen(
     found, counts = known, np.zeros(len(queries), np.int64)
     for more in hits(scan, queries, pairs, limits, known):
         counts += np.bincount(more.lines, minlength=len(counts))
-        found, highest = _nearest(found.join(more), len(queries), wanted)
+        found, highest = nearest_found(found.join(more), len(queries), wanted)
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
         if len(found.lines) > _MANY + len(queries) * wanted.k:
             found = _shortened(found, len(queries), exact, pairs, wanted)
@@ -173,7 +173,7 @@ def _second_score(scan: Scan, queries: torch.Tensor, limits: Doubles) -> Score:
     return JensenShannon() if len(queries) <= _FEW else Mapped(FOUR, half=scan.score.half)
 
 
-def _nearest(found: Found, queries: int, wanted: Wanted) -> tuple[Found, Doubles]:
+def nearest_found(found: Found, queries: int, wanted: Wanted) -> tuple[Found, Doubles]:
     """Those that can be among the k nearest of their query, and a distance (q,) that k of them do not exceed."""
     high = found.distances + found.errors
     order = np.lexsort((high, found.lines))

@@ -46,7 +46,7 @@ def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, 
     [scores.JensenShannon(), *(mapped.Mapped(each, half=half) for each in (HELLINGER, FOUR) for half in (False, True))],
 )
 @pytest.mark.parametrize("budget", [20_000, 1 << 24])
-def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, second, budget):
+def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, by_products, second, budget):
     rows, queries = independent(rng, 900, 64), independent(rng, 9, 64)
     looks = []
     monkeypatch.setattr(widen, "_second_score", lambda scan, left, limits: (looks.append(len(left)), second)[1])

@@ -52,7 +52,7 @@ def assert_exact(found, expected):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("case", [(1, [1], 1, 1), (7, [300, 0, 55], 13, 10), (3, [4, 2], 64, 9)])
-def test_agrees_with_the_oracle(rng, metric, case, compiled):
+def test_agrees_with_the_oracle(rng, route, metric, case, compiled):
     q, sizes, d, k = case
     blocks = [make(rng, n, d, metric) for n in sizes]
     queries = make(rng, q, d, metric)
@@ -111,7 +111,7 @@ def test_dead_rows_and_far_rows_are_left_out(rng, metric):
 
 @pytest.mark.parametrize("scale", [1e-30, 1e25])
 @pytest.mark.parametrize("metric", ["js", "cosine", "l2", "l1"])
-def test_values_that_overflow_float32_products_are_measured_all_the_same(rng, metric, scale):
+def test_values_that_overflow_float32_products_are_measured_all_the_same(rng, route, metric, scale):
     rows = make(rng, 100, 16, metric).astype(np.float32) * np.float32(scale)
     assert_exact(knn(rows[:5], [rows], k=8, metric=metric, device="cpu"), oracle(rows[:5], [rows], 8, metric))
 
@@ -179,7 +179,7 @@ def test_python_memory_stays_within_the_budget(rng, metric):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("metric", ["js", "cosine", "l2", "l1"])
-def test_a_bad_row_is_named_by_its_position(rng, metric, value):
+def test_a_bad_row_is_named_by_its_position(rng, route, metric, value):
     blocks = [make(rng, 30, 8, metric), make(rng, 30, 8, metric)]
     blocks[1][4, 2] = value
     with pytest.raises(RowError, match="row 34 holds NaN or infinity"):
@@ -193,7 +193,7 @@ def test_a_bad_row_is_named_by_its_position(rng, metric, value):
         knn(blocks[1], blocks[:1], k=1, metric=metric, device="cpu")
 
 
-def test_dead_rows_may_hold_anything(rng):
+def test_dead_rows_may_hold_anything(rng, route):
     rows = make(rng, 40, 8, "js")
     dead = rows.copy()
     dead[3], dead[4], dead[5], dead[6, 1] = 0, -1, np.nan, -2

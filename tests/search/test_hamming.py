@@ -89,7 +89,7 @@ def test_threads_and_the_cut_into_blocks_do_not_change_the_answer(rng, q, thread
 
 
 @pytest.fixture
-def small_tables(monkeypatch):
+def small_tables(monkeypatch, nothing_kept):
     """Codes of 32 bits take three tables, as long ones do; compiled anew, and forgotten afterwards."""
     monkeypatch.setattr(bit_planes, "THREES", 4)
     kernels.cache_clear()
@@ -182,8 +182,9 @@ def test_few_queries_of_many_codes(rng, width):
         np.testing.assert_array_equal(found.positions, positions)
 
 
-def test_the_machine_code_counts_in_wide_registers(rng):
+def test_the_machine_code_counts_in_wide_registers(rng, nothing_kept):
     """Many codes at once, so that no popcount is needed; a few queries use that instruction, the vector one if any."""
+    kernels.cache_clear()  # what was read from disk has no text
     codes = codes_of(rng, GROUP, 16)
     nearest_codes(np.repeat(codes[:1], 10, axis=0), [codes], k=1)
     nearest_codes(codes[:1], [codes], k=1)
