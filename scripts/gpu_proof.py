@@ -17,12 +17,12 @@ import torch
 from proof.inputs import gather, make_toys, missing
 from proof.limits import ceilings
 from proof.plan import plan
-from proof.stage import FILE_MIB, Run, Stage, Unfinished
+from proof.stage import FILE_MIB, Run, Stage
 from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
 from simsearch.extract.device import choose_device
 
-MODULES = ("train", "js", "tests", "coexist", "serve", "faiss", "hamming", "limits", "embed")
+MODULES = ("coexist", "serve", "js", "embed", "faiss", "train", "hamming", "tests", "limits")
 _HOMES = {"tests": "suite", "faiss": "index"}  # pytest would take a module `tests` for its own, and `faiss` is one
 
 
@@ -39,12 +39,14 @@ def main() -> int:
     if device.type != "cuda":
         print("error: no CUDA device here; --rehearse runs every stage on the CPU at toy size", file=sys.stderr)
         return 3
-    deadline = time.monotonic() + 60 * arguments.minutes
+    ends = time.monotonic() + 60 * arguments.minutes
     bounds = ceilings(device, toy=False)
     done = True
     for each in stages:
         if gather(each, arguments.data, arguments.state):
-            run = _run(each, device, arguments.state, arguments.output, deadline=deadline)
+            own = ends if len(stages) == 1 else min(ends, time.monotonic() + 60 * each.minutes)
+            _recall(each, arguments.known, arguments.state)
+            run = _run(each, device, arguments.state, arguments.output, deadline=own)
             done &= settle(each, run, {"limits": bounds}, commit=arguments.commit)
         else:
             print(f"{each.name}: waits for {', '.join(i.path for i in missing(each, arguments.state))}", flush=True)
@@ -59,8 +61,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rehearse", action="store_true", help="run the stages on the CPU at toy size")
     made.add_argument("--data", type=Path, default=Path("../shared/data"), help="inputs, or a part of them")
     made.add_argument("--state", type=Path, default=Path("/tmp/simsearch-proof"), help="kept from call to call")
-    made.add_argument("--output", type=Path, default=Path("results/gpu"))
-    made.add_argument("--minutes", type=float, default=9.0, help="after which a long stage saves what it has")
+    made.add_argument("--known", type=Path, default=Path("results/gpu"), help="what came back from calls before")
+    made.add_argument("--output", type=Path, default=Path("results/gpu"), help="for what comes back from this one")
+    made.add_argument(
+        "--minutes", type=float, default=9.0, help="of the call; of several stages each ends after its own minutes, too"
+    )
     made.add_argument("--device", default="auto")
     made.add_argument("--commit", help="of this checkout, where git cannot say")
     return made
@@ -83,9 +88,6 @@ def settle(each: Stage, run: Run, more: dict[str, Any], *, commit: str | None = 
     began = time.monotonic()
     try:
         finding = each.work(run)
-    except Unfinished as unfinished:
-        print(f"{each.name}: to be continued: {unfinished}", flush=True)
-        return False
     except Exception as error:  # the stages after it must still run
         (run.output / f"{each.name}.failed.txt").write_text(traceback.format_exc(), encoding="utf-8")
         print(f"{each.name}: failed: {type(error).__name__}: {error}", flush=True)
@@ -95,19 +97,21 @@ def settle(each: Stage, run: Run, more: dict[str, Any], *, commit: str | None = 
         "question": each.question,
         "size": "toy" if run.toy else each.size,
         "minutes": round((time.monotonic() - began) / 60, 2),
+        "remaining": run.remaining,
         "goals": [measured.to_dict() for measured in finding.goals],
         **finding.values,
         **more,
     }
     write_record(run.output / f"{each.name}.json", values, verdict=finding.verdict, commit=commit)
     (run.output / f"{each.name}.failed.txt").unlink(missing_ok=True)
-    print(f"{each.name}: {finding.verdict}", flush=True)
+    left = f"; to be continued: {', '.join(run.remaining)}" if run.remaining else ""
+    print(f"{each.name}: {finding.verdict}{left}", flush=True)
     heavy = [file for file in run.output.rglob("*") if file.is_file() and file.stat().st_size > FILE_MIB * 2**20]
     for file in heavy:
         print(
             f"{each.name}: {file.relative_to(run.output)} is above {FILE_MIB:g} MiB, too heavy to come back", flush=True
         )
-    return not heavy
+    return not heavy and not run.remaining
 
 
 def rehearse(stages: list[Stage], folder: Path) -> int:
@@ -123,6 +127,15 @@ def rehearse(stages: list[Stage], folder: Path) -> int:
         run = _run(each, device, state, output, deadline=time.monotonic() + 600, toy=True)
         done &= settle(each, run, {})
     return 0 if done else 1
+
+
+def _recall(each: Stage, known: Path, state: Path) -> None:
+    """Take up the parts of a stage that came back from another machine."""
+    for file in sorted((known / "parts" / each.name).glob("*.json")):
+        kept = state / each.name / "parts" / file.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not kept.exists():
+            kept.write_bytes(file.read_bytes())
 
 
 def _run(each: Stage, device: torch.device, state: Path, output: Path, *, deadline: float, toy: bool = False) -> Run:

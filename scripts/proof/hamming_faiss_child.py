@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 K = 10
-_ENOUGH = 30.0  # seconds that the batch may take
+_ENOUGH = 10.0  # seconds that the batch may take
 
 
 def main() -> int:

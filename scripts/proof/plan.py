@@ -1,12 +1,14 @@
-"""Which stages fit into some minutes, most valuable first, and what has to be carried for each."""
+"""Which stages fit into some minutes, most valuable first, in which calls, and what has to be carried for each."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from proof.stage import PART_MIB, Input, Stage
+from proof.stage import CARRY_MIB, Input, Stage
 
-START_MINUTES = 2.0  # a machine's start and the transfers of a call
+START_MINUTES = 2.0  # a machine's start and the transfers of the calls
+CALL_MINUTES = 9.0  # most that one call may take
+WHEELS_MIB, FAISS_MIB = 4.0, 27.0  # what such a machine lacks, packed
 
 
 def plan(stages: list[Stage], minutes: float, data: Path) -> list[str]:
@@ -21,18 +23,14 @@ def plan(stages: list[Stage], minutes: float, data: Path) -> list[str]:
     lines = [f"In {minutes:g} minutes, {START_MINUTES:g} of them for the start, most valuable first:", ""]
     for stage in chosen:
         lines += [f"{stage.name}: {stage.minutes:g} min. {stage.question}", f"    works on {stage.size}"]
-        if stage.faiss:
-            lines.append("    packages: .gpu with FAISS")
-        for part, inputs in stage.parts.items():
-            sizes = ", ".join(f"{wanted.path} ({_mib(wanted, data):.1f} MiB)" for wanted in inputs)
-            lines.append(f"    part {part}: {sizes}")
-        lines.append("")
-    names = " ".join(stage.name for stage in chosen)
-    if names:
-        lines.append(f"Run: scripts/gpu_proof {names} --data CARRIED --commit $(git rev-parse HEAD)")
-        lines.append("A stage whose inputs come in parts keeps each part, and works once the last has come.")
+    for number, call in enumerate(calls(chosen), 1):
+        lines += ["", *_told(number, call, data)]
     out = [stage.name for stage in stages if stage not in chosen]
-    lines.append(f"{left:.1f} minutes are left" + (f"; no room for {', '.join(out)}" if out else ""))
+    lines += ["", f"{left:.1f} minutes are left" + (f"; no room for {', '.join(out)}" if out else "")]
+    lines += [
+        "A machine that was given back has lost packages and inputs: let calls follow at once, or carry them again.",
+        "Parts that came back are taken up from results/gpu, where OUT's files belong.",
+    ]
     return lines
 
 
@@ -46,6 +44,36 @@ def fitting(stages: list[Stage], minutes: float) -> tuple[list[Stage], float]:
     return chosen, max(0.0, left)
 
 
+def calls(stages: list[Stage]) -> list[list[Stage]]:
+    """The stages in their order, as many in a call as its minutes and what can be carried allow."""
+    found: list[list[Stage]] = []
+    for stage in stages:
+        longer = [*found[-1], stage] if found else []
+        if longer and sum(each.minutes for each in longer) <= CALL_MINUTES and weight(longer) <= CARRY_MIB:
+            found[-1] = longer
+        else:
+            found.append([stage])
+    return found
+
+
+def weight(stages: list[Stage]) -> float:
+    """MiB that a call of these stages carries, at most, on a machine that has nothing."""
+    packages = WHEELS_MIB + (FAISS_MIB if any(stage.faiss for stage in stages) else 0)
+    return packages + sum(wanted.mib for stage in stages for wanted in stage.inputs)
+
+
+def _told(number: int, call: list[Stage], data: Path) -> list[str]:
+    faiss = [f".gpu/faiss.tar.xz ({FAISS_MIB:g} MiB)"] if any(stage.faiss for stage in call) else []
+    inputs = [f".gpu/data/{i.path} ({_mib(i, data):.1f} MiB)" for stage in call for i in stage.inputs]
+    names = " ".join(stage.name for stage in call)
+    return [
+        f"Call {number}, {sum(stage.minutes for stage in call):g} minutes; carry "
+        + ", ".join([".gpu/activate", f".gpu/wheels.tar.xz ({WHEELS_MIB:g} MiB)", *faiss, *inputs]),
+        f"    source .gpu/activate && python3 scripts/gpu_proof.py {names} --data .gpu/data --output OUT "
+        f"--minutes {sum(stage.minutes for stage in call):g} --commit $(git rev-parse HEAD)",
+    ]
+
+
 def _mib(wanted: Input, data: Path) -> float:
     """What an input weighs here, or what it is said to weigh."""
     path = data / wanted.path
@@ -54,11 +82,10 @@ def _mib(wanted: Input, data: Path) -> float:
 
 
 def check(stage: Stage) -> None:
-    """Make sure that each part of a stage's inputs can be carried.
+    """Make sure that what a stage needs can be carried in one call.
 
     Raises:
-        ValueError: One is too heavy.
+        ValueError: It is too heavy.
     """
-    for part, inputs in stage.parts.items():
-        if (weight := sum(wanted.mib for wanted in inputs)) > PART_MIB:
-            raise ValueError(f"{stage.name}, part {part}: {weight} MiB, more than {PART_MIB}")
+    if (heavy := weight([stage])) > CARRY_MIB:
+        raise ValueError(f"{stage.name} needs {heavy:g} MiB carried, more than {CARRY_MIB:g}")

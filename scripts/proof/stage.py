@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ import torch
 
 from simsearch.benchmark.goals import Measured
 
-PART_MIB = 55.0
-"""Most that one part of a stage's inputs may weigh, so that it can be carried in one call."""
+CARRY_MIB = 60.0
+"""Most that may be carried in one call."""
 FILE_MIB = 15.0
 """Most that a file which a stage writes may weigh."""
 
@@ -25,12 +26,10 @@ class Input:
     Attributes:
         path: Below the data folder, as `train/train-0.tar`.
         mib: How much it weighs, at most.
-        part: Inputs of one part are brought together; parts may come in any order, one call after another.
     """
 
     path: str
     mib: float
-    part: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,8 @@ class Run:
         inputs: The folder that holds the stage's inputs under their paths.
         state: A folder that outlives this call, for what a later one goes on from; the stage's own.
         output: The folder for files that come back, beside the record.
-        deadline: `time.monotonic()` by which a long stage saves what it has and raises `Unfinished`.
+        deadline: `time.monotonic()` by which the stage ends; what it has not done by then is `remaining`.
+        remaining: Parts for which there was no time.
     """
 
     device: torch.device
@@ -52,6 +52,7 @@ class Run:
     state: Path
     output: Path
     deadline: float
+    remaining: list[str] = field(default_factory=list)
 
     @property
     def seconds_left(self) -> float:
@@ -61,6 +62,29 @@ class Run:
     def size(self, real: int, toy: int) -> int:
         """The real size, or that of a rehearsal."""
         return toy if self.toy else real
+
+    def part(self, name: str, seconds: float, work: Callable[[], Any]) -> Any:
+        """The result of a part of the stage, as JSON gives it back: of an earlier call, or of now if there is time.
+
+        Args:
+            name: Of the part; its result is kept under it, and comes back in `parts/` of the output.
+            seconds: What it takes on one H100 or H200. It is not begun with less time left, but in a rehearsal.
+            work: Measures it. A failure costs no other part, and is tried again by the next call.
+        """
+        kept = self.state / "parts" / f"{name}.json"
+        if not kept.exists():
+            if not self.toy and self.seconds_left < seconds:
+                self.remaining.append(name)
+                return {"not_measured": f"no time was left for it: about {seconds:g} s"}
+            found = attempt(work)
+            if not is_measured(found):
+                return found
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(found), encoding="utf-8")
+        back = self.output / "parts" / self.state.name / kept.name
+        back.parent.mkdir(parents=True, exist_ok=True)
+        back.write_bytes(kept.read_bytes())
+        return json.loads(kept.read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +110,9 @@ class Stage:
         name: As on the command line.
         question: What it settles, in one sentence.
         size: What it works on, in words.
-        minutes: How long it takes on one H100 or H200, all parts together.
+        minutes: What it may take of a call with several stages; alone it takes all. On one H100 or H200 it is enough.
         value: How much hangs on the answer; the plan takes high values first.
-        work: Answers the question; raises `Unfinished` when it must go on in another call.
+        work: Answers the question, part by part.
         inputs: What must be brought.
         faiss: Whether it needs faiss-gpu, which such machines lack.
     """
@@ -101,15 +125,6 @@ class Stage:
     work: Callable[[Run], Finding] = field(repr=False)
     inputs: tuple[Input, ...] = ()
     faiss: bool = False
-
-    @property
-    def parts(self) -> dict[int, tuple[Input, ...]]:
-        """The inputs by part."""
-        return {part: tuple(i for i in self.inputs if i.part == part) for part in sorted({i.part for i in self.inputs})}
-
-
-class Unfinished(Exception):
-    """The stage saved what it has; the message says what the next call does."""
 
 
 def attempt(work: Callable[[], Any]) -> Any:

@@ -52,6 +52,6 @@ STAGE = Stage(
     "Do all tests that need a CUDA device pass on one?",
     "every test marked gpu",
     minutes=3,
-    value=80,
+    value=55,
     work=work,
 )

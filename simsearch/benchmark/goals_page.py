@@ -15,8 +15,8 @@ HEAD = """# Performance
 Every goal of this project's performance with what was measured, or "not yet measured". A goal is a ratio of two things
 measured side by side in one run, or a share of what the machine can do at most, measured in the same run. The page is
 made by `scripts/render_results.py` from the JSON files named in it, which hold machine, versions, commit and command of
-each figure. What needs a GPU is measured by `scripts/gpu_proof`; `scripts/gpu_proof --plan 30` says what fits into half
-an hour and what must be brought for it."""
+each figure. What needs a GPU is measured by `scripts/gpu_proof`; `scripts/gpu_proof --plan 15` says what fits into a
+quarter of an hour and what must be brought for it."""
 
 
 class Reading(NamedTuple):
