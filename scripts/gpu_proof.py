@@ -17,7 +17,7 @@ import torch
 from proof.inputs import gather, make_toys, missing
 from proof.limits import ceilings
 from proof.plan import plan
-from proof.stage import FILE_MIB, Run, Stage
+from proof.stage import FILE_MIB, Run, Stage, read_parts, write_parts
 from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
 from simsearch.extract.device import choose_device
@@ -131,11 +131,9 @@ def rehearse(stages: list[Stage], folder: Path) -> int:
 
 def _recall(each: Stage, known: Path, state: Path) -> None:
     """Take up the parts of a stage that came back from another machine."""
-    for file in sorted((known / "parts" / each.name).glob("*.json")):
-        kept = state / each.name / "parts" / file.name
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if not kept.exists():
-            kept.write_bytes(file.read_bytes())
+    own = state / each.name
+    own.mkdir(parents=True, exist_ok=True)
+    write_parts(own, read_parts(known).get(each.name, {}) | read_parts(own))
 
 
 def _run(each: Stage, device: torch.device, state: Path, output: Path, *, deadline: float, toy: bool = False) -> Run:

@@ -13,8 +13,10 @@ import torch
 
 from simsearch.benchmark.goals import Measured
 
-CARRY_MIB = 60.0
-"""Most that may be carried in one call."""
+CARRY_MIB = 46.0
+"""Most that may be carried in one call, beside the checkout."""
+PARTS = "parts.json"
+"""Holds what parts of stages found; one file, since few may come back."""
 FILE_MIB = 15.0
 """Most that a file which a stage writes may weigh."""
 
@@ -67,24 +69,21 @@ class Run:
         """The result of a part of the stage, as JSON gives it back: of an earlier call, or of now if there is time.
 
         Args:
-            name: Of the part; its result is kept under it, and comes back in `parts/` of the output.
+            name: Of the part. Its result is kept, and comes back in the output's `parts.json`.
             seconds: What it takes on one H100 or H200. It is not begun with less time left, but in a rehearsal.
             work: Measures it. A failure costs no other part, and is tried again by the next call.
         """
-        kept = self.state / "parts" / f"{name}.json"
-        if not kept.exists():
+        kept = read_parts(self.state)
+        if name not in kept:
             if not self.toy and self.seconds_left < seconds:
                 self.remaining.append(name)
                 return {"not_measured": f"no time was left for it: about {seconds:g} s"}
-            found = attempt(work)
-            if not is_measured(found):
-                return found
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(found), encoding="utf-8")
-        back = self.output / "parts" / self.state.name / kept.name
-        back.parent.mkdir(parents=True, exist_ok=True)
-        back.write_bytes(kept.read_bytes())
-        return json.loads(kept.read_bytes())
+            kept[name] = attempt(work)
+            if not is_measured(kept[name]):
+                return kept[name]
+            write_parts(self.state, kept)
+        write_parts(self.output, read_parts(self.output) | {self.state.name: kept})
+        return read_parts(self.state)[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,18 @@ class Stage:
     work: Callable[[Run], Finding] = field(repr=False)
     inputs: tuple[Input, ...] = ()
     faiss: bool = False
+
+
+def read_parts(folder: Path) -> dict[str, Any]:
+    """Results of parts by their names: in a stage's state; in an output of all stages, by the names of these."""
+    file = folder / PARTS
+    found: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+    return found
+
+
+def write_parts(folder: Path, parts: dict[str, Any]) -> None:
+    """Keep them there."""
+    (folder / PARTS).write_text(json.dumps(parts), encoding="utf-8")
 
 
 def attempt(work: Callable[[], Any]) -> Any:
