@@ -16,6 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ from simsearch.benchmark.goals import Measured, judge
 from simsearch.benchmark.palette import style
 from simsearch.benchmark.plots import drawing
 from simsearch.benchmark.record import write_record
-from simsearch.library.tune import Curve, Point, tune
+from simsearch.library.curve import Point
+from simsearch.library.tune import tune
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import Index, build, features
+from simsearch.search.index import Index, build, features, held_out
 from simsearch.search.index_spec import spec_for
 
 RECALL = 0.95
@@ -45,7 +47,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
     rows = clustered(int(LARGE * arguments.scale), DIMENSION, 1).rows
-    own = np.sort(np.random.default_rng(3).choice(len(rows), arguments.asked, replace=False))
+    own = held_out(len(rows), 0)[: 2 * arguments.asked]  # half of them choose, half tell
     values: dict[str, Any] = {"k": K, "threads": arguments.threads, "recall": RECALL, "rows": len(rows)}
     if arguments.part == "graphs":
         values |= graphs(rows, own)
@@ -145,7 +147,7 @@ def graphs(rows: np.ndarray, own: np.ndarray) -> dict[str, Any]:
 def real_rows(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """The curve of an index over a model's rows of photographs, and how good codes are on them."""
     rows = photographs(arguments.model, arguments.data, max(0.1, arguments.scale), 1).rows  # fewer train no codes
-    own = np.sort(np.random.default_rng(4).choice(len(rows), min(len(rows), arguments.asked), replace=False))
+    own = held_out(len(rows), 0)[: 2 * arguments.asked]
     told, index = _measured(rows, own, "rabitq", None)
     index.close()
     return {"rows": len(rows), "model": arguments.model, "curves": {"rabitq": told}}, codes(rows, own)
@@ -157,12 +159,12 @@ def _measured(rows: np.ndarray, own: np.ndarray, kind: str, room: int | None) ->
     spec = spec_for(len(rows), rows.shape[1], "js", kind=kind, bytes_a_row=room)
     index = build(spec, [rows], device="cpu")
     built = time.perf_counter() - began
-    curve: Curve = tune(index, [rows], own, recall=RECALL, k=K)
+    (curve,) = tune(index, [rows], own, recall=RECALL, ks=(K,))
     return {
         "spec": spec.as_json(),
         "bytes_a_row": spec.row_bytes,
         "seconds_to_build": round(built, 1),
-        **curve.as_json(),
+        **replace(curve, shares=()).as_json(),
     }, index
 
 

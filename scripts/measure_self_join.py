@@ -19,7 +19,7 @@ from measure_js import clustered
 from simsearch.benchmark.record import write_record
 from simsearch.library.tune import tune
 from simsearch.search.exact import knn
-from simsearch.search.index import build
+from simsearch.search.index import build, held_out
 from simsearch.search.index_spec import spec_for
 from simsearch.search.self_join import Pairs, pairs_by_index, row_pairs
 
@@ -38,7 +38,7 @@ def main() -> None:
     faiss.omp_set_num_threads(arguments.threads)
     loads = [os.getloadavg()[0]]
     rows = clustered(arguments.rows, arguments.dimension, 1).rows
-    some = np.sort(np.random.default_rng(0).choice(len(rows), 500, replace=False))
+    some = held_out(len(rows), 0)[:1000]
     nearest = knn(rows[some], [rows], k=2, metric="js", device="cpu")
     limit = float(np.median(nearest.distances[:, 1]))
     values: dict[str, Any] = {"rows": len(rows), "dimension": arguments.dimension, "metric": "js", "limit": limit}
@@ -52,7 +52,7 @@ def main() -> None:
     index = build(spec_for(len(rows), arguments.dimension, "js", kind="ivf_flat"), [rows], device="cpu")
     built = time.perf_counter() - began
     began = time.perf_counter()
-    curve = tune(index, [rows], some, recall=RECALL, k=K)
+    (curve,) = tune(index, [rows], some, recall=RECALL, ks=(K,))
     tuned = time.perf_counter() - began
     assert curve.chosen is not None
     began = time.perf_counter()

@@ -12,7 +12,7 @@ from proof.stage import Finding, Run, Stage, is_measured
 from simsearch.benchmark.goals import Measured, judge
 from simsearch.library.tune import tune
 from simsearch.search.approximate import approximate
-from simsearch.search.index import Index, build, features, read
+from simsearch.search.index import Index, build, features, held_out, read
 from simsearch.search.index_spec import spec_for
 
 K, RECALL = 10, 0.95
@@ -61,8 +61,9 @@ def _kind(run: Run, rows: np.ndarray, queries: np.ndarray, kind: str) -> dict[st
     index = build(spec, [rows], device=device, where="child")
     built = time.perf_counter() - began
     try:
-        own = np.sort(np.random.default_rng(0).choice(len(rows), run.size(500, 20), replace=False))
-        curve = tune(index, [rows], own, recall=RECALL, k=K, device="cpu").as_json()
+        own = held_out(len(rows), spec.seed)[: 2 * run.size(500, 20)]
+        (tuned,) = tune(index, [rows], own, recall=RECALL, ks=(K,), device="cpu")
+        curve = tuned.as_json()
         path = run.output / f"{kind}.faiss"
         began = time.perf_counter()
         index.write(path)

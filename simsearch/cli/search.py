@@ -244,6 +244,8 @@ def _show(answer: QueryMatches, max_distance: float | None) -> None:
         terminal.show_columns(
             [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)], right=(0, 1)
         )
+        if answer.recall is not None:
+            terminal.show(f"  through an index: {answer.recall}")
         if answer.more:
             terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
 

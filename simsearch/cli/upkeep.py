@@ -13,6 +13,7 @@ from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric,
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
+    from simsearch.library.curve import Curve
     from simsearch.library.info import IndexInfo
 
 app = typer.Typer(rich_markup_mode=None)
@@ -144,8 +145,8 @@ def optimize(
     """Merge segments, drop what was removed, and build indexes for libraries too large to be searched row by row.
 
     Removed images leave the disk; ids stay. An index is asked in such a way that it finds the share of true neighbours
-    that --recall says, as measured against exact search on a thousand rows of the library; `query --exact` goes
-    without. Indexes that no longer fit are built again.
+    that --recall says, as measured against exact search with rows of the library that are left out of it for that;
+    `query --exact` goes without. Indexes that no longer fit are built again.
     """
     from simsearch.library import Library
 
@@ -179,17 +180,24 @@ def optimize(
 
 
 def _show_index(index: IndexInfo) -> None:
-    """The index, and its curve: what each way of asking it found, and how fast; the one in use is marked."""
+    """The index, what it finds, and what each way of asking it found, and how fast; those in use are marked."""
     state = f"{index.fresh:,} rows beside it" if index.usable else "NOT USED: its segments changed; run optimize"
     terminal.show(
         f"index  {index.metric}, {index.kind}, {index.bytes_a_row} bytes a row, {terminal.size(index.bytes)}, "
         f"{index.rows:,} rows, {state}"
     )
-    curve = index.curve
-    head = ("", f"recall@{curve.k}", "95 % interval", f"queries/s, {index.device}", "effort", "measured")
+    for recall in index.recalls:
+        terminal.show(f"  {recall}")
+    for curve in (index.curve, *index.wider):
+        _show_curve(curve, index.device)
+
+
+def _show_curve(curve: Curve, device: str) -> None:
+    head = ("", f"recall@{curve.k}", "95 % interval", f"queries/s, {device}", "effort", "measured")
+    chosen = curve.chosen and (curve.chosen.effort, curve.chosen.depth)
     rows = [
         (
-            "->" if point == curve.chosen else "",
+            "->" if (point.effort, point.depth) == chosen else "",
             f"{point.recall:.4f}",
             f"{point.low:.4f}-{point.high:.4f}",
             f"{point.rate:,.0f}",

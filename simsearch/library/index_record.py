@@ -10,11 +10,12 @@ from typing import Any
 
 from simsearch.errors import InputError
 from simsearch.library.channel import metrics_of
+from simsearch.library.curve import Curve
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.tune import Curve
 from simsearch.search.index_spec import IndexSpec
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)  # the first has one curve, by rows that the index held
 _SEAL = "seal"
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -32,8 +33,10 @@ class IndexRecord:
         rows: How many.
         bytes: Size of the file.
         sha256: Of the file, in hex.
-        curve: What it finds, measured.
+        curve: What it finds of the ten nearest, measured.
         device: Where that was measured, to which its rates belong: "cpu", or "cuda" for FAISS's GPUs.
+        wider: What it finds of more, ascending.
+        live: Rows that counted then; None where that is not known.
     """
 
     file: str
@@ -46,6 +49,13 @@ class IndexRecord:
     sha256: str
     curve: Curve
     device: str = "cpu"
+    wider: tuple[Curve, ...] = ()
+    live: int | None = None
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """All of them, for ascending numbers of neighbours."""
+        return (self.curve, *self.wider)
 
     def as_json(self) -> dict[str, Any]:
         """JSON types only, with a digest over them."""
@@ -66,20 +76,22 @@ class IndexRecord:
             seal = told.pop(_SEAL, None)  # the first ones have none
             if seal is not None and seal != _sealed(told):
                 raise InputError("it is not what was written: its seal differs")
-            if told.pop("format") != FORMAT:
+            if told.pop("format") not in _READ:
                 raise InputError("it is of another version of simsearch")
             spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
             if not isinstance(told["segments"], list):
                 raise TypeError("its segments are no list")
-            record = cls(**{**told, "spec": spec, "curve": curve, "segments": tuple(told["segments"])})
-        except (KeyError, TypeError, AttributeError) as error:
+            wider = tuple(map(Curve.of_json, told.get("wider", ())))
+            made = {"spec": spec, "curve": curve, "wider": wider, "segments": tuple(told["segments"])}
+            record = cls(**{**told, **made})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"it describes no index: {error}") from error
         record._check()
         return record
 
     def _check(self) -> None:
         texts = (self.file, self.channel, self.metric, self.sha256, *self.segments)
-        counts = (self.rows, self.bytes)
+        counts = (self.rows, self.bytes, self.rows if self.live is None else self.live)
         good = all(isinstance(text, str) for text in texts) and all(_is_count(count) for count in counts)
         good = good and _DIGEST.fullmatch(self.sha256) is not None
         if (
@@ -89,8 +101,12 @@ class IndexRecord:
             or len(set(self.segments)) < len(self.segments)
         ):
             raise InputError("it describes no index: a value is none that one has")
-        if self.curve.chosen is None or self.curve.chosen.depth > self.rows:
+        asked = [curve.chosen for curve in self.curves]
+        reaches = [curve.reach for curve in self.curves]
+        if None in asked or any(point is not None and point.depth > self.rows for point in asked):
             raise InputError("it does not say how the index is asked")
+        if reaches != sorted(set(reaches)):
+            raise InputError("its curves are not for ascending numbers of neighbours")
 
     def covers(self, snapshot: Snapshot) -> bool:
         """Whether all that it was built over is still there."""

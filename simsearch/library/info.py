@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simsearch.images.source import as_text
 from simsearch.library.channel import Channel
+from simsearch.library.curve import Curve
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import records
+from simsearch.library.matches import Recall
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.tune import Curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,10 @@ class IndexInfo:
         rows: Rows that it covers, removed ones included.
         fresh: Rows that came later and are searched exactly beside it.
         usable: Whether searches ask it: all that it covers is still there.
-        curve: What it finds, measured.
+        curve: What it finds of the ten nearest, measured.
         device: Where that was measured, "cpu" or "cuda": its rates are of that.
+        wider: What it finds of more, ascending.
+        recalls: What a search finds of the nearest, of the ten nearest, and of more, with the interval of each.
     """
 
     channel: str
@@ -40,6 +43,8 @@ class IndexInfo:
     usable: bool
     curve: Curve
     device: str
+    wider: tuple[Curve, ...] = ()
+    recalls: tuple[Recall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
     usable = record.fits(snapshot)
     known = (segment.channels.get(record.channel) for segment in snapshot.segments)
     rows = sum(len(channel.row) for channel in known if channel is not None)
+    asked = {k: curve for curve in reversed(record.curves) for k in (1, curve.k)}
+    shares = {k: asked[k].share(k) for k in sorted(asked)}
     return IndexInfo(
         record.channel,
         record.metric,
@@ -86,8 +93,10 @@ def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
         record.rows,
         rows - record.rows if usable else rows,
         usable,
-        record.curve,
+        replace(record.curve, shares=()),
         record.device,
+        tuple(replace(curve, shares=()) for curve in record.wider),
+        tuple(Recall(*share, k) for k, share in shares.items() if share is not None),
     )
 
 

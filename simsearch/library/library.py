@@ -299,7 +299,7 @@ class Library(Reader):
         are damaged.
 
         Args:
-            recall: Build an index that finds that share of the ten nearest, measured on rows of the library.
+            recall: Build an index that finds that share of the ten nearest, measured with rows left out of it.
             metric: Whose neighbours it finds; by default the channel's.
             kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`, which goes by the device.
             bytes_a_row: Most that a row's code may take, for `ivf_pq` and `rabitq`.

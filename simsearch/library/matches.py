@@ -85,14 +85,19 @@ class Recall:
     """How many of the true nearest a search through an index finds, as measured when the index was built.
 
     Attributes:
-        value: The share, the mean over rows of the library that were looked for.
+        value: The share, the mean over rows of the library that were looked for; the index held none of them.
         low: Lower end of its 95 % interval.
         high: Upper end.
+        k: Of how many nearest.
     """
 
     value: float
     low: float
     high: float
+    k: int = 10
+
+    def __str__(self) -> str:
+        return f"recall {self.value:.3f} ({self.low:.3f}-{self.high:.3f}) of the {self.k:,} nearest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class QueryMatches:
         certified: Whether these are proved to be the nearest.
         rejected: Why the query could not be used.
         query_b64: The path's bytes in base64 when they are not UTF-8.
-        recall: Of the index that was asked; None where the search was exact.
+        recall: Of the index that was asked; None where the search was exact, or went beyond what was measured.
         more: Whether there are more than k within the distance that was asked for; None where none was.
     """
 

@@ -40,6 +40,7 @@ class SearchPlan:
         group_copies: Items with the same content are one match.
         min_quality: Items that are known to be of lower quality are left out.
         hidden: Items that are left out.
+        spare: Further matches that are looked for, some of which may be left out later.
     """
 
     snapshot: Snapshot
@@ -53,6 +54,7 @@ class SearchPlan:
     group_copies: bool = False
     min_quality: int = 0
     hidden: tuple[Place, ...] = ()
+    spare: int = 0
 
     @property
     def asked(self) -> Channel:
@@ -94,9 +96,9 @@ def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
         return _nearest(rows, plan)
 
     def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
-        return _nearest(rows[list(lines)], replace(plan, k=count, hidden=tuple(hidden)))
+        return _nearest(rows[list(lines)], replace(plan, spare=count - plan.k, hidden=tuple(hidden)))
 
-    return grouped(snapshot, name, count=len(rows), k=plan.k, search=search)
+    return grouped(snapshot, name, count=len(rows), k=plan.k + plan.spare, search=search)
 
 
 def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
@@ -104,15 +106,18 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
         return [Near()] * len(rows)
-    most = min(plan.k * max(segment.channels[name].parts for segment in snapshot.segments), total)
+    parts = max(segment.channels[name].parts for segment in snapshot.segments)
+    most = min((plan.k + plan.spare) * parts, total)
     resident = None if plan.exact else plan.resident
     while resident is not None and (ready := resident.index(snapshot, name, plan.metric)) is not None:
-        if most > ready.index.most:  # more than a GPU names
-            break
         try:
-            return _by_index(rows, plan, ready, most)
+            found = _by_index(rows, plan, ready, most, told=min(plan.k * parts, most))
         except IndexFailed as error:
             resident.failed(ready, error)  # which has another one for us, or none
+            continue
+        if found is None:
+            break
+        return found
     return _exactly(rows, plan, most)
 
 
@@ -192,31 +197,44 @@ def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
     return _named(plan, numbers, found, None)
 
 
-def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int) -> list[Near]:
-    """Ask an index, and search exactly what it does not cover."""
+def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, told: int) -> list[Near] | None:
+    """Ask an index, and search exactly what it does not cover; None where exact search is the better way.
+
+    Args:
+        rows: The queries.
+        plan: What is searched.
+        ready: The index.
+        most: Rows that are looked for.
+        told: Neighbours whose recall is told.
+    """
+    from simsearch.library.asking import asking
     from simsearch.search.approximate import approximate
     from simsearch.search.exact import CodeScale
 
     snapshot, name = plan.snapshot, plan.channel.name
     covered = [snapshot.uuids[uuid] for uuid in ready.record.segments]
     numbers = [*covered, *(s for s in range(len(snapshot.segments)) if s not in set(covered))]
-    curve, bits = ready.record.curve, plan.channel.bits
+    live, bits = _live(plan, numbers), plan.channel.bits
+    gone = sum(int(np.count_nonzero(~mask)) for mask in live[: len(covered)] if mask is not None)
+    left = ready.record.rows - gone
+    way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left)
+    if way is None or way.depth > ready.index.most:  # a GPU names no more
+        return None
     scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
     limit = plan.max_distance
-    assert curve.chosen is not None  # only such an index is kept
     found = approximate(
         rows,
         [snapshot.segments[s].channels[name].row for s in numbers],
         ready.index,
         k=most,
-        effort=curve.chosen.effort,
-        depth=min(-(-curve.chosen.depth * most // curve.k), ready.record.rows),
-        live=_live(plan, numbers),
+        effort=way.effort,
+        depth=way.depth,
+        live=live,
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
     )
     if scale is not None:
         found = replace(found, distances=scale.true(found.distances))
-    return _named(plan, numbers, found, Recall(curve.chosen.recall, curve.chosen.low, curve.chosen.high))
+    return _named(plan, numbers, found, way.recall)
 
 
 def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
@@ -240,7 +258,7 @@ def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: 
     """The items of positions in the rows of these segments, one behind the other."""
     name, layout = plan.channel.name, _layout(plan, numbers)
     return [
-        Near(_hits(plan.snapshot, name, layout, distances, positions)[: plan.k], bool(certified), recall)
+        Near(_hits(plan.snapshot, name, layout, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 

@@ -175,7 +175,7 @@ def answer(
     most = plan.k or len(plan.snapshot)
     own = _own(queries, plan.snapshot) if exclude_self else [set[int]()] * len(queries)
     extra = max(map(len, own), default=0) + (plan.max_distance is not None)
-    wider = replace(plan, k=plan.k and plan.k + extra)
+    wider = replace(plan, spare=extra)
     rows = [query.row for query in queries if query.row is not None]
     found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
     answers = []

@@ -142,7 +142,7 @@ class Reader:
 
         Exactly, unless `optimize` built an index for the metric: then what the index names is measured exactly, items
         that came later are searched in full, `certified` is false and `recall` tells what the index was measured to
-        find.
+        find of the k nearest; it is None where that was not measured, or where a tenth of the rows was removed since.
 
         Args:
             queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar gives

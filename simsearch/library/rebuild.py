@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError
+from simsearch.library import held
 from simsearch.library.channel import Channel
+from simsearch.library.curve import Curve
 from simsearch.library.damage import naming_damage
+from simsearch.library.held import HeldOut
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
-from simsearch.library.tune import Curve, tune
+from simsearch.library.tune import FIRST_CONFIDENCE, KS, tune
 from simsearch.search.index_spec import IndexSpec, spec_for
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from simsearch.search.index import Index
 
 _TRAINED_ON = 256  # rows: the values of a byte of a product code
-ASKED = 1000
-"""Rows of the library that an index is measured by."""
-_SEED = 0
 
 Progress = Callable[[str, int, int], None]
 
@@ -39,7 +38,7 @@ class Wanted:
     Attributes:
         channel: Whose rows.
         metric: Whose neighbours it finds: `js`, `cosine` or `l2`.
-        recall: Of the ten nearest, to be reached at the lower end of its interval.
+        recall: Of the ten nearest and of the nearest of them, to be reached at the lower end of its interval.
         kind: As for `spec_for`.
         bytes_a_row: As for `spec_for`.
     """
@@ -85,6 +84,9 @@ def rebuild(
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
         stale = not record.fits(snapshot) or not intact(folder, record)
+        if stale and record.channel in by_name and _shown(HeldOut.of(snapshot, record.channel)) < record.curve.wanted:
+            discard(folder, record)  # so few are left that exact search is as fast
+            continue
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
@@ -100,6 +102,10 @@ def build_index(
 ) -> IndexRecord | None:
     """Build, measure and keep an index over all rows of a channel.
 
+    It is measured by rows that it was not trained on. They are left out of every answer, which is as if they were not
+    in it, but in a graph: their links would lead to what is near them. So a graph is built without them first, to be
+    measured, and then with them.
+
     Returns:
         What was kept; None where the library is so small that exact search is as fast, and no kind was asked for.
 
@@ -111,8 +117,7 @@ def build_index(
     from simsearch.search.gpus import gpus_of
 
     channel, metric = wanted.channel, wanted.metric
-    blocks = [segment.channels[channel.name].row for segment in snapshot.segments]
-    count = sum(map(len, blocks))
+    count = sum(len(segment.channels[channel.name].row) for segment in snapshot.segments)
     if not count:
         raise InputError("the library is empty; index images first")
     kind, room, gpus = wanted.kind, wanted.bytes_a_row, gpus_of(device)
@@ -120,9 +125,10 @@ def build_index(
     spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, gpu_room=gpu_room)
     if spec.kind == "flat" and kind == "auto":
         return None
-    _require_enough(count, spec, wanted.recall)
-    live = [snapshot.live_rows(s, channel.name) for s in range(len(blocks))]
-    index, curve = _measured(spec, blocks, live, gpus, recall=wanted.recall, progress=progress)
+    rows = HeldOut.of(snapshot, channel.name)
+    _require_enough(rows, spec, wanted.recall)
+    index, curves = _measured(spec, rows, gpus, recall=wanted.recall, device=device, progress=progress)
+    curve = curves[0]
     try:
         if curve.chosen is None:
             best = max(curve.points, key=lambda point: point.low)
@@ -132,69 +138,73 @@ def build_index(
                 "--kind ivf_flat"
             )
         names = tuple(segment.uuid for segment in snapshot.segments)
-        record = IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve, index.on)
-        return keep(folder, index, record)
+        what = IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve, index.on, curves[1:], rows.count)
+        return keep(folder, index, what)
     finally:
         index.close()
 
 
 def _measured(
-    spec: IndexSpec,
-    blocks: Sequence[NDArray[Any]],
-    live: Sequence[NDArray[np.bool_] | None],
-    gpus: Gpus | None,
-    *,
-    recall: float,
-    progress: Progress,
-) -> tuple[Index, Curve]:
+    spec: IndexSpec, rows: HeldOut, gpus: Gpus | None, *, recall: float, device: str, progress: Progress
+) -> tuple[Index, tuple[Curve, ...]]:
     """The index and what it finds, where it will be searched; on the CPU, told by a warning, where the GPUs fail."""
     from simsearch.search.index import build
 
     index = None
+
+    def built(blocks: Sequence[NDArray[Any]]) -> Index:
+        return build(spec, blocks, device=gpus, progress=lambda done, of: progress("build", done, of))
+
+    def told(index: Index, rows: HeldOut) -> tuple[Curve, ...]:
+        how: dict[str, Any] = {"recall": recall, "ks": KS, "live": rows.live, "device": device}
+        return tune(index, rows.blocks, rows.asked, **how, progress=lambda n: progress("measure", n, 0))
+
     try:
-        index = build(spec, blocks, device=gpus, progress=lambda done, of: progress("build", done, of))
-        asked = _drawn(blocks, live)
-        return index, tune(index, blocks, asked, recall=recall, live=live, progress=lambda n: progress("measure", n, 0))
+        if spec.kind == "hnsw":
+            apart = rows.apart()
+            index = built(apart.blocks[:-1])
+            curves = told(index, apart)
+            index.close()
+            index = None
+            return built(rows.blocks), curves
+        index = built(rows.blocks)
+        return index, told(index, rows)
     except BaseException as error:
         if index is not None:
             index.close()
         if gpus is None or not isinstance(error, IndexFailed):
             raise
         warnings.warn(f"{error}; building on the CPU", RuntimeWarning, stacklevel=2)
-    return _measured(spec, blocks, live, None, recall=recall, progress=progress)
+    return _measured(spec, rows, None, recall=recall, device=device, progress=progress)
 
 
-def _require_enough(count: int, spec: IndexSpec, recall: float) -> None:
+def _require_enough(rows: HeldOut, spec: IndexSpec, recall: float) -> None:
     """Refuse what so few rows cannot train, or cannot show, before time is spent on it.
 
     Raises:
         IndexFailed: There are too few; exact search needs no index there.
     """
-    from simsearch.decide.intervals import clopper_pearson
+    from simsearch.search.index import held_out
 
-    asked = min(ASKED, count)
-    shown = clopper_pearson(asked, asked).low
+    count, shown = sum(map(len, rows.blocks)), _shown(rows)
     if shown < recall:
-        few = f"{count:,} rows are too few" if count < ASKED else f"a measurement by {ASKED:,} rows is too coarse"
+        few = len(rows.asked) < 2 * held.ASKED
+        problem = f"{count:,} rows are too few" if few else f"a measurement by {held.ASKED:,} rows is too coarse"
         raise IndexFailed(
-            f"{few} to show a recall of {recall:g}: were all neighbours found, it would be said to lie between "
+            f"{problem} to show a recall of {recall:g}: were all neighbours found, it would be said to lie between "
             f"{shown:.3f} and 1; ask for less, or leave the index out, since exact search finds all"
         )
     needed = max(spec.lists, _TRAINED_ON if spec.kind == "ivf_pq" else 1)
-    if count < needed:
+    if count - len(held_out(count, spec.seed)) < needed:
         raise IndexFailed(
-            f"an index of kind {spec.kind} is trained on {needed:,} rows at least, and there are {count:,}; leave it "
-            "out: exact search of so few is as fast"
+            f"an index of kind {spec.kind} is trained on {needed:,} rows at least, and of {count:,} not so many are "
+            "left; leave it out: exact search of so few is as fast"
         )
 
 
-def _drawn(blocks: Sequence[NDArray[Any]], live: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.int64]:
-    """Positions of live rows drawn evenly."""
-    starts = np.cumsum([0, *map(len, blocks)])
-    alive = [
-        start + (np.arange(len(block)) if mask is None else np.flatnonzero(mask))
-        for block, start, mask in zip(blocks, starts[:-1], live, strict=True)
-    ]
-    every = np.concatenate(alive)
-    chosen = np.random.default_rng(_SEED).choice(len(every), min(ASKED, len(every)), replace=False)
-    return np.sort(every[chosen]).astype(np.int64)
+def _shown(rows: HeldOut) -> float:
+    """The recall that measuring by these rows can show at most."""
+    from simsearch.decide.intervals import clopper_pearson
+
+    asked = len(rows.asked) // 2
+    return clopper_pearson(asked, asked, FIRST_CONFIDENCE).low if asked else 0.0

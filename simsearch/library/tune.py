@@ -1,91 +1,69 @@
-"""How much an index finds, measured against exact search, and the cheapest way of asking it that finds enough."""
+"""How much an index finds, measured against exact search, and the cheapest way of asking it that finds enough.
+
+It is measured by rows that it was not trained on and that are left out of all answers: half of them choose the way, the
+others tell what it finds, so that the choice does not flatter the figure.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError
+from simsearch.library.curve import Curve, Point, Share, undominated
 
 if TYPE_CHECKING:
-    from simsearch.search.exact import Neighbours
     from simsearch.search.index import Index
     from simsearch.search.scan import Block, Live
 
 DEPTHS = (2, 10, 40)
 """Candidates that are measured exactly, in multiples of k."""
-_MOST = 1 << 31
+DEPTHS_OF_MANY = (2, 5)
+"""And of a larger k."""
+KS = (10, 100, 1000)
+"""Neighbours that an index is measured at, where there are ten times as many rows."""
+SPARE = 1.2
+"""And to what multiple of each: a tenth of the rows may be removed before more must be asked for."""
 _ENOUGH = 0.9995  # a recall after which more effort buys nothing
 _SLOWEST = 30  # times the queries a second of the fastest point so far: slower ones are not tried
+_DOUBT = 0.05  # that an interval does not hold the recall
+FIRST_CONFIDENCE = 1 - _DOUBT / 2
+"""Of the interval of the first way that is chosen; of the second, should that one fall short, half as much doubt."""
+
+Told = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One way of asking an index, and what it gave.
+class _Trial:
+    """Queries whose nearest rows are known, put to an index."""
 
-    Attributes:
-        effort: Lists looked into, or nodes of the graph kept open.
-        depth: Candidates of each query that were measured exactly.
-        recall: Share of the true k nearest that were found, the mean over queries.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        rate: Queries a second.
-    """
+    index: Index
+    blocks: Sequence[Block]
+    live: Live
+    queries: NDArray[Any]
+    truth: NDArray[np.float32]
 
-    effort: int
-    depth: int
-    recall: float
-    low: float
-    high: float
-    rate: float
+    def half(self, number: int) -> _Trial:
+        """The first or second half of the queries."""
+        middle = len(self.queries) // 2
+        part = slice(middle) if number == 0 else slice(middle, 2 * middle)
+        return _Trial(self.index, self.blocks, self.live, self.queries[part], self.truth[part])
 
+    def asked(self, effort: int, depth: int, most: int) -> tuple[NDArray[np.float64], float]:
+        """Recalls (most,) of the nearest, the two nearest and so on, the mean over queries, and queries a second."""
+        from simsearch.search.approximate import approximate
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """Recall against queries a second.
-
-    Attributes:
-        k: Neighbours asked for.
-        queries: Rows of the library that were asked with, each left out of its own answer.
-        wanted: The recall asked for.
-        points: The ways that no other one beats in both, the fastest first.
-        chosen: The fastest whose lower end reaches the recall; None where none does.
-    """
-
-    k: int
-    queries: int
-    wanted: float
-    points: tuple[Point, ...]
-    chosen: Point | None
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> Curve:
-        """The curve that `as_json` told.
-
-        Raises:
-            TypeError, KeyError: It is none.
-        """
-        chosen = values["chosen"]
-        points = tuple(Point(**point) for point in values["points"])
-        curve = cls(**{**values, "points": points, "chosen": None if chosen is None else Point(**chosen)})
-        told = points if curve.chosen is None else (*points, curve.chosen)
-        counts = [curve.k, curve.queries, *(n for point in told for n in (point.effort, point.depth))]
-        shares = [curve.wanted, *(x for point in told for x in (point.recall, point.low, point.high, point.rate))]
-        if not all(isinstance(n, int) and 0 < n < _MOST for n in counts):
-            raise TypeError("a count is none")
-        if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in shares):
-            raise TypeError("a share is no number")
-        return curve
+        how: dict[str, Any] = {"effort": effort, "depth": depth, "live": self.live}
+        began = time.perf_counter()
+        found = approximate(self.queries, self.blocks, self.index, k=most, **how)
+        rate = len(self.queries) / max(time.perf_counter() - began, 1e-9)
+        return _shares(self.truth[:, :most], found.distances).mean(axis=0), rate
 
 
 def tune(
@@ -94,55 +72,114 @@ def tune(
     own: NDArray[np.int64],
     *,
     recall: float,
-    k: int = 10,
+    ks: Sequence[int] = KS[:1],
     live: Live | None = None,
     device: str = "cpu",
-    progress: Callable[[int], None] = lambda _points: None,
-) -> Curve:
-    """Measure an index by rows of the library, each left out of its own answer, and choose how to ask it.
+    progress: Told = lambda _points: None,
+) -> tuple[Curve, ...]:
+    """Measure an index by rows that are left out of every answer, and choose how to ask it.
 
     Args:
-        index: Over all of the blocks.
+        index: Over the first of the blocks, and trained on none of the rows that are asked with.
         blocks: The rows.
-        own: Positions of the rows that are asked with (q,); live ones.
-        recall: What is wanted of the k nearest, in (0, 1].
-        k: Neighbours a query.
+        own: Positions of the rows that are asked with (q,), in any order; the first half chooses, the second tells.
+        recall: What is wanted of the k nearest and of the nearest of them, in (0, 1].
+        ks: Neighbours, ascending. A way for more of them is never a lesser one; where no way gives the recall, it is
+            the one that finds most, but for the first of them.
         live: For each block the rows that count, or None for all.
-        device: Where exact search runs and candidates are measured.
+        device: Where exact search runs; candidates are measured where a search does it, on the CPU.
         progress: Told how many points were measured.
 
+    Returns:
+        A curve for each k, as far as there are ten times as many rows; one for the first at least.
+
     Raises:
-        InputError: The recall is out of range, or there are no queries.
+        InputError: The recall is out of range, or there are fewer than two queries.
     """
-    from simsearch.search.approximate import approximate
     from simsearch.search.exact import knn
 
     if not 0 < recall <= 1:
         raise InputError(f"recall is {recall} and must be above 0 and at most 1")
-    if not len(own):
-        raise InputError("there are no rows to measure the index by")
-    queries = _rows(blocks, own)
-    truth = _others(knn(queries, blocks, k=k + 1, metric=index.spec.metric, live=live, device=device), own, k)
+    if len(own) < 2:
+        raise InputError(f"there are {len(own)} rows to measure the index by, and 2 are needed at least")
+    masks = _without(own, blocks, live)
+    there = sum(int(mask.sum()) for mask in masks)
+    fitting = [ks[0], *(k for k in ks[1:] if 10 * k <= there)]
+    queries, most = _rows(blocks, own), min(math.ceil(SPARE * fitting[-1]), there)
+    found = knn(queries, blocks, k=max(most, 1), metric=index.spec.metric, live=masks, device=device)
+    trial, curves, done = _Trial(index, blocks, masks, queries, found.distances), list[Curve](), 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        progress(done)
+
+    for k in fitting:
+        curves.append(_curve(trial, k, recall, curves[-1].chosen if curves else None, count))
+        if curves[-1].chosen is None:
+            break
+    return tuple(curves)
+
+
+def _curve(trial: _Trial, k: int, recall: float, least: Point | None, count: Callable[[], None]) -> Curve:
+    """The curve at k, of ways that are no lesser than another."""
+    chooses, tells = trial.half(0), trial.half(1)
+    most = min(math.ceil(SPARE * k), trial.truth.shape[1])
     points: list[Point] = []
-    for depth in _depths(index, k):
+    good: list[Point] = []
+    for effort, depth in _ways(trial.index, k, least, points, good):
+        shares, rate = chooses.asked(effort, depth, most)
+        points.append(_point(effort, depth, _interval(shares[min(k, most) - 1], len(chooses.queries)), rate))
+        if _interval(shares.min(), len(chooses.queries))[1] >= recall:
+            good.append(points[-1])
+        count()
+    if not good and least is not None:
+        good = [max(points, key=lambda point: point.recall)]
+    chosen, shares_told = None, tuple[Share, ...]()
+    tried, doubt = -1.0, _DOUBT
+    for point in sorted(good, key=lambda point: -point.rate):
+        if point.recall <= tried:
+            continue
+        tried, doubt = point.recall, doubt / 2  # several looks together are in doubt by no more than one
+        shares, rate = tells.asked(point.effort, point.depth, most)
+        told = tuple(_interval(share, len(tells.queries), doubt) for share in shares)
+        if min(low for _, low, _ in told) >= recall or least is not None:
+            chosen, shares_told = _point(point.effort, point.depth, told[min(k, most) - 1], rate), told
+        if min(low for _, low, _ in told) >= recall:
+            break
+    return Curve(k, len(chooses.queries), recall, undominated(points), chosen, shares_told)
+
+
+def _ways(
+    index: Index, k: int, least: Point | None, points: Sequence[Point], good: Sequence[Point]
+) -> Iterator[tuple[int, int]]:
+    """Efforts and depths to try next, given what came of those before."""
+    for depth in _depths(index, k, 1 if least is None else least.depth):
         for effort in index.efforts():
-            began = time.perf_counter()
-            found = approximate(queries, blocks, index, k=k + 1, effort=effort, depth=depth, live=live, device=device)
-            rate = len(own) / max(time.perf_counter() - began, 1e-9)
-            points.append(_point(effort, depth, _shares(truth, _others(found, own, k)), rate))
-            progress(len(points))
-            fastest = max(point.rate for point in points)
-            if points[-1].recall >= _ENOUGH or points[-1].rate < fastest / _SLOWEST or _saturated(points):
+            if least is not None and effort < least.effort:
+                continue
+            yield effort, depth
+            last = points[-1]
+            slow = last.rate < max(point.rate for point in points) / _SLOWEST
+            if last.recall >= _ENOUGH or slow or _saturated(points) or (least is not None and last in good):
                 break
-    good = [point for point in points if point.low >= recall]
-    chosen = max(good, key=lambda point: point.rate) if good else None
-    return Curve(k, len(own), recall, _undominated(points), chosen)
 
 
-def _depths(index: Index, k: int) -> tuple[int, ...]:
+def _depths(index: Index, k: int, least: int) -> tuple[int, ...]:
     """Kinds that keep whole rows need no more candidates than a bound leaves open."""
-    multiples = DEPTHS[:2] if index.spec.kind in ("flat", "ivf_flat", "hnsw") else DEPTHS
-    return tuple(dict.fromkeys(min(max(k + 2, multiple * k), index.count) for multiple in multiples))
+    whole = index.spec.kind in ("flat", "ivf_flat", "hnsw")
+    multiples = DEPTHS_OF_MANY if k > KS[0] else DEPTHS[:2] if whole else DEPTHS
+    depths = (max(least, math.ceil(SPARE * k) + 2, multiple * k) for multiple in multiples)
+    return tuple(dict.fromkeys(min(depth, index.most) for depth in depths))
+
+
+def _without(own: NDArray[np.int64], blocks: Sequence[Block], live: Live | None) -> list[NDArray[np.bool_]]:
+    """Of each block the rows that count but for these."""
+    masks = [None] * len(blocks) if live is None else live
+    every = [np.ones(len(b), bool) if mask is None else mask for b, mask in zip(blocks, masks, strict=True)]
+    whole = np.concatenate(every)
+    whole[own] = False
+    return np.split(whole, np.cumsum([len(block) for block in blocks])[:-1])
 
 
 def _rows(blocks: Sequence[Block], positions: NDArray[np.int64]) -> NDArray[Any]:
@@ -154,40 +191,35 @@ def _rows(blocks: Sequence[Block], positions: NDArray[np.int64]) -> NDArray[Any]
     return np.stack(rows)
 
 
-def _others(found: Neighbours, own: NDArray[np.int64], k: int) -> NDArray[np.float32]:
-    """Distances (q, k) to the nearest rows other than the query's own, infinite where there are fewer."""
-    distances = np.where((found.positions == own[:, None]) | (found.positions < 0), np.inf, found.distances)
-    nearest: NDArray[np.float32] = np.sort(distances, axis=1)[:, :k].astype(np.float32)
-    return nearest
-
-
 def _shares(truth: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of each query the share of true neighbours found (q,); any row as near as the k-th counts as one."""
-    there = np.isfinite(truth)
-    farthest = np.where(there, truth, -np.inf).max(axis=1, keepdims=True)
-    hits = ((found <= farthest) & np.isfinite(found)).sum(axis=1)
-    return np.where(there.any(axis=1), np.minimum(hits / np.maximum(there.sum(axis=1), 1), 1), 1)
+    """What was found (q, m) of the nearest, the two nearest and so on; any row as near as the last counts as one.
+
+    Args:
+        truth: Distances (q, m) to the nearest rows, ascending.
+        found: And to those that were found.
+    """
+    places = np.arange(1, truth.shape[1] + 1)
+    held = np.isfinite(found).sum(axis=1, keepdims=True)
+    hits = [np.searchsorted(ours, theirs, side="right") for ours, theirs in zip(found, truth, strict=True)]
+    shares: NDArray[np.float64] = np.minimum(np.minimum(hits, held), places) / places
+    return shares
 
 
-def _point(effort: int, depth: int, shares: NDArray[np.float64], rate: float) -> Point:
+def _interval(share: float, queries: int, doubt: float = _DOUBT) -> Share:
     """The mean of shares varies at most as a share of so many queries would: its exact interval is on the safe side."""
     from simsearch.decide.intervals import clopper_pearson  # brings SciPy, which opening a library need not wait for
 
-    total = float(shares.sum())
-    low = clopper_pearson(math.floor(total), len(shares)).low
-    high = clopper_pearson(math.ceil(total), len(shares)).high
-    return Point(effort, depth, round(total / len(shares), 6), round(low, 6), round(high, 6), round(rate, 1))
+    total = min(max(round(float(share) * queries, 6), 0), queries)
+    low = clopper_pearson(math.floor(total), queries, 1 - doubt).low
+    high = clopper_pearson(math.ceil(total), queries, 1 - doubt).high
+    return round(float(share), 6), round(low, 6), round(high, 6)
+
+
+def _point(effort: int, depth: int, share: Share, rate: float) -> Point:
+    return Point(effort, depth, *share, round(rate, 1))
 
 
 def _saturated(points: Sequence[Point]) -> bool:
     """Whether the last two doublings of effort at this depth found nothing more."""
     last = [point.recall for point in points if point.depth == points[-1].depth][-3:]
     return len(last) == 3 and last[0] > 0.5 and last[-1] - last[0] < 1e-4
-
-
-def _undominated(points: Sequence[Point]) -> tuple[Point, ...]:
-    best: list[Point] = []
-    for point in sorted(points, key=lambda point: (-point.rate, -point.recall)):
-        if not best or point.recall > best[-1].recall:
-            best.append(point)
-    return tuple(best)

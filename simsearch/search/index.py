@@ -26,6 +26,7 @@ from simsearch.search.words import padded
 
 _STEP = 1 << 15  # rows mapped and added at once
 _LEAST_SAMPLE = 1 << 14
+_HELD_OUT = 2000
 
 Where = Literal["auto", "process", "child"]
 Progress = Callable[[int, int], None]
@@ -125,6 +126,8 @@ def build(
 ) -> Index:
     """Train an index on a sample of rows and add all of them, piece by piece in bounded memory.
 
+    The sample has none of the rows that `held_out` names.
+
     Args:
         spec: What to build.
         blocks: Arrays (n_i, d), often memory-mapped; removed rows keep their place.
@@ -159,6 +162,11 @@ def build(
         engine.close()
         raise
     return Index(spec, engine, "cpu" if gpus is None else "cuda")
+
+
+def held_out(count: int, seed: int) -> Positions:
+    """Positions of rows, in no order, that no index over so many rows is trained on: it can be measured by them."""
+    return np.random.default_rng([seed, 1]).choice(count, min(_HELD_OUT, max(count // 4, 2), count - 1), replace=False)
 
 
 def read(
@@ -236,10 +244,11 @@ def _apart(where: Where, gpus: Gpus | None) -> bool:
 
 
 def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
-    """Rows drawn from all blocks, enough for the lists, in their order."""
-    untrained = not spec.lists
-    wanted = 1 if untrained else min(count, max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE))
-    chosen = np.sort(np.random.default_rng(spec.seed).choice(count, wanted, replace=False))
+    """Rows drawn from all blocks but those held out, enough for the lists, in their order."""
+    held = held_out(count, spec.seed)
+    wanted = max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE) if spec.lists else 1
+    drawn = np.random.default_rng(spec.seed).choice(count, min(count, wanted + len(held)), replace=False)
+    chosen = np.sort(drawn[~np.isin(drawn, held)][:wanted])
     starts = np.cumsum([0, *(len(block) for block in blocks)])
     parts = [
         block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]

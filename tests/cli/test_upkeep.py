@@ -16,7 +16,7 @@ from tests.search.rows import clustered
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("simsearch.library.rebuild.ASKED", 200)
+    monkeypatch.setattr("simsearch.library.held.ASKED", 200)
     with library_of_rows(tmp_path / "rows.library", clustered(1500, 16, seed=0)) as made:
         return made.path
 
@@ -30,8 +30,12 @@ def test_an_index_is_built_told_and_can_be_gone_without(run: Run, library: Path)
     assert chosen["low"] >= 0.9
     code, out, err = run("info", "--library", library)
     assert "index  js, rabitq, 18 bytes a row" in out
-    [used] = [line for line in out.splitlines() if line.strip().startswith("->")]
-    assert f"{chosen['recall']:.4f}" in used
+    used = [line.split() for line in out.splitlines() if line.strip().startswith("->")]
+    chosen = [curve["chosen"] for curve in (built["curve"], *built["wider"])]
+    assert [(int(line[-2]), int(line[-1])) for line in used] == [(one["effort"], one["depth"]) for one in chosen]
+    for recall in built["recalls"]:
+        assert f"  recall {recall['value']:.3f} ({recall['low']:.3f}-{recall['high']:.3f}) of the {recall['k']}" in out
+    assert [recall["k"] for recall in built["recalls"]] == [1, 10, 100]
     assert json.loads(run("info", "--library", library, "--json")[1])["indexes"] == [built]
     assert run("verify", "--library", library, "--deep")[0] == 0
 
@@ -72,6 +76,11 @@ def test_a_query_says_how_it_was_answered(run: Run, library: Path, tmp_path: Pat
     found = json.loads(out)
     assert found["certified"] is False
     assert 0.9 <= found["recall"]["low"] <= found["recall"]["value"] <= found["recall"]["high"]
+    assert found["recall"]["k"] == 3
+    out = run(*asked[:-1])[1]
+    assert f"through an index: recall {found['recall']['value']:.3f}" in out
+    assert "of the 3 nearest" in out
+    assert "recall" not in run(*asked[:-1], "--exact")[1]
     exact = json.loads(run(*asked, "--exact")[1])
     assert (exact["certified"], exact["recall"]) == (True, None)
     assert exact["matches"][0] == found["matches"][0]

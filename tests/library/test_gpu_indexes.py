@@ -47,7 +47,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, rows: NDArray[np.float16]) -> None:
         self.machine, self.rows, self._patch = Machine(2), rows, monkeypatch
         self.machine.install(monkeypatch.setattr)
-        monkeypatch.setattr("simsearch.library.rebuild.ASKED", 120)
+        monkeypatch.setattr("simsearch.library.held.ASKED", 120)
         monkeypatch.setattr("simsearch.search.faiss_index._OPQ_ROUNDS", 1)
         monkeypatch.setattr("simsearch.search.faiss_index._PQ_ROUNDS", 1)
         monkeypatch.setattr("simsearch.extract.device.choose_device", lambda _device: torch.device("cpu"))
@@ -176,8 +176,8 @@ def test_threads_are_answered_while_a_gpu_fails(stage: Stage) -> None:
 
 def test_more_neighbours_than_a_gpu_names_are_found_exactly(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.optimize(kind="ivf_flat")
+    assert not stage.search("cuda", k=51)[0].certified
     monkeypatch.setattr("simsearch.search.faiss_gpu.MOST", 50)
-    assert not stage.search("cuda", k=50)[0].certified
     found = stage.search("cuda", k=51)
     assert found[0].certified
     assert len(found[0].matches) == 51
@@ -209,14 +209,13 @@ def test_an_index_that_is_replaced_is_closed(stage: Stage) -> None:
 def test_what_a_gpu_measured_is_kept_by_a_cpu_and_told_as_the_gpus(stage: Stage) -> None:
     record = stage.optimize(kind="ivf_flat")
     [told] = Library.open(stage.path, device="cpu").info().indexes
-    assert (told.device, told.curve) == ("cuda", record.curve)
+    assert (told.device, told.curve) == ("cuda", replace(record.curve, shares=()))
     old = record.as_json()
     del old["device"], old["seal"]
     assert IndexRecord.of_json(old) == replace(record, device="cpu")
     found = stage.search("cpu")
-    assert record.curve.chosen is not None
     assert found[0].recall is not None
-    assert found[0].recall.value == record.curve.chosen.recall
+    assert (found[0].recall.value, found[0].recall.low, found[0].recall.high) == record.curve.share(found.k)
 
 
 def test_a_child_that_dies_in_a_search_gives_way_to_the_cpu(stage: Stage) -> None:
@@ -242,7 +241,7 @@ def test_a_child_that_dies_in_a_search_gives_way_to_the_cpu(stage: Stage) -> Non
 def test_a_library_is_served_by_a_real_gpu(
     tmp_path: Path, rows: NDArray[np.float16], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("simsearch.library.rebuild.ASKED", 120)
+    monkeypatch.setattr("simsearch.library.held.ASKED", 120)
     library_of_rows(tmp_path / "rows.library", rows).close()
     with Library.open(tmp_path / "rows.library", device="cuda") as library:
         library.optimize(recall=0.8, kind=kind)

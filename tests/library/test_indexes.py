@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, InputError, MetricError
 from simsearch.library import Library
+from simsearch.library.curve import Curve
 from simsearch.library.indexes import IndexRecord, records
 from simsearch.library.layout import INDEXES
-from simsearch.library.tune import Curve, tune
-from simsearch.search.index import build
+from simsearch.library.tune import tune
+from simsearch.search.index import build, held_out
 from simsearch.search.index_spec import spec_for
 from tests.library.rows import grow, library_of_rows
 from tests.search.rows import clustered
@@ -26,7 +27,7 @@ N, D = 1500, 24
 @pytest.fixture(autouse=True)
 def _few_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small library is measured by fewer rows."""
-    monkeypatch.setattr("simsearch.library.rebuild.ASKED", 200)
+    monkeypatch.setattr("simsearch.library.held.ASKED", 200)
 
 
 @pytest.fixture
@@ -51,12 +52,12 @@ def test_an_index_answers_with_exact_distances_and_its_recall(library: Library, 
     assert all(one.certified and one.recall is None for one in exact)
     [record] = library.optimize(recall=0.9, kind="rabitq")
     found = library.search(near(rows), k=5)
-    chosen = record.curve.chosen
-    assert chosen is not None
+    share = record.curve.share(5)
     for one, true in zip(found, exact, strict=True):
         assert not one.certified
         assert one.recall is not None
-        assert (one.recall.value, one.recall.low) == (chosen.recall, chosen.low)
+        assert (one.recall.value, one.recall.low, one.recall.high) == share
+        assert one.recall.k == 5
         assert one.recall.low >= 0.9
         by_id = {match.id: match.distance for match in true.matches}
         assert all(by_id.get(match.id, match.distance) == match.distance for match in one.matches)
@@ -113,7 +114,7 @@ def test_a_damaged_index_is_told_and_never_asked(library: Library, rows: NDArray
     elif harm == "no words":
         told.write_text("{")
     else:
-        told.write_text(json.dumps({**record.as_json(), "format": 2}))
+        told.write_text(json.dumps({**record.as_json(), "format": 3}))
     with Library.open(library.path, device="cpu") as again:
         if harm in ("cut", "changed", "gone"):
             with pytest.warns(RuntimeWarning, match="searching exactly"):
@@ -191,10 +192,11 @@ class TestCurve:
 
     def test_the_chosen_point_is_the_fastest_that_is_sure(self, rows: NDArray[np.float16]) -> None:
         index = build(spec_for(N, D, "js", kind="ivf_flat"), [rows], device="cpu")
-        curve = tune(index, [rows], np.arange(0, N, 10), recall=0.9)
+        (curve,) = tune(index, [rows], held_out(N, 0), recall=0.9)
         assert curve.chosen is not None
         assert curve.chosen.low >= 0.9
-        assert all(point.rate <= curve.chosen.rate for point in curve.points if point.low >= 0.9)
+        [same] = [p for p in curve.points if (p.effort, p.depth) == (curve.chosen.effort, curve.chosen.depth)]
+        assert all(point.recall < same.recall for point in curve.points if point.rate > same.rate)
         recalls = [point.recall for point in curve.points]
         assert recalls == sorted(recalls), "the fastest first, each slower one finds more"
         assert all(point.low <= point.recall <= point.high for point in curve.points)
@@ -202,7 +204,7 @@ class TestCurve:
 
     def test_all_effort_finds_everything_but_the_row_itself(self, rows: NDArray[np.float16]) -> None:
         index = build(spec_for(N, D, "l2", kind="flat"), [rows[:700], rows[700:]], device="cpu")
-        curve = tune(index, [rows[:700], rows[700:]], np.arange(0, N, 15), recall=0.5, k=3)
+        (curve,) = tune(index, [rows[:700], rows[700:]], np.arange(0, N, 15), recall=0.5, ks=(3,))
         assert curve.points[-1].recall == 1
         assert curve.points[-1].high == 1
         assert curve.points[-1].low < 1, "so few queries prove no certainty"
@@ -211,8 +213,8 @@ class TestCurve:
         index = build(spec_for(N, D, "js", kind="flat"), [rows], device="cpu")
         with pytest.raises(InputError, match=r"recall is 1\.5"):
             tune(index, [rows], np.arange(5), recall=1.5)
-        with pytest.raises(InputError, match="no rows"):
-            tune(index, [rows], np.arange(0), recall=0.9)
+        with pytest.raises(InputError, match="2 are needed"):
+            tune(index, [rows], np.arange(1), recall=0.9)
 
 
 @pytest.mark.gpu

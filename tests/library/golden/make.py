@@ -61,7 +61,7 @@ def make(folder: Path) -> None:
     Manifest(folder).create([Channel("rows", "nobody", "r0", DIMENSION, "float16", "js", True)])
     library = Library.open(folder, device="cpu")
     _adopt(library, 0, 4, folder.parent / uuid4().hex)
-    library.optimize(recall=0.1, kind="flat")
+    library.optimize(recall=0.01, kind="flat")
     _adopt(library, 4, 7, folder.parent / uuid4().hex)
     _adopt(library, 7, 8, folder.parent / uuid4().hex)
     library.remove(["id:2", "id:6"])
