@@ -104,8 +104,9 @@ def count_distractors(
 
 def _from_file(path: Path, known: Set[bytes]) -> Iterator[_Block]:
     for batch in read_rows(path):
-        kept = [i for i, sha256 in enumerate(batch.sha256) if sha256 not in known]
-        last = ((batch.paths[i] or b"").rpartition(b"/")[2] for i in kept)  # no folder of a machine is published
+        kept = [i for i, sha256 in enumerate(batch.sha256.to_pylist()) if sha256 not in known]
+        paths = batch.paths
+        last = ((paths[i] or b"").rpartition(b"/")[2] for i in kept)  # no folder of a machine is published
         names = [printable(name) or f"row {batch.first + i}" for i, name in zip(kept, last, strict=True)]
         yield _Block(names, batch.rows[kept])
 

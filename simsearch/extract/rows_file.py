@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from simsearch.extract.pipeline import Embedded
+    from simsearch.extract.rows_batch import RowBatch
+
+T = TypeVar("T")
 
 _MODEL, _FINGERPRINT = b"model", b"fingerprint"
 _ROWS_AT_ONCE = 4096
 _LONGEST_ROW = 1 << 20
-_LONGEST_SIDE = 2**31 - 1
-_SHOWN = 80  # characters of a cell in a message
+# Else a whole row group is held, of which a file may have one.
+_READING: Any = {"page_checksum_verification": True, "pre_buffer": False, "buffer_size": 1 << 20}
+_BYTES_AT_ONCE = 1 << 23  # of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +51,6 @@ class RowsInfo:
     dimension: int
     rows: int
     values: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RowBatch:
-    """Some rows of a file, with what is known of their images.
-
-    Attributes:
-        first: Number of the first row in the file.
-        paths: Bytes of the path, None for a row without one.
-        sha256: 32 bytes, None where it is not known.
-        width: Pixels, None where it is not known.
-        height: Pixels, None where it is not known.
-        quality: 0 to 100, None where it is not known.
-        rows: (n, d) float32, or uint8 for packed bits.
-    """
-
-    first: int
-    paths: list[bytes | None]
-    sha256: list[bytes | None]
-    width: list[int | None]
-    height: list[int | None]
-    quality: list[int | None]
-    rows: NDArray[Any]
 
 
 def write_rows(path: Path, embedded: Iterable[Embedded], *, model: str, fingerprint: str, dimension: int) -> int:
@@ -149,20 +130,33 @@ def rows_identity(path: Path) -> tuple[str, str, int]:
 
 
 def read_rows(path: Path) -> Iterator[RowBatch]:
-    """Yield the rows of a file, some thousand at once, in order.
+    """Yield the rows of a file, some thousand at once, in order; the next are decoded meanwhile.
 
     Raises:
         InputError: the file is no such Parquet, is damaged, or a cell is unusable; the row is named.
-        RowError: a row is null or holds a null; it is named.
+        RowError: a row is null, holds a null or is of another length; it is named.
     """
+    from simsearch.extract.rows_batch import row_batch
+
     with _opened(path) as file:
         info = _info(file, path)
+        at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // (4 * info.dimension)))
         first = 0
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-            yield _batch(batch, first, path)
-            first += batch.num_rows
+        with closing(_ahead(file.iter_batches(batch_size=at_once))) as batches:
+            for batch in batches:
+                yield row_batch(batch, first, info.dimension, path)
+                first += batch.num_rows
         if first != info.rows:
             raise InputError(f"{path} is damaged: it says {info.rows:,} rows and holds {first:,}")
+
+
+def _ahead(stream: Iterator[T]) -> Generator[T, None, None]:
+    """The same, of which one more is made in a thread while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, stream, None)
+        while (one := coming.result()) is not None:
+            coming = pool.submit(next, stream, None)
+            yield one
 
 
 def read_paths(path: Path) -> Iterator[bytes]:
@@ -185,10 +179,12 @@ def read_rejected(path: Path) -> Iterator[tuple[bytes, str, str]]:
 
 def _texts(path: Path, more: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The path and some other columns of each row that has a path."""
+    from simsearch.extract.rows_batch import path_column
+
     with _opened(path) as file:
         first = 0
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["path", "path_b64", *more]):
-            found = _paths(batch, first, path)
+            found = path_column(batch, first, path).to_pylist()
             yield from (
                 cells
                 for cells in zip(found, *(batch.column(name).to_pylist() for name in more), strict=True)
@@ -291,7 +287,7 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as raw, pq.ParquetFile(raw, page_checksum_verification=True) as file:
+        with path.open("rb") as raw, pq.ParquetFile(raw, **_READING) as file:
             yield file
     except InputError:
         raise
@@ -319,80 +315,25 @@ def _info(file: Any, path: Path) -> RowsInfo:
 
     schema = file.schema_arrow
     kinds = [schema.field(i).type for i, name in enumerate(schema.names) if name == "embedding"]
-    if len(kinds) != 1 or not pa.types.is_fixed_size_list(kinds[0]):
+    if len(kinds) != 1 or not (pa.types.is_fixed_size_list(kinds[0]) or _is_list(kinds[0])):
         names = ", ".join(schema.names)[:200]
-        raise InputError(f"{path} has no column `embedding` of fixed-size lists; it has {names}")
+        raise InputError(f"{path} has no column `embedding` of lists; it has {names}")
     value = kinds[0].value_type
-    if not (pa.types.is_floating(value) or pa.types.is_integer(value)) or not 0 < kinds[0].list_size <= _LONGEST_ROW:
+    dimension = _first_length(file) if _is_list(kinds[0]) else kinds[0].list_size
+    if not (pa.types.is_floating(value) or pa.types.is_integer(value)) or not 0 < dimension <= _LONGEST_ROW:
         raise InputError(f"{path} has embeddings of {str(kinds[0])[:80]}; give lists of 1 to {_LONGEST_ROW:,} numbers")
     model, fingerprint = _identity(file, path)
-    return RowsInfo(model, fingerprint, kinds[0].list_size, file.metadata.num_rows, str(value))
+    return RowsInfo(model, fingerprint, dimension, file.metadata.num_rows, str(value))
 
 
-def _batch(batch: pa.RecordBatch, first: int, path: Path) -> RowBatch:
-    column = batch.column("embedding")
-    for i, valid in enumerate(column.is_valid().to_pylist()):
-        if not valid:
-            raise RowError(f"row {first + i} of {path} is null; leave it out")
-    flat = column.flatten()
-    if flat.null_count:
-        at = flat.is_null().to_pylist().index(True) // column.type.list_size
-        raise RowError(f"row {first + at} of {path} holds a null; leave it out")
-    rows = flat.to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
-    contents = [_content(cell, first + i, path) for i, cell in enumerate(_cells(batch, "sha256"))]
-    width, height, quality = (
-        [_whole(cell, name, most, first + i, path) for i, cell in enumerate(_cells(batch, name))]
-        for name, most in (("width", _LONGEST_SIDE), ("height", _LONGEST_SIDE), ("quality", 100))
-    )
-    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, which is refused by its row
-        kept = rows if rows.dtype == np.uint8 else np.ascontiguousarray(rows, np.float32)
-    return RowBatch(first, _paths(batch, first, path), contents, width, height, quality, kept)
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
-def _cells(batch: pa.RecordBatch, name: str) -> list[Any]:
-    return batch.column(name).to_pylist() if name in batch.schema.names else [None] * batch.num_rows
-
-
-def _paths(batch: pa.RecordBatch, first: int, path: Path) -> list[bytes | None]:
-    names = enumerate(zip(_cells(batch, "path"), _cells(batch, "path_b64"), strict=True), start=first)
-    return [_path(text, encoded, number, path) for number, (text, encoded) in names]
-
-
-def _path(text: Any, encoded: Any, number: int, file: Path) -> bytes | None:
-    found: Any = text
-    if encoded is not None:
-        try:
-            found = base64.b64decode(encoded, validate=True)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"row {number} of {file} has path_b64 {_short(encoded)}; give base64 text, or null"
-            ) from error
-    if found is None or found in ("", b""):
-        return None
-    if not isinstance(found, str | bytes) or (raw := os.fsencode(found)).count(b"\0"):
-        raise InputError(f"row {number} of {file} has path {_short(found)}; give text, or null")
-    return raw
-
-
-def _content(cell: Any, number: int, path: Path) -> bytes | None:
-    try:
-        content = bytes.fromhex(cell) if isinstance(cell, str) else cell
-    except ValueError:
-        content = b""
-    if content is not None and not (isinstance(content, bytes) and len(content) == 32):
-        raise InputError(f"row {number} of {path} has sha256 {_short(cell)}; give 64 hex digits, or null")
-    return content
-
-
-def _whole(cell: Any, name: str, most: int, number: int, path: Path) -> int | None:
-    """A whole number from 0 to `most`; pandas makes floats of whole numbers among which one is missing."""
-    if cell is None or cell != cell:  # noqa: PLR0124 - NaN, which pandas writes for a missing number
-        return None
-    if isinstance(cell, bool) or not isinstance(cell, int | float) or cell != int(cell) or not 0 <= cell <= most:
-        raise InputError(f"row {number} of {path} has {name} {_short(cell)}; give 0 to {most}, or null")
-    return int(cell)
-
-
-def _short(cell: Any) -> str:
-    told = repr(cell)
-    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}..."
+def _first_length(file: Any) -> int:
+    """Length of the first row, which that of all is; 0 where there is none."""
+    for batch in file.iter_batches(batch_size=1, columns=["embedding"]):
+        return len(batch.column(0)[0].as_py() or ())
+    return 0

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simsearch.errors import RowError
-from simsearch.extract.rows_file import RowBatch, RowsInfo, read_rows, rows_info
+from simsearch.extract.rows_batch import RowBatch
+from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info
 from simsearch.library.channel import Channel
 from simsearch.library.intake import Intake, problem_of
-from simsearch.library.items import Item
-from simsearch.library.selection import absolute
+from simsearch.library.row_paths import folder_of, located
+from simsearch.library.rows_intake import RowsIntake
 
 _LARGEST_BYTE = 255
 
@@ -31,12 +32,12 @@ def check_rows_file(path: Path, channel: Channel) -> None:
         raise RowError(
             f"rows of {path} have dimension {info.dimension}; channel {channel.name!r} takes {channel.dimension}"
         )
-    folder = _folder(path)
+    folder = folder_of(path)
     for batch in read_rows(path):
         _require_bytes(batch, info, channel, path)
         _check(batch, channel, path)
-        for i in range(len(batch.rows)):
-            if batch.paths[i] is not None and _place(batch.paths[i], folder)[1] == b"":
+        for i, (_, name) in enumerate(located(batch.path, folder)):
+            if name == b"":
                 raise RowError(f"row {batch.first + i} of {path} has path '/', which is no file; give a path, or null")
 
 
@@ -57,45 +58,32 @@ def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path
 
 
 def _check(batch: RowBatch, channel: Channel, path: Path) -> None:
-    rows = channel.round(batch.rows)
-    for i, row in enumerate(rows):
-        problem = problem_of(row, channel, f"row {batch.first + i} of {path}")
+    for i in suspects(batch.rows, channel).tolist():
+        problem = problem_of(channel.round(batch.rows[i]), channel, f"row {batch.first + i} of {path}")
         if problem is not None:
             raise RowError(f"row {batch.first + i} of {path} cannot be added: {problem[1]}")
 
 
+def suspects(rows: NDArray[np.float32], channel: Channel) -> NDArray[np.intp]:
+    """Return which rows (n, d) may hold what the channel cannot keep, ascending; of all others that is sure.
+
+    A row whose largest magnitude is a number that the channel's dtype holds and does not round to zero is neither
+    infinite nor zero there.
+    """
+    if channel.numpy_dtype.kind != "f":
+        return np.empty(0, np.intp)
+    lowest, highest = rows.min(axis=1), rows.max(axis=1)
+    largest = np.maximum(highest, -lowest)
+    holds = np.finfo(channel.numpy_dtype)
+    sure = (largest <= holds.max) & (largest >= holds.smallest_subnormal)
+    if channel.non_negative:
+        sure &= lowest >= 0
+    return np.flatnonzero(~sure)
+
+
 def add_rows(intake: Intake, path: Path) -> None:
     """Take in every row of a checked file."""
-    folder = _folder(path)
+    rows = RowsIntake(intake, folder_of(path))
     for batch in read_rows(path):
-        rows = intake.channel.round(batch.rows)
-        for i, row in enumerate(rows):
-            intake.take(_item(batch, i, folder), row)
-    intake.flush()
-
-
-def _item(batch: RowBatch, i: int, folder: bytes) -> Item:
-    root, name = _place(batch.paths[i], folder)
-    return Item(
-        root,
-        name,
-        batch.sha256[i],
-        width=batch.width[i],
-        height=batch.height[i],
-        quality=batch.quality[i],
-    )
-
-
-def _folder(path: Path) -> bytes:
-    """What relative paths in a file are relative to."""
-    return absolute(os.fsencode(path.parent))
-
-
-def _place(path: bytes | None, folder: bytes) -> tuple[bytes | None, bytes | None]:
-    """Root and name of a path, written as a library looks paths up, however the file writes it."""
-    if path is None:
-        return None, None
-    whole = absolute(os.path.join(folder, path))  # noqa: PTH118
-    inside = not path.startswith(b"/") and whole.startswith(folder.rstrip(b"/") + b"/")
-    root = folder if inside else b"/"
-    return root, whole[len(root.rstrip(b"/")) + 1 :]
+        rows.take(batch)
+    rows.flush()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import FingerprintMismatch, InputError, MetricError, shown
@@ -53,6 +55,9 @@ class Channel:
 
     def round(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows as the library keeps them; what overflows becomes infinite, for the caller to refuse."""
+        if rows.dtype == np.float32 and self.numpy_dtype == np.float16:  # numpy rounds so too, at half the speed
+            half = pc.cast(pa.array(rows.reshape(-1)), pa.float16())
+            return np.asarray(half.to_numpy(zero_copy_only=False, writable=True)).reshape(rows.shape)
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(rows, self.numpy_dtype)
 

@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from simsearch.library.names import split_member
 from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.snapshot import Place
+from simsearch.library.state import Mask
 from simsearch.library.writer import Writer, positions_of
 
 Row = NDArray[Any]
@@ -116,10 +117,14 @@ class Intake:
     def count(self, outcome: str, number: int = 1) -> None:
         """Count an outcome, and commit when enough is pending."""
         self._counts[outcome] += number
-        late = time.monotonic() - self._committed_at >= self._settings.commit_seconds
-        if len(self.pending) >= self._settings.commit_every or (late and len(self.pending)):
+        if len(self.pending) >= self._settings.commit_every or (self.late and len(self.pending)):
             self.flush()
         self._tell()
+
+    @property
+    def late(self) -> bool:
+        """Whether what is done is to be committed, however little it is."""
+        return time.monotonic() - self._committed_at >= self._settings.commit_seconds
 
     def note_first_only(self) -> None:
         """Count a file of which the first page or frame alone is taken."""
@@ -150,7 +155,7 @@ class Intake:
         if path in self.pending.paths:
             self.flush()
         place = None if path is None else self.writer.snapshot.by_path(path)
-        if place is not None and self._same(place, item, row):
+        if place is not None and self.same(place, item.sha256, row):
             self._touch(place, item)
             self.count("unchanged")
             return True
@@ -169,6 +174,23 @@ class Intake:
         self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
         return True
 
+    def same(self, place: Place, sha256: bytes | None, row: Row | None) -> bool:
+        """Return whether an item has this content, or this row where no content is known of either."""
+        segment = self.writer.snapshot.segments[place.segment]
+        content = segment.content(place.position)
+        if content is not None or sha256 is not None or row is None:
+            return content == sha256
+        stored = segment.row_of(self.channel.name, place.position)
+        return stored is not None and np.array_equal(stored, row)
+
+    def copied(self, place: Place) -> Row | None:
+        """Return a stored row, to be written once more; None, told once, where its file is not what was written."""
+        wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
+        if wrong is None:
+            return self.writer.snapshot.row(place, self.channel.name)
+        self._warn(f"{wrong}; no row is copied from it")
+        return None
+
     def _is_gone(self, sha256: bytes | None) -> bool:
         """Whether the images of a content are known and none is where it was, as after a folder was moved."""
         snapshot = self.writer.snapshot
@@ -184,21 +206,13 @@ class Intake:
             snapshot.path(place) is None for place in snapshot.contents(item.sha256)
         )
 
-    def _same(self, place: Place, item: Item, row: Row | None) -> bool:
-        segment = self.writer.snapshot.segments[place.segment]
-        content = segment.content(place.position)
-        if content is not None or item.sha256 is not None or row is None:
-            return content == item.sha256
-        stored = segment.row_of(self.channel.name, place.position)
-        return stored is not None and np.array_equal(stored, row)
-
     def _touch(self, place: Place, item: Item) -> None:
         """Record a new time stamp or label of unchanged content; the item keeps its id."""
         snapshot = self.writer.snapshot
         stamp = (-1 if item.n_bytes is None else item.n_bytes, -1 if item.mtime_ns is None else item.mtime_ns)
         labels = (item.owner, item.attributes)
         same = stamp in {snapshot.stamp(place), (-1, -1)} and labels in {snapshot.labels(place), (None, None)}
-        row = None if same else self._copied(place)
+        row = None if same else self.copied(place)
         if row is not None:
             self.pending.removed.append(place)
             self.pending.add(item, row, number=snapshot.id(place))
@@ -209,21 +223,24 @@ class Intake:
         if sha256 in self.pending.rows:
             return self.pending.rows[sha256]
         place = self.writer.snapshot.by_content(sha256)
-        return None if place is None else self._copied(place)
-
-    def _copied(self, place: Place) -> Row | None:
-        """A stored row, to be written once more; None where its file is not what was written, which is told once."""
-        wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
-        if wrong is None:
-            return self.writer.snapshot.row(place, self.channel.name)
-        self._warn(f"{wrong}; no row is copied from it")
-        return None
+        return None if place is None else self.copied(place)
 
     def flush(self) -> None:
         """Commit what is pending."""
-        pending, done = self.pending, sum(self._counts.values())
-        if len(pending):
-            self.writer.commit(pending.draft(self.channel, self._runtime), removed=positions_of(pending.removed))
+        pending = self.pending
+        self.commit(pending.draft(self.channel, self._runtime), pending.removed)
+
+    def commit(self, draft: Draft | None, removed: Sequence[Place], own: Mask | None = None) -> None:
+        """Commit what all inputs that were counted came to.
+
+        Args:
+            draft: The items that were added.
+            removed: Those whose place they take.
+            own: Which of the new ones are removed from the start, (n,) bool; None for none.
+        """
+        done = sum(self._counts.values())
+        if draft is not None or removed:
+            self.writer.commit(draft, removed=positions_of(removed), own=own)
             self.pending = Pending()
             self._merge_small()
         self._committed = done

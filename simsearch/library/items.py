@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
     ]
 )
 REJECTS = pa.schema([("path", pa.large_binary()), ("code", pa.utf8()), ("message", pa.large_utf8())])
+_KEY = 8  # bytes
 _ROOTS = b"roots"
 _OWNERS = b"owners"
 
@@ -67,12 +68,12 @@ def join(root: bytes, name: bytes) -> bytes:
 
 def path_key(path: bytes) -> int:
     """Return the 64-bit key of a path."""
-    return int.from_bytes(hashlib.blake2b(path, digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(path, digest_size=_KEY).digest(), "big")
 
 
 def content_key(sha256: bytes) -> int:
     """Return the 64-bit key of a content."""
-    return int.from_bytes(sha256[:8], "big")
+    return int.from_bytes(sha256[:_KEY], "big")
 
 
 def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
@@ -148,23 +149,28 @@ def full_paths(batch: pa.RecordBatch) -> list[bytes | None]:
     return [None if name is None or root is None else join(roots[root], name) for root, name in pairs]
 
 
-def sorted_keys(keys: Sequence[int], positions: Sequence[int]) -> Keys:
-    """Return keys in order above the positions they belong to: (2, m) uint64."""
-    pairs = np.array([keys, positions], np.uint64).reshape(2, -1)
-    order = np.lexsort((pairs[1], pairs[0]))
-    return np.ascontiguousarray(pairs[:, order])
-
-
 def path_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted path keys of a batch: (2, m) uint64."""
-    known = [(path_key(path), i) for i, path in enumerate(full_paths(batch)) if path is not None]
-    return sorted_keys([key for key, _ in known], [i for _, i in known])
+    paths = full_paths(batch)
+    known = [path for path in paths if path is not None]
+    digests = b"".join([hashlib.blake2b(path, digest_size=_KEY).digest() for path in known])
+    positions = np.arange(len(paths)) if len(known) == len(paths) else [i for i, p in enumerate(paths) if p is not None]
+    return _sorted_keys(digests, np.asarray(positions, np.uint64))
 
 
 def content_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted content keys of a batch: (2, m) uint64."""
-    known = [(content_key(sha), i) for i, sha in enumerate(batch.column("sha256").to_pylist()) if sha is not None]
-    return sorted_keys([key for key, _ in known], [i for _, i in known])
+    column = batch.column("sha256")
+    known = [content[:_KEY] for content in column.drop_null().to_pylist()]
+    positions = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    return _sorted_keys(b"".join(known), positions.astype(np.uint64))
+
+
+def _sorted_keys(digests: bytes, positions: NDArray[np.uint64]) -> Keys:
+    """Keys, big end first, in order above the positions that they belong to, ties by position: (2, m) uint64."""
+    keys = np.frombuffer(digests, ">u8").astype(np.uint64)
+    order = np.argsort(keys, kind="stable")
+    return np.stack([keys[order], positions[order]])
 
 
 def numbers(column: Any) -> NDArray[np.int64]:

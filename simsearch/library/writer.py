@@ -117,6 +117,7 @@ class Writer:
         draft: Draft | None = None,
         *,
         removed: Mapping[int, NDArray[np.intp]] | None = None,
+        own: Mask | None = None,
         dropped: Sequence[int] = (),
         unrooted: Sequence[bytes] = (),
     ) -> None:
@@ -125,6 +126,7 @@ class Writer:
         Args:
             draft: What the new segment holds.
             removed: Positions of items that are removed, by the number of their segment in `snapshot`.
+            own: Which items of the new segment are removed from the start, (n,) bool.
             dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
             unrooted: Roots that nothing lies below any more.
 
@@ -142,7 +144,7 @@ class Writer:
             try:
                 told = self._commit_of(draft, dropped)
                 write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
-                self._publish(temporary, draft.ids, masks, dropped)
+                self._publish(temporary, draft.ids, masks, dropped, own)
             except BaseException:
                 remove_folder(temporary)
                 raise

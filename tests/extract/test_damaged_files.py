@@ -56,7 +56,10 @@ def last(value: Any, good: Any, kind: pa.DataType | None = None) -> pa.Array:
 OFFSETS = np.arange(0, 2 * ROWS + 2, 2, dtype=np.int32)
 WRONG: dict[str, dict[str, Any]] = {
     "strings": {"embedding": pa.FixedSizeListArray.from_arrays(pa.array(["a"] * ROWS * 2), 2)},
-    "lists": {"embedding": same([1.0] * D)},
+    "lists of two lengths": {"embedding": last([1.0] * (D + 1), [1.0] * D)},
+    "a null list": {"embedding": last(None, [1.0] * D)},
+    "a null in a list": {"embedding": last([1.0] * (D - 1) + [None], [1.0] * D)},
+    "empty lists": {"embedding": same([], pa.list_(pa.float32()))},
     "of lists": {"embedding": pa.FixedSizeListArray.from_arrays(same([1.0]), 1)},
     "bools": {"embedding": pa.FixedSizeListArray.from_arrays(same(True), 1)},
     "of none": {"embedding": pa.array([[]] * ROWS, pa.list_(pa.float32(), 0))},
@@ -105,7 +108,7 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, key: bytes) -> None:
 def test_what_pandas_makes_of_missing_numbers_is_read(tmp_path: Path) -> None:
     given = columns(width=pa.array([40.0] * (ROWS - 1) + [float("nan")]), quality=pa.nulls(ROWS))
     (batch,) = read_rows(write(tmp_path / "r.parquet", given))
-    assert batch.width == [40] * (ROWS - 1) + [None]
+    assert batch.width.to_pylist() == [40] * (ROWS - 1) + [None]
 
 
 @pytest.mark.parametrize("seeds", [range(80), pytest.param(range(80, 1000), marks=pytest.mark.slow)])

@@ -37,10 +37,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert rows_info(path) == RowsInfo("fake", FakeExtractor.fingerprint, 192, 9)
     (batch,) = read_rows(path)
     assert batch.paths == [entry.source.path for entry in wanted]
-    assert batch.sha256 == [entry.sha256 for entry in wanted]
-    assert batch.width == [10] * 9
-    assert batch.height == [12] * 9
-    assert batch.quality == [entry.quality for entry in wanted]
+    assert batch.sha256.to_pylist() == [entry.sha256 for entry in wanted]
+    assert batch.width.to_pylist() == [10] * 9
+    assert batch.height.to_pylist() == [12] * 9
+    assert batch.quality.to_pylist() == [entry.quality for entry in wanted]
     np.testing.assert_array_equal(batch.rows, np.stack([entry.row for entry in wanted if entry.row is not None]))
     table = pq.read_table(path)
     assert table.column_names == ["path", "path_b64", "sha256", "width", "height", "quality", "embedding"]
