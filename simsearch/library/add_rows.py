@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import RowError
@@ -36,9 +37,8 @@ def check_rows_file(path: Path, channel: Channel) -> None:
     for batch in read_rows(path):
         _require_bytes(batch, info, channel, path)
         _check(batch, channel, path)
-        for i, (_, name) in enumerate(located(batch.path, folder)):
-            if name == b"":
-                raise RowError(f"row {batch.first + i} of {path} has path '/', which is no file; give a path, or null")
+        if (at := pc.index(pc.binary_length(located(batch.path, folder).names), 0).as_py()) >= 0:
+            raise RowError(f"row {batch.first + at} of {path} has path '/', which is no file; give a path, or null")
 
 
 def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path) -> None:

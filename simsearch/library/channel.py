@@ -54,10 +54,9 @@ class Channel:
         return np.dtype(DTYPES[self.dtype])
 
     def round(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return rows as the library keeps them; what overflows becomes infinite, for the caller to refuse."""
+        """Return rows as the library keeps them, read-only; what overflows is infinite, for the caller to refuse."""
         if rows.dtype == np.float32 and self.numpy_dtype == np.float16:  # numpy rounds so too, at half the speed
-            half = pc.cast(pa.array(rows.reshape(-1)), pa.float16())
-            return np.asarray(half.to_numpy(zero_copy_only=False, writable=True)).reshape(rows.shape)
+            return np.asarray(pc.cast(pa.array(rows.reshape(-1)), pa.float16()).to_numpy()).reshape(rows.shape)
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(rows, self.numpy_dtype)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simsearch.library.channel import Channel
 from simsearch.library.intake import Intake, Row
 from simsearch.library.snapshot import Place, Snapshot
 
+_UNCHANGED = "unchanged"
+
+Texts: TypeAlias = Sequence[bytes | None]
 Holder: TypeAlias = Place | int
 """Who has a path now: a committed item, or one of those that are held, by its number."""
 
@@ -24,7 +27,7 @@ class Met:
     contents: Mapping[bytes, Sequence[Place]]
 
 
-def met(snapshot: Snapshot, paths: Sequence[bytes | None], contents: Sequence[bytes | None]) -> Met:
+def met(snapshot: Snapshot, paths: Texts, contents: Texts) -> Met:
     """Return the live items of these paths and contents; one pass over the segments for all of them."""
     named = [path for path in paths if path is not None]
     places = zip(named, snapshot.by_paths(named), strict=True)
@@ -45,8 +48,8 @@ class HeldRows:
         superseded: Which of them a later one has replaced.
     """
 
-    def __init__(self, room: int, channel: Channel) -> None:
-        self.rows = np.empty((room, channel.dimension), channel.numpy_dtype)
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self.rows = rows
         self.removed: dict[Place, None] = {}
         self.superseded: list[int] = []
         self._paths: dict[bytes, int] = {}
@@ -57,8 +60,44 @@ class HeldRows:
     def __len__(self) -> int:
         return len(self._of)
 
-    def take(self, intake: Intake, known: Met, path: bytes | None, content: bytes | None, row: Row) -> str:
-        """Return what becomes of a row, as `Intake.take` decides it, and hold it if it becomes an item."""
+    def take(self, intake: Intake, rows: NDArray[Any], paths: Texts, contents: Texts) -> dict[int, str]:
+        """Return what becomes of rows (n, d), each as `Intake.take` decides it, by the number of those that are held.
+
+        Args:
+            intake: Knows what is committed.
+            rows: In the channel's dtype; the room for them is there.
+            paths: Of each row, None for none.
+            contents: Of each row, None where it is not known.
+        """
+        start, n = len(self), len(rows)
+        self.rows[start : start + n] = rows
+        known = met(intake.writer.snapshot, paths, contents)
+        if self._are_new(known, paths, contents):
+            self._of += contents
+            numbers = range(start, start + n)
+            self._paths.update((path, i) for path, i in zip(paths, numbers, strict=True) if path is not None)
+            told = [(sha, i) for sha, i in zip(contents, numbers, strict=True) if sha is not None]
+            self._contents.update((sha, [i]) for sha, i in told)
+            self._nameless.update(sha for sha, i in told if paths[i - start] is None)
+            return dict.fromkeys(range(n), "added")
+        outcomes = {}
+        for i in range(n):
+            outcome = self._take_one(intake, known, paths[i], contents[i], self.rows[start + i])
+            if outcome != _UNCHANGED:
+                outcomes[i] = outcome
+        return outcomes
+
+    def _are_new(self, known: Met, paths: Texts, contents: Texts) -> bool:
+        """Whether no path and no content is known, and none comes twice."""
+        if known.paths or known.contents:
+            return False
+        for given, held in ((paths, self._paths), (contents, self._contents)):
+            told = [one for one in given if one is not None]
+            if len(set(told)) < len(told) or not held.keys().isdisjoint(told):
+                return False
+        return True
+
+    def _take_one(self, intake: Intake, known: Met, path: bytes | None, content: bytes | None, row: Row) -> str:
         holder: Holder | None = None
         if path is not None:
             holder = self._paths.get(path, known.paths.get(path))
@@ -66,7 +105,7 @@ class HeldRows:
         else:
             unchanged = content is not None and self._is_nameless(intake, content, known)
         if unchanged:
-            return "unchanged"
+            return _UNCHANGED
         original = None if content is None else self._original(intake, content, known)
         if holder is not None:
             self._replace(holder)
@@ -75,7 +114,7 @@ class HeldRows:
 
     def _hold(self, path: bytes | None, content: bytes | None, row: Row) -> None:
         number = len(self)
-        self.rows[number] = row
+        self.rows[number] = row  # which stands there or further behind
         self._of.append(content)
         if path is not None:
             self._paths[path] = number

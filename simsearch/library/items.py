@@ -71,9 +71,21 @@ def path_key(path: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(path, digest_size=_KEY).digest(), "big")
 
 
+def keys_of_paths(paths: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Return the 64-bit key of each path."""
+    digests = [hashlib.blake2b(path, digest_size=_KEY).digest() for path in paths]
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+
+
 def content_key(sha256: bytes) -> int:
     """Return the 64-bit key of a content."""
     return int.from_bytes(sha256[:_KEY], "big")
+
+
+def keys_of_contents(sha256: Sequence[bytes]) -> NDArray[np.uint64]:
+    """Return the 64-bit key of each content."""
+    whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
+    return np.ascontiguousarray(whole[:, :_KEY]).view(">u8")[:, 0].astype(np.uint64)
 
 
 def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
@@ -145,30 +157,27 @@ def roots_of(schema: pa.Schema) -> tuple[bytes, ...]:
 def full_paths(batch: pa.RecordBatch) -> list[bytes | None]:
     """Return the full path of every item, None for rows without one."""
     roots = roots_of(batch.schema)
+    below = [join(root, b"") for root in roots]
     pairs = zip(batch.column("root").to_pylist(), batch.column("path").to_pylist(), strict=True)
-    return [None if name is None or root is None else join(roots[root], name) for root, name in pairs]
+    return [None if name is None or root is None else below[root] + name for root, name in pairs]
 
 
 def path_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted path keys of a batch: (2, m) uint64."""
     paths = full_paths(batch)
-    known = [path for path in paths if path is not None]
-    digests = b"".join([hashlib.blake2b(path, digest_size=_KEY).digest() for path in known])
-    positions = np.arange(len(paths)) if len(known) == len(paths) else [i for i, p in enumerate(paths) if p is not None]
-    return _sorted_keys(digests, np.asarray(positions, np.uint64))
+    known = np.array([i for i, path in enumerate(paths) if path is not None], np.uint64)
+    return _sorted_keys(keys_of_paths([path for path in paths if path is not None]), known)
 
 
 def content_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted content keys of a batch: (2, m) uint64."""
     column = batch.column("sha256")
-    known = [content[:_KEY] for content in column.drop_null().to_pylist()]
     positions = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    return _sorted_keys(b"".join(known), positions.astype(np.uint64))
+    return _sorted_keys(keys_of_contents(column.drop_null().to_pylist()), positions.astype(np.uint64))
 
 
-def _sorted_keys(digests: bytes, positions: NDArray[np.uint64]) -> Keys:
-    """Keys, big end first, in order above the positions that they belong to, ties by position: (2, m) uint64."""
-    keys = np.frombuffer(digests, ">u8").astype(np.uint64)
+def _sorted_keys(keys: NDArray[np.uint64], positions: NDArray[np.uint64]) -> Keys:
+    """Keys in order above the positions that they belong to, ties by position: (2, m) uint64."""
     order = np.argsort(keys, kind="stable")
     return np.stack([keys[order], positions[order]])
 

@@ -304,6 +304,6 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
         raise RowError(f"rows are {rows.dtype}; channel {channel.name!r} holds uint8")
     known = None if metric == ASYMMETRIC else metric
     check_rows(rows, dimension=channel.dimension, metric=known, what="row")
-    rounded = channel.round(rows)
+    rounded = np.array(channel.round(rows))
     check_rows(rounded, dimension=channel.dimension, metric=known, what=f"row (as {channel.dtype})")
     return rounded

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from simsearch.extract.rows_batch import RowBatch
-from simsearch.library.held_rows import HeldRows, met
+from simsearch.library.held_rows import HeldRows
 from simsearch.library.intake import Intake
-from simsearch.library.items import SCHEMA, join, rejects_batch, with_roots
+from simsearch.library.items import SCHEMA, rejects_batch, with_roots
 from simsearch.library.row_paths import Located, located
 from simsearch.library.segment import ChannelRows, Draft
 
@@ -32,7 +32,7 @@ class RowsIntake:
         self._intake = intake
         self._folder = folder
         self._most = max(1, min(_MOST_ROWS, _MOST_BYTES // (channel.dimension * channel.numpy_dtype.itemsize)))
-        self._held = HeldRows(0, channel)
+        self._held = HeldRows(np.empty((self._most, channel.dimension), channel.numpy_dtype))
         self._items: list[pa.RecordBatch] = []
         self._roots: dict[bytes, int] = {}
 
@@ -41,36 +41,27 @@ class RowsIntake:
         intake, count = self._intake, len(batch.rows)
         if len(self._held) and (len(self._held) + count > self._most or intake.late):
             self.flush()
-        if not len(self._held):
-            self._held = HeldRows(max(self._most, count), intake.channel)
+        if count > len(self._held.rows):  # one batch is more than a segment
+            self._held = HeldRows(np.empty((count, intake.channel.dimension), intake.channel.numpy_dtype))
         places = located(batch.path, self._folder)
-        paths = [None if root is None or name is None else join(root, name) for root, name in places]
-        contents = batch.sha256.to_pylist()
-        known = met(intake.writer.snapshot, paths, contents)
-        kept: list[int] = []
-        outcomes: Counter[str] = Counter()
-        for i, row in enumerate(intake.channel.round(batch.rows)):
-            outcome = self._held.take(intake, known, paths[i], contents[i], row)
-            outcomes[outcome] += 1
-            if outcome != "unchanged":
-                kept.append(i)
-        self._items.append(self._columns(batch, places, kept))
-        for outcome, number in outcomes.items():
+        rows = intake.channel.round(batch.rows)
+        outcomes = self._held.take(intake, rows, places.paths, batch.sha256.to_pylist())
+        self._items.append(self._columns(batch, places, list(outcomes)))
+        for outcome, number in Counter(outcomes.values()).items():
             intake.count(outcome, number)
+        if len(outcomes) < count:
+            intake.count("unchanged", count - len(outcomes))
 
-    def _columns(self, batch: RowBatch, places: list[Located], kept: list[int]) -> pa.RecordBatch:
+    def _columns(self, batch: RowBatch, places: Located, kept: list[int]) -> pa.RecordBatch:
         """The items that some rows become."""
-        chosen = pa.array(kept, pa.int64())
-        numbers = self._roots
-        roots = [
-            root if root is None else numbers.setdefault(root, len(numbers))
-            for root, _ in map(places.__getitem__, kept)
-        ]
+        chosen, number = pa.array(kept, pa.int64()), self._roots
+        roots = (places.roots[i] for i in kept)
         columns = {
-            "path": pa.array([places[i][1] for i in kept], pa.large_binary()),
-            "root": pa.array(roots, pa.int32()),
-            **{name: getattr(batch, name).take(chosen) for name in ("sha256", "width", "height", "quality")},
+            "path": places.names.take(chosen),
+            "root": pa.array([r if r is None else number.setdefault(r, len(number)) for r in roots], pa.int32()),
         }
+        for name in ("sha256", "width", "height", "quality"):
+            columns[name] = getattr(batch, name).take(chosen)
         unknown = (pa.nulls(len(kept), field.type) for field in SCHEMA)
         arrays = [columns.get(field.name, null) for field, null in zip(SCHEMA, unknown, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
@@ -90,4 +81,4 @@ class RowsIntake:
                 own = np.zeros(n, bool)
                 own[held.superseded] = True
         self._intake.commit(draft, list(held.removed), own)
-        self._held, self._items, self._roots = HeldRows(0, self._intake.channel), [], {}
+        self._held, self._items, self._roots = HeldRows(held.rows), [], {}

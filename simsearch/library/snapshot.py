@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.channel import Channel
-from simsearch.library.items import Keys, content_key, path_key
+from simsearch.library.items import Keys, content_key, keys_of_contents, keys_of_paths, path_key
 from simsearch.library.layout import SEGMENTS, require_folder, require_own
 from simsearch.library.manifest import Manifest
 from simsearch.library.segment import Segment, open_segment
@@ -97,7 +97,7 @@ class Snapshot:
 
     def by_contents(self, sha256: Sequence[bytes]) -> list[list[Place]]:
         """Return what `contents` does for each SHA-256; one pass over the segments for all of them."""
-        wanted = np.array([content_key(content) for content in sha256], np.uint64)
+        wanted = keys_of_contents(sha256)
         whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
         found: list[list[Place]] = [[] for _ in sha256]
         for s, segment in enumerate(self.segments):
@@ -119,8 +119,8 @@ class Snapshot:
 
     def by_paths(self, paths: Sequence[bytes]) -> list[Place | None]:
         """Return the live item of each path; one pass over the segments for all of them, where `by_path` takes one."""
-        wanted = np.array([path_key(path) for path in paths], np.uint64)
         found: list[Place | None] = [None] * len(paths)
+        wanted = keys_of_paths(paths if self.segments else ())
         for s, segment in enumerate(self.segments):
             asked, positions = self._live_below(s, segment.keys, wanted)
             if not len(asked):

@@ -50,7 +50,7 @@ def drawn(rng: np.random.Generator, count: int, *, paths: int, contents: int) ->
             path = b"/\xff/" + path
         sha256 = None if rng.random() < 0.3 else bytes([int(rng.integers(contents))]) * 32
         size = tuple(None if rng.random() < 0.3 else int(rng.integers(101)) for _ in range(3))
-        rows.append(Given(path, sha256, size, palette[rng.integers(len(palette))]))  # type: ignore[arg-type]
+        rows.append(Given(path, sha256, size, palette[rng.integers(len(palette))]))
     return rows
 
 
