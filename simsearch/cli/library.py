@@ -232,10 +232,6 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
 @contextmanager
 def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: list[str]) -> Iterator[Library]:
     """The library, whose images are embedded on all the devices."""
-    from simsearch.extract.load import load_extractor
-    from simsearch.extract.on_devices import OnDevices
-    from simsearch.library import Library
-
     if len(devices) > 1:
         from simsearch.extract.device import choose_device
 
@@ -245,6 +241,10 @@ def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: 
         if len(devices) == 1 or rows is not None:
             yield library
             return
+        from simsearch.extract.load import load_extractor
+        from simsearch.extract.on_devices import OnDevices
+        from simsearch.library import Library
+
         extractors = [library.extractor]
         for device in devices[1:]:
             if model is not None:

@@ -31,7 +31,9 @@ _LOOKED_UP_AT_ONCE = 256
 class AddJob:
     """One call of `add`: sources in, outcomes into the intake."""
 
-    def __init__(self, intake: Intake, extractor: Extractor, *, settings: AddSettings, rescan: bool) -> None:
+    def __init__(
+        self, intake: Intake, extractor: Callable[[], Extractor], *, settings: AddSettings, rescan: bool
+    ) -> None:
         self._intake = intake
         self._extractor = extractor
         self._settings = settings
@@ -57,15 +59,18 @@ class AddJob:
     def _embedded(
         self, sources: Iterable[Found], workers: int | None, known: Callable[[bytes], bool] | None = None
     ) -> Generator[Outcome, None, None]:
-        stream = embed_sources(
-            self._extractor,
-            sources,
+        first = next(stream := iter(sources), None)
+        if first is None:  # nothing is to be read, and no network to be loaded
+            return
+        outcomes = embed_sources(
+            self._extractor(),
+            itertools.chain([first], stream),
             batch_size=self._settings.batch_size,
             workers=workers,
             limits=self._settings.limits,
             known=known,
         )
-        return cast(Generator[Outcome, None, None], stream)
+        yield from cast(Generator[Outcome, None, None], outcomes)
 
     def _changed(self, sources: Iterable[Found]) -> Iterator[Found]:
         """Pass on what has to be read; runs in the reader's thread."""
@@ -190,7 +195,7 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
 
 def add(
     intake: Intake,
-    extractor: Extractor,
+    extractor: Callable[[], Extractor],
     sources: Iterable[Found],
     *,
     settings: AddSettings,

@@ -56,7 +56,7 @@ class Pending:
             if path is None:
                 self.nameless.add(item.sha256)
 
-    def draft(self, channel: Channel, runtime: Mapping[str, str]) -> Draft | None:
+    def draft(self, channel: Channel, runtime: Callable[[], Mapping[str, str]]) -> Draft | None:
         """Return the segment to write, None when there is nothing for one; kept ids come first, in order."""
         if not self.items and not self.rejects:
             return None
@@ -64,7 +64,7 @@ class Pending:
         rows = np.array([row for _, _, row in ordered], channel.numpy_dtype).reshape(-1, channel.dimension)
         return Draft(
             items_batch([item for _, item, _ in ordered]),
-            {channel.name: ChannelRows.whole(rows, runtime)},
+            {channel.name: ChannelRows.whole(rows, runtime() if ordered else {})},
             rejects_batch(self.rejects),
             np.array([number for number, _, _ in ordered], np.int64),
         )
@@ -79,7 +79,7 @@ class Intake:
         channel: Channel,
         *,
         settings: AddSettings,
-        runtime: Mapping[str, str],
+        runtime: Callable[[], Mapping[str, str]],
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.writer = writer

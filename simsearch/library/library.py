@@ -182,9 +182,10 @@ class Library(Reader):
         finder = Finder(there, skip, lambda: self.extractor.preprocessing, chosen.limits)
         inputs = sources_of(paths, finder, from_list=from_list)
         sources = outside(self.path, inputs.stream)
-        with self._intake(chosen, progress, self.extractor.runtime()) as intake:
+        extractor = self._extractor.get  # not loaded where nothing is to be embedded
+        with self._intake(chosen, progress, lambda: extractor().runtime()) as intake:
             pruned = inputs.roots if prune else ()
-            report = add(intake, self.extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
+            report = add(intake, extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
@@ -202,7 +203,7 @@ class Library(Reader):
         self._require_one_channel()
         file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
         check_rows_file(file, self.channel)
-        with self._intake(chosen, progress, {}) as intake:
+        with self._intake(chosen, progress, dict) as intake:
             add_rows(intake, file)
             return intake.report
 
@@ -345,7 +346,9 @@ class Library(Reader):
             raise LibraryError(f"{self.path} has channels {names}; items with a row for each come in by `adopt`")
 
     @contextmanager
-    def _intake(self, settings: AddSettings, progress: Tell | None, runtime: dict[str, str]) -> Iterator[Intake]:
+    def _intake(
+        self, settings: AddSettings, progress: Tell | None, runtime: Callable[[], dict[str, str]]
+    ) -> Iterator[Intake]:
         if progress is not None:
             checks.function(progress, "progress")
         with self._writing() as writer:

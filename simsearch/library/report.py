@@ -18,7 +18,7 @@ class AddSettings:
         batch_size: Images embedded at once.
         workers: Decoding processes; 0 is one that stays warm, None chooses.
         limits: What a single image may cost.
-        commit_every: Images after which a segment is committed; rows without images come in segments of their final size.
+        commit_every: Images after which a segment is committed; rows without images come in segments of full size.
         commit_seconds: Seconds after which it is committed although it is smaller.
     """
 

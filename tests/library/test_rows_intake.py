@@ -187,7 +187,7 @@ def test_rows_alone_become_what_the_oracle_says(tmp_path: Path) -> None:
     rows = drawn(rng, 40, paths=20, contents=12)
     library, oracle = make(tmp_path / "library"), OneByOne()
     with Writer(library.path) as writer:
-        intake = Intake(writer, library.channel, settings=replace(HERE, commit_every=1), runtime={})
+        intake = Intake(writer, library.channel, settings=replace(HERE, commit_every=1), runtime=dict)
         for given in rows:
             path, root = placed(given.path, b"/here")
             name = path[len(root.rstrip(b"/")) + 1 :] if path else None
