@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from simsearch.extract.transfers import Transfers
 from simsearch.images.prepared import Prepared
 from simsearch.images.rejected import Rejected
 
+_FEW_IMAGES, _FEW_WEIGHTS = 16, 1 << 22  # a product of so few takes a core less time than to wake the others
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
@@ -79,6 +81,7 @@ class NeuralExtractor(Extractor):
         self.dtype = choose_dtype(dtype, self.device)
         self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
+        self._is_small = sum(each.numel() for each in network.parameters()) < _FEW_WEIGHTS
         self.works_ahead = int(self.device.type == "cuda")
         release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
         self._transfers = Transfers(self.device)
@@ -184,7 +187,9 @@ class NeuralExtractor(Extractor):
 
     def _forward(self, pixels: Any) -> NDArray[np.float32]:
         on_device = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-        rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
+        alone = self.device.type == "cpu" and self._is_small and len(pixels) <= _FEW_IMAGES
+        with _one_thread() if alone else nullcontext():
+            rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
         return rows
 
     def _checked(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -199,6 +204,17 @@ class NeuralExtractor(Extractor):
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception says that a device or the machine has no memory left."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use this thread alone for the block; another that begins meanwhile may be given one as well."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _nothing() -> None:

@@ -1,0 +1,39 @@
+"""What a command does not need is not loaded: torch by `index` where nothing changed, heavy packages by a query."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simsearch.library import Library
+from tests.library.helpers import HERE, album, paint
+
+HEAVY = {"torch._dynamo", "torch._inductor", "torchvision", "timm", "numba", "scipy", "sklearn", "pyarrow.dataset"}
+
+
+def modules_after(*arguments: object) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    code = (
+        "import sys; from simsearch.cli import main; code = main(sys.argv[1:]); print(*sys.modules, file=sys.stderr); "
+    )
+    code += "sys.exit(code)"
+    command = [sys.executable, "-c", code, *map(str, arguments), "--json", "--quiet"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return set(run.stderr.split())
+
+
+@pytest.mark.parametrize("model", ["mini", "dhash"])
+def test_only_what_is_needed_is_loaded(tmp_path: Path, model: str) -> None:
+    photos = album(tmp_path / "photos", range(3))
+    where = ("--library", tmp_path / "l", "--device", "cpu")
+    with Library.create(tmp_path / "l", model=model, device="cpu") as library:
+        library.add(photos, settings=HERE)
+    unchanged = modules_after("index", photos, *where)
+    assert "simsearch.library.add" in unchanged
+    assert not {"torch", *HEAVY} & unchanged
+    asked = modules_after("query", paint(tmp_path / "new.png", 9), *where)
+    assert "simsearch.library.query" in asked
+    assert not HEAVY & asked
