@@ -9,7 +9,8 @@ from simsearch.errors import InputError, shortened, shown
 
 def free_memory(device: torch.device) -> int:
     """Bytes of a GPU that can be had: what is free, and what torch's allocator keeps without using it."""
-    kept: int = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    told = torch.cuda.memory_stats(device)  # empty before the first allocation
+    kept: int = told.get("reserved_bytes.all.current", 0) - told.get("allocated_bytes.all.current", 0)
     return torch.cuda.mem_get_info(device)[0] + kept
 
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import triton  # type: ignore[import-untyped]
 import triton.language as tl  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from torch import Tensor
 
 from simsearch.search.launch import kernel, launch
@@ -173,16 +175,16 @@ class Keys(NamedTuple):
 
     Attributes:
         counts: Differing bits (q, m).
-        positions: (q, m), int64.
+        positions: (q, m).
         found: (q, m), whether there is one: live codes may be fewer.
     """
 
-    counts: Tensor
-    positions: Tensor
-    found: Tensor
+    counts: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    found: NDArray[np.bool_]
 
 
-def keys_of(keys: Tensor) -> Keys:
+def keys_of(keys: NDArray[np.int64]) -> Keys:
     """What the keys of `lowest_keys` stand for."""
     counts, positions = keys >> _POSITION_BITS, keys & ((1 << _POSITION_BITS) - 1)
     return Keys(counts, positions, counts < _DEAD.value)

@@ -30,10 +30,10 @@ def nearest(scan: Scan, queries: Tensor, *, k: int, radius: int) -> tuple[NDArra
     for group in _groups(scan, len(queries), k):
         keys = _keys(scan, words[group], k)
         if keys is not None:
-            found = keys_of(keys)
+            found = keys_of(keys.cpu().numpy())
             there = found.found & (found.counts <= radius)
             for target, values in ((counts, found.counts), (positions, found.positions)):
-                target[group, : keys.shape[1]] = values.masked_fill(~there, -1).cpu().numpy()
+                target[group, : keys.shape[1]] = np.where(there, values, -1)
     return counts, positions
 
 

@@ -243,7 +243,7 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
     from simsearch.search.scan import upload
 
     size = sum(block.nbytes for block in blocks if isinstance(block, np.ndarray))
-    if size > _UPLOAD_SHARE * free_memory(device):
+    if size and size > _UPLOAD_SHARE * free_memory(device):
         return blocks
     return [upload(block, device) for block in blocks]
 

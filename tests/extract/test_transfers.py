@@ -125,18 +125,32 @@ def test_the_next_piece_is_on_its_way_while_one_is_worked_on(gpu):
 
 def test_what_the_allocator_keeps_is_free(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 30)
+    told = {"reserved_bytes.all.current": 70, "allocated_bytes.all.current": 30}
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device: told)
     assert free_memory(torch.device("cuda")) == 50
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device: {})  # before anything was allocated
+    assert free_memory(torch.device("cuda")) == 10
 
 
-def test_how_much_memory_is_free_is_asked_in_one_place():
+@pytest.mark.gpu
+def test_memory_given_back_to_the_allocator_counts_as_free():
+    device = torch.device("cuda", torch.cuda.device_count() - 1)
+    torch.cuda.empty_cache()
+    before = free_memory(device)
+    block = torch.empty(1 << 30, dtype=torch.uint8, device=device)
+    assert free_memory(device) <= before - (1 << 30)
+    del block
+    assert free_memory(device) > before - (64 << 20)
+    assert torch.cuda.mem_get_info(device)[0] < before - (1 << 29)  # what asking the driver alone would say
+
+
+def test_how_much_memory_is_free_is_asked_in_one_place_for_torch_and_one_for_faiss():
     from pathlib import Path
 
     import simsearch
 
     asked = [path for path in Path(simsearch.__file__).parent.rglob("*.py") if "mem_get_info" in path.read_text()]
-    assert [path.name for path in asked] == ["device.py"]
+    assert {path.name for path in asked} == {"device.py", "gpus.py"}  # FAISS cannot have what torch's allocator keeps
 
 
 @pytest.mark.gpu

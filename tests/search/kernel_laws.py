@@ -100,12 +100,12 @@ def lowest_keys_are_those_of_counting_every_bit(device):
             order = np.argsort(counts, axis=1, kind="stable")[:, :k]
             mask = None if live is None else torch.from_numpy(live.astype(np.uint8)).to(device)
             there = (as_int32(torch.from_numpy(each).to(device)) for each in (a, b))
-            found = keys_of(lowest_keys(*there, k, live=mask, start=1 << 33))
+            found = keys_of(lowest_keys(*there, k, live=mask, start=1 << 33).cpu().numpy())
             expected = np.take_along_axis(counts, order, 1)
             alive = expected != DEAD
-            np.testing.assert_array_equal(found.found.cpu().numpy(), alive)
-            np.testing.assert_array_equal(found.counts.cpu().numpy()[alive], expected[alive])
-            np.testing.assert_array_equal(found.positions.cpu().numpy()[alive], order[alive] + (1 << 33))
+            np.testing.assert_array_equal(found.found, alive)
+            np.testing.assert_array_equal(found.counts[alive], expected[alive])
+            np.testing.assert_array_equal(found.positions[alive], order[alive] + (1 << 33))
 
 
 def a_search_of_codes_is_that_of_counting_every_bit(device):

@@ -11,6 +11,7 @@ import torch
 from simsearch import distance
 from simsearch.search.mapped import Mapped
 from simsearch.search.maps import FOUR, HELLINGER, TWO
+from simsearch.search.scores import UNIT, minus_product
 
 MAPS = {"hellinger": HELLINGER, "two": TWO, "four": FOUR}
 
@@ -71,3 +72,25 @@ def test_a_score_says_how_near_a_row_can_be(rng):
         squared = 2 * feature_map.weight + 2 * exact_scores(feature_map, a, b)
         assert (squared <= exact + 1e-12).all()
         assert (exact <= feature_map.looseness * squared + 1e-12).all()
+
+
+def hard_rows(rng, d):
+    """Pairs of float16 rows whose products lose most when summed: by one large term, and by large ones that cancel."""
+    a, b = rng.standard_normal((2, 32, d))
+    large = np.full((32, d), 2.0**-12)
+    large[np.arange(32), rng.integers(0, d, 32)] = 1
+    cancels = np.where(np.arange(d) % 8 < 2, 256.0 * (1 - 2 * (np.arange(d) % 2)), 2.0**-6 * a)
+    yield from ((a, b), (np.abs(a), np.abs(b)), (large, large), (large, 2.0**-12 * np.sign(b)))
+    yield cancels, np.where(np.arange(d) % 8 < 2, 256.0, 2.0**-6 * b)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("d", [7, 64, 512, 2048])
+def test_a_product_of_half_precision_is_within_its_margin(rng, device, d):
+    """Tensor cores cut where a CPU rounds: the error of n terms is allowed n times 2 u of the sum of their sizes."""
+    for pair in hard_rows(rng, d):
+        a, b = (torch.from_numpy(each.astype(np.float16)).to(device) for each in pair)
+        exact, sizes = -a.double() @ b.double().T, a.double().abs() @ b.double().abs().T
+        found = minus_product(a, b)
+        assert found.dtype == torch.float32
+        assert ((found.double() - exact).abs() <= (d + 1) * 2 * UNIT * sizes).all()
