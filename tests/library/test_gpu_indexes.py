@@ -183,17 +183,6 @@ def test_more_neighbours_than_a_gpu_names_are_found_exactly(stage: Stage, monkey
     assert len(found[0].matches) == 51
 
 
-def test_removed_rows_around_a_query_end_in_exact_search(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simsearch.search.faiss_gpu.MOST", 64)
-    stage.optimize(kind="ivf_flat")
-    with Library.open(stage.path, device="cuda") as library:
-        query = stage.rows[5].astype(np.float32)
-        gone = [path for path in library.search(query, k=200, exact=True).paths[0] if path is not None]
-        library.remove(gone[2:])  # two candidates are left, and five asked for
-        exact = library.search(query, k=5, exact=True)
-        np.testing.assert_array_equal(library.search(query, k=5).ids, exact.ids)
-
-
 def test_an_index_that_is_replaced_is_closed(stage: Stage) -> None:
     stage.optimize(kind="ivf_flat")
     with Library.open(stage.path, device="cuda") as library:

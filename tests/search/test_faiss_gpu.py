@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
+from simsearch.search.approximate import approximate
+from simsearch.search.exact import knn
 from simsearch.search.faiss_child import FaissChild
 from simsearch.search.faiss_gpu import FaissGpu
 from simsearch.search.faiss_index import lent
@@ -166,7 +168,7 @@ def test_scalar_codes_are_refused_where_faiss_throws(machine: Machine) -> None:
 
 
 def test_no_more_is_asked_than_kernels_select(machine: Machine) -> None:
-    many = clustered(5000, 4, seed=1)
+    many = clustered(6000, 4, seed=1)
     spec = IndexSpec("ivf_flat", "l2", 4, lists=4096)
     index = here(spec, many, Gpus((0,), ROOMY))
     assert (index.efforts()[-1], index.most) == (2048, 2048)
@@ -175,9 +177,29 @@ def test_no_more_is_asked_than_kernels_select(machine: Machine) -> None:
     assert (found[:, 2048:] == -1).all()
     assert "probe 2048" in machine.calls
     room = Gpus((0,), ROOMY)
-    assert "2,048 of either" in (refused(spec, room, 5000, effort=4096) or "")
-    assert "2,048 of either" in (refused(spec, room, 5000, depth=4000) or "")
-    assert "half of what is free" in (refused(spec, Gpus((0, 1), 5000), 5000) or "")
+    assert "2,048 of either" in (refused(spec, room, 6000, effort=4096) or "")
+    assert "2,048 of either" in (refused(spec, room, 6000, depth=4000) or "")
+    assert "half of what is free" in (refused(spec, Gpus((0, 1), 5000), 6000) or "")
+
+
+def test_a_query_whose_candidates_were_removed_is_searched_exactly(
+    rows: NDArray[np.float16], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simsearch.search.faiss_gpu.MOST", 64)
+    index = here(of_kind("ivf_flat", "l2"), rows, Gpus((0,), ROOMY))
+    plain, most = build(index.spec, [rows], device="cpu"), index.efforts()[-1]
+    nearest = plain.candidates(rows[5:6], 100, most)[0]
+    live = np.ones(N, bool)
+    live[nearest[2:]] = False  # two candidates are left, and five asked for
+    live[5] = True
+    queries = rows[[5, 6, 300]]
+    blocks, masks = [rows[:250], rows[250:]], [live[:250], live[250:]]
+    found = approximate(queries, blocks, index, k=5, effort=most, depth=10, live=masks)
+    true = knn(queries, blocks, k=5, metric="l2", live=masks, device="cpu")
+    np.testing.assert_array_equal(found.positions, true.positions)
+    np.testing.assert_array_equal(found.distances, true.distances)
+    searches = [call for call in machine.calls if call.startswith("search")]
+    assert len(searches) == 4, "for 15, 30, 60 and 64 candidates, and no more"
 
 
 def test_the_first_kind_that_has_room_is_chosen() -> None:
