@@ -35,7 +35,7 @@ class Wanted:
         if not self.rounded:
             return distances
         with np.errstate(over="ignore"):
-            rounded = np.minimum(distances.astype(np.float32), MOST_DISTANT)
+            rounded = np.minimum(distances.astype(np.float32).astype(np.float64), MOST_DISTANT)
         return np.where(distances < np.inf, rounded, np.inf)
 
     def no_farther(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:

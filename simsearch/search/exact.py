@@ -8,6 +8,7 @@ every row that the scores leave open.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _SLACK = 54  # candidates kept beyond k
 _FIRST = 2  # and those of them measured at once; the others only where the distances found leave them open
+_SEVERAL = 64  # rows, above which it pays to look for equal ones
 _BUDGET = 256 << 20
 _GPU_BUDGET = 8 << 30
 _UPLOAD_SHARE = 0.5  # of a GPU's free memory that rows may take
@@ -282,7 +284,7 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
         return _by_code_kernel(scan, rows, wanted.k, wanted.limit)
     pairs = Pairs(scan, rows)
     kept = min(wanted.k + _SLACK, scan.rows)
-    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), kept)
+    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), wanted.k, kept)
     measured = measure(pairs, scan, scores, candidates, wanted, error=error)
     distances, positions = settle(measured, candidates, official(scan, rows), wanted)
     counts = (measured.distances < np.inf).sum(axis=1)
@@ -301,36 +303,62 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
 
 def official(scan: Scan, queries: torch.Tensor) -> Official:
     """The distances of `simsearch.distance` from one of the queries to rows at some positions."""
+    from simsearch.search.repeats import alike
     from simsearch.search.scan import to_numpy
 
     def distances(line: int, positions: Positions) -> Doubles:
         rows = to_numpy(scan.gather(positions))
+        first = alike(rows) if len(rows) > _SEVERAL else np.arange(len(rows))
+        once, members = np.unique(first, return_inverse=True)
         with np.errstate(over="ignore"):
-            exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows)[0]
-        return exact
+            exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows[once])[0]
+        return exact[members]
 
     return distances
 
 
-def _candidates(scan: Scan, queries: Prepared, kept: int) -> tuple[Doubles, Positions, float]:
-    """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score."""
+def _candidates(scan: Scan, queries: Prepared, k: int, kept: int) -> tuple[Doubles, Positions, float]:
+    """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score.
+
+    Where one row, stored over and over, fills the places of a query, only the first k of it are kept.
+    """
     import torch
 
-    from simsearch.search.select import lowest
+    from simsearch.search.repeats import Repeats
+    from simsearch.search.scan import to_numpy
 
     best = torch.full((len(queries.term), kept), torch.inf, device=scan.device)
     where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
-    error = 0.0
+    error, repeats = 0.0, defaultdict[int, Repeats](lambda: Repeats(k))
     for chunk in scan.chunks():
         rows, dead = scan.prepare(chunk)
         error = max(error, scan.error(queries, rows, dead))
         for part, scores in scan.scores(queries, rows, dead):
-            low, columns = lowest(scores, kept, best[part, -1])
-            low, columns = torch.cat([best[part], low], 1), torch.cat([where[part], columns.add_(chunk.start)], 1)
-            best[part], order = torch.topk(low, kept, dim=1, largest=False)
-            where[part] = torch.gather(columns, 1, order)
+            before = best[part], where[part]
+            now, positions = _with_lowest(*before, scores, chunk.start)
+            crowded = (now[:, -1] <= now[:, k - 1] + 2 * error) & (now[:, k:] == now[:, :-k]).any(dim=1)
+            if crowded.any():
+                among = (scores[crowded] <= now[crowded, -1:]).any(dim=0).nonzero()[:, 0]
+                beyond = repeats[part.start].beyond(to_numpy(chunk.rows[among]))
+                scores[:, among[torch.from_numpy(beyond).to(scan.device)]] = torch.inf
+                now, positions = _with_lowest(*before, scores, chunk.start)
+            best[part], where[part] = now, positions
     where.masked_fill_(best == torch.inf, -1)
     return best.double().cpu().numpy(), where.cpu().numpy(), error
+
+
+def _with_lowest(
+    best: torch.Tensor, where: torch.Tensor, scores: torch.Tensor, start: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best scores and positions (q, kept) with those of more rows (q, n), the first of which is at `start`."""
+    import torch
+
+    from simsearch.search.select import lowest
+
+    low, columns = lowest(scores, best.shape[1], best[:, -1])
+    low, columns = torch.cat([best, low], 1), torch.cat([where, columns.add_(start)], 1)
+    low, order = torch.topk(low, best.shape[1], dim=1, largest=False)
+    return low, torch.gather(columns, 1, order)
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,8 @@ from simsearch.search.exact import official
 from simsearch.search.mapped import Mapped
 from simsearch.search.maps import FOUR
 from simsearch.search.measure import Doubles, Measured, Pairs
+from simsearch.search.repeats import Repeats, alike
+from simsearch.search.scan import to_numpy
 from simsearch.search.scores import JensenShannon, Prepared, Score
 from simsearch.search.settle import Official, Positions, settle
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from simsearch.search.scan import Chunk, Scan
 
 _FEW = 12  # queries, up to which js scored directly beats mapping every row into four features
+_SEVERAL = 64  # hits of a query, above which it pays to look for equal rows
 _MANY = 1 << 20  # found rows, above which they are settled in between
 
 
@@ -72,7 +76,7 @@ def widen(
     scan = replace(scan, score=_second_score(scan, queries, limits))
     pairs, exact = Pairs(scan, queries), official(scan, queries)
     found, counts = known, np.zeros(len(queries), np.int64)
-    for more in hits(scan, queries, pairs, limits, known):
+    for more in hits(scan, queries, pairs, limits, known, most=wanted.k):
         counts += np.bincount(more.lines, minlength=len(counts))
         found, highest = nearest_found(found.join(more), len(queries), wanted)
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
@@ -85,21 +89,46 @@ def widen(
     return distances, positions, counts
 
 
-def hits(scan: Scan, queries: torch.Tensor, pairs: Pairs, limits: Doubles, known: Found = NOTHING) -> Iterator[Found]:
+def hits(
+    scan: Scan,
+    queries: torch.Tensor,
+    pairs: Pairs,
+    limits: Doubles,
+    known: Found = NOTHING,
+    *,
+    most: int | None = None,
+) -> Iterator[Found]:
     """Measured rows whose score leaves it open whether they are within the limit of the query (q,), chunk by chunk.
 
-    The limits may be lowered between chunks. What is known is not measured again.
+    The limits may be lowered between chunks. What is known is not measured again, nor a row that is stored repeatedly;
+    of one that is, no more than `most` need be given.
     """
     prepared = scan.score.prepare(queries)
+    repeats = defaultdict[int, Repeats](lambda: Repeats(most or scan.rows))
     seen = known.lines * scan.rows + known.positions
     for chunk in scan.chunks():
         for start, within in _open(scan, chunk, prepared, limits):
             lines, columns = within.nonzero().cpu().numpy().T
+            if most is not None and len(columns) > _SEVERAL * len(within):
+                some, members = np.unique(columns, return_inverse=True)
+                needed = ~repeats[start].beyond(to_numpy(chunk.rows[torch.from_numpy(some).to(scan.device)]))[members]
+                lines, columns = lines[needed], columns[needed]
             lines, positions = lines + start, columns + chunk.start
             new = ~np.isin(lines * scan.rows + positions, seen)
             lines, positions = lines[new], positions[new]
             if len(lines):
-                yield Found(lines, positions, *pairs(lines, positions))
+                yield Found(lines, positions, *_measured(scan, pairs, lines, positions))
+
+
+def _measured(scan: Scan, pairs: Pairs, lines: NDArray[np.int64], positions: Positions) -> Measured:
+    """What `pairs` gives, each query and row measured once where rows are repeated."""
+    if len(lines) <= _SEVERAL * (1 + lines[-1] - lines[0]):
+        return pairs(lines, positions)
+    some, members = np.unique(positions, return_inverse=True)
+    first = alike(to_numpy(scan.gather(some)))[members]
+    once, places = np.unique(lines * len(some) + first, return_inverse=True)
+    measured = pairs(once // len(some), some[once % len(some)])
+    return Measured(measured.distances[places], measured.errors[places])
 
 
 def _open(scan: Scan, chunk: Chunk, queries: Prepared, limits: Doubles) -> Iterator[tuple[int, torch.Tensor]]:

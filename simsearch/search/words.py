@@ -25,4 +25,6 @@ def as_words(codes: NDArray[np.uint8], dtype: DTypeLike) -> NDArray[Any]:
         array([[131073]], dtype=uint32)
     """
     size = np.dtype(dtype).itemsize
-    return np.ascontiguousarray(padded(codes, -(-codes.shape[1] // size) * size)).view(dtype)
+    words = -(-codes.shape[1] // size)
+    flat = np.ascontiguousarray(padded(codes, words * size)).reshape(-1)  # of one row numpy may keep odd strides
+    return flat.view(dtype).reshape(len(codes), words)

@@ -36,7 +36,7 @@ def oracle(queries, blocks, k, metric, *, live=None, max_distance=None):
     rows = np.concatenate(blocks)
     alive = np.ones(len(rows), bool) if live is None else np.concatenate(live)
     for i, all_distances in enumerate(distance.METRICS[metric](queries, rows)):
-        near = alive if max_distance is None else alive & (all_distances <= max_distance)
+        near = alive if max_distance is None else alive & (all_distances.astype(np.float32) <= np.float32(max_distance))
         order = [j for j in np.argsort(all_distances, kind="stable") if near[j]][:k]
         distances[i, : len(order)] = all_distances[order]
         positions[i, : len(order)] = order
