@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from simsearch import distance
 from simsearch.errors import MetricError, RowError
-from simsearch.search import asymmetric, exact, hamming, stored
+from simsearch.search import asymmetric, direct_scores, exact, hamming, stored
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
 from simsearch.search.index import build
@@ -209,7 +209,7 @@ def _limit(rng: np.random.Generator, every: NDArray[np.float64]) -> float | None
 @contextmanager
 def settings(**changes: Any) -> Iterator[None]:
     """Module attributes changed for a while: `stored__WORTH=0` stands for `stored._WORTH`."""
-    modules = {"stored": stored, "exact": exact, "hamming": hamming, "asymmetric": asymmetric}
+    modules = {"stored": stored, "exact": exact, "hamming": hamming, "asymmetric": asymmetric, "direct": direct_scores}
     split = [(modules[name.partition("_")[0]], name.partition("_")[2], value) for name, value in changes.items()]
     before = [(module, name, getattr(module, name)) for module, name, _ in split]
     for module, name, value in split:
@@ -219,6 +219,11 @@ def settings(**changes: Any) -> Iterator[None]:
     finally:
         for module, name, value in before:
             setattr(module, name, value)
+
+
+def codes_worth(worth: int) -> dict[str, int]:
+    """That many pairs of codes make any compiled pass pay."""
+    return dict.fromkeys(hamming._WORTH, worth)
 
 
 def same(found: Any, expected: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
@@ -241,30 +246,40 @@ def by_knn(case: Case, **how: Any) -> Any:
 
 
 def by_torch(case: Case) -> None:
-    with settings(stored__WORTH=NEVER, hamming__WORTH=NEVER, hamming__compiled=set()):
+    with settings(stored__WORTH=NEVER, hamming__WORTH=codes_worth(NEVER), direct_FEW=0):
         same(by_knn(case), case.nearest(rounded=False))
 
 
 def by_compiled(case: Case) -> None:
-    with settings(stored__WORTH=0, hamming__WORTH=0):
+    with settings(stored__WORTH=0, hamming__WORTH=codes_worth(0), direct_FEW=0):
         same(by_knn(case), case.nearest(rounded=False))
+
+
+def by_few(case: Case) -> None:
+    """By the pass for few queries, numpy's or the compiled one."""
+    worth = int(case.rng.choice([0, NEVER]))
+    with settings(direct_FEW=NEVER, direct__WORTH=worth, stored__WORTH=worth):
+        same(by_knn(case, budget=int(case.rng.choice([1, 3000, 1 << 20]))), case.nearest(rounded=False))
 
 
 def by_widening(case: Case) -> None:
     worth = case.rng.choice([0, NEVER])
-    with settings(exact__SLACK=int(case.rng.choice([0, 1])), stored__WORTH=worth, hamming__WORTH=NEVER):
+    slack = int(case.rng.choice([0, 1]))
+    with settings(exact__SLACK=slack, stored__WORTH=worth, hamming__WORTH=codes_worth(NEVER), direct_FEW=0):
         same(by_knn(case, budget=int(case.rng.choice([1, 3000, 1 << 20]))), case.nearest(rounded=False))
 
 
 def by_rounding(case: Case) -> None:
     slack = int(case.rng.choice([0, 1, 54]))
-    with settings(exact__SLACK=slack):
+    with settings(exact__SLACK=slack, direct_FEW=int(case.rng.choice([0, NEVER]))):
         same(by_knn(case, rounded=True, budget=int(case.rng.choice([3000, 1 << 20]))), case.nearest(rounded=True))
 
 
 def by_range(case: Case) -> None:
     limit = 0.3 if case.limit is None else case.limit
-    with settings(stored__WORTH=case.rng.choice([0, NEVER]), hamming__WORTH=case.rng.choice([0, NEVER])):
+    with settings(
+        stored__WORTH=case.rng.choice([0, NEVER]), hamming__WORTH=codes_worth(int(case.rng.choice([0, NEVER])))
+    ):
         found = within(case.queries, case.blocks, max_distance=limit, metric=case.metric, live=case.live, device="cpu")
     case = Case(**{**vars(case), "limit": limit, "k": max(1, case.all_distances.shape[1])})
     near, where = case.nearest(rounded=False)
@@ -342,7 +357,7 @@ def by_short_codes(case: Case) -> None:
     every = distance.hamming(queries, rows, bits=bits) if len(rows) and len(queries) else case.all_distances.copy()
     every[np.isnan(case.all_distances)] = np.nan
     case = Case(**{**vars(case), "queries": queries, "blocks": blocks, "all_distances": every})
-    with settings(hamming__WORTH=int(case.rng.choice([0, NEVER]))):
+    with settings(hamming__WORTH=codes_worth(int(case.rng.choice([0, NEVER])))):
         same(by_knn(case, bits=bits), case.nearest(rounded=False))
 
 
@@ -438,6 +453,7 @@ Route = Callable[[Case], None]
 ROUTES: dict[str, Route] = {
     "torch": by_torch,
     "compiled": by_compiled,
+    "few queries": by_few,
     "second look": by_widening,
     "rounded ties": by_rounding,
     "within": by_range,

@@ -136,7 +136,7 @@ def test_codes_within_a_radius_at_every_edge(rng, width, chunks, monkeypatch):
     codes[3], codes[5] = 0, 255
     bits = 8 * width
     counts = np.rint(distance.hamming(codes, codes) * bits)
-    index = MultiIndex(codes, chunks=chunks)
+    index, worths = MultiIndex(codes, chunks=chunks), list(hamming._WORTH)
     for radius in (0, bits - 1, bits, bits + 1, 64, 500, np.int64(2**62), 2**70):
         lines, positions = np.nonzero(counts <= min(radius, bits))
         found, _ = index.within(codes, radius=radius)
@@ -147,8 +147,7 @@ def test_codes_within_a_radius_at_every_edge(rng, width, chunks, monkeypatch):
         assert len(pairs.left) == (lines < positions).sum()
         limit = min(float(radius), 1e300) / bits
         for worth in (0, 1 << 62):
-            monkeypatch.setattr(hamming, "_WORTH", worth)
-            monkeypatch.setattr(hamming, "_compiled", set())
+            monkeypatch.setattr(hamming, "_WORTH", dict.fromkeys(worths, worth))
             near = within(codes, [codes], max_distance=limit, metric="hamming", device="cpu")
             assert near.starts[-1] == len(lines)
             nearest = knn(codes, [codes], k=60, max_distance=limit, metric="hamming", device="cpu")

@@ -24,9 +24,9 @@ def with_repeats(rng, metric, n, m):
 
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
-@pytest.mark.parametrize("budget", [200_000, 256 << 20])
-@pytest.mark.parametrize("k", [1, 10, 70])
-def test_of_equal_rows_no_more_than_k_are_measured(rng, metric, budget, k):
+@pytest.mark.parametrize("k", [1, 70])
+def test_of_equal_rows_no_more_than_k_are_measured(rng, metric, k, route):
+    budget = 200_000
     rows, queries = with_repeats(rng, metric, 3000, 1500)
     live = rng.random(3000) < 0.9
     for mask in (None, [live[:1700], live[1700:]]):
@@ -53,7 +53,7 @@ def test_a_range_measures_equal_rows_once(rng, metric, monkeypatch):
     assert sum(asked) < 6 * 1500
 
 
-def test_a_second_look_leaves_out_what_is_repeated(rng, monkeypatch):
+def test_a_second_look_leaves_out_what_is_repeated(rng, monkeypatch, by_products):
     rows, queries = with_repeats(rng, "js", 3000, 1500)
     looks = []
     real = widen.widen
