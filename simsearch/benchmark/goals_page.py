@@ -44,7 +44,7 @@ def goals_page(results: Path) -> str:
 def _rows(goal: Goal, readings: Mapping[tuple[str, str], list[Reading]]) -> Iterator[list[str]]:
     for part, target in goal.targets.items():
         what = f"{goal.what}; {part}" if part else goal.what
-        first = [goal.number, what, f">= {target:.3g}"]
+        first = [goal.number, what, f"{'<=' if goal.at_most else '>='} {target:.3g}"]
         found = readings.get((goal.number, part), [])
         if not found:
             yield [*first, "not yet measured", goal.where if part not in ("CPU", "GPU") else part, ""]

@@ -221,12 +221,16 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
     except LibraryNotFound:
         if rows is None:
             return Library.create(folder, device=device)
-        from simsearch.extract.load import load_named_by_file
+        from simsearch.extract.load import described_by_file
         from simsearch.extract.rows_file import rows_info
 
         told = rows_info(rows)
-        load_named_by_file(told.model, told.fingerprint, whose=str(rows), device=device)  # refuses what is not safe
-        return Library.create(folder, model=told.model, device=device)
+        found = described_by_file(
+            told.model, told.fingerprint, whose=str(rows), device=device
+        )  # refuses what is unsafe
+        known = found if found.name == told.model else told.model
+        Library.create(folder, model=known, device=device).close()
+        return Library.open(folder, device=device)
 
 
 @contextmanager

@@ -64,11 +64,11 @@ def load_extractor(
     return NeuralExtractor(find_model(model), device=device, dtype=dtype)
 
 
-def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:
+def described_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:
     """Return the extractor that a file names, out of the zoo and with that fingerprint; nothing is run or fetched.
 
     A file may come from anybody. A class would be run, a network of timm fetched, and a folder be anyone's: these a
-    user names himself.
+    user names himself. Of a network only the card is read (`Described`).
 
     Args:
         model: The name in the file.
@@ -87,7 +87,7 @@ def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str 
             "trust it"
         )
     try:
-        extractor = load_extractor(model, device=device, fetch=False)
+        extractor = _described(model) or load_extractor(model, device=device, fetch=False)
     except (ModelNotFound, InputError) as error:
         raise ModelError(
             f"{whose} names the model {name!r}, which is not here; give what made its rows: --model NAME, a folder "
@@ -99,6 +99,18 @@ def load_named_by_file(model: str, fingerprint: str, *, whose: str, device: str 
             f"{extractor.fingerprint[:16]}; give what made them: --model NAME, a folder with a slash, or module:Class"
         )
     return extractor
+
+
+def _described(model: str) -> Extractor | None:
+    """What the card of that very name says; None for what is no network, and for an earlier version by its number."""
+    from simsearch.extract.described import Described
+    from simsearch.extract.methods import is_method_name
+    from simsearch.extract.quantised import is_quantised_name
+
+    if is_method_name(model) or is_quantised_name(model):
+        return None
+    described = Described(find_model(model))
+    return described if described.name == model else None
 
 
 def is_zoo_name(model: str) -> bool:

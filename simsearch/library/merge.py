@@ -15,7 +15,7 @@ from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.writer import Writer
 
-SMALL_ITEMS = 1 << 16
+SMALL_ITEMS = 1 << 15
 MANY_SMALL = 32
 _TOLD = 3
 Forgets = Callable[[bytes, str | None], bool]

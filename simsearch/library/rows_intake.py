@@ -14,8 +14,8 @@ from simsearch.library.items import SCHEMA, rejects_batch, with_roots
 from simsearch.library.row_paths import Located, located
 from simsearch.library.segment import ChannelRows, Draft
 
-_MOST_ROWS = 1 << 17  # of one segment, which ends with a batch: twice what is merged as small
-_MOST_BYTES = 1 << 27
+_MOST_ROWS = 1 << 16  # of one segment, which ends with a batch: twice what is merged as small
+_MOST_BYTES = 1 << 26
 
 
 class RowsIntake:
