@@ -33,9 +33,8 @@ class Sent:
         if self.done is not None:
             stream = torch.cuda.current_stream(self.tensor.device)
             stream.wait_event(self.done)
-            self.tensor.record_stream(
-                stream
-            )  # it was made for another: not to be given out again before this one is done
+            # It was made for another stream: its memory is not to be given out again before this one is done.
+            self.tensor.record_stream(stream)
         return self.tensor
 
 
