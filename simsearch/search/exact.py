@@ -273,6 +273,7 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
     from simsearch.extract.transfers import to_device
     from simsearch.search.direct import search
     from simsearch.search.direct_scores import serves
+    from simsearch.search.few import first_look
     from simsearch.search.measure import Measured, Pairs
     from simsearch.search.settle import settle
     from simsearch.search.widen import flat, widen
@@ -284,13 +285,14 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
         return _by_code_kernel(scan, rows, wanted.k, wanted.limit)
     pairs = Pairs(scan, rows)
     kept = min(wanted.k + _SLACK, scan.rows)
-    scores, candidates, error = _candidates(scan, scan.score.prepare(rows), wanted.k, kept)
-    measured = measure(pairs, scan, scores, candidates, wanted, error=error)
+    first, prepared, resident = first_look(scan, rows)
+    scores, candidates, error = _candidates(first, prepared, wanted.k, kept, resident)
+    measured = measure(pairs, first, scores, candidates, wanted, error=error)
     distances, positions = settle(measured, candidates, official(scan, rows), wanted)
     counts = (measured.distances < np.inf).sum(axis=1)
     worst = scores[:, -1]  # no row that was left out scores lower
     farthest = wanted.no_farther(distances[:, -1])
-    left = np.flatnonzero((worst < np.inf) & (worst <= scan.score.of(farthest) + error))
+    left = np.flatnonzero((worst < np.inf) & (worst <= first.score.of(farthest) + error))
     if len(left) and kept < scan.rows:
         import torch
 
@@ -317,7 +319,7 @@ def official(scan: Scan, queries: torch.Tensor) -> Official:
     return distances
 
 
-def _candidates(scan: Scan, queries: Prepared, k: int, kept: int) -> tuple[Doubles, Positions, float]:
+def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int) -> tuple[Doubles, Positions, float]:
     """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score.
 
     Where one row, stored over and over, fills the places of a query, only the first k of it are kept.
@@ -330,7 +332,7 @@ def _candidates(scan: Scan, queries: Prepared, k: int, kept: int) -> tuple[Doubl
     best = torch.full((len(queries.term), kept), torch.inf, device=scan.device)
     where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
     error, repeats = 0.0, defaultdict[int, Repeats](lambda: Repeats(k))
-    for chunk in scan.chunks():
+    for chunk in scan.chunks(resident):
         rows, dead = scan.prepare(chunk)
         error = max(error, scan.error(queries, rows, dead))
         for part, scores in scan.scores(queries, rows, dead):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from simsearch.distance import METRICS
 from simsearch.errors import InputError
-from simsearch.search import scores
+from simsearch.search import few, scores
 from simsearch.search.bit_kernel import BLOCK, as_int32, bit_counts, keys_of, lowest_keys
 from simsearch.search.exact import knn
 from simsearch.search.js_kernel import Tile, fused_log_sums
@@ -108,6 +109,60 @@ def lowest_keys_are_those_of_counting_every_bit(device):
             np.testing.assert_array_equal(found.positions[alive], order[alive] + (1 << 33))
 
 
+def pooled(rng, n, d):
+    """Float16 rows with exact zeros, in clusters; some are equal."""
+    rows = rng.gamma(0.4, size=(1 + n // 4, d))[rng.integers(0, 1 + n // 4, n)] * rng.uniform(0.7, 1.4, (n, d))
+    rows[rng.random((n, d)) < 0.2] = 0
+    rows[:, 0] += 0.01
+    rows[n // 2] = rows[0]
+    return rows.astype(np.float16)
+
+
+def scores_of_a_few_queries_are_as_near_to_exact_as_stated(device):
+    rng = np.random.default_rng(4)
+    for metric, q, n, d in ((m, *shape) for m in few._METRICS for shape in ((1, 1, 1), (1, 33, 130), (5, 18, 20))):
+        rows, queries = pooled(rng, n, d), pooled(rng, q, d).astype(np.float32)
+        queries[0] = rows[0]
+        score = few.Few(metric)
+        prepared = score.prepare(torch.from_numpy(rows).to(device))
+        asked = score.asked(torch.from_numpy(queries).to(device))
+        found = score.between(asked, prepared).double().cpu().numpy()
+        error = score.error(d, (float(asked.term.max()), float(prepared.term.max())))
+        exact = [METRICS[metric](line[None].astype(np.float64), rows.astype(np.float64))[0] for line in queries]
+        if metric == "js":  # of which the score is a bound
+            p, r = (x.astype(np.float64) / x.sum(axis=1, keepdims=True, dtype=np.float64) for x in (queries, rows))
+            bound = -score._weight * (np.sqrt(p) @ np.sqrt(r).T)
+            assert (found <= score.of(np.array(exact)) + error).all()
+        else:
+            bound = score.of(np.array(exact))
+        assert np.abs(found - bound).max() <= error
+        assert error < 1e-4 * max(1, np.abs(bound).max())
+    rows = torch.tensor([[1.0, 0], [0, 0], [2, -1], [torch.nan, 1], [torch.inf, 1], [0, 3]]).half().to(device)
+    for metric, expected in (("js", [0, 1, 1, 1, 1, 0]), ("cosine", [0, 1, 0, 1, 1, 0]), ("l2", [0, 1, 0, 1, 1, 0])):
+        score = few.Few(metric)
+        assert score.suspects(rows, score.prepare(rows)).tolist() == [bool(one) for one in expected]
+
+
+def a_search_of_a_few_queries_is_exact(device):
+    rng = np.random.default_rng(5)
+    rows, queries = pooled(rng, 260, 24), pooled(rng, 3, 24)
+    queries[0] = rows[7]
+    live = [None, rng.random(160) < 0.7]
+    alive = np.concatenate([np.ones(100, bool), live[1]])
+    there = [torch.from_numpy(part).to(device) for part in (rows[:100], rows[100:])]
+    for metric in few._METRICS:
+        exact = np.array([METRICS[metric](line[None], rows)[0] for line in queries])
+        near = np.where(alive, exact, np.inf)
+        order = np.argsort(near, axis=1, kind="stable")[:, :6]
+        asked = torch.from_numpy(queries).to(device)
+        for budget in (None, 50_000):
+            found = knn(asked, there, k=6, metric=metric, live=live, device=device, budget=budget)
+            np.testing.assert_array_equal(found.positions, order)
+            expected = np.take_along_axis(near, order, 1).astype(np.float32)
+            np.testing.assert_array_equal(found.distances, expected)
+            assert found.certified.all()
+
+
 def a_search_of_codes_is_that_of_counting_every_bit(device):
     rng = np.random.default_rng(3)
     queries, codes = codes_of(rng, 3, 12), codes_of(rng, 2500, 12)
@@ -139,6 +194,7 @@ def a_search_of_codes_is_that_of_counting_every_bit(device):
 LAWS = (
     *(sums_are_those_of_torch, how_rows_lie_in_memory_does_not_matter, what_does_not_lie_row_by_row_is_refused),
     *(bits_are_those_that_differ, lowest_keys_are_those_of_counting_every_bit),
+    *(scores_of_a_few_queries_are_as_near_to_exact_as_stated, a_search_of_a_few_queries_is_exact),
     a_search_of_codes_is_that_of_counting_every_bit,
 )
 
@@ -146,6 +202,7 @@ LAWS = (
 def main() -> None:
     """All of them on the CPU, as on a GPU, under the interpreter."""
     scores._bits = lambda width, device: scores.BitKernel(width)
+    few.serves = lambda scan, queries: scan.metric in few._METRICS
     for law in LAWS:
         law("cpu")
 
