@@ -161,7 +161,8 @@ def _ways(
             yield effort, depth
             last = points[-1]
             slow = last.rate < max(point.rate for point in points) / _SLOWEST
-            if last.recall >= _ENOUGH or slow or _saturated(points) or (least is not None and last in good):
+            enough = _saturated(points) if least is None else last in good  # low efforts are raised for many
+            if last.recall >= _ENOUGH or slow or enough:
                 break
 
 

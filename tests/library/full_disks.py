@@ -71,7 +71,7 @@ COMMANDS: dict[str, Callable[[Path, Path], None]] = {
     "purge": lambda folder, photos: _remove(folder, photos, purge=True),
     "merge": _open_and(lambda library, _photos: library.optimize()),
     "merge without a lock": _without_lock,
-    "index": _open_and(lambda library, _photos: library.optimize(recall=0.1, kind="flat")),
+    "index": _open_and(lambda library, _photos: library.optimize(recall=0.01, kind="flat")),
     "repair": _lose_and_repair,
 }
 

@@ -191,7 +191,7 @@ def test_an_index_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypa
     library.add(album(tmp_path / "photos", range(4)), settings=HERE)
     monkeypatch.setattr(Index, "write", write)
     with pytest.raises(StorageFull):
-        library.optimize(recall=0.1, kind="flat")
+        library.optimize(recall=0.01, kind="flat")
     assert list((tmp_path / "library" / "indexes").iterdir()) == []
 
 

@@ -32,7 +32,7 @@ def test_every_command_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
         assert library.verify(deep=True) == []
         library.remove("id:4", purge=True)
         if where == "itself":
-            [built] = library.optimize(recall=0.1, kind="flat")
+            [built] = library.optimize(recall=0.01, kind="flat")
             assert library.search_rows(np.ones((1, 192), np.float32), k=2)[0].recall is not None
             assert library.info().path == str(folder)
             assert library.verify(deep=True) == []

@@ -35,7 +35,7 @@ class World:
         self.library = make(self.folder)
         self.library.add(self.secret, settings=HERE)
         self.library.add(self.open, settings=HERE)
-        self.library.optimize(recall=0.1, kind="flat")
+        self.library.optimize(recall=0.01, kind="flat")
         self.library.add(album(self.secret, range(3, 6)), settings=HERE)
         assert traces(self.folder, b"secret")
 
