@@ -96,12 +96,13 @@ class Library(Reader):
         extractor: Extractor | None = None,
         channel: str | None = None,
         device: str = "auto",
+        prepare: bool = False,
         on_step: OnStep = nothing,
     ) -> Library:
         """Return the library in a folder at its newest commit.
 
         The extractor is by default the channel's model, loaded when an image needs it; the channel is by default the
-        first one.
+        first one. With `prepare` it is ready for searches by the channel's metric, as the method of that name says.
 
         Raises:
             LibraryNotFound: there is none.
@@ -109,7 +110,10 @@ class Library(Reader):
             FingerprintMismatch: the extractor is not the one that made the rows.
             InputError: there is no such channel.
         """
-        return cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
+        library = cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
+        if checks.flag(prepare, "prepare"):
+            library.prepare()
+        return library
 
     @staticmethod
     def repair(path: str | Path) -> RepairReport:

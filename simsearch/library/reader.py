@@ -20,7 +20,7 @@ from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
 from simsearch.library.neighbours import Found, SearchPlan, nearest
 from simsearch.library.report import AddSettings
-from simsearch.library.resident import Resident
+from simsearch.library.resident import Resident, is_gpu
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
@@ -117,11 +117,21 @@ class Reader:
         self._resident.look()
 
     def prepare(self, metric: str | None = None) -> float:
-        """Open what a search by that metric needs, index and rows on a GPU, and return how many seconds that took."""
+        """Open what a search by that metric needs, and return how many seconds that took.
+
+        That is its index, or rows on a GPU, and for a CPU compiled code: read from the user's cache, or compiled in a
+        few seconds and kept there. Without it early searches take longer. Images need the extractor too, which loads
+        when it is first asked for.
+        """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)
-        if self._resident.index(self.snapshot, self.channel.name, chosen) is None:
+        by_index = self._resident.index(self.snapshot, self.channel.name, chosen) is not None
+        if not by_index:
             self._resident.blocks(self.snapshot, self.channel.name)
+        if not is_gpu(self.device):
+            from simsearch.search.ready import make_ready
+
+            make_ready(chosen, np.empty((0, self.channel.dimension), self.channel.numpy_dtype), by_index=by_index)
         return time.perf_counter() - began
 
     def search(

@@ -92,7 +92,7 @@ class Resident:
     def blocks(self, snapshot: Snapshot, channel: str) -> list[Block]:
         """The rows of each segment: on a GPU as tensors that stay there, if they fit; else as they lie in the files."""
         arrays: list[Any] = [segment.channels[channel].row for segment in snapshot.segments]
-        if not _is_gpu(self._device):
+        if not is_gpu(self._device):
             return arrays
         with self._lock:
             return self._uploaded(snapshot, channel, arrays)
@@ -143,7 +143,8 @@ class Resident:
         return [self._rows[key] for key in keys]
 
 
-def _is_gpu(device: str) -> bool:
+def is_gpu(device: str) -> bool:
+    """Whether a device is one; `auto` is where there is any."""
     if device == "cpu":
         return False
     from simsearch.extract.device import choose_device

@@ -13,6 +13,7 @@ from simsearch.distance import check_rows
 from simsearch.errors import RowError
 from simsearch.search.asked import checked_k, checked_limit
 from simsearch.search.exact import Neighbours
+from simsearch.search.kept import pays
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -95,7 +96,7 @@ def nearest_by_margins(
     pieces = pieces_of(blocks, live)
     for part, tables in _table_groups(margins):
         _met["bytes"] += tables.size // 256 * sum(len(block) for block in blocks)
-        run = _compiled_pass if _met["bytes"] > _WORTH else _plain_pass
+        run = _compiled_pass if pays(_met["bytes"], _WORTH, "codes by margins") else _plain_pass
         shares = shares_of(pieces, count)
         found = list(pool(count).map(lambda share, run=run, tables=tables: run(share, tables, k, limit), shares))
         near, where = (np.concatenate(column, axis=1) for column in zip(*found, strict=True))
@@ -103,6 +104,11 @@ def nearest_by_margins(
     distances[positions >= 0] = np.minimum(distances[positions >= 0], 1)
     q = len(margins)
     return Neighbours(distances.astype(np.float32), positions, np.ones(q, bool), np.zeros(q, np.int64))
+
+
+def expect() -> None:
+    """Let the next search compile what it takes."""
+    _met["bytes"] += _WORTH
 
 
 def _check(margins: NDArray[Any], blocks: Sequence[Codes]) -> None:

@@ -58,6 +58,11 @@ def serves(scan: Scan, queries: Any) -> bool:
     )
 
 
+def expect(metric: str, kind: str) -> None:
+    """Let the next search of rows of a type compile what it takes."""
+    _met[metric, kind] += _WORTH
+
+
 class Look:
     """Scores of the rows of a scan for some queries, and what they say of a distance."""
 

@@ -203,6 +203,12 @@ class _Jobs:
                 future.cancel()  # those that nobody will ask for, where one failed
 
 
+def expect(width: int) -> None:
+    """Let the next searches of codes of that many bytes compile what they take."""
+    for compiled, worth in _WORTH.items():
+        pays(compiled, worth, width)
+
+
 def pays(compiled: str, pairs: int, width: int) -> bool:
     """Whether so many more pairs of codes of that many bytes make a compiled pass worth it: FEW, MANY or WITHIN."""
     words = -(-width // 4)

@@ -35,6 +35,11 @@ class StoredBlock(NamedTuple):
     passes: PairKernels
 
 
+def expect(metric: str, kind: str) -> None:
+    """Let the next visit to rows of a type compile what it takes."""
+    _met[metric, kind] += _WORTH
+
+
 def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
     """The scan's blocks for a visit to so many rows; None where torch must do it, or is done before a compiler is."""
     if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(fits, scan.blocks)):

@@ -1,0 +1,52 @@
+"""Compiled passes made ready before the first search, which would else wait for them or do without for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.search import asymmetric, direct_scores, hamming, stored
+
+
+def make_ready(metric: str, rows: NDArray[Any], *, by_index: bool = False) -> None:
+    """Load from disk, or compile, what a CPU searches such rows with; later searches by the metric use it at once.
+
+    Args:
+        metric: A name of `simsearch.distance.METRICS`, or "asymmetric".
+        rows: Any (n, d) of the type and length that are searched, even none.
+        by_index: What measures an index's candidates, too.
+    """
+    made = np.ones((hamming.SLICED, rows.shape[1]), rows.dtype)
+    if metric == "asymmetric":
+        asymmetric.expect()
+        asymmetric.nearest_by_margins(np.ones((1, 8 * rows.shape[1])), [made], k=1)
+    elif metric == "hamming":
+        _of_codes(made)
+    else:
+        _of_rows(metric, made, by_index=by_index)
+
+
+def _of_codes(made: NDArray[np.uint8]) -> None:
+    from simsearch.search.exact import knn
+    from simsearch.search.ranges import within
+
+    hamming.expect(made.shape[1])
+    for queries in (made[:1], made):
+        knn(queries, [made], k=1, metric="hamming", device="cpu")
+    within(made[:1], [made], max_distance=0.0, metric="hamming", device="cpu")
+
+
+def _of_rows(metric: str, made: NDArray[Any], *, by_index: bool) -> None:
+    from simsearch.search.exact import knn
+
+    kind = str(made.dtype)
+    direct_scores.expect(metric, kind)
+    stored.expect(metric, kind)
+    knn(made[:1], [made], k=1, metric=metric, device="cpu")
+    if by_index and metric in ("js", "cosine"):
+        from simsearch.search.pair_kernels import kernels
+
+        one = np.ones((1, made.shape[1]), np.float32), stored.as_stored(made)
+        kernels(metric, kind).score(*one, 0, np.zeros((1, 1), np.int64), np.empty((1, 1)))
