@@ -61,10 +61,10 @@ def main() -> None:
     print(verdict)
 
 
-def made(folder: Path, rows: np.ndarray) -> Library:
+def made(folder: Path, rows: np.ndarray, *, dtype: str = "float16", metric: str = "js") -> Library:
     """A library that holds these rows, the i-th as `/rows/i`."""
     (folder / "segments").mkdir(parents=True)
-    Manifest(folder).create([Channel("rows", "nobody", "r0", rows.shape[1], "float16", "js", True)])
+    Manifest(folder).create([Channel("rows", "nobody", "r0", rows.shape[1], dtype, metric, metric == "js")])
     library = Library.open(folder, device="cpu")
     for start in range(0, len(rows), SEGMENT):
         part = rows[start : start + SEGMENT]

@@ -168,6 +168,52 @@ GOALS = (
     ),
     Goal("G28", "delete 100 of 1e6 over FAISS's remove_ids", {"": 100}, "faiss", "CPU"),
     Goal(
+        "S1",
+        "CPU time of one query over 1e6 x 512 float16",
+        {
+            "cosine over FAISS's float16 scan": 1.2,
+            "l2 over FAISS's float16 scan": 1.2,
+            "cosine over IndexFlatIP": 0.4,
+            "js over our own cosine": 3,
+        },
+        "faiss",
+        "CPU",
+        at_most=True,
+    ),
+    Goal(
+        "S2",
+        "milliseconds of one query of a library, warm, default threads, median",
+        {
+            f"{rows} rows{how}{busy}": most
+            for rows, most in (("330", 2), ("10,000", 4))
+            for how in ("", ", by index", ", Hamming")
+            for busy in ("", ", both cores busy")
+        },
+        "-",
+        "CPU",
+        at_most=True,
+    ),
+    Goal(
+        "S3",
+        "300,000 codes of 96 bits asked one at a time",
+        {
+            "queries until a compiled pass": 20,
+            "milliseconds of a query after it": 0.5,
+            "passes that a second process compiles": 0,
+        },
+        "own",
+        "CPU",
+        at_most=True,
+    ),
+    Goal(
+        "S4",
+        "20 queries near 10,000 equal rows among 20,000 x 512 float16, over the time without them",
+        {"js": 1.5, "cosine": 1.5},
+        "own",
+        "CPU",
+        at_most=True,
+    ),
+    Goal(
         "S5",
         "`index --rows` of 200,000 rows of 512 values into a new library, from the start of Python",
         {"microseconds a row": 16.7, "MiB resident": 600, "bytes written over the library's": 1.3},
@@ -209,8 +255,8 @@ def judge(number: str, value: float, *, part: str = "", note: str = "") -> Measu
         InputError: No goal has that number, or it has no such part.
 
     Example:
-        >>> judge("G18", 0.95, part="CPU").met
-        True
+        >>> judge("G18", 0.95, part="CPU").met, judge("S4", 1.6, part="js").met
+        (True, False)
     """
     wanted = goal(number)
     if part not in wanted.targets:
