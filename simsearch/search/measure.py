@@ -29,6 +29,7 @@ _UNIT = 2.0**-53
 _NORMAL = 2.0**-1022  # the smallest normal float64
 _SMALLEST = 2.0**-1074  # and the smallest of all
 _CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
+_ALONE = 1 << 18  # coordinates, some milliseconds' work: threads would wait for each other on a busy machine
 _COMPILED_CELLS = 1 << 18  # and for compiled loops, which keep no more than two rows
 _CELL_BYTES = 64  # of memory for a coordinate of a tile: the pair as stored and in float64, and three temporaries
 
@@ -289,6 +290,6 @@ class Pairs:
         def tile(start: int) -> NDArray[Any]:
             return work(lines[start : start + step], positions[start : start + step])
 
-        if threads == 1 or len(starts) == 1:
+        if threads == 1 or len(starts) == 1 or (on_cpu and len(lines) * self._scan.dimension <= _ALONE):
             return np.concatenate([tile(start) for start in starts])
         return np.concatenate(list(pool(threads).map(tile, starts)))
