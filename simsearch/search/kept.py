@@ -94,10 +94,13 @@ class Kept:
 
 @cache
 def kept() -> Kept:
-    """What this process has on disk."""
+    """What this process has on disk; nothing where the user has no home, or the package no sources."""
     from simsearch.extract.zoo import user_cache
 
-    return Kept(user_cache() / "kernels", state_of(Path(__file__).parent))
+    try:
+        return Kept(user_cache() / "kernels", state_of(Path(__file__).parent))
+    except (OSError, RuntimeError, ImportError):
+        return Kept(Path(os.devnull), "nothing")
 
 
 def pays(met: float, compiling: float, *label: object) -> bool:
@@ -123,9 +126,16 @@ def named(*label: object) -> str:
 
 
 def state_of(sources: Path) -> str:
-    """A digest of all that compiled code depends on: source files of a folder, versions, settings and processor."""
-    digest = hashlib.sha256()
-    for path in sorted(sources.glob("*.py")):
+    """A digest of all that compiled code depends on: source files of a folder, versions, settings and processor.
+
+    Raises:
+        OSError: There are no source files, so that nothing would tell when they change.
+        ImportError: The compiler is not installed.
+    """
+    digest, paths = hashlib.sha256(), sorted(sources.glob("*.py"))
+    if not paths:
+        raise FileNotFoundError(f"{sources} holds no sources")
+    for path in paths:
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     versions = [sys.version, np.__version__, *map(version, ("numba", "llvmlite"))]
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))

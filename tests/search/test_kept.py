@@ -155,6 +155,20 @@ def test_any_change_of_a_source_or_of_the_compiler_is_another_state(tmp_path, mo
     assert len(set(states)) == len(states)
 
 
+@pytest.mark.parametrize("error", [OSError, RuntimeError, ModuleNotFoundError])
+def test_without_a_home_or_sources_nothing_is_kept(tmp_path, monkeypatch, error):
+    def fail(_: Path) -> str:
+        raise error("no such thing")
+
+    monkeypatch.setattr(module, "state_of", fail)
+    nothing = module.kept.__wrapped__()
+    nothing.write("a.1", b"passes")
+    assert nothing.read("a.1") is None
+    assert not nothing.holds("a")
+    with pytest.raises(FileNotFoundError):
+        state_of(tmp_path)
+
+
 def test_work_pays_sooner_for_a_pass_that_is_on_disk(folder, monkeypatch):
     monkeypatch.setattr(module, "kept", lambda: folder)
     assert [pays(met, 64, "a") for met in (0, 63, 64)] == [False, True, True]
