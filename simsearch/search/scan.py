@@ -105,20 +105,26 @@ class Scan:
         """Scores of bounded numbers of queries; infinite for dead rows only."""
         n = len(rows.term)
         step = max(1, self.budget // (_SHARE * n))
-        finite = self.score.finite and all(bool(torch.isfinite(each.term).all()) for each in (queries, rows))
+        finite = self.score.finite and bool(torch.isfinite(queries.term).all() & torch.isfinite(rows.term).all())
         for start in range(0, len(queries.term), step):
             part = slice(start, min(start + step, len(queries.term)))
             scores = self.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)
             if not finite:  # what overflowed float32 says nothing about the distance: it becomes a candidate
                 scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
             if dead is not None:
-                scores[:, dead] = torch.inf
+                if dead.is_cuda:  # where looking up which they are would wait for the device
+                    scores.masked_fill_(dead, torch.inf)
+                else:
+                    scores[:, dead] = torch.inf
             yield part, scores
 
     def error(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> float:
         """How far a score of these can be from exact."""
         terms = rows.term if dead is None else rows.term.masked_fill(dead, 0)
-        return self.score.error(self.dimension, (float(queries.term.max()), float(terms.max())))
+        ours, theirs = torch.stack(
+            [queries.term.max().double(), terms.max().double()]
+        ).tolist()  # one wait for a device
+        return self.score.error(self.dimension, (ours, theirs))
 
     def gather(self, positions: NDArray[np.int64]) -> Tensor:
         """The rows at these positions of the concatenation (c, d), on the device."""
