@@ -11,6 +11,7 @@ from simsearch.library.index_record import IndexRecord
 from simsearch.library.matches import Recall
 
 _LEFT = 0.9  # of the rows that it was measured with: with fewer, no recall is told
+_SCATTER = 2  # with fewer than that, ranks looked for as that many times as many: which are gone is chance
 _MANY = 4  # times the candidates that make exact search the lesser work
 
 
@@ -34,6 +35,7 @@ def asking(record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, li
 
     Where rows were removed, the nearest that are left lie as far away as more neighbours did, and are looked for as
     these were: k as k / s, when a share s is left. As long as that is nine tenths, a recall is told: that of k / s.
+    With less left, k is looked for as 2 k / s, since the k-th that is left may lie well beyond k / s.
 
     Args:
         record: What was measured.
@@ -45,7 +47,7 @@ def asking(record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, li
     left = min(1.0, live / max(1, record.rows if record.live is None else record.live))
     if not live:
         return None
-    alike = math.ceil(rows / left)
+    alike = math.ceil((1 if left >= _LEFT else _SCATTER) * rows / left)
     curve = _reaching(record.curves, alike)
     if curve is None:
         return _beyond(record, efforts, alike=alike, rows=rows, live=live)
