@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from simsearch.library.damage import naming_damage
 from simsearch.library.items import numbers as as_numbers
 from simsearch.library.matches import Copy, Match, Recall
 from simsearch.library.snapshot import Place, Snapshot
+from simsearch.library.stretches import Stretch, rising, whole
 
 if TYPE_CHECKING:
     from simsearch.library.resident import Ready, Resident
@@ -140,29 +142,52 @@ def _named_item(snapshot: Snapshot, place: Place, number: int) -> tuple[str, str
     return (f"id:{number}", None) if path is None else as_text(path)
 
 
-def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
+def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int, numbers: Sequence[int] | None = None) -> list[Near]:
+    """The nearest items of some segments, by default all: ties among rows go by position, and so by id."""
+    numbers = range(len(plan.snapshot.segments)) if numbers is None else numbers
+    search = _by_margins if plan.metric == ASYMMETRIC else _by_distance
+    lists = rising(plan.snapshot, plan.channel.name, numbers)
+    return _joined([search(rows, plan, most, stretches) for stretches in lists], len(rows), plan)
+
+
+def _joined(answers: Sequence[list[Near]], count: int, plan: SearchPlan) -> list[Near]:
+    """The nearest of several answers for as many rows."""
+    if len(answers) == 1:
+        return answers[0]
+    joined = []
+    for i in range(count):
+        nears = [answer[i] for answer in answers]
+        hits = sorted(hit for near in nears for hit in near.hits)[: plan.k + plan.spare]
+        recall = next((near.recall for near in nears if near.recall is not None), None)
+        joined.append(Near(tuple(hits), all(near.certified for near in nears), recall))
+    return joined
+
+
+def _by_distance(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
     from simsearch.search.exact import knn
 
-    snapshot, name = plan.snapshot, plan.channel.name
-    numbers = range(len(snapshot.segments))
-    if plan.metric == ASYMMETRIC:
-        return _by_margins(rows, plan, most)
-    if plan.resident is None:
-        blocks: list[Any] = [segment.channels[name].row for segment in snapshot.segments]
-    else:
-        blocks = plan.resident.blocks(snapshot, name)
-    live = _live(plan, numbers)
     found = knn(
         rows,
-        blocks,
+        _blocks(plan, stretches, resident=True),
         k=most,
         metric=plan.metric,
-        live=live,
+        live=_live(plan, stretches),
         max_distance=plan.max_distance,
         device=plan.device,
         bits=plan.channel.bits,
+        rounded=True,
     )
-    return _named(plan, numbers, found, None)
+    return _named(plan, stretches, found, None)
+
+
+def _blocks(plan: SearchPlan, stretches: Sequence[Stretch], *, resident: bool = False) -> list[Any]:
+    """The rows of stretches, as they lie in the files or as they stay on a device."""
+    snapshot, name = plan.snapshot, plan.channel.name
+    if resident and plan.resident is not None:
+        rows = plan.resident.blocks(snapshot, name)
+    else:
+        rows = [segment.channels[name].row for segment in snapshot.segments]
+    return [rows[s] if end - first == len(rows[s]) else rows[s][first:end] for s, first, end in stretches]
 
 
 def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
@@ -171,30 +196,28 @@ def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
 
     if plan.max_distance is None or plan.metric == ASYMMETRIC:
         raise InputError("k is None, which asks for all within a max_distance, by no asymmetric metric: give k or that")
-    name, numbers = plan.channel.name, range(len(plan.snapshot.segments))
-    layout = _layout(plan, numbers)
-    if not len(rows) or not layout[0][-1]:
+    stretches = whole(plan.snapshot, plan.channel.name, range(len(plan.snapshot.segments)))
+    if not len(rows) or not any(stretch.rows for stretch in stretches):
         return [Near()] * len(rows)
     found = within(
         rows,
-        [segment.channels[name].row for segment in plan.snapshot.segments],
+        _blocks(plan, stretches),
         max_distance=plan.max_distance,
         metric=plan.metric,
-        live=_live(plan, numbers),
+        live=_live(plan, stretches),
         device=plan.device,
         bits=plan.channel.bits,
     )
     parts = [slice(*ends) for ends in zip(found.starts[:-1], found.starts[1:], strict=True)]
-    return [Near(_hits(plan.snapshot, name, layout, found.distances[i], found.positions[i])) for i in parts]
+    return [Near(_hits(plan, stretches, found.distances[i], found.positions[i])) for i in parts]
 
 
-def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int) -> list[Near]:
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
     from simsearch.search.asymmetric import nearest_by_margins
 
-    numbers = range(len(plan.snapshot.segments))
-    blocks = [segment.channels[plan.channel.name].row for segment in plan.snapshot.segments]
-    found = nearest_by_margins(rows, blocks, k=most, live=_live(plan, numbers), max_distance=plan.max_distance)
-    return _named(plan, numbers, found, None)
+    blocks, live = _blocks(plan, stretches), _live(plan, stretches)
+    found = nearest_by_margins(rows, blocks, k=most, live=live, max_distance=plan.max_distance)
+    return _named(plan, stretches, found, None)
 
 
 def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, told: int) -> list[Near] | None:
@@ -213,9 +236,9 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
 
     snapshot, name = plan.snapshot, plan.channel.name
     covered = [snapshot.uuids[uuid] for uuid in ready.record.segments]
-    numbers = [*covered, *(s for s in range(len(snapshot.segments)) if s not in set(covered))]
-    live, bits = _live(plan, numbers), plan.channel.bits
-    gone = sum(int(np.count_nonzero(~mask)) for mask in live[: len(covered)] if mask is not None)
+    stretches = whole(snapshot, name, covered)
+    live, bits = _live(plan, stretches), plan.channel.bits
+    gone = sum(int(np.count_nonzero(~mask)) for mask in live if mask is not None)
     left = ready.record.rows - gone
     way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left)
     if way is None or way.depth > ready.index.most:  # a GPU names no more
@@ -224,23 +247,26 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
     limit = plan.max_distance
     found = approximate(
         rows,
-        [snapshot.segments[s].channels[name].row for s in numbers],
+        _blocks(plan, stretches),
         ready.index,
         k=most,
         effort=way.effort,
         depth=way.depth,
         live=live,
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
+        ids=None if len(rising(snapshot, name, covered)) == 1 else partial(_ids, plan, stretches),
     )
     if scale is not None:
         found = replace(found, distances=scale.true(found.distances))
-    return _named(plan, numbers, found, way.recall)
+    answer = _named(plan, stretches, found, way.recall)
+    others = [s for s in range(len(snapshot.segments)) if s not in set(covered)]
+    return _joined([answer, _exactly(rows, plan, most, others)], len(rows), plan) if others else answer
 
 
-def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
-    """Which rows of the segments count: those of live items that are neither hidden nor of too low a quality."""
+def _live(plan: SearchPlan, stretches: Sequence[Stretch]) -> Live:
+    """Which rows of stretches count: those of live items that are neither hidden nor of too low a quality."""
     masks: list[NDArray[np.bool_] | None] = []
-    for s in numbers:
+    for s, first, end in stretches:
         mask = plan.snapshot.live_rows(s, plan.channel.name)
         item = plan.snapshot.segments[s].channels[plan.channel.name].item
         hidden = [place.position for place in plan.hidden if place.segment == s]
@@ -250,42 +276,48 @@ def _live(plan: SearchPlan, numbers: Sequence[int]) -> Live:
         if hidden:
             kept = ~np.isin(item, np.asarray(hidden, item.dtype))
             mask = kept if mask is None else mask & kept
-        masks.append(mask)
+        masks.append(None if mask is None else mask[first:end])
     return masks
 
 
-def _named(plan: SearchPlan, numbers: Sequence[int], found: Neighbours, recall: Recall | None) -> list[Near]:
-    """The items of positions in the rows of these segments, one behind the other."""
-    name, layout = plan.channel.name, _layout(plan, numbers)
+def _named(plan: SearchPlan, stretches: Sequence[Stretch], found: Neighbours, recall: Recall | None) -> list[Near]:
+    """The items of positions in the rows of these stretches, one behind the other."""
     return [
-        Near(_hits(plan.snapshot, name, layout, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
+        Near(_hits(plan, stretches, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 
 
-def _layout(plan: SearchPlan, numbers: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where the rows of each of these segments begin, one behind the other, and where the last end."""
-    lengths = [len(plan.snapshot.segments[s].channels[plan.channel.name].row) for s in numbers]
-    return np.cumsum([0, *lengths]), np.asarray(numbers)
+def _places(
+    plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.intp]]]:
+    """Of positions (any shape), by stretch: its segment, which lie there, and the positions of their items in it."""
+    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
+    block = np.searchsorted(starts, positions, side="right") - 1
+    for b in np.unique(block[positions >= 0]).tolist():
+        segment, first, _ = stretches[b]
+        here = (block == b) & (positions >= 0)
+        item = plan.snapshot.segments[segment].channels[plan.channel.name].item
+        yield segment, here, item[positions[here] - starts[b] + first].astype(np.intp)
+
+
+def _ids(plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ids of the items at positions (any shape); -1 for none."""
+    ids = np.full(positions.shape, -1, np.int64)
+    for segment, here, items in _places(plan, stretches, positions):
+        ids[here] = plan.snapshot.segments[segment].ids[items]
+    return ids
 
 
 def _hits(
-    snapshot: Snapshot,
-    channel: str,
-    layout: tuple[NDArray[np.intp], NDArray[np.intp]],
-    distances: NDArray[np.float32],
-    positions: NDArray[np.int64],
+    plan: SearchPlan, stretches: Sequence[Stretch], distances: NDArray[np.float32], positions: NDArray[np.int64]
 ) -> tuple[Hit, ...]:
-    """The items of row positions, each once, at its nearest part."""
-    starts, numbers = layout
-    count = int((positions >= 0).sum())  # the others stand behind
-    blocks = np.searchsorted(starts, positions[:count], side="right") - 1
-    within, segments = (positions[:count] - starts[blocks]).tolist(), numbers[blocks].tolist()
+    """The items of row positions (k,), each once, at its nearest part."""
     best: dict[Place, Hit] = {}
-    for distance, s, row in zip(distances[:count].tolist(), segments, within, strict=True):
-        place = Place(s, int(snapshot.segments[s].channels[channel].item[row]))
-        if place not in best:
-            best[place] = Hit(distance, snapshot.id(place), place)
+    for segment, here, items in _places(plan, stretches, positions):
+        ids = plan.snapshot.segments[segment].ids[items]
+        for distance, item, number in zip(distances[here].tolist(), items.tolist(), ids.tolist(), strict=True):
+            best.setdefault(Place(segment, item), Hit(distance, number, Place(segment, item)))
     return tuple(sorted(best.values()))
 
 

@@ -7,7 +7,7 @@ measured in float64 that can be among the nearest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ def approximate(
     live: Live | None = None,
     max_distance: float | None = None,
     device: str = "cpu",
+    ids: Callable[[Positions], Positions] | None = None,
 ) -> Neighbours:
     """The k nearest rows of each query among an index's candidates and all rows that it does not cover.
 
@@ -57,9 +58,10 @@ def approximate(
             name so many (a GPU names 2,048) is searched exactly.
         max_distance: Rows farther than this are left out.
         device: Where candidates are measured.
+        ids: What the candidates' ties go by, of positions (any shape); by default the positions.
 
     Returns:
-        As `knn`, with `certified` false for every query of an index that covers rows.
+        As `knn` with `rounded`, but `certified` false for every query of an index that covers rows.
 
     Raises:
         RowError: A query or candidate is not finite, all zeros or of another dimension.
@@ -91,7 +93,7 @@ def approximate(
     wanted = Wanted(min(k, index.count), limit, rounded=True)
     for group in _groups(len(queries), depth * scan.dimension):
         candidates, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
-        distances, positions, counts = _ranked(scan, queries[group], candidates, wanted)
+        distances, positions, counts = _ranked(scan, queries[group], candidates, wanted, ids)
         found.merge(np.arange(len(queries))[group], distances, positions, counts)
         if len(short):
             lines = short + group.start
@@ -208,7 +210,13 @@ def _candidates(
     return out, short
 
 
-def _ranked(scan: Scan, queries: Block, candidates: Positions, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
+def _ranked(
+    scan: Scan,
+    queries: Block,
+    candidates: Positions,
+    wanted: Wanted,
+    ids: Callable[[Positions], Positions] | None,
+) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k) of the nearest candidates, and how many were measured in float64 (q,)."""
     from simsearch.extract.transfers import to_device
     from simsearch.search.measure import Pairs
@@ -220,7 +228,8 @@ def _ranked(scan: Scan, queries: Block, candidates: Positions, wanted: Wanted) -
     order = np.lexsort((candidates, scores), axis=-1)
     scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
     measured = measure(Pairs(scan, rows), scan, scores, candidates, wanted, error=error)
-    distances, positions = settle(measured, candidates, official(scan, rows), wanted)
+    ties = candidates if ids is None else ids(candidates)
+    distances, positions = settle(measured, candidates, official(scan, rows), wanted, ties)
     return distances, positions, (measured.distances < np.inf).sum(axis=1)
 
 

@@ -76,7 +76,7 @@ def nearest_by_margins(
         threads: By default one a core.
 
     Returns:
-        As `knn`; ties to the lower position.
+        As `knn` with `rounded`: distances that are equal in float32 are ties, which go to the lower position.
 
     Raises:
         RowError, MetricError: As `asymmetric`.
@@ -156,7 +156,7 @@ def _plain_pass(
     for codes, live, base in cut(share, _CELLS):
         positions = base + np.arange(len(codes))
         for line, table in enumerate(tables):
-            found = _looked_up(table, codes)
+            found = _looked_up(table, codes).astype(np.float32).astype(np.float64)
             if len(live):
                 found[~live] = np.inf
             farthest = np.inf if len(found) <= k else np.partition(found, k - 1)[k - 1]  # ties with it stay

@@ -62,6 +62,7 @@ def _take(row: Any, table: Any, limit: float, found: Any) -> None:
     distance = 0.0
     for byte in range(len(code)):
         distance += table[byte, code[byte]]
+    distance = np.float64(np.float32(distance))  # ties are told as answers are
     place = len(distances) - 1
     if distance >= min(limit, distances[place]):
         return

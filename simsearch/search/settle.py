@@ -20,28 +20,32 @@ Official = Callable[[int, Positions], Doubles]
 """Gives the distances of query i, by its number, to the rows at some positions."""
 
 
-def settle(measured: Measured, positions: Positions, official: Official, wanted: Wanted) -> tuple[Doubles, Positions]:
-    """The nearest of the measured rows of each query; ties to the lower position.
+def settle(
+    measured: Measured, positions: Positions, official: Official, wanted: Wanted, ids: Positions | None = None
+) -> tuple[Doubles, Positions]:
+    """The nearest of the measured rows of each query; ties to the lower position, or the lower id.
 
     Args:
         measured: Distances and errors (q, m), infinite where nothing was measured.
         positions: (q, m).
         official: What a doubtful distance is replaced by.
         wanted: How many to return, and how far they may be.
+        ids: What ties go by (q, m); by default positions.
 
     Returns:
         Distances (q, k), which round to the right float32, padded with infinity, and positions, padded with -1;
         (q, m) where m is less.
     """
     k = min(wanted.k, positions.shape[1])
-    order = np.lexsort((positions, wanted.key(measured.distances)), axis=-1)
+    ids = positions if ids is None else ids
+    order = np.lexsort((ids, wanted.key(measured.distances)), axis=-1)
     distances, errors = (np.take_along_axis(values, order, axis=1) for values in measured)
-    positions = np.take_along_axis(positions, order, axis=1)
+    positions, ids = (np.take_along_axis(values, order, axis=1) for values in (positions, ids))
     doubtful = _doubtful(distances, errors, k, wanted)
     for i in np.flatnonzero(doubtful.any(axis=1)):
         which = np.flatnonzero(doubtful[i])
         distances[i, which] = np.minimum(official(int(i), positions[i, which]), MOST_DISTANT)
-        order = np.lexsort((positions[i], wanted.key(distances[i])))
+        order = np.lexsort((ids[i], wanted.key(distances[i])))
         distances[i], positions[i] = distances[i, order], positions[i, order]
     distances, positions = distances[:, :k], positions[:, :k]
     kept = (distances <= wanted.limit) & (distances < np.inf)

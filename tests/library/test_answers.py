@@ -156,3 +156,24 @@ def test_the_face_of_distance_is_what_it_offers() -> None:
     assert set(dir(distance)) == set(distance.__all__)
     assert {"js", "cosine", "l1", "l2", "hamming"} <= set(dir(distance))
     assert not {"np", "Any", "Protocol", "Callable"} & set(dir(distance))
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_tie_goes_to_the_lower_id_after_an_item_is_replaced(tmp_path, indexed):
+    from tests.library.fuzzing import Life
+
+    life = Life(tmp_path / "rows.library", 3)  # by l2
+    life.pool[:] = life.pool[0]  # all equal
+    life._add([b"%d" % i for i in range(300)])
+    for name in (b"5", b"0", b"7"):
+        life._add([name])
+    life.library.refresh()
+    if indexed:
+        assert life.library.optimize(recall=0.1, kind="flat", metric=life.metric)
+        life._add([b"1"])
+        life._add([b"0"])
+        life.library.refresh()
+    for k in (1, 3, 12):
+        found = life.library.search_rows(life.pool[0], k=k, metric=life.metric, group_copies=False)[0]
+        assert found.certified or indexed
+        assert [match.id for match in found.matches] == list(range(k))

@@ -116,7 +116,7 @@ def values(rng: np.random.Generator, n: int, d: int, kind: str) -> NDArray[np.fl
     elif regime == "plain":
         rows = rng.random((n, d))
     ends = {"f2": (1e-7, 1e4), "f4": (1e-44, 1e37), ">f4": (1e-40, 1e30), "bfloat16": (1e-38, 1e36)}
-    low, high = (40.0, 60.0) if kind in WHOLE else ends.get(kind, (1e-312, 1e303))
+    low, high = (40.0, 60.0) if kind in WHOLE else ends.get(kind, (1e-312, 1e300))
     rows = np.abs(rows) * rng.choice([1.0, 1.0, 1.0, low, high, np.sqrt(high)])
     return np.floor(rows) if kind in WHOLE else rows
 

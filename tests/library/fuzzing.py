@@ -1,0 +1,161 @@
+"""Random lives of a library of rows, each answer beside a plain dictionary's.
+
+A life is its seed: `python -m tests.library.fuzzing SEED` runs one again.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch import distance
+from simsearch.library import Library
+from simsearch.library.channel import Channel
+from simsearch.library.items import Item, items_batch, rejects_batch
+from simsearch.library.manifest import Manifest
+from simsearch.library.merge import merge
+from simsearch.library.segment import ChannelRows, Draft
+from simsearch.library.writer import positions_of
+from tests.library.rows import ROOT
+
+STEPS = 10
+
+
+@dataclass
+class Kept:
+    """What the dictionary knows of an item."""
+
+    id: int
+    row: NDArray[Any]
+    content: bytes | None
+    quality: int
+
+
+class Life:
+    """A library, and a dictionary of the same items by name."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.rng = np.random.default_rng([11, seed])
+        self.codes = bool(self.rng.random() < 0.3)
+        self.dimension = int(self.rng.integers(1, 9))
+        kind, metric = ("bits", "hamming") if self.codes else ("float16", str(self.rng.choice(["js", "cosine", "l2"])))
+        self.metric = metric
+        (folder / "segments").mkdir(parents=True)
+        channel = Channel("rows", "nobody", "r0", self.dimension, kind, metric, not self.codes)
+        Manifest(folder).create([channel])
+        self.library = Library.open(folder, device="cpu")
+        self.items: dict[bytes, Kept] = {}
+        self.next_id = 0
+        pool = 1 + self.rng.integers(0, 3, (6, self.dimension))  # few, so that distances tie
+        self.pool = pool.astype(np.uint8 if self.codes else np.float16)
+
+    def step(self) -> None:
+        """Change something."""
+        names = list(self.items)
+        what = self.rng.choice(["add", "add", "replace", "replace", "remove", "merge", "optimize"])
+        if what == "add" or not names:
+            self._add([str(self.next_id + i).encode() for i in range(int(self.rng.integers(1, 7)))])
+        elif what == "replace":
+            self._add([names[i] for i in self.rng.permutation(len(names))[: int(self.rng.integers(1, 5))]])
+        elif what == "remove":
+            gone = [names[i] for i in self.rng.permutation(len(names))[: int(self.rng.integers(1, 4))]]
+            self.library.remove([f"/rows/{name.decode()}" for name in gone], purge=bool(self.rng.random() < 0.3))
+            for name in gone:
+                del self.items[name]
+        elif what == "merge":
+            with self.library._writing() as writer:
+                count = len(writer.snapshot.segments)
+                if count > 1:
+                    first = int(self.rng.integers(0, count - 1))
+                    merge(writer, range(first, min(count, first + int(self.rng.integers(2, 4)))))
+        else:
+            self.library.optimize()
+        self.library.refresh()
+
+    def _add(self, names: list[bytes]) -> None:
+        """Write a segment, items that there are already first, by their ids."""
+        old = sorted((name for name in names if name in self.items), key=lambda name: self.items[name].id)
+        new = [name for name in names if name not in self.items]
+        kinds = self.rng.integers(0, len(self.pool), len(names))
+        rows = self.pool[kinds]
+        contents = [bytes([1 + k]) * 32 if self.rng.random() < 0.6 else None for k in kinds]
+        quality = self.rng.integers(0, 101, len(names))
+        items = [
+            Item(ROOT, name, content, n_bytes=1, mtime_ns=1, quality=int(good))
+            for name, content, good in zip(old + new, contents, quality, strict=True)
+        ]
+        ids = np.array([self.items[name].id for name in old] + [-1] * len(new), np.int64)
+        draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]), ids)
+        with self.library._writing() as writer:
+            places = [writer.snapshot.by_path(ROOT + b"/" + name) for name in old]
+            writer.commit(draft, removed=positions_of([place for place in places if place is not None]))
+        for i, name in enumerate(old + new):
+            number = self.items[name].id if name in self.items else self.next_id
+            self.next_id = max(self.next_id, number + 1)
+            self.items[name] = Kept(number, rows[i], contents[i], int(quality[i]))
+
+    def ask(self) -> None:
+        """Search, and compare."""
+        row = self.pool[self.rng.integers(0, 6)].copy()
+        if self.rng.random() < 0.5:
+            row[self.rng.integers(0, self.dimension)] += 1
+        known = list(self.items.values())
+        rows = np.array([item.row for item in known]).reshape(-1, self.dimension)
+        far = distance.METRICS[self.metric](row[None], rows)[0].astype(np.float32) if known else np.empty(0, np.float32)
+        limit = self.rng.choice([None, *far.tolist()]) if self.rng.random() < 0.5 else None
+        copies, least = bool(self.rng.random() < 0.5), int(self.rng.choice([0, 0, 50]))
+        k = None if limit is not None and self.rng.random() < 0.3 else int(self.rng.choice([1, 2, 3, 5, 100]))
+        answer = self.library.search_rows(
+            row, k=k, max_distance=limit, metric=self.metric, group_copies=copies, min_quality=least
+        )[0]
+        order = [
+            (float(d), item.id, item.content)
+            for d, item in zip(far, known, strict=True)
+            if (limit is None or d <= np.float32(limit)) and item.quality >= least
+        ]
+        order.sort(key=lambda one: one[:2])
+        if copies:
+            first = {one[2]: one for one in reversed(order) if one[2] is not None}
+            order = [one for one in order if one[2] is None or first[one[2]] is one]
+            lead = {content: min(item.id for item in known if item.content == content) for content in first}
+            order = [(d, lead.get(content, number), content) for d, number, content in order]  # of any quality
+        expected = [one[:2] for one in order][: len(order) if k is None else k]
+        found = [(match.distance, match.id) for match in answer.matches]
+        assert found == sorted(expected), (found, sorted(expected), k, limit, copies, least)
+        assert answer.certified
+        if copies and not least:
+            for match, one in zip(answer.matches, sorted(order, key=lambda o: o[:2]), strict=False):
+                others = sorted(i.id for i in known if one[2] is not None and i.content == one[2] and i.id != match.id)
+                assert [copy.id for copy in match.copies] == others
+
+
+def run(seed: int) -> tuple[str, str | None]:
+    """The kind of a life, and what went wrong in it."""
+    kind = "library"
+    try:
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+            warnings.simplefilter("error")
+            life = Life(Path(folder) / "fuzzed.library", seed)
+            kind = f"{life.metric}, library"
+            for _ in range(STEPS):
+                life.step()
+                life.ask()
+                life.ask()
+            life.library.close()
+    except Exception:
+        return kind, f"python -m tests.library.fuzzing {seed}\n{traceback.format_exc()}"
+    return kind, None
+
+
+if __name__ == "__main__":
+    for number in map(int, sys.argv[1:]):
+        told, wrong = run(number)
+        sys.stdout.write(f"{number}: {told}: {wrong or 'right'}\n")
