@@ -78,7 +78,8 @@ def image_distances(
     for there in _groups(database, _DATABASE_ROWS):
         prepared = nearest.prepare(_stacked(database[there]))
         for here in _groups(queries, _QUERY_ROWS):
-            out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), prepared)
+            with np.errstate(over="ignore"):
+                out[here, there] = nearest.between(nearest.prepare(_stacked(queries[here])), prepared)
     return out
 
 
