@@ -391,7 +391,7 @@ def by_images(case: Case) -> None:
                     assert found[i, j] == np.inf
                     continue
                 exact_one = np.sort(distance.METRICS[case.metric](a, b).min(axis=1))[cutoff - 1]
-            np.testing.assert_allclose(found[i, j], exact_one.astype(np.float32), rtol=1e-6, atol=1e-12)
+                np.testing.assert_allclose(found[i, j], exact_one.astype(np.float32), rtol=1e-6, atol=1e-12)
 
 
 def by_refusing(case: Case) -> None:
