@@ -268,7 +268,7 @@ def test_libraries_of_earlier_versions_go_on(world: Path, root: str, name: bytes
     from simsearch.library.add import add
 
     with library._intake(HERE, None, {}) as intake:
-        add(intake, library.extractor, old, settings=HERE)
+        add(intake, lambda: library.extractor, old, settings=HERE)
     assert library.add(world / "p", settings=HERE) == AddReport(unchanged=2)
     assert library.add(world / "q", settings=HERE) == AddReport(unchanged=2)
     (world / "p" / "deep" / "0001.png").unlink()
