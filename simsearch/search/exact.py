@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _SLACK = 54  # candidates kept beyond k
 _FIRST = 2  # and those of them measured at once; the others only where the distances found leave them open
-_SEVERAL = 64  # rows, above which it pays to look for equal ones
 _BUDGET = 256 << 20
 _GPU_BUDGET = 8 << 30
 _UPLOAD_SHARE = 0.5  # of a GPU's free memory that rows may take
@@ -105,19 +104,24 @@ def knn(
         limit = scale.padded(limit)
         whole = knn(queries, blocks, k=k, metric=metric, live=live, max_distance=limit, device=device, budget=budget)
         return replace(whole, distances=scale.true(whole.distances))
-    if as_codes(queries, blocks, metric=metric, live=live, device=device):
-        return _by_codes(queries, blocks, k=k, live=live, limit=limit)
+    codes = as_codes(queries, blocks, metric=metric, live=live, device=device)
+    scan = None if codes else open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
     distances = np.full((len(queries), k), np.inf, np.float32)
     positions = np.full((len(queries), k), -1, np.int64)
     measured = np.zeros(len(queries), np.int64)
-    scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
-    if scan is not None:
-        wanted = Wanted(min(k, scan.rows), limit, rounded)
+    wanted = Wanted(min(k, sum(map(len, blocks))), limit, rounded)  # what is beyond the rows stays padding
+
+    def fill(group: slice, near: Doubles, where: Positions) -> None:
+        with np.errstate(over="ignore"):
+            distances[group, : wanted.k] = near
+        positions[group, : wanted.k] = where
+
+    if codes and wanted.k:
+        fill(slice(None), *_by_codes(queries, blocks, live, wanted))
+    elif scan is not None:
         for group in query_groups(scan, len(queries)):
             near, where, measured[group] = _search(scan, queries[group], wanted)
-            with np.errstate(over="ignore"):
-                distances[group, : wanted.k] = near
-            positions[group, : wanted.k] = where
+            fill(group, near, where)
     return Neighbours(distances, positions, np.ones(len(queries), bool), measured)
 
 
@@ -175,19 +179,25 @@ def radius_of(limit: float, bits: int) -> int:
     return int(np.searchsorted(np.arange(bits + 1) / bits, limit, side="right")) - 1
 
 
-def _by_codes(queries: Any, blocks: Sequence[Any], *, k: int, live: Live | None, limit: float) -> Neighbours:
+def _by_codes(queries: Any, blocks: Sequence[Any], live: Live | None, wanted: Wanted) -> tuple[Doubles, Positions]:
+    """Distances and positions (q, k)."""
     from simsearch.search.hamming import FEW, MANY, SLICED, nearest_codes, pays
     from simsearch.search.hamming_plain import nearest_plainly
 
-    bits, radius = 8 * queries.shape[1], radius_of(limit, 8 * queries.shape[1])
+    k, bits = wanted.k, 8 * queries.shape[1]
+    radius = radius_of(wanted.limit, bits)
     pairs, many = len(queries) * sum(map(len, blocks)), len(queries) >= SLICED
     sliced = many and pays(MANY, pairs, queries.shape[1])
     if sliced or pays(FEW, pairs, queries.shape[1]):
         counts, positions = nearest_codes(queries, blocks, k=k, live=live, radius=radius, sliced=sliced)
     else:
         counts, positions = nearest_plainly(queries, blocks, k=k, live=live, radius=radius)
-    distances = np.where(positions < 0, np.inf, counts / bits).astype(np.float32)
-    return Neighbours(distances, positions, np.ones(len(queries), bool), np.zeros(len(queries), np.int64))
+    return _shares(counts, positions, bits), positions
+
+
+def _shares(counts: NDArray[Any], positions: Positions, bits: int) -> Doubles:
+    """Distances of codes that differ in so many bits; infinite where there is no position."""
+    return np.where(positions < 0, np.inf, counts / bits)
 
 
 def _by_code_kernel(scan: Scan, queries: torch.Tensor, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
@@ -195,7 +205,7 @@ def _by_code_kernel(scan: Scan, queries: torch.Tensor, k: int, limit: float) -> 
 
     bits = 8 * scan.dimension
     counts, positions = nearest(scan, queries, k=k, radius=radius_of(limit, bits))
-    return np.where(positions < 0, np.inf, counts / bits), positions, np.zeros(len(positions), np.int64)
+    return _shares(counts, positions, bits), positions, np.zeros(len(positions), np.int64)
 
 
 def open_scan(
@@ -305,12 +315,12 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
 
 def official(scan: Scan, queries: torch.Tensor) -> Official:
     """The distances of `simsearch.distance` from one of the queries to rows at some positions."""
-    from simsearch.search.repeats import alike
+    from simsearch.search.repeats import SEVERAL, alike
     from simsearch.search.scan import to_numpy
 
     def distances(line: int, positions: Positions) -> Doubles:
         rows = to_numpy(scan.gather(positions))
-        first = alike(rows) if len(rows) > _SEVERAL else np.arange(len(rows))
+        first = alike(rows) if len(rows) > SEVERAL else np.arange(len(rows))
         once, members = np.unique(first, return_inverse=True)
         with np.errstate(over="ignore"):
             exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows[once])[0]

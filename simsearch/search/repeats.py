@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SEVERAL = 64
+"""Rows of a query, above which it pays to look for equal ones."""
+
 
 def alike(rows: NDArray[Any]) -> NDArray[np.intp]:
     """For each of the rows (n, d) the number of the first with the same bytes (n,).
