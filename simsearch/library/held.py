@@ -38,19 +38,20 @@ class HeldOut:
     def of(cls, snapshot: Snapshot, channel: str) -> HeldOut:
         """The rows of a channel."""
         from simsearch.search.index import held_out
+        from simsearch.search.live import whole_masks
 
         blocks = [segment.channels[channel].row for segment in snapshot.segments]
         live = [snapshot.live_rows(s, channel) for s in range(len(blocks))]
         held = held_out(sum(map(len, blocks)), SEED)
-        counts = [np.ones(len(b), bool) if mask is None else mask for b, mask in zip(blocks, live, strict=True)]
-        asked = held[np.concatenate([np.zeros(0, bool), *counts])[held]]
+        asked = held[np.concatenate([np.zeros(0, bool), *whole_masks(live, blocks)])[held]]
         return cls(blocks, live, asked[: 2 * ASKED])
 
     @property
     def count(self) -> int:
         """Rows that count."""
-        pairs = zip(self.blocks, self.live, strict=True)
-        return sum(len(block) if mask is None else int(np.count_nonzero(mask)) for block, mask in pairs)
+        from simsearch.search.live import whole_masks
+
+        return sum(int(np.count_nonzero(mask)) for mask in whole_masks(self.live, self.blocks))
 
     def apart(self) -> HeldOut:
         """The same, copied, with the rows that are asked with in a block of their own behind the others."""

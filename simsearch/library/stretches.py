@@ -43,12 +43,10 @@ def rising(snapshot: Snapshot, channel: str, numbers: Iterable[int]) -> list[lis
     while waiting:
         highest, chosen, left = -1, list[Stretch](), list[Stretch]()
         for stretch in waiting:
-            segment, item = (
-                snapshot.segments[stretch.segment],
-                snapshot.segments[stretch.segment].channels[channel].item,
-            )
+            segment = snapshot.segments[stretch.segment]
             above = int(np.searchsorted(segment.ids, highest, side="right"))
-            cut = stretch.first + int(np.searchsorted(item[stretch.first : stretch.end], above))
+            items = segment.channels[channel].item[stretch.first : stretch.end]
+            cut = stretch.first + int(np.searchsorted(items, above))
             if (last := _last_live(snapshot, channel, stretch._replace(first=cut))) is not None:
                 chosen.append(stretch._replace(first=cut))
                 highest = last
@@ -66,7 +64,8 @@ def _last_live(snapshot: Snapshot, channel: str, stretch: Stretch) -> int | None
     segment, removed = snapshot.segments[stretch.segment], snapshot.removed[stretch.segment]
     item = segment.channels[channel].item
     low, high = int(item[stretch.first]), int(item[stretch.end - 1])
-    if removed is None:
+    if removed is None or not removed[high]:
         return int(segment.ids[high])
-    live = np.flatnonzero(~removed[low : high + 1])
-    return int(segment.ids[low + live[-1]]) if len(live) else None
+    behind = removed[low : high + 1][::-1]
+    dead = int(np.argmin(behind))
+    return None if behind[dead] else int(segment.ids[high - dead])

@@ -176,9 +176,9 @@ def _depths(index: Index, k: int, least: int) -> tuple[int, ...]:
 
 def _without(own: NDArray[np.int64], blocks: Sequence[Block], live: Live | None) -> list[NDArray[np.bool_]]:
     """Of each block the rows that count but for these."""
-    masks = [None] * len(blocks) if live is None else live
-    every = [np.ones(len(b), bool) if mask is None else mask for b, mask in zip(blocks, masks, strict=True)]
-    whole = np.concatenate(every)
+    from simsearch.search.live import whole_masks
+
+    whole = np.concatenate(whole_masks(live, blocks))
     whole[own] = False
     return np.split(whole, np.cumsum([len(block) for block in blocks])[:-1])
 

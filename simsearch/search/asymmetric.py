@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from simsearch.distance import check_rows
 from simsearch.errors import RowError
 from simsearch.search.asked import checked_k, checked_limit
 from simsearch.search.exact import Neighbours
-from simsearch.search.kept import pays
+from simsearch.search.kept import pays_by_now
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -24,7 +23,6 @@ Tables = NDArray[np.float64]
 _CELLS = 1 << 22  # distances, or entries of tables, held at once
 _ROWS = 1 << 20  # codes given to a compiled pass at once
 _WORTH = 1 << 29  # bytes of codes looked up that take as long as compiling does
-_met: Counter[str] = Counter()  # bytes looked up in this process
 
 
 def asymmetric(margins: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
@@ -95,8 +93,7 @@ def nearest_by_margins(
     distances, positions = np.full((len(margins), k), np.inf), np.full((len(margins), k), -1, np.int64)
     pieces = pieces_of(blocks, live)
     for part, tables in _table_groups(margins):
-        _met["bytes"] += tables.size // 256 * sum(len(block) for block in blocks)
-        run = _compiled_pass if pays(_met["bytes"], _WORTH, "codes by margins") else _plain_pass
+        run = _compiled_pass if _pays(tables.size // 256 * sum(map(len, blocks))) else _plain_pass
         shares = shares_of(pieces, count)
         found = list(pool(count).map(lambda share, run=run, tables=tables: run(share, tables, k, limit), shares))
         near, where = (np.concatenate(column, axis=1) for column in zip(*found, strict=True))
@@ -108,7 +105,11 @@ def nearest_by_margins(
 
 def expect() -> None:
     """Let the next search compile what it takes."""
-    _met["bytes"] += _WORTH
+    _pays(_WORTH)
+
+
+def _pays(codes: int) -> bool:
+    return pays_by_now(codes, _WORTH, "codes by margins")
 
 
 def _check(margins: NDArray[Any], blocks: Sequence[Codes]) -> None:

@@ -21,7 +21,7 @@ from simsearch.search.measure import Doubles, Pairs
 from simsearch.search.scan import Scan
 from simsearch.search.select import lowest
 from simsearch.search.settle import Positions
-from simsearch.search.widen import NOTHING, Found, nearest_found, settled
+from simsearch.search.widen import NOTHING, Found, nearest_found, nearest_settled
 
 _FIRST = 2  # rows beyond k that are measured before the bound is known
 _PIECE = 1 << 18  # open rows that are measured before the others are looked at again
@@ -48,11 +48,7 @@ def search(scan: Scan, queries: NDArray[Any], wanted: Wanted) -> tuple[Doubles, 
             counts += np.bincount(more[0], minlength=len(counts))
             found, highest = nearest_found(found, len(queries), wanted)
             np.minimum(limits, highest, out=limits)
-    shape = len(queries), wanted.k
-    distances, positions = np.full(shape, np.inf), np.full(shape, -1, np.int64)
-    for some, near, where in settled(found, len(queries), exact, wanted):
-        distances[some, : near.shape[1]], positions[some, : near.shape[1]] = near, where
-    return distances, positions, counts
+    return *nearest_settled(found, len(queries), exact, wanted), counts
 
 
 def _open(

@@ -15,7 +15,6 @@ the dimension and a few in numpy, whose order is not known):
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
 from simsearch.errors import MetricError, RowError
-from simsearch.search.kept import pays
+from simsearch.search.kept import pays_by_now
 from simsearch.search.maps import HELLINGER
 from simsearch.search.measure import Doubles
 from simsearch.search.scan import Scan
@@ -40,7 +39,6 @@ _TILE = 1 << 15  # coordinates that numpy works on at once
 _WORTH = 1 << 28  # coordinates that take numpy as long as compiling does
 _UNIT = 2.0**-24
 _LEAST = 2.0**-60  # as in the compiled passes
-_met: Counter[tuple[str, str]] = Counter()  # coordinates met in this process, by metric and type
 
 Scores = NDArray[np.float32]
 
@@ -60,7 +58,7 @@ def serves(scan: Scan, queries: Any) -> bool:
 
 def expect(metric: str, kind: str) -> None:
     """Let the next search of rows of a type compile what it takes."""
-    _met[metric, kind] += _WORTH
+    _pays(_WORTH, metric, kind)
 
 
 class Look:
@@ -175,9 +173,8 @@ Pass = Callable[[NDArray[np.float32], NDArray[Any]], tuple[Scores, NDArray[np.bo
 
 def _passes(metric: str, kinds: set[str], coordinates: int) -> dict[str, Pass] | None:
     """The compiled passes for types of rows; None where numpy is done before a compiler is."""
-    for kind in kinds:
-        _met[metric, kind] += coordinates
-    if not all(pays(_met[metric, kind], _WORTH, "scan", metric, kind) for kind in kinds):
+    paid = [_pays(coordinates, metric, kind) for kind in kinds]
+    if not all(paid):
         return None
     from simsearch.search.direct_kernels import scanner
 
@@ -196,6 +193,10 @@ def _passes(metric: str, kinds: set[str], coordinates: int) -> dict[str, Pass] |
         return scores
 
     return {kind: of(kind) for kind in kinds}
+
+
+def _pays(coordinates: int, metric: str, kind: str) -> bool:
+    return pays_by_now(coordinates, _WORTH, "scan", metric, kind)
 
 
 def _plain(metric: str) -> Pass:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
-from simsearch.search import kept
 from simsearch.search.asked import checked_k, checked_radius
+from simsearch.search.kept import pays_by_now
 from simsearch.search.live import check_live
 from simsearch.search.pieces import Piece, cut, pieces_of, shares_of
 from simsearch.search.threads import pool, thread_count
@@ -29,7 +28,6 @@ _HITS = 1 << 18  # codes within the radius that one pass gives
 _SMALL = 1 << 22  # words of pairs, a few milliseconds' work, which is not shared among threads
 FEW, MANY, WITHIN = "nearest codes of few", "nearest codes", "codes within"
 _WORTH = {FEW: 1 << 22, MANY: 1 << 30, WITHIN: 1 << 27}  # pairs that take other ways as long as compiling does
-_met: Counter[tuple[str, int]] = Counter()  # pairs met in this process, by pass and words of a code
 
 
 class Nearest(NamedTuple):
@@ -211,9 +209,7 @@ def expect(width: int) -> None:
 
 def pays(compiled: str, pairs: int, width: int) -> bool:
     """Whether so many more pairs of codes of that many bytes make a compiled pass worth it: FEW, MANY or WITHIN."""
-    words = -(-width // 4)
-    _met[compiled, words] += pairs
-    return kept.pays(_met[compiled, words], _WORTH[compiled], compiled, words)
+    return pays_by_now(pairs, _WORTH[compiled], compiled, -(-width // 4))
 
 
 def _long(words: NDArray[np.uint32]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -25,6 +26,7 @@ import numpy as np
 _STATES = 4  # folders of other sources, compilers or processors that stay: those used last
 _LOADED, _LOADS = 1 / 32, 1 / 2  # of the time to compile: to read one; to read one and to import the compiler
 _DIGEST = hashlib.sha256().digest_size
+_met: Counter[tuple[object, ...]] = Counter()  # work that this process has met, by the label of its pass
 
 
 class Kept:
@@ -113,6 +115,12 @@ def pays(met: float, compiling: float, *label: object) -> bool:
     """
     loading = compiling * (_LOADED if "numba" in sys.modules else _LOADS)
     return met >= compiling or (met >= loading and kept().holds(named(*label)))
+
+
+def pays_by_now(more: int, compiling: float, *label: object) -> bool:
+    """Whether so much more work makes all that this process has met worth a compiled pass; arguments as for `pays`."""
+    _met[label] += more
+    return pays(_met[label], compiling, *label)
 
 
 def named(*label: object) -> str:

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError
 
 
+def whole_masks(live: Sequence[NDArray[np.bool_] | None] | None, blocks: Sequence[Sized]) -> list[NDArray[np.bool_]]:
+    """Return a mask (n,) of each block, also where None stands for all of its rows."""
+    masks = [None] * len(blocks) if live is None else live
+    return [np.ones(len(block), bool) if mask is None else mask for block, mask in zip(blocks, masks, strict=True)]
+
+
 def check_live(live: Sequence[NDArray[np.bool_] | None] | None, blocks: Sequence[Sized]) -> None:
     """Require a mask of booleans, or None, for each block, and in a mask an entry for each row.
 

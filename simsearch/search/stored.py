@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.search.kept import pays
+from simsearch.search.kept import pays_by_now
 
 if TYPE_CHECKING:
     from simsearch.search.pair_kernels import PairKernels
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _METRICS = ("js", "cosine", "l1", "l2")
 _KINDS = ("float16", "float32", "float64", "uint8")
 _WORTH = 1 << 26  # coordinates that take torch as long as compiling takes
-_met: Counter[tuple[str, str]] = Counter()  # coordinates met in this process, by metric and type
 
 
 class StoredBlock(NamedTuple):
@@ -37,7 +35,7 @@ class StoredBlock(NamedTuple):
 
 def expect(metric: str, kind: str) -> None:
     """Let the next visit to rows of a type compile what it takes."""
-    _met[metric, kind] += _WORTH
+    _pays(_WORTH, metric, kind)
 
 
 def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
@@ -45,9 +43,8 @@ def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
     if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(fits, scan.blocks)):
         return None
     kinds = {(scan.metric, str(block.dtype)) for block in scan.blocks if len(block)}
-    for kind in kinds:
-        _met[kind] += pairs * scan.dimension
-    if not all(pays(_met[kind], _WORTH, "measure", *kind) for kind in kinds):
+    paid = [_pays(pairs * scan.dimension, *kind) for kind in kinds]
+    if not all(paid):
         return None
     from simsearch.search.pair_kernels import kernels
 
@@ -57,6 +54,10 @@ def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
             found.append(StoredBlock(base, as_stored(block), kernels(scan.metric, str(block.dtype))))
         base += len(block)
     return found
+
+
+def _pays(coordinates: int, metric: str, kind: str) -> bool:
+    return pays_by_now(coordinates, _WORTH, "measure", metric, kind)
 
 
 def safe_in_single(stored: Sequence[StoredBlock]) -> bool:

@@ -17,7 +17,7 @@ from simsearch.search.exact import official
 from simsearch.search.mapped import Mapped
 from simsearch.search.maps import FOUR
 from simsearch.search.measure import Doubles, Measured, Pairs
-from simsearch.search.repeats import Repeats, alike
+from simsearch.search.repeats import SEVERAL, Repeats, alike
 from simsearch.search.scan import to_numpy
 from simsearch.search.scores import JensenShannon, Prepared, Score
 from simsearch.search.settle import Official, Positions, settle
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from simsearch.search.scan import Chunk, Scan
 
 _FEW = 12  # queries, up to which js scored directly beats mapping every row into four features
-_SEVERAL = 64  # hits of a query, above which it pays to look for equal rows
 _MANY = 1 << 20  # found rows, above which they are settled in between
 
 
@@ -82,11 +81,7 @@ def widen(
         np.minimum(limits, highest, out=limits)  # what follows must be nearer
         if len(found.lines) > _MANY + len(queries) * wanted.k:
             found = _shortened(found, len(queries), exact, pairs, wanted)
-    shape = len(queries), wanted.k
-    distances, positions = np.full(shape, np.inf), np.full(shape, -1, np.int64)
-    for lines, near, where in settled(found, len(queries), exact, wanted):
-        distances[lines, : near.shape[1]], positions[lines, : near.shape[1]] = near, where
-    return distances, positions, counts
+    return *nearest_settled(found, len(queries), exact, wanted), counts
 
 
 def hits(
@@ -109,7 +104,7 @@ def hits(
     for chunk in scan.chunks():
         for start, within in _open(scan, chunk, prepared, limits):
             lines, columns = within.nonzero().cpu().numpy().T
-            if most is not None and len(columns) > _SEVERAL * len(within):
+            if most is not None and len(columns) > SEVERAL * len(within):
                 some, members = np.unique(columns, return_inverse=True)
                 needed = ~repeats[start].beyond(to_numpy(chunk.rows[torch.from_numpy(some).to(scan.device)]))[members]
                 lines, columns = lines[needed], columns[needed]
@@ -122,7 +117,7 @@ def hits(
 
 def _measured(scan: Scan, pairs: Pairs, lines: NDArray[np.int64], positions: Positions) -> Measured:
     """What `pairs` gives, each query and row measured once where rows are repeated."""
-    if len(lines) <= _SEVERAL * (1 + lines[-1] - lines[0]):
+    if len(lines) <= SEVERAL * (1 + lines[-1] - lines[0]):
         return pairs(lines, positions)
     some, members = np.unique(positions, return_inverse=True)
     first = alike(to_numpy(scan.gather(some)))[members]
@@ -171,6 +166,14 @@ def settled(
         measured, positions = matrix(some._replace(lines=np.searchsorted(lines, some.lines)), len(lines))
         of_some = partial(_renumbered, official, lines)
         yield lines, *settle(measured, positions, of_some, wanted)
+
+
+def nearest_settled(found: Found, queries: int, official: Official, wanted: Wanted) -> tuple[Doubles, Positions]:
+    """What `settle` gives for all queries (q, k), padded with infinity and -1."""
+    distances, positions = np.full((queries, wanted.k), np.inf), np.full((queries, wanted.k), -1, np.int64)
+    for lines, near, where in settled(found, queries, official, wanted):
+        distances[lines, : near.shape[1]], positions[lines, : near.shape[1]] = near, where
+    return distances, positions
 
 
 def matrix(found: Found, queries: int) -> tuple[Measured, Positions]:

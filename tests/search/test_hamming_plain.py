@@ -56,7 +56,7 @@ def nothing_met(monkeypatch, tmp_path):
     """A process that has compared nothing, and finds nothing on disk."""
     empty = Kept(tmp_path, "none")
     monkeypatch.setattr(kept, "kept", lambda: empty)
-    hamming._met.clear()
+    kept._met.clear()
 
 
 def test_codes_asked_one_at_a_time_are_worth_compiling_for_within_twenty_queries(nothing_met):
@@ -70,4 +70,4 @@ def test_single_queries_do_not_compile_the_pass_for_many(nothing_met):
     codes = np.zeros((300, 4), np.uint8)
     for _ in range(3):
         knn(codes[:1], [codes], k=1, metric="hamming", device="cpu")
-    assert hamming._met == {(FEW, 1): 900}
+    assert kept._met == {(FEW, 1): 900}

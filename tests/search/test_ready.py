@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simsearch import Library
-from simsearch.search import asymmetric, asymmetric_kernel, direct_scores, hamming, knn, stored
+from simsearch.search import asymmetric_kernel, kept, knn
 from simsearch.search.asymmetric import nearest_by_margins
 from simsearch.search.direct_kernels import scanner
 from simsearch.search.hamming_kernels import kernels as of_codes
@@ -19,8 +19,7 @@ from tests.fake import FakeExtractor
 @pytest.fixture(autouse=True)
 def nothing_met(monkeypatch):
     """A process that has searched nothing."""
-    for module in (asymmetric, direct_scores, hamming, stored):
-        monkeypatch.setattr(module, "_met", type(module._met)())
+    monkeypatch.setattr(kept, "_met", type(kept._met)())
     for cached in (of_codes, of_pairs, scanner):
         cached.cache_clear()
 
@@ -70,6 +69,6 @@ def test_an_open_library_is_made_ready_for_its_metric(tmp_path):
     Library.create(tmp_path / "library", model=extractor).close()
     with Library.open(tmp_path / "library", extractor=extractor) as library:
         metric, kind = library.channel.metric, str(library.channel.numpy_dtype)
-    assert not direct_scores._met
+    assert not any(label[0] == "scan" for label in kept._met)
     with Library.open(tmp_path / "library", extractor=extractor, device="cpu", prepare=True):
         assert compiled(scanner(metric, kind), of_pairs(metric, kind).measure) != [[], []]
