@@ -348,7 +348,8 @@ def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int)
         for part, scores in scan.scores(queries, rows, dead):
             before = best[part], where[part]
             now, positions = _with_lowest(*before, scores, chunk.start)
-            crowded = (now[:, -1] <= now[:, k - 1] + 2 * error) & (now[:, k:] == now[:, :-k]).any(dim=1)
+            full = now[:, -1] < torch.inf  # else rows that do not count would be met
+            crowded = full & (now[:, -1] <= now[:, k - 1] + 2 * error) & (now[:, k:] == now[:, :-k]).any(dim=1)
             if crowded.any():
                 among = (scores[crowded] <= now[crowded, -1:]).any(dim=0).nonzero()[:, 0]
                 beyond = repeats[part.start].beyond(to_numpy(chunk.rows[among]))

@@ -178,7 +178,7 @@ def made(rng: np.random.Generator, metric: str) -> Case:
     blocks = [typed(rng, part, kind, signed=signed) for part in np.split(rows, cuts)]
     if len(blocks) > 1 and metric != "hamming" and rng.random() < 0.2:
         blocks[-1] = plain(blocks[-1]).astype(np.float64)
-    live = [rng.random(len(block)) < 0.7 if rng.random() < 0.7 else None for block in blocks]
+    live = [_mask(rng, len(block)) if rng.random() < 0.7 else None for block in blocks]
     masks = None if rng.random() < 0.6 else live
     whole = np.concatenate([plain(block).astype(np.uint8 if metric == "hamming" else np.float64) for block in blocks])
     near = plain(queries)
@@ -189,6 +189,14 @@ def made(rng: np.random.Generator, metric: str) -> Case:
         every[:, ~np.concatenate(alive)] = np.nan
     k = int(rng.choice([1, 2, 3, 10, max(1, n), n + 1, 700]))
     return Case(metric, queries, blocks, masks, k, _limit(rng, every), every, rng)
+
+
+def _mask(rng: np.random.Generator, n: int) -> NDArray[np.bool_]:
+    """Rows that count: some at random, or those of a stretch."""
+    if rng.random() < 0.5:
+        return rng.random(n) < 0.7
+    first, end = np.sort(rng.integers(0, n + 1, 2))
+    return (first <= np.arange(n)) & (np.arange(n) < end)
 
 
 def _limit(rng: np.random.Generator, every: NDArray[np.float64]) -> float | None:
@@ -264,7 +272,7 @@ def by_few(case: Case) -> None:
 
 def by_widening(case: Case) -> None:
     worth = case.rng.choice([0, NEVER])
-    slack = int(case.rng.choice([0, 1]))
+    slack = int(case.rng.choice([0, 1, 54]))
     with settings(exact__SLACK=slack, stored__WORTH=worth, hamming__WORTH=codes_worth(NEVER), direct_FEW=0):
         same(by_knn(case, budget=int(case.rng.choice([1, 3000, 1 << 20]))), case.nearest(rounded=False))
 

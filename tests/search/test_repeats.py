@@ -38,6 +38,18 @@ def test_of_equal_rows_no_more_than_k_are_measured(rng, metric, k, route):
 
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
+@pytest.mark.parametrize("k", [3, 70])
+def test_equal_rows_that_do_not_count_stand_for_none_that_do(rng, metric, k, route):
+    rows, queries = with_repeats(rng, metric, 1500, 1000)
+    for alive in (slice(600, None), slice(-20, None), slice(None, None, 50), slice(600, 900), slice(0, 0)):
+        live = np.zeros(1500, bool)
+        live[alive] = True
+        for budget in (9000, 200_000):
+            found = knn(queries, [rows], k=k, metric=metric, live=[live], device="cpu", budget=budget)
+            assert_exact(found, oracle(queries, [rows], k, metric, live=[live]))
+
+
+@pytest.mark.parametrize("metric", ["js", "cosine", "l1", "l2"])
 def test_a_range_measures_equal_rows_once(rng, metric, monkeypatch):
     rows, queries = with_repeats(rng, metric, 3000, 1500)
     asked = []
