@@ -41,6 +41,14 @@ def test_a_bit_says_on_which_side_of_its_plane_the_row_lies(kind, how, bits):
     np.testing.assert_allclose(np.linalg.norm(made.planes, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("how", MAPS)
+@pytest.mark.parametrize("power", [-1073, -1000, -500, 500, 1022])
+def test_how_large_a_row_is_does_not_count(how, power):
+    rows = np.random.default_rng(4).integers(0, 4, (20, 24)).astype(np.float64)
+    np.testing.assert_array_equal(mapped_rows(np.ldexp(rows, power), how), mapped_rows(rows, how))
+    assert fitted(how=how).encode(np.ldexp(rows, power)).any()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1))
 def test_the_code_of_a_row_does_not_depend_on_the_rows_beside_it(size, seed):

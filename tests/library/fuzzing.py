@@ -9,24 +9,30 @@ import sys
 import tempfile
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch import distance
-from simsearch.library import Library
+from simsearch.errors import IndexFailed
+from simsearch.library import Library, indexes
 from simsearch.library.channel import Channel
 from simsearch.library.items import Item, items_batch, rejects_batch
 from simsearch.library.manifest import Manifest
+from simsearch.library.matches import QueryMatches
 from simsearch.library.merge import merge
 from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.writer import positions_of
+from simsearch.search.index_spec import CODE_KINDS, KINDS
 from tests.library.rows import ROOT
 
 STEPS = 10
+MANY = 400  # items, of which an index can be built and measured
 
 
 @dataclass
@@ -52,6 +58,8 @@ class Life:
         channel = Channel("rows", "nobody", "r0", self.dimension, kind, metric, not self.codes)
         Manifest(folder).create([channel])
         self.library = Library.open(folder, device="cpu")
+        self.indexed = bool(self.rng.random() < 0.3)
+        self.by_index = 0  # answers
         self.items: dict[bytes, Kept] = {}
         self.next_id = 0
         pool = 1 + self.rng.integers(0, 3, (6, self.dimension))  # few, so that distances tie
@@ -60,13 +68,16 @@ class Life:
     def step(self) -> None:
         """Change something."""
         names = list(self.items)
-        what = self.rng.choice(["add", "add", "replace", "replace", "remove", "merge", "optimize"])
+        more = ["index"] * 3 if self.indexed else []
+        what = self.rng.choice(["add", "add", "replace", "replace", "remove", "merge", "optimize", *more])
         if what == "add" or not names:
-            self._add([str(self.next_id + i).encode() for i in range(int(self.rng.integers(1, 7)))])
+            many = not names and self.indexed
+            self._add([str(self.next_id + i).encode() for i in range(MANY if many else int(self.rng.integers(1, 7)))])
         elif what == "replace":
             self._add([names[i] for i in self.rng.permutation(len(names))[: int(self.rng.integers(1, 5))]])
         elif what == "remove":
-            gone = [names[i] for i in self.rng.permutation(len(names))[: int(self.rng.integers(1, 4))]]
+            most = int(self.rng.choice([4, 4, len(names)])) if self.indexed else 4
+            gone = [names[i] for i in self.rng.permutation(len(names))[: int(self.rng.integers(1, max(2, most)))]]
             self.library.remove([f"/rows/{name.decode()}" for name in gone], purge=bool(self.rng.random() < 0.3))
             for name in gone:
                 del self.items[name]
@@ -76,6 +87,10 @@ class Life:
                 if count > 1:
                     first = int(self.rng.integers(0, count - 1))
                     merge(writer, range(first, min(count, first + int(self.rng.integers(2, 4)))))
+        elif what == "index":
+            kind = str(self.rng.choice(CODE_KINDS if self.codes else KINDS))
+            with suppress(IndexFailed):  # there are too few, or it does not find as much
+                self.library.optimize(recall=0.3, kind=kind)
         else:
             self.library.optimize()
         self.library.refresh()
@@ -87,7 +102,7 @@ class Life:
         kinds = self.rng.integers(0, len(self.pool), len(names))
         rows = self.pool[kinds]
         contents = [bytes([1 + k]) * 32 if self.rng.random() < 0.6 else None for k in kinds]
-        quality = self.rng.integers(0, 101, len(names))
+        quality = [self.rng.integers(0, 101) if content is None else 18 * content[0] for content in contents]
         items = [
             Item(ROOT, name, content, n_bytes=1, mtime_ns=1, quality=int(good))
             for name, content, good in zip(old + new, contents, quality, strict=True)
@@ -113,9 +128,9 @@ class Life:
         limit = self.rng.choice([None, *far.tolist()]) if self.rng.random() < 0.5 else None
         copies, least = bool(self.rng.random() < 0.5), int(self.rng.choice([0, 0, 50]))
         k = None if limit is not None and self.rng.random() < 0.3 else int(self.rng.choice([1, 2, 3, 5, 100]))
-        answer = self.library.search_rows(
-            row, k=k, max_distance=limit, metric=self.metric, group_copies=copies, min_quality=least
-        )[0]
+        how: dict[str, Any] = {"k": k, "max_distance": limit, "metric": self.metric}
+        how |= {"group_copies": copies, "min_quality": least}
+        answer = self.library.search_rows(row, exact=self.indexed, **how)[0]
         order = [
             (float(d), item.id, item.content)
             for d, item in zip(far, known, strict=True)
@@ -125,8 +140,6 @@ class Life:
         if copies:
             first = {one[2]: one for one in reversed(order) if one[2] is not None}
             order = [one for one in order if one[2] is None or first[one[2]] is one]
-            lead = {content: min(item.id for item in known if item.content == content) for content in first}
-            order = [(d, lead.get(content, number), content) for d, number, content in order]  # of any quality
         expected = [one[:2] for one in order][: len(order) if k is None else k]
         found = [(match.distance, match.id) for match in answer.matches]
         assert found == sorted(expected), (found, sorted(expected), k, limit, copies, least)
@@ -135,6 +148,26 @@ class Life:
             for match, one in zip(answer.matches, sorted(order, key=lambda o: o[:2]), strict=False):
                 others = sorted(i.id for i in known if one[2] is not None and i.content == one[2] and i.id != match.id)
                 assert [copy.id for copy in match.copies] == others
+        if self.indexed:
+            self._near(self.library.search_rows(row, **how)[0], {number: d for d, number, _ in order}, k, limit)
+
+    def _near(self, answer: QueryMatches, right: dict[int, float], k: int | None, limit: float | None) -> None:
+        """Whether an answer by an index, if it is one, names items of those that are right, and none too few."""
+        found = [(match.distance, match.id) for match in answer.matches]
+        assert found == sorted(found)
+        assert found == [(right[number], number) for number in dict.fromkeys(number for _, number in found)]
+        if answer.certified:
+            assert answer.recall is None
+            assert [d for d, _ in found] == sorted(right.values())[:k]
+            return
+        self.by_index += 1
+        assert k is not None
+        assert len(found) <= k
+        kinds = {record.spec.kind for record in indexes.records(self.library.path)}
+        if limit is None and kinds.isdisjoint({"hnsw", "multi_hash"}):  # which may not name all of their rows
+            assert len(found) == min(k, len(right))
+        if answer.recall is not None:
+            assert 0 <= answer.recall.low <= answer.recall.value <= answer.recall.high <= 1
 
 
 def run(seed: int) -> tuple[str, str | None]:
@@ -145,11 +178,13 @@ def run(seed: int) -> tuple[str, str | None]:
             warnings.simplefilter("error")
             life = Life(Path(folder) / "fuzzed.library", seed)
             kind = f"{life.metric}, library"
-            for _ in range(STEPS):
-                life.step()
-                life.ask()
-                life.ask()
+            with mock.patch.object(indexes, "_MAPPED_FROM", int(life.rng.choice([0, 1 << 62]))):
+                for _ in range(STEPS):
+                    life.step()
+                    life.ask()
+                    life.ask()
             life.library.close()
+            kind += " by index" if life.by_index else ""
     except Exception:
         return kind, f"python -m tests.library.fuzzing {seed}\n{traceback.format_exc()}"
     return kind, None

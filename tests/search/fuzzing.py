@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def typed(rng: np.random.Generator, rows: NDArray[np.float64], kind: str, *, sig
         out = (rows if room is None else np.clip(rows, float(room.min) / 2, float(room.max) / 2)).astype(kind)
     bad = ~np.isfinite(out.astype(np.float64)).all(axis=1) | ~out.any(axis=1)
     out[bad] = 1
-    layout = rng.choice(["C", "C", "F", "strided", "reversed", "read-only", "tensor"])
+    layout = rng.choice(["C", "C", "F", "strided", "reversed", "read-only", "mapped", "tensor"])
     if layout == "F":
         return np.asfortranarray(out)
     if layout == "strided":
@@ -146,6 +147,10 @@ def typed(rng: np.random.Generator, rows: NDArray[np.float64], kind: str, *, sig
         return np.ascontiguousarray(out[::-1, ::-1])[::-1, ::-1]
     if layout == "read-only":
         out.flags.writeable = False
+    if layout == "mapped" and out.size:
+        with TemporaryFile() as file:  # which stays while it is mapped
+            file.write(b"beside" + out.tobytes())  # so that no number lies at a multiple of its size
+            return np.memmap(file, out.dtype, "r", offset=6, shape=out.shape)
     if layout == "tensor" and out.dtype.isnative and kind != "longdouble":
         return torch.from_numpy(out)
     return out

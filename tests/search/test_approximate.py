@@ -73,6 +73,28 @@ def test_removed_rows_are_never_found_and_k_live_ones_always(
     assert live[found.positions].all()
 
 
+def test_however_many_are_removed_few_candidates_are_held_at_once(
+    rows: NDArray[np.float16], queries: NDArray[np.float16], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = build(spec_for(N, D, "js", kind="flat"), [rows], device="cpu")
+    live = np.zeros(N, bool)
+    live[knn(queries, [rows], k=N, metric="js", device="cpu").positions[:, -K:]] = True  # what each would name last
+    whole = approximate(queries, [rows], index, k=K, effort=1, depth=K, live=[live])
+    asked = []
+    ask = Index.candidates
+
+    def told(self: Index, some: NDArray[np.float16], kept: int, effort: int) -> NDArray[np.int64]:
+        asked.append((len(some), kept))
+        return ask(self, some, kept, effort)
+
+    monkeypatch.setattr(Index, "candidates", told)
+    monkeypatch.setattr("simsearch.search.approximate._CELLS", 4 * N)
+    again = approximate(queries, [rows], index, k=K, effort=1, depth=K, live=[live])
+    np.testing.assert_array_equal(again.positions, whole.positions)
+    assert max(kept for _, kept in asked) > N // 2
+    assert max(count * kept for count, kept in asked) <= 4 * N
+
+
 def test_no_more_than_the_live_ones_are_found(
     index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
 ) -> None:
