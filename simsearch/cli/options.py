@@ -33,6 +33,13 @@ def named(text: str) -> Path:
     return Path(text)
 
 
+class OrderName(StrEnum):
+    """What an index's candidates are chosen by; a test holds them equal to `simsearch.search.asked.Order`."""
+
+    EXACT = "exact"
+    FLOAT32 = "float32"
+
+
 class QueryMetricName(StrEnum):
     """What a query may ask by: the distances, and that from bits with margins; a test holds them together."""
 

@@ -23,6 +23,7 @@ from simsearch.cli.options import (
     MaxPixels,
     Metric,
     Model,
+    OrderName,
     Paths,
     QueryMetric,
     QueryMetricName,
@@ -64,6 +65,13 @@ def query(
     exact: Annotated[
         bool, typer.Option("--exact", help="Look at every row, also where optimize built an index.")
     ] = False,
+    order: Annotated[
+        OrderName | None,
+        typer.Option(
+            "--order",
+            help="What the nearest of an index's candidates are chosen by; by default what its recall was measured by.",
+        ),
+    ] = None,
     asymmetric: Annotated[
         bool,
         typer.Option(
@@ -129,10 +137,12 @@ def query(
     name = "asymmetric" if asymmetric else metric and str(metric)
     if exclude_self and rows is not None:
         raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
+    if exact and order is not None:
+        raise typer.BadParameter("--exact looks at every row, and asks no index: leave --order out")
     if k == 0 and (max_distance is None or asymmetric):
         raise typer.BadParameter("-k 0 lists all within --max-distance D, by a distance other than --asymmetric")
     how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
-    how |= {"group_copies": group_copies, "min_quality": min_quality}
+    how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, device=device) as opened:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from simsearch.library.curve import Curve, Point
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.matches import Recall
+from simsearch.search.asked import Order
 
 _LEFT = 0.9  # of the rows that it was measured with: with fewer, no recall is told
 _SCATTER = 2  # with fewer than that, ranks looked for as that many times as many: which are gone is chance
@@ -30,12 +31,17 @@ class Asking:
     recall: Recall | None
 
 
-def asking(record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, live: int) -> Asking | None:
+def asking(
+    record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, live: int, order: Order | None = None
+) -> Asking | None:
     """Return how to ask an index for the nearest live rows; None where exact search is the better way.
 
     Where rows were removed, the nearest that are left lie as far away as more neighbours did, and are looked for as
     these were: k as k / s, when a share s is left. As long as that is nine tenths, a recall is told: that of k / s.
     With less left, k is looked for as 2 k / s, since the k-th that is left may lie well beyond k / s.
+
+    Of the same candidates exact order finds all of the nearest that are among them, and thus no less than that of
+    float32, whose recall it tells; the recall of exact order says nothing of float32.
 
     Args:
         record: What was measured.
@@ -43,6 +49,7 @@ def asking(record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, li
         k: Neighbours whose recall is told.
         rows: Rows that are asked for, k or more.
         live: Rows of the index that count.
+        order: What is chosen by; by default what was measured.
     """
     left = min(1.0, live / max(1, record.rows if record.live is None else record.live))
     if not live:
@@ -57,7 +64,8 @@ def asking(record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, li
     if left < _LEFT:
         nearer = _reaching(record.curves, rows)
         return Asking(way.effort, _way(nearer or curve).depth, None)
-    share = curve.share(math.ceil(k / left))
+    known = order in (None, "exact", record.order)
+    share = curve.share(math.ceil(k / left)) if known else None
     return Asking(way.effort, way.depth, None if share is None else Recall(*share, k))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from simsearch.library.matches import Copy, Match, Recall
 from simsearch.library.snapshot import Place, Snapshot
+from simsearch.search.asked import Order
 
 _TIMES = 4  # more rows asked for where copies fill the answer
 _ROUNDS = 3  # for all such queries together; then each alone, without the contents that it has
@@ -33,12 +34,14 @@ class Near:
         hits: Nearest first, ties to the lower id.
         certified: Whether it is proved that no other is nearer.
         recall: Of the index that was asked, if one was.
+        order: What the index's candidates were chosen by; exact order without one.
         copies: For each hit the other live items with its content, by id; empty where copies are not looked for.
     """
 
     hits: tuple[Hit, ...] = ()
     certified: bool = True
     recall: Recall | None = None
+    order: Order = "exact"
     copies: tuple[tuple[Place, ...], ...] = ()
 
 

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from simsearch.errors import InputError
 from simsearch.library.channel import metrics_of
 from simsearch.library.curve import Curve
 from simsearch.library.snapshot import Snapshot
+from simsearch.search.asked import Order
 from simsearch.search.index_spec import IndexSpec
 
 FORMAT = 2
@@ -37,6 +38,7 @@ class IndexRecord:
         device: Where that was measured, to which its rates belong: "cpu", or "cuda" for FAISS's GPUs.
         wider: What it finds of more, ascending.
         live: Rows that counted then; None where that is not known.
+        order: What the nearest candidates were chosen by when that was measured; so they are when it is asked.
     """
 
     file: str
@@ -51,6 +53,7 @@ class IndexRecord:
     device: str = "cpu"
     wider: tuple[Curve, ...] = ()
     live: int | None = None
+    order: Order = "exact"
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -97,6 +100,7 @@ class IndexRecord:
         if (
             not good
             or self.device not in ("cpu", "cuda")
+            or self.order not in get_args(Order)
             or self.metric != self.spec.metric
             or len(set(self.segments)) < len(self.segments)
         ):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from simsearch.errors import DependencyMissing
 from simsearch.images.rejected import Rejected
 from simsearch.images.source import printable
+from simsearch.search.asked import Order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,6 +113,8 @@ class QueryMatches:
         query_b64: The path's bytes in base64 when they are not UTF-8.
         recall: Of the index that was asked; None where the search was exact, or went beyond what was measured.
         more: Whether there are more than k within the distance that was asked for; None where none was.
+        order: "exact", or "float32" where the matches are those that distances in float32 chose of an index's
+            candidates; the distances told, and the order of the matches, are exact all the same.
     """
 
     query: str | None
@@ -121,6 +124,7 @@ class QueryMatches:
     query_b64: str | None = None
     recall: Recall | None = None
     more: bool | None = None
+    order: Order = "exact"
 
     def __repr__(self) -> str:
         return "\n".join(self._lines(_SHOWN_MATCHES))
@@ -228,6 +232,7 @@ class Matches(Sequence[QueryMatches]):
             "certified": answer.certified,
             "recall": None if answer.recall is None else asdict(answer.recall),
             "more": answer.more,
+            "order": answer.order,
             "library_size": self.library_size,
             "channel": self.channel,
             "metric": self.metric,

@@ -19,6 +19,7 @@ from simsearch.library.items import numbers as as_numbers
 from simsearch.library.matches import Copy, Match, Recall
 from simsearch.library.snapshot import Place, Snapshot
 from simsearch.library.stretches import Stretch, rising, whole
+from simsearch.search.asked import Order
 
 if TYPE_CHECKING:
     from simsearch.library.resident import Ready, Resident
@@ -43,6 +44,7 @@ class SearchPlan:
         min_quality: Items that are known to be of lower quality are left out.
         hidden: Items that are left out.
         spare: Further matches that are looked for, some of which may be left out later.
+        order: What an index's candidates are chosen by; None for what it was measured by.
     """
 
     snapshot: Snapshot
@@ -57,6 +59,7 @@ class SearchPlan:
     min_quality: int = 0
     hidden: tuple[Place, ...] = ()
     spare: int = 0
+    order: Order | None = None
 
     @property
     def asked(self) -> Channel:
@@ -72,11 +75,13 @@ class Found:
         matches: Nearest first.
         certified: Whether it is proved that no other is nearer.
         recall: Of the index that was asked, if one was.
+        order: What its candidates were chosen by; exact order without one.
     """
 
     matches: tuple[Match, ...]
     certified: bool = True
     recall: Recall | None = None
+    order: Order = "exact"
 
 
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
@@ -129,7 +134,7 @@ def _found(snapshot: Snapshot, near: Near) -> Found:
         Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
         for hit, others in zip(near.hits, copies, strict=True)
     ]
-    return Found(tuple(matches), near.certified, near.recall)
+    return Found(tuple(matches), near.certified, near.recall, near.order)
 
 
 def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:
@@ -159,7 +164,8 @@ def _joined(answers: Sequence[list[Near]], count: int, plan: SearchPlan) -> list
         nears = [answer[i] for answer in answers]
         hits = sorted(hit for near in nears for hit in near.hits)[: plan.k + plan.spare]
         recall = next((near.recall for near in nears if near.recall is not None), None)
-        joined.append(Near(tuple(hits), all(near.certified for near in nears), recall))
+        order: Order = "exact" if all(near.order == "exact" for near in nears) else "float32"
+        joined.append(Near(tuple(hits), all(near.certified for near in nears), recall, order))
     return joined
 
 
@@ -240,7 +246,8 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
     live, bits = _live(plan, stretches), plan.channel.bits
     gone = sum(int(np.count_nonzero(~mask)) for mask in live if mask is not None)
     left = ready.record.rows - gone
-    way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left)
+    order: Order = "exact" if plan.metric == "hamming" else plan.order or ready.record.order
+    way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left, order=order)
     if way is None or way.depth > ready.index.most:  # a GPU names no more
         return None
     scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
@@ -252,13 +259,14 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
         k=most,
         effort=way.effort,
         depth=way.depth,
+        order=order,
         live=live,
         max_distance=limit if scale is None or limit is None else scale.padded(limit),
         ids=None if len(rising(snapshot, name, covered)) == 1 else partial(_ids, plan, stretches),
     )
     if scale is not None:
         found = replace(found, distances=scale.true(found.distances))
-    answer = _named(plan, stretches, found, way.recall)
+    answer = [replace(near, order=order) for near in _named(plan, stretches, found, way.recall)]
     others = [s for s in range(len(snapshot.segments)) if s not in set(covered)]
     return _joined([answer, _exactly(rows, plan, most, others)], len(rows), plan) if others else answer
 

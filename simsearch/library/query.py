@@ -185,7 +185,7 @@ def answer(
         matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
         told = tuple(map(with_same_files, matches[:most]))
-        answers.append(QueryMatches(text, told, one.certified, query.rejected, encoded, one.recall, more))
+        answers.append(QueryMatches(text, told, one.certified, query.rejected, encoded, one.recall, more, one.order))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 

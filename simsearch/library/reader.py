@@ -24,7 +24,7 @@ from simsearch.library.resident import Resident, is_gpu
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
-from simsearch.search.asked import checked_k, checked_limit
+from simsearch.search.asked import Order, checked_k, checked_limit, checked_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,6 +143,7 @@ class Reader:
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
+        order: Order | None = None,
         group_copies: bool = True,
         exclude_self: bool = False,
         min_quality: int = 0,
@@ -150,9 +151,9 @@ class Reader:
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries.
 
-        Exactly, unless `optimize` built an index for the metric: then what the index names is measured exactly, items
-        that came later are searched in full, `certified` is false and `recall` tells what the index was measured to
-        find of the k nearest; it is None where that was not measured, or where a tenth of the rows was removed since.
+        Exactly, unless `optimize` built an index for the metric: then the nearest of what the index names are found,
+        items that came later are searched in full, `certified` is false and `recall` tells what the index was measured
+        to find of the k nearest; it is None where that was not measured, or where a tenth of the rows was removed.
 
         Args:
             queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar gives
@@ -164,6 +165,9 @@ class Reader:
                 if the library has its image, since only bits are kept.
             max_distance: Leave out what is farther.
             exact: Look at every row, also where there is an index.
+            order: What the nearest of an index's candidates are chosen by: "float32", or "exact", which takes longer
+                where it differs, for rows that float32 cannot tell apart. By default what its recall was measured by,
+                "float32" unless an older release built it. Distances, and the order of the matches, are exact in both.
             group_copies: Items with the same content (SHA-256) are one match, the others its `copies`, so that k
                 counts contents; else each is a match of its own.
             exclude_self: Leave out the item that the query itself is: that of the same path, and for a picture from
@@ -179,7 +183,8 @@ class Reader:
         """
         from simsearch.library.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
 
-        plan = self._plan(k, metric, max_distance, exact=exact, group_copies=group_copies, min_quality=min_quality)
+        how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
+        plan = self._plan(k, metric, max_distance, **how)
         rows = as_rows(queries)
         if rows is None:
             embedder = QueryEmbedder(plan, self.extractor, given.settings(settings), library=self.path)
@@ -198,6 +203,7 @@ class Reader:
         metric: str | None = None,
         max_distance: float | None = None,
         exact: bool = False,
+        order: Order | None = None,
         group_copies: bool = True,
         min_quality: int = 0,
     ) -> Matches:
@@ -211,7 +217,8 @@ class Reader:
         """
         from simsearch.library.query import answer, queries_of
 
-        plan = self._plan(k, metric, max_distance, exact=exact, group_copies=group_copies, min_quality=min_quality)
+        how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
+        plan = self._plan(k, metric, max_distance, **how)
         return answer(queries_of(given.rows(rows), plan), plan, self._found)
 
     def _found(self, rows: NDArray[Any], plan: SearchPlan) -> Sequence[Found]:
@@ -224,10 +231,13 @@ class Reader:
         max_distance: float | None,
         *,
         exact: bool,
+        order: Order | None,
         group_copies: bool,
         min_quality: int,
     ) -> SearchPlan:
         limit = None if max_distance is None else checked_limit(max_distance)
+        if given.flag(exact, "exact") and order is not None:
+            raise InputError("exact looks at every row, and asks no index: leave order out")
         return SearchPlan(
             self.snapshot,
             self.channel,
@@ -235,10 +245,11 @@ class Reader:
             self.channel.choose_metric(metric),
             limit,
             self.device,
-            given.flag(exact, "exact"),
+            bool(exact),
             self._resident,
             group_copies=given.flag(group_copies, "group_copies"),
             min_quality=int(given.number(min_quality, "min_quality", low=0, high=100)),
+            order=checked_order(order),
         )
 
     def items(self, *, batch_size: int = 4096) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import discard, intact, keep, records, sweep
 from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import FIRST_CONFIDENCE, KS, tune
+from simsearch.search.asked import Order
 from simsearch.search.index_spec import IndexSpec, spec_for
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def build_index(
                 "--kind ivf_flat"
             )
         names = tuple(segment.uuid for segment in snapshot.segments)
-        what = IndexRecord("", channel.name, metric, spec, names, count, 0, "", curve, index.on, curves[1:], rows.count)
-        return keep(folder, index, what)
+        measured = (curve, index.on, curves[1:], rows.count, order_of(spec))
+        return keep(folder, index, IndexRecord("", channel.name, metric, spec, names, count, 0, "", *measured))
     finally:
         index.close()
 
@@ -156,7 +157,7 @@ def _measured(
         return build(spec, blocks, device=gpus, progress=lambda done, of: progress("build", done, of))
 
     def told(index: Index, rows: HeldOut) -> tuple[Curve, ...]:
-        how: dict[str, Any] = {"recall": recall, "ks": KS, "live": rows.live, "device": device}
+        how: dict[str, Any] = {"recall": recall, "ks": KS, "live": rows.live, "device": device, "order": order_of(spec)}
         return tune(index, rows.blocks, rows.asked, **how, progress=lambda n: progress("measure", n, 0))
 
     try:
@@ -176,6 +177,11 @@ def _measured(
             raise
         warnings.warn(f"{error}; building on the CPU", RuntimeWarning, stacklevel=2)
     return _measured(spec, rows, None, recall=recall, device=device, progress=progress)
+
+
+def order_of(spec: IndexSpec) -> Order:
+    """What an index's candidates are chosen by, unless a search asks otherwise; codes are counted, not rounded."""
+    return "exact" if spec.metric == "hamming" else "float32"
 
 
 def _require_enough(rows: HeldOut, spec: IndexSpec, recall: float) -> None:

@@ -19,6 +19,7 @@ from simsearch.errors import InputError
 from simsearch.library.curve import Curve, Point, Share, undominated
 
 if TYPE_CHECKING:
+    from simsearch.search.asked import Order
     from simsearch.search.index import Index
     from simsearch.search.scan import Block, Live
 
@@ -46,6 +47,7 @@ class _Trial:
     index: Index
     blocks: Sequence[Block]
     live: Live
+    order: Order
     queries: NDArray[Any]
     truth: NDArray[np.float32]
 
@@ -53,13 +55,13 @@ class _Trial:
         """The first or second half of the queries."""
         middle = len(self.queries) // 2
         part = slice(middle) if number == 0 else slice(middle, 2 * middle)
-        return _Trial(self.index, self.blocks, self.live, self.queries[part], self.truth[part])
+        return _Trial(self.index, self.blocks, self.live, self.order, self.queries[part], self.truth[part])
 
     def asked(self, effort: int, depth: int, most: int) -> tuple[NDArray[np.float64], float]:
         """Recalls (most,) of the nearest, the two nearest and so on, the mean over queries, and queries a second."""
         from simsearch.search.approximate import approximate
 
-        how: dict[str, Any] = {"effort": effort, "depth": depth, "live": self.live}
+        how: dict[str, Any] = {"effort": effort, "depth": depth, "live": self.live, "order": self.order}
         began = time.perf_counter()
         found = approximate(self.queries, self.blocks, self.index, k=most, **how)
         rate = len(self.queries) / max(time.perf_counter() - began, 1e-9)
@@ -73,6 +75,7 @@ def tune(
     *,
     recall: float,
     ks: Sequence[int] = KS[:1],
+    order: Order = "exact",
     live: Live | None = None,
     device: str = "cpu",
     progress: Told = lambda _points: None,
@@ -86,6 +89,7 @@ def tune(
         recall: What is wanted of the k nearest and of the nearest of them, in (0, 1].
         ks: Neighbours, ascending. A way for more of them is never a lesser one; where no way gives the recall, it is
             the one that finds most, but for the first of them.
+        order: What the nearest candidates are chosen by, as for `approximate`.
         live: For each block the rows that count, or None for all.
         device: Where exact search runs; candidates are measured where a search does it, on the CPU.
         progress: Told how many points were measured.
@@ -107,7 +111,7 @@ def tune(
     fitting = [ks[0], *(k for k in ks[1:] if 10 * k <= there)]
     queries, most = _rows(blocks, own), min(math.ceil(SPARE * fitting[-1]), there)
     found = knn(queries, blocks, k=max(most, 1), metric=index.spec.metric, live=masks, device=device)
-    trial, curves, done = _Trial(index, blocks, masks, queries, found.distances), list[Curve](), 0
+    trial, curves, done = _Trial(index, blocks, masks, order, queries, found.distances), list[Curve](), 0
 
     def count() -> None:
         nonlocal done

@@ -1,8 +1,7 @@
 """The nearest rows by an index: its candidates, measured exactly, and what it does not cover searched in full.
 
 Distances are those of `simsearch.distance`; what an index does not name as a candidate is not found. How often that
-happens is measured (`tune`), not proved. Candidates are scored by the same bounds as in `exact`, so that only those are
-measured in float64 that can be among the nearest.
+happens is measured (`tune`), not proved.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.distance import check_rows
 from simsearch.errors import InputError
-from simsearch.search.asked import Wanted, checked_k, checked_limit
-from simsearch.search.exact import Neighbours, as_array, knn, measure, official, open_scan
+from simsearch.search.asked import Order, Wanted, checked_k, checked_limit
+from simsearch.search.exact import Neighbours, as_array, knn, open_scan
 from simsearch.search.index import Index
-from simsearch.search.stored import StoredBlock, safe_in_single, stored_blocks
 
 if TYPE_CHECKING:
     from simsearch.search.measure import Doubles
@@ -26,9 +23,8 @@ if TYPE_CHECKING:
     from simsearch.search.settle import Positions
 
 _MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
-_LENGTHS = 1.5  # the root of a length that is summed in float32 errs by half as much as a product summed so
 _CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them, or places of candidates
-_PIECE = 1 << 19  # and of those in float32: 2 MiB, which stay in a cache
+_RANKED = ("ivf_flat", "hnsw")  # kinds that keep rows whole, and name them by their distances in float32
 
 
 def approximate(
@@ -39,6 +35,7 @@ def approximate(
     k: int,
     effort: int,
     depth: int,
+    order: Order = "exact",
     live: Live | None = None,
     max_distance: float | None = None,
     device: str = "cpu",
@@ -52,7 +49,9 @@ def approximate(
         index: Over the first blocks.
         k: Neighbours a query.
         effort: One of `index.efforts()`.
-        depth: Candidates of each query that are measured exactly; at least k are.
+        depth: Candidates of each query that are compared; at least k are.
+        order: "exact": of the candidates the k nearest. "float32": the k that distances in float32 make the nearest,
+            which differ where float32 cannot tell rows apart; their own distances and order are exact.
         live: For each block the rows that count (n_i,), or None for all. Where rows were removed the index is asked
             for more, with more effort if need be, until k are left or there are no more; a query for which it cannot
             name so many (a GPU names 2,048) is searched exactly.
@@ -68,22 +67,18 @@ def approximate(
         InputError: k, depth or max_distance is not usable, or the index ends within a block.
         IndexFailed: The index cannot be searched.
     """
+    from simsearch.search.candidates import Candidates
+
     k = checked_k(k)
     if depth < 1:
         raise InputError(f"depth is {depth} and must be at least 1")
     limit, metric = checked_limit(max_distance), index.spec.metric
     covered = _covered(blocks, index.count)
     masks: Live = [None] * len(blocks) if live is None else live
-    tail = knn(
-        queries,
-        blocks[covered:],
-        k=k,
-        metric=metric,
-        live=masks[covered:],
-        max_distance=max_distance,
-        device=device,
-        rounded=True,
-    )
+    if isinstance(queries, np.ndarray) and queries.dtype == np.float16:
+        queries = queries.astype(np.float32)  # once, for all that look at them
+    how: dict[str, Any] = {"k": k, "metric": metric, "max_distance": max_distance, "device": device, "rounded": True}
+    tail = knn(queries, blocks[covered:], live=masks[covered:], **how)
     scan = open_scan(queries, blocks[:covered], metric=metric, live=masks[:covered], device=device, budget=None)
     if scan is None:
         return tail
@@ -92,21 +87,16 @@ def approximate(
     depth = min(max(depth, k), index.count)
     wanted = Wanted(min(k, index.count), limit, rounded=True)
     for group in _groups(len(queries), depth * scan.dimension):
-        candidates, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
-        distances, positions, counts = _ranked(scan, queries[group], candidates, wanted, ids)
-        found.merge(np.arange(len(queries))[group], distances, positions, counts)
+        named, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
+        candidates = Candidates(scan, queries[group], named, ids)
+        if order == "exact":
+            near = candidates.exactly(wanted)
+        else:
+            near = candidates.in_single(wanted, ranked=metric != "js" and index.spec.kind in _RANKED)
+        found.merge(np.arange(len(queries))[group], *near)
         if len(short):
             lines = short + group.start
-            rest = knn(
-                queries[lines],
-                blocks[:covered],
-                k=k,
-                metric=metric,
-                live=masks[:covered],
-                max_distance=max_distance,
-                device=device,
-                rounded=True,
-            )
+            rest = knn(queries[lines], blocks[:covered], live=masks[:covered], **how)
             found.merge(lines, rest.distances.astype(np.float64), rest.positions, rest.measured)
     return found.neighbours()
 
@@ -192,6 +182,10 @@ def _candidates(
         for part in _groups(len(short), kept):
             found = index.candidates(rows[short[part]], kept, effort)
             good = alive(found)
+            if good.all():
+                out[short[part], : min(depth, kept)] = found[:, :depth]
+                lacking[part] = kept < min(k, alive.live)
+                continue
             order = np.argsort(~good, axis=1, kind="stable")[:, :depth]
             width = order.shape[1]
             out[short[part], :width] = np.where(
@@ -208,108 +202,3 @@ def _candidates(
         short = short[:0]
     out[short] = -1
     return out, short
-
-
-def _ranked(
-    scan: Scan,
-    queries: Block,
-    candidates: Positions,
-    wanted: Wanted,
-    ids: Callable[[Positions], Positions] | None,
-) -> tuple[Doubles, Positions, Positions]:
-    """Distances and positions (q, k) of the nearest candidates, and how many were measured in float64 (q,)."""
-    from simsearch.extract.transfers import to_device
-    from simsearch.search.measure import Pairs
-    from simsearch.search.settle import settle
-
-    rows = to_device(queries, scan.device)
-    scores, error = _scores(scan, rows, candidates)
-    _check(scan, candidates[(scores == -np.inf) & (candidates >= 0)])
-    order = np.lexsort((candidates, scores), axis=-1)
-    scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
-    measured = measure(Pairs(scan, rows), scan, scores, candidates, wanted, error=error)
-    ties = candidates if ids is None else ids(candidates)
-    distances, positions = settle(measured, candidates, official(scan, rows), wanted, ties)
-    return distances, positions, (measured.distances < np.inf).sum(axis=1)
-
-
-def _check(scan: Scan, suspects: Positions) -> None:
-    """Refuse candidates without a score that no distance is defined to; they were sound when the index was built."""
-    from simsearch.search.scan import to_numpy
-
-    for position in np.unique(suspects):
-        row = to_numpy(scan.gather(np.array([position])))
-        check_rows(row, metric=scan.metric, what="row", start=int(position))
-
-
-def _scores(scan: Scan, queries: Any, candidates: Positions) -> tuple[Doubles, float]:
-    """Scores (q, m) of the candidates, infinite where there is none, and the largest error of one."""
-    import torch
-
-    from simsearch.search.scores import Prepared
-
-    scores = np.full(candidates.shape, np.inf)
-    valid = candidates >= 0
-    if not valid.any():
-        return scores, 0.0
-    ours, cosines = scan.score.prepare(queries), None
-    stored = stored_blocks(scan, int(valid.sum())) if scan.metric in ("js", "cosine") else None
-    if stored is not None and safe_in_single(stored):
-        cosines = _compiled_cosines(stored, _unit(ours.rows).numpy(), candidates)
-    else:
-        theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
-        if scan.metric in ("js", "cosine") and theirs.dtype == torch.float16:  # no square of which overflows float32
-            cosines = _cosines(_unit(ours.rows), theirs, roots=scan.metric == "js").double().cpu().numpy()
-    if cosines is not None:
-        found = -float(torch.linalg.vecdot(ours.rows[0].float(), ours.rows[0].float())) * cosines
-        scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
-        return scores, _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0))
-    rows = scan.score.prepare(theirs)
-    width = candidates.shape[1]
-    for line in range(len(candidates)):
-        part = slice(line * width, (line + 1) * width)
-        one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
-        near = scan.score.between(one, Prepared(rows.rows[part], rows.term[part]))[0]
-        near = torch.nan_to_num(near, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-        scores[line, valid[line]] = near.double().cpu().numpy()[valid[line]]
-    return scores, scan.error(ours, rows, None)
-
-
-def _unit(rows: Any) -> Any:
-    """Prepared queries (q, d), of length 1."""
-    import torch
-
-    return torch.nn.functional.normalize(rows.float(), dim=1)
-
-
-def _compiled_cosines(stored: Sequence[StoredBlock], unit: NDArray[np.float32], candidates: Positions) -> Doubles:
-    """Cosines (q, m) of queries (q, d) with candidates, or their roots, by compiled passes; NaN where there is none."""
-    from simsearch.search.tiles import in_parts
-
-    cosines = np.full(candidates.shape, np.nan)
-
-    def part(lines: slice) -> None:
-        for base, rows, passes in stored:
-            passes.score(unit[lines], rows, base, candidates[lines], cosines[lines])
-
-    in_parts(part, len(unit), 4 * _PIECE // (candidates.shape[1] * unit.shape[1]))
-    return cosines
-
-
-def _cosines(unit: Any, rows: Any, *, roots: bool) -> Any:
-    """Cosines (q, m) of queries (q, d) with rows (q m, d) or their roots.
-
-    What `score.prepare` and `score.between` give for each pair, up to the same rounding, in as few passes as may be.
-    """
-    import torch
-
-    values = rows.view(len(unit), -1, rows.shape[1])
-    out = torch.empty(values.shape[:2], device=rows.device)
-    step = max(1, _PIECE // (values.shape[1] * values.shape[2]))
-    for start in range(0, len(values), step):
-        part = values[start : start + step].to(torch.float32, copy=True)
-        if roots:
-            part.sqrt_()
-        lengths = torch.linalg.vecdot(part, part).sqrt_()
-        torch.div(torch.bmm(part, unit[start : start + step, :, None])[:, :, 0], lengths, out=out[start : start + step])
-    return out

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simsearch.errors import InputError
+
+Order = Literal["exact", "float32"]
+"""What the nearest of an index's candidates are chosen by; those that are chosen stand in exact order."""
 
 _MOST = (1 << 31) - 1  # no answer could hold more
 _BEYOND = 2.0**128  # what float32 would hold next to its largest number
@@ -60,6 +63,27 @@ def checked_k(k: Any) -> int:
     if number is None or not 1 <= number <= _MOST:
         raise InputError(f"k is {shown(k)} and must be a whole number, at least 1 and at most {_MOST}")
     return number
+
+
+def checked_order(order: Any) -> Order | None:
+    """Return an order, or None for that in which an index was measured.
+
+    Raises:
+        InputError: there is none of that name.
+
+    Example:
+        >>> checked_order("float32"), checked_order(None)
+        ('float32', None)
+        >>> checked_order("float16")
+        Traceback (most recent call last):
+        simsearch.errors.InputError: order is 'float16' and must be one of 'exact', 'float32'
+    """
+    for known in get_args(Order):
+        if isinstance(order, str) and order == known:
+            return known  # type: ignore[no-any-return]
+    if order is not None:
+        raise InputError(f"order is {shown(order)} and must be one of {', '.join(map(repr, get_args(Order)))}")
+    return None
 
 
 def checked_radius(radius: Any, bits: int) -> int:

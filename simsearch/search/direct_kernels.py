@@ -25,7 +25,7 @@ _LANES = 16 if "avx512f" in features() else 8  # numbers in a register; two, whe
 _REGISTERS = 4  # that sums run in at the same time, so that none waits for the last
 _STEP = _LANES * _REGISTERS
 _FUSED = "fma" in features()  # multiplies and adds in one instruction
-_HALVES = "f16c" in features()  # has an instruction that reads float16
+HALVES = "f16c" in features()  # has an instruction that reads float16
 LEAST = 2.0**-60  # sums and squared lengths below which float32 may have lost of them what matters
 
 _TWO: Any = types.UniTuple(types.float32, 2)  # type: ignore[no-untyped-call]
@@ -52,15 +52,27 @@ def scanner(metric: str, kind: str) -> Any:
         queries that are roots; the squared distance, or the distance, for l2 and l1. NaN where a sum or length is
         not within `LEAST` and infinity.
     """
-    add_up, finish = intrinsic(_added_up(metric, kind)), _cosine if metric in ("js", "cosine") else _sum
+    score = scorer(metric, kind)
 
-    @compiled("scan", metric, kind, error_model="numpy")
+    @compiled("scan", metric, kind)
     def scan(queries: NDArray[np.float32], rows: Any, out: NDArray[np.float32]) -> None:
         for i in range(len(rows)):
             for line in range(len(queries)):
-                out[line, i] = finish(add_up(queries, line, rows, i))
+                out[line, i] = score(queries, line, rows, i)
 
     return scan
+
+
+@cache
+def scorer(metric: str, kind: str) -> Any:
+    """The compiled score of one pair, `score(queries, line, rows, place)`, as `scanner` gives it."""
+    add_up, finish = intrinsic(_added_up(metric, kind)), _cosine if metric in ("js", "cosine") else _sum
+
+    @njit(nogil=True, error_model="numpy")
+    def score(queries: NDArray[np.float32], line: int, rows: Any, place: int) -> Any:
+        return finish(add_up(queries, line, rows, place))
+
+    return score
 
 
 @njit(nogil=True, error_model="numpy")
@@ -165,7 +177,7 @@ def _read(build: Any, line: Any, at: Any, kind: str, lanes: int) -> Any:
         return build.uitofp(stored, single)
     if kind == "float32":
         return stored
-    if _HALVES:
+    if HALVES:
         return build.fpext(build.bitcast(stored, ir.VectorType(ir.HalfType(), lanes)), single)
     return _half(build, stored, lanes)
 

@@ -85,7 +85,7 @@ class Look:
             values = values * (1 + 1.01 * (m + 4) * _UNIT) + d * 2.0**-120
         else:
             exact = distances**2 * (math.log(2) / (2 * HELLINGER.weight)) if metric == "js" else 2 * distances
-            values = exact - 1 + 1.01 * (1.5 * m + 8) * _UNIT + (2.0**-33 * math.sqrt(d) if metric == "js" else 0)
+            values = exact - 1 + cosine_error(metric, d, m)
         largest = np.finfo(np.float32).max
         return np.nextafter(np.minimum(values, float(largest)).astype(np.float32), largest)
 
@@ -141,6 +141,11 @@ class Look:
         if live is not None:
             scores[:, ~live] = np.inf
         return scores
+
+
+def cosine_error(metric: str, dimension: int, roundings: int) -> float:
+    """How far the cosine of rows, or for js of their roots, can be from exact."""
+    return 1.01 * (1.5 * roundings + 8) * _UNIT + (2.0**-33 * math.sqrt(dimension) if metric == "js" else 0)
 
 
 def _check(rows: NDArray[Any], suspects: NDArray[np.bool_], metric: str, start: int) -> None:

@@ -221,15 +221,23 @@ class Pairs:
 
         False only where the distance in float64 is certainly above; true where that is not worth finding out.
         """
-        stored = stored_blocks(self._scan, len(lines)) if self._scan.metric == "js" else None
-        if stored is None or not safe_in_single(stored):
+        found = self.divergences(lines, positions)
+        if found is None:
             return np.ones(len(lines), bool)
         from simsearch.search.pair_kernels import DIVERGENCE_ERROR
 
-        queries = self._prepared.numpy().astype(np.float32)
-        out = self._compiled("divergence", queries, stored, lines, positions)
         allowed = 2 * np.log(2) * np.square(limits, dtype=np.float64) * (1 + 1e-9) + DIVERGENCE_ERROR
-        return np.asarray(~(out > allowed))  # one without a distance is measured, and named
+        return np.asarray(~(found > allowed))  # one without a distance is measured, and named
+
+    def divergences(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Doubles | None:
+        """Twice the Jensen-Shannon divergence of each pair (c,) in nats, in float32, within `DIVERGENCE_ERROR`.
+
+        NaN for a row without a distribution. None by another metric, and where there is no compiled pass for the rows.
+        """
+        stored = stored_blocks(self._scan, len(lines)) if self._scan.metric == "js" else None
+        if stored is None or not safe_in_single(stored):
+            return None
+        return self._compiled("divergence", self._prepared.numpy().astype(np.float32), stored, lines, positions)
 
     def _distances(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = self._measure.prepare(self._scan.gather(positions))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simsearch.search.bit_planes import ask_for
 from simsearch.search.compiled import compiled
+from simsearch.search.direct_kernels import HALVES, scorer
 
 
 def _interpolating(function: Any, low: float, high: float, degree: int) -> NDArray[np.float64]:
@@ -57,17 +58,17 @@ _HALF_SCALE = np.float32(2.0**112)  # the bits of a half, moved into those of a 
 class PairKernels(NamedTuple):
     """The passes over rows of one type by one metric.
 
-    Both skip positions outside the block, which begins at `base`.
+    They skip positions outside the block, which begins at `base`.
 
     Attributes:
         measure: `measure(queries, rows, base, (lines, positions), out)` writes the distance of each pair (c,).
             Queries (q, d) are float64, prepared: distributions for js, of length 1 for cosine.
-        score: `score(queries, rows, base, candidates, out)` writes cosines (q, m), in float32, of queries with rows,
-            or for js with the roots of rows. Queries (q, d) are float32 of length 1, for js roots. Values that are
-            not finite give NaN. Only for float16 and uint8, no square of which overflows.
+        score: `score(queries, rows, base, candidates, out)` writes scores (q, m), float32, as `direct_kernels.scorer`
+            gives them; None for float64.
         divergence: `divergence(queries, rows, base, (lines, positions), out)` writes twice the Jensen-Shannon
             divergence in nats of each pair (c,), in float32, within `DIVERGENCE_ERROR`; NaN where a row has no
-            distribution. Queries (q, d) are distributions in float32; rows as for `score`.
+            distribution. Queries (q, d) are distributions in float32. Only for float16 and uint8, no sum of which
+            overflows.
     """
 
     measure: Any
@@ -78,69 +79,62 @@ class PairKernels(NamedTuple):
 @cache
 def kernels(metric: str, kind: str) -> PairKernels:
     """The passes for a metric and a type of rows, "float16", "float32", "float64" or "uint8"."""
-    read = _half if kind == "float16" else _as_it_is
-    load = _loader(read, metric, wide=kind == "float64")
-    terms_of, distance_of = _DISTANCES[metric]
+    read = half if kind == "float16" else _as_it_is
+    return PairKernels(_measurer(read, metric, kind), _scorer(metric, kind), _diverger(read, kind))
 
-    @compiled("measure", metric, kind)
+
+def _measurer(read: Any, metric: str, kind: str) -> Any:
+    (between, distance_of), scaled = _DISTANCES[metric], _scaled(read, metric)
+    prepared, wide = metric in ("js", "cosine"), kind == "float64"
+
+    @compiled("measure", metric, kind, error_model="numpy")
     def measure(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
         lines, positions = pairs
-        row, terms = np.empty(rows.shape[1]), np.empty(rows.shape[1])
+        row, factor = np.empty(rows.shape[1]), 1.0
         for i in range(len(lines)):
             _ask_for_row(rows, positions[min(i + _AHEAD, len(lines) - 1)] - base)
             place = positions[i] - base
             if 0 <= place < len(rows):
-                load(rows[place], row)
-                terms_of(queries[lines[i]], row, terms)
-                out[i] = distance_of(_sum(terms))
+                stored = rows[place]
+                if prepared and wide:  # so that no sum overflows
+                    row[:] = stored
+                    _divide(row, _largest(row))
+                    stored = row
+                if prepared:
+                    factor = scaled(stored)
+                out[i] = distance_of(between(read, queries[lines[i]], stored, factor))
 
-    return PairKernels(measure, _scorer(read, metric, kind), _diverger(read, kind))
-
-
-def _loader(read: Any, metric: str, *, wide: bool) -> Any:
-    """The compiled preparation of a row: into float64, divided by its sum for js, by its length for cosine."""
-    signed = metric == "cosine"
-    scaled = metric in ("js", "cosine")
-
-    @njit(nogil=True, error_model="numpy")
-    def load(stored: Any, row: NDArray[np.float64]) -> None:
-        for i in range(len(row)):
-            row[i] = np.float64(read(stored[i]))
-        if scaled and wide:  # so that no sum overflows
-            _divide(row, _largest(row))
-        if signed:
-            _divide(row, math.sqrt(_sum_of_squares(row)))
-        elif scaled:
-            _divide(row, _sum(row))
-
-    return load
+    return measure
 
 
-def _scorer(read: Any, metric: str, kind: str) -> Any:
-    roots = metric == "js"
+def _scaled(read: Any, metric: str) -> Any:
+    """The compiled factor that gives a row the sum 1 for js, the length 1 for cosine."""
+    squared = metric == "cosine"
 
-    @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
-    def piece(query: Any, stored: Any) -> Any:
-        product, length = np.float32(0), np.float32(0)
-        for i in range(len(query)):
-            value = np.float32(read(stored[i]))
-            product += query[i] * (np.sqrt(value) if roots else value)
-            length += value if roots else value * value
-        return np.float64(product), np.float64(length)
+    @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+    def scaled(stored: Any) -> Any:
+        total = 0.0
+        for i in range(len(stored)):
+            value = np.float64(read(stored[i]))
+            total += value * value if squared else value
+        return 1 / (math.sqrt(total) if squared else total)
 
-    @compiled("score", metric, kind, error_model="numpy")
-    def score(queries: Any, rows: Any, base: int, candidates: Any, out: NDArray[np.float64]) -> None:
+    return scaled
+
+
+def _scorer(metric: str, kind: str) -> Any:
+    if kind == "float64":
+        return None
+    of_pair = scorer(metric, kind)
+
+    @compiled("score", metric, kind)
+    def score(queries: Any, rows: Any, base: int, candidates: Any, out: NDArray[np.float32]) -> None:
         for line in range(len(queries)):
             for j in range(candidates.shape[1]):
                 _ask_for_row(rows, candidates[line, min(j + _AHEAD, candidates.shape[1] - 1)] - base)
                 place = candidates[line, j] - base
                 if 0 <= place < len(rows):
-                    product = length = 0.0
-                    for start in range(0, rows.shape[1], _TERMS):
-                        more = piece(queries[line, start : start + _TERMS], rows[place, start : start + _TERMS])
-                        product += more[0]
-                        length += more[1]
-                    out[line, j] = product / math.sqrt(length)
+                    out[line, j] = of_pair(queries, line, rows, place)
 
     return score
 
@@ -189,27 +183,36 @@ def _divergence_single(p: Any, row: Any, factor: Any) -> Any:
     return np.float64(total)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
-def _surprises(p: Any, q: Any, terms: NDArray[np.float64]) -> None:
-    """Write p ln(2 p / (p + q)) + q ln(2 q / (p + q)) of every coordinate, where 0 ln 0 = 0."""
-    for i in range(len(terms)):
-        a, b = p[i], q[i]
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _surprises(read: Any, p: Any, row: Any, factor: Any) -> Any:
+    """The sum of p ln(2 p / (p + q)) + q ln(2 q / (p + q)), where 0 ln 0 = 0 and q is the row times a factor."""
+    nats = 0.0
+    for i in range(len(p)):
+        a, b = p[i], np.float64(read(row[i])) * factor
         total = a + b
         twice = 2.0 / (total if total > _NORMAL else _NORMAL)
         x, y = a * twice, b * twice
-        terms[i] = a * _ln(x if x > _NORMAL else _NORMAL) + b * _ln(y if y > _NORMAL else _NORMAL)
+        nats += a * _ln(x if x > _NORMAL else _NORMAL) + b * _ln(y if y > _NORMAL else _NORMAL)
+    return nats
 
 
-@njit(nogil=True)
-def _squares(u: Any, v: Any, terms: NDArray[np.float64]) -> None:
-    for i in range(len(terms)):
-        terms[i] = (u[i] - v[i]) * (u[i] - v[i])
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _squares(read: Any, u: Any, row: Any, factor: Any) -> Any:
+    """The sum of squared gaps between u and the row times a factor."""
+    total = 0.0
+    for i in range(len(u)):
+        gap = u[i] - np.float64(read(row[i])) * factor
+        total += gap * gap
+    return total
 
 
-@njit(nogil=True)
-def _gaps(u: Any, v: Any, terms: NDArray[np.float64]) -> None:
-    for i in range(len(terms)):
-        terms[i] = abs(u[i] - v[i])
+@njit(nogil=True, fastmath={"reassoc", "nsz"})
+def _gaps(read: Any, u: Any, row: Any, factor: Any) -> Any:  # noqa: ARG001 - 1 for l1
+    """The sum of absolute gaps."""
+    total = 0.0
+    for i in range(len(u)):
+        total += abs(u[i] - np.float64(read(row[i])))
+    return total
 
 
 @njit(nogil=True)
@@ -238,23 +241,6 @@ _DISTANCES = {
     "l2": (_squares, _root),
     "l1": (_gaps, _as_it_is),
 }
-
-
-@njit(nogil=True, fastmath={"reassoc", "nsz"})
-def _sum(values: NDArray[np.float64]) -> Any:
-    """In whatever order is fastest."""
-    total = 0.0
-    for value in values:
-        total += value
-    return total
-
-
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _sum_of_squares(values: NDArray[np.float64]) -> Any:
-    total = 0.0
-    for value in values:
-        total += value * value
-    return total
 
 
 @njit(nogil=True, fastmath={"nnan", "nsz"})
@@ -323,15 +309,6 @@ def _ln_single(x: Any) -> Any:
     return power * np.float32(_LN2) + f * p
 
 
-@njit(nogil=True)
-def _half(bits: Any) -> Any:
-    """The float of a half's bits; NaN for infinity too."""
-    bits = np.int32(bits)
-    value = as_single(((bits & np.int32(0x7FFF)) << np.int32(13)) | ((bits & np.int32(0x8000)) << np.int32(16)))
-    value *= _HALF_SCALE
-    return np.float32(np.nan) if (bits & np.int32(0x7C00)) == np.int32(0x7C00) else value
-
-
 def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
     """A reading of a number's bits as another type, as a function for compiled code."""
 
@@ -365,3 +342,23 @@ as_bits = _bits_as(types.float64, types.int64, ir.IntType(64))
 as_number = _bits_as(types.int64, types.float64, ir.DoubleType())
 as_single = _bits_as(types.int32, types.float32, ir.FloatType())
 as_single_bits = _bits_as(types.float32, types.int32, ir.IntType(32))
+
+
+def _half_read(_typing: Any, bits: Any) -> Any:
+    def code(_context: Any, build: Any, _signature: Any, arguments: Any) -> Any:
+        return build.fpext(build.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(bits), code
+
+
+@njit(nogil=True)
+def _half_by_logic(bits: Any) -> Any:
+    """The float of a half's bits; NaN for infinity too."""
+    bits = np.int32(bits)
+    value = as_single(((bits & np.int32(0x7FFF)) << np.int32(13)) | ((bits & np.int32(0x8000)) << np.int32(16)))
+    value *= _HALF_SCALE
+    return np.float32(np.nan) if (bits & np.int32(0x7C00)) == np.int32(0x7C00) else value
+
+
+half: Any = intrinsic(_half_read) if HALVES else _half_by_logic
+"""The float of a half's bits; for infinity that or NaN."""

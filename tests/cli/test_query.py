@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
@@ -112,12 +112,14 @@ def test_every_metric_can_be_chosen(run: Run, library: Path, pictures: Path, met
     assert Path(answers(out)[0]["matches"][0]["path"]).name == "5.png"
 
 
-def test_metric_names_are_those_of_the_library() -> None:
-    from simsearch.cli.options import MetricName, QueryMetricName
+def test_names_of_metrics_and_orders_are_those_of_the_library() -> None:
+    from simsearch.cli.options import MetricName, OrderName, QueryMetricName
     from simsearch.distance import METRICS
+    from simsearch.search.asked import Order
 
     assert set(METRICS) == set(MetricName)
     assert {*METRICS, "asymmetric"} == set(QueryMetricName)
+    assert set(get_args(Order)) == set(OrderName)
 
 
 @pytest.mark.parametrize("name", NAMES)

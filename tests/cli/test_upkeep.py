@@ -84,6 +84,10 @@ def test_a_query_says_how_it_was_answered(run: Run, library: Path, tmp_path: Pat
     exact = json.loads(run(*asked, "--exact")[1])
     assert (exact["certified"], exact["recall"]) == (True, None)
     assert exact["matches"][0] == found["matches"][0]
+    ordered = json.loads(run(*asked, "--order", "exact")[1])
+    assert [found["order"], ordered["order"], exact["order"]] == ["float32", "exact", "exact"]
+    assert (ordered["certified"], ordered["recall"]) == (False, found["recall"])
+    assert run(*asked, "--order", "exact", "--exact")[0] == 2
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_pq", "hnsw", "rabitq"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from simsearch import distance
 from simsearch.errors import IndexFailed, InputError, MetricError
 from simsearch.library import Library
 from simsearch.library.curve import Curve
@@ -66,6 +67,41 @@ def test_an_index_answers_with_exact_distances_and_its_recall(library: Library, 
     np.testing.assert_array_equal(library.search(near(rows), k=5, exact=True).ids, exact.ids)
     assert library.search(near(rows), k=5, exact=True)[0].certified
     assert library.search(near(rows), k=5, metric="cosine")[0].certified, "there is no index for cosine"
+
+
+def test_the_order_is_told_and_can_be_asked_for(library: Library, rows: NDArray[np.float16]) -> None:
+    exact = library.search(near(rows), k=5)
+    assert {(one.order, one.certified) for one in exact} == {("exact", True)}
+    [record] = library.optimize(recall=0.9, kind="rabitq")
+    told, single, full = (library.search_rows(near(rows), k=5, order=order) for order in (None, "float32", "exact"))
+    assert [{one.order for one in found} for found in (told, single, full)] == [{"float32"}, {"float32"}, {"exact"}]
+    np.testing.assert_array_equal(told.ids, single.ids)
+    assert record.order == "float32"
+    assert {one.recall for one in full} == {told[0].recall}, "exact order finds no less, and tells that"
+    assert not any(one.certified for found in (told, single, full) for one in found)
+    assert [line["order"] for line in told.to_list()] == ["float32"] * len(told)
+    for found in (told, full):  # what is reported is what `compare` would say
+        for query, one in zip(near(rows), found, strict=True):
+            ours = np.array([rows[int(match.path.rsplit("/", 1)[1])] for match in one.matches])
+            official = distance.js(query[None].astype(np.float16), ours)[0].astype(np.float32)
+            np.testing.assert_array_equal([match.distance for match in one.matches], official)
+    with pytest.raises(InputError, match="leave order out"):
+        library.search(near(rows), k=5, exact=True, order="exact")
+    with pytest.raises(InputError, match="'exact', 'float32'"):
+        library.search(near(rows), k=5, order="fast")
+
+
+def test_an_index_that_was_measured_in_exact_order_is_asked_so_and_tells_nothing_of_float32(
+    library: Library, rows: NDArray[np.float16]
+) -> None:
+    [record] = library.optimize(recall=0.9, kind="rabitq")
+    told = (library.path / INDEXES / record.file).with_suffix(".json")
+    values = {name: value for name, value in record.as_json().items() if name not in ("order", "seal")}
+    told.write_text(json.dumps(values))  # as releases before this wrote it, but for the seal
+    with Library.open(library.path, device="cpu") as older:
+        found, single = older.search(near(rows), k=5), older.search(near(rows), k=5, order="float32")
+    assert (found[0].order, found[0].recall is None) == ("exact", False)
+    assert (single[0].order, single[0].recall) == ("float32", None)
 
 
 def test_what_was_removed_and_what_came_later_counts_at_once(library: Library, rows: NDArray[np.float16]) -> None:

@@ -49,6 +49,55 @@ def test_every_distance_is_that_of_the_metric(
     assert (np.diff(np.where(held, found.distances, np.inf), axis=1)[held[:, 1:]] >= 0).all()
 
 
+def test_float32_chooses_among_the_candidates_and_their_distances_are_exact(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16], compiled: bool
+) -> None:
+    """Against all candidates measured in float64: none is missing that is nearer by more than float32 can err."""
+    way = {"effort": index.efforts()[-1], "depth": 60}
+    found = approximate(queries, [rows], index, k=K, order="float32", **way)
+    named = index.candidates(queries, way["depth"], way["effort"])
+    exact = by_name(index.spec.metric)(queries, rows)
+    lines = np.arange(len(queries))[:, None]
+    assert (found.positions >= 0).all()
+    assert all(set(mine) <= set(theirs) for mine, theirs in zip(found.positions, named, strict=True))
+    np.testing.assert_array_equal(found.distances, exact[lines, found.positions].astype(np.float32))
+    order = np.lexsort((found.positions, found.distances), axis=-1)
+    np.testing.assert_array_equal(
+        order, np.broadcast_to(np.arange(K), order.shape), "in exact order, ties to the lower"
+    )
+    kth = np.sort(np.where(named >= 0, exact[lines, named], np.inf), axis=1)[:, K - 1 : K]
+    slack = {"js": 1e-5, "cosine": 2e-6, "l2": 2e-5 * float(exact.max())}[index.spec.metric]
+    squared = (lambda d: d**2) if index.spec.metric == "js" else lambda d: d  # js errs in its divergence
+    assert (squared(exact[lines, found.positions]) <= squared(kth) + slack).all()
+    assert (found.measured == K).all() or not compiled, "no more than those are measured in float64"
+    assert not found.certified.any()
+
+
+def test_a_limit_leaves_the_choice_of_float32_as_it_is_and_a_reported_distance_finds_its_row(
+    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
+) -> None:
+    way = {"k": K, "effort": index.efforts()[1 % len(index.efforts())], "depth": 30, "order": "float32"}
+    for query in queries[::9, None]:
+        whole = approximate(query, [rows], index, **way)
+        for limit in whole.distances[0]:
+            found = approximate(query, [rows], index, max_distance=float(limit), **way)
+            np.testing.assert_array_equal(found.positions, np.where(whole.distances <= limit, whole.positions, -1))
+            assert limit in found.distances
+
+
+def test_equal_rows_are_chosen_by_the_lower_position_or_id(compiled: bool) -> None:
+    rows = clustered(400, D, seed=3)
+    rows[100:130] = rows[100]
+    for metric in ("js", "cosine", "l2"):
+        index = build(spec_for(len(rows), D, metric, kind="flat"), [rows], device="cpu")
+        found = approximate(rows[100:101], [rows], index, k=7, effort=1, depth=60, order="float32")
+        np.testing.assert_array_equal(found.positions, [np.arange(100, 107)])
+        how = {"effort": 1, "depth": 60, "order": "float32", "ids": lambda p: -p}
+        np.testing.assert_array_equal(
+            approximate(rows[100:101], [rows], index, k=7, **how).positions, [np.arange(129, 122, -1)]
+        )
+
+
 def test_with_all_effort_and_depth_the_answer_is_the_exact_one(
     index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16], compiled: bool
 ) -> None:

@@ -1,0 +1,214 @@
+"""Which of the candidates of an index are nearest, in exact order or in that of float32.
+
+In exact order all are measured in float64 that the bounds of `exact` leave open. In that of float32 the k that have the
+lowest distances in float32 are chosen, and these alone are measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simsearch.distance import check_rows
+from simsearch.extract.transfers import to_device
+from simsearch.search.asked import Wanted
+from simsearch.search.exact import measure, official
+from simsearch.search.measure import Doubles, Measured, Pairs
+from simsearch.search.scan import Block, Scan, to_numpy
+from simsearch.search.scores import Prepared
+from simsearch.search.settle import Positions, settle
+from simsearch.search.stored import StoredBlock, stored_blocks
+from simsearch.search.tiles import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Singles = NDArray[np.float32]
+
+_LENGTHS = 1.5  # the root of a length that is summed in float32 errs by half as much as a product summed so
+_PIECE = 1 << 19  # coordinates in float32: 2 MiB, which stay in a cache
+_FIRST = 2  # candidates beyond k whose divergence is computed before a bound is known
+
+
+class Candidates:
+    """Rows that an index names for queries.
+
+    Attributes:
+        positions: int64 (q, m), -1 where there is none.
+        ids: What their ties go by (q, m).
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        queries: Block,
+        positions: Positions,
+        ids: Callable[[Positions], Positions] | None,
+    ) -> None:
+        self._scan, self._rows = scan, to_device(queries, scan.device)
+        self._pairs = Pairs(scan, self._rows)
+        self.positions = positions
+        self._ids = (lambda positions: positions) if ids is None else ids
+
+    def exactly(self, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
+        """Distances and positions (q, k) of the nearest, and how many were measured in float64 (q,)."""
+        scores, error = self._scores()
+        _check(self._scan, self.positions[(scores == -np.inf) & (self.positions >= 0)])
+        order = np.lexsort((self.positions, scores), axis=-1)
+        scores, positions = np.take_along_axis(scores, order, 1), np.take_along_axis(self.positions, order, 1)
+        return self._settled(
+            measure(self._pairs, self._scan, scores, positions, wanted, error=error), positions, wanted
+        )
+
+    def in_single(self, wanted: Wanted, *, ranked: bool) -> tuple[Doubles, Positions, Positions]:
+        """As `exactly`, of the k that are nearest by float32 alone, whatever the limit; ties of these by id.
+
+        Exactly where no compiled pass serves the rows, or where float32 does not hold them.
+
+        Args:
+            wanted: How many, and how far they may be.
+            ranked: The candidates of each query stand in the order of their distances in float32 already.
+        """
+        k = min(wanted.k, self.positions.shape[1])
+        positions = self.positions[:, :k] if ranked else self._lowest(k)
+        if positions is None:
+            return self.exactly(wanted)
+        lines, columns = np.nonzero(positions >= 0)
+        found = Measured(np.full(positions.shape, np.inf), np.zeros(positions.shape))
+        if len(lines):
+            found.distances[lines, columns], found.errors[lines, columns] = self._pairs(
+                lines, positions[lines, columns]
+            )
+        return self._settled(found, positions, wanted)
+
+    def _settled(self, found: Measured, positions: Positions, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
+        near = settle(found, positions, official(self._scan, self._rows), wanted, self._ids(positions))
+        return *near, (found.distances < np.inf).sum(axis=1)
+
+    def _lowest(self, k: int) -> Positions | None:
+        """The k candidates (q, k) of least distance in float32, ties to the lower id; None where it does not tell."""
+        stored = stored_blocks(self._scan, int((self.positions >= 0).sum()))
+        if stored is None or not all(block.passes.score for block in stored):
+            return None
+        keys = self._compiled(stored)
+        if (keys == -np.inf).any():
+            return None
+        if self._scan.metric == "js":
+            divergences = self._divergences(keys, k)
+            if divergences is None:
+                return None
+            keys = divergences
+        columns = np.argpartition(keys, k - 1, axis=1)[:, :k]
+        farthest = np.take_along_axis(keys, columns, axis=1).max(axis=1, keepdims=True)
+        crowded = np.flatnonzero((keys <= farthest).sum(axis=1) > k)
+        if len(crowded):
+            ids = self._ids(self.positions[crowded])
+            columns[crowded] = np.lexsort((ids, keys[crowded]), axis=-1)[:, :k]
+        found = np.take_along_axis(self.positions, columns, axis=1)
+        return np.where(np.take_along_axis(keys, columns, axis=1) < np.inf, found, -1)
+
+    def _divergences(self, scores: Singles, k: int) -> Singles | None:
+        """Twice the divergences (q, m) in float32 of the k candidates that have the least, and of some others.
+
+        Infinite elsewhere: a divergence is no less than Hellinger's bound, and float32 errs by no more than is allowed.
+        """
+        from simsearch.search.direct_kernels import roundings
+        from simsearch.search.direct_scores import cosine_error
+        from simsearch.search.pair_kernels import DIVERGENCE_ERROR
+
+        out = np.full(scores.shape, np.inf, np.float32)
+
+        def visit(lines: Positions, columns: Positions) -> bool:
+            found = self._pairs.divergences(lines, self.positions[lines, columns])
+            if found is None:
+                return False
+            out[lines, columns] = found
+            return True
+
+        kept = min(k + _FIRST, scores.shape[1])
+        first = np.zeros(scores.shape, bool)
+        np.put_along_axis(first, np.argpartition(scores, kept - 1, axis=1)[:, :kept], True, axis=1)
+        if not visit(*np.nonzero(first & (scores < np.inf))):
+            return None
+        dimension = self._scan.dimension
+        farthest = np.partition(out, k - 1, axis=1)[:, k - 1 : k]
+        error = cosine_error("js", dimension, roundings(dimension)) + DIVERGENCE_ERROR
+        visit(*np.nonzero((2 * math.log(2) * (1 + scores - error) <= farthest) & ~first & (scores < np.inf)))
+        return out
+
+    def _compiled(self, stored: Sequence[StoredBlock]) -> Singles:
+        """Scores (q, m) by compiled passes; infinite without a candidate, minus infinity without a score."""
+        queries = self._rows.float()
+        if self._scan.metric in ("js", "cosine"):
+            queries = _unit(self._scan.score.prepare(self._rows).rows)
+        singles, shape = queries.numpy(), self.positions.shape
+        scores = np.full(shape, np.inf, np.float32)
+
+        def part(lines: slice) -> None:
+            for base, rows, passes in stored:
+                passes.score(singles[lines], rows, base, self.positions[lines], scores[lines])
+
+        in_parts(part, len(singles), 4 * _PIECE // max(1, math.prod(shape[1:]) * self._scan.dimension))
+        scores[~np.isfinite(scores) & (self.positions >= 0)] = -np.inf
+        return scores
+
+    def _scores(self) -> tuple[Doubles, float]:
+        """Scores (q, m) of the candidates, infinite where there is none, and the largest error of one."""
+        scan, candidates, valid = self._scan, self.positions, self.positions >= 0
+        scores = np.full(candidates.shape, np.inf)
+        if not valid.any():
+            return scores, 0.0
+        ours, angular = scan.score.prepare(self._rows), scan.metric in ("js", "cosine")
+        length = float(torch.linalg.vecdot(ours.rows[0].float(), ours.rows[0].float())) if angular else 0.0
+        error = _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0)) if angular else 0.0
+        stored = stored_blocks(scan, int(valid.sum())) if angular else None
+        if stored is not None and all(block.passes.score for block in stored):
+            return length * self._compiled(stored).astype(np.float64), error
+        theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
+        if angular and theirs.dtype == torch.float16:  # no square of which overflows float32
+            found = -length * _cosines(_unit(ours.rows), theirs, roots=scan.metric == "js").double().cpu().numpy()
+            scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
+            return scores, error
+        rows = scan.score.prepare(theirs)
+        width = candidates.shape[1]
+        for line in range(len(candidates)):
+            part = slice(line * width, (line + 1) * width)
+            one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
+            near = scan.score.between(one, Prepared(rows.rows[part], rows.term[part]))[0]
+            near = torch.nan_to_num(near, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+            scores[line, valid[line]] = near.double().cpu().numpy()[valid[line]]
+        return scores, scan.error(ours, rows, None)
+
+
+def _check(scan: Scan, suspects: Positions) -> None:
+    """Refuse candidates without a score that no distance is defined to; they were sound when the index was built."""
+    for position in np.unique(suspects):
+        row = to_numpy(scan.gather(np.array([position])))
+        check_rows(row, metric=scan.metric, what="row", start=int(position))
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """Prepared queries (q, d), of length 1."""
+    return torch.nn.functional.normalize(rows.float(), dim=1)
+
+
+def _cosines(unit: Any, rows: Any, *, roots: bool) -> Any:
+    """Cosines (q, m) of queries (q, d) with rows (q m, d) or their roots.
+
+    What `score.prepare` and `score.between` give for each pair, up to the same rounding, in as few passes as may be.
+    """
+    values = rows.view(len(unit), -1, rows.shape[1])
+    out = torch.empty(values.shape[:2], device=rows.device)
+    step = max(1, _PIECE // (values.shape[1] * values.shape[2]))
+    for start in range(0, len(values), step):
+        part = values[start : start + step].to(torch.float32, copy=True)
+        if roots:
+            part.sqrt_()
+        lengths = torch.linalg.vecdot(part, part).sqrt_()
+        torch.div(torch.bmm(part, unit[start : start + step, :, None])[:, :, 0], lengths, out=out[start : start + step])
+    return out
