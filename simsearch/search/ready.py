@@ -45,8 +45,8 @@ def _of_rows(metric: str, made: NDArray[Any], *, by_index: bool) -> None:
     direct_scores.expect(metric, kind)
     stored.expect(metric, kind)
     knn(made[:1], [made], k=1, metric=metric, device="cpu")
-    if by_index and metric in ("js", "cosine"):
+    if by_index:
         from simsearch.search.pair_kernels import kernels
 
         one = np.ones((1, made.shape[1]), np.float32), stored.as_stored(made)
-        kernels(metric, kind).score(*one, 0, np.zeros((1, 1), np.int64), np.empty((1, 1)))
+        kernels(metric, kind).score(*one, 0, np.zeros((1, 1), np.int64), np.empty((1, 1), np.float32))

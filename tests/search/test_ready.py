@@ -7,9 +7,12 @@ import pytest
 
 from simsearch import Library
 from simsearch.search import asymmetric_kernel, kept, knn
+from simsearch.search.approximate import approximate
 from simsearch.search.asymmetric import nearest_by_margins
 from simsearch.search.direct_kernels import scanner
 from simsearch.search.hamming_kernels import kernels as of_codes
+from simsearch.search.index import build
+from simsearch.search.index_spec import spec_for
 from simsearch.search.pair_kernels import kernels as of_pairs
 from simsearch.search.ranges import within
 from simsearch.search.ready import make_ready
@@ -35,11 +38,14 @@ def test_rows(rng, tmp_path, metric):
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
     make_ready(metric, rows[:0], by_index=True)
     pairs = of_pairs(metric, "float16")
-    passes = [scanner(metric, "float16"), pairs.measure, *([pairs.score, pairs.divergence] if metric == "js" else [])]
+    passes = [scanner(metric, "float16"), pairs.measure, pairs.score, *([pairs.divergence] if metric == "js" else [])]
     ready = compiled(*passes)
     assert all(ready)
+    index = build(spec_for(50, 16, metric, kind="flat"), [rows], device="cpu")
     for queries in (rows[:1], rows[:3]):
         knn(queries, [rows[:20], rows[20:]], k=3, metric=metric, live=[None, np.ones(30, bool)], device="cpu")
+        for order in ("exact", "float32"):
+            approximate(queries, [rows], index, k=3, effort=1, depth=9, order=order)
     assert compiled(*passes) == ready
 
 
