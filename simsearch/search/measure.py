@@ -263,6 +263,7 @@ class Pairs:
         positions: NDArray[np.int64],
     ) -> Doubles:
         """What one of the compiled passes gives for each pair."""
+        lines, positions = np.ascontiguousarray(lines), np.ascontiguousarray(positions)  # one type: compiled once
         out = np.empty(len(lines))
 
         def part(some: slice) -> None:
