@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -32,6 +33,7 @@ _LONGEST_ROW = 1 << 20
 # Else a whole row group is held, of which a file may have one.
 _READING: Any = {"page_checksum_verification": True, "pre_buffer": False, "buffer_size": 1 << 20}
 _BYTES_AT_ONCE = 1 << 23  # of float32
+_AHEAD = 3  # batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,12 @@ def rows_identity(path: Path) -> tuple[str, str, int]:
         return (*_identity(file, path), file.metadata.num_rows)
 
 
-def read_rows(path: Path) -> Iterator[RowBatch]:
+def read_rows(path: Path, *, start: int = 0) -> Iterator[RowBatch]:
     """Yield the rows of a file, some thousand at once, in order; the next are decoded meanwhile.
+
+    Args:
+        path: The file.
+        start: The number of the first row that is wanted.
 
     Raises:
         InputError: the file is no such Parquet, is damaged, or a cell is unusable; the row is named.
@@ -141,21 +147,26 @@ def read_rows(path: Path) -> Iterator[RowBatch]:
     with _opened(path) as file:
         info = _info(file, path)
         at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // (4 * info.dimension)))
-        first = 0
-        with closing(_ahead(file.iter_batches(batch_size=at_once))) as batches:
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        ends = list(itertools.accumulate(sizes))
+        groups = [i for i, end in enumerate(ends) if end > start]
+        first = sum(sizes) - sum(sizes[i] for i in groups)
+        with closing(_ahead(file.iter_batches(batch_size=at_once, row_groups=groups))) as batches:
             for batch in batches:
-                yield row_batch(batch, first, info.dimension, path)
+                wanted = batch.slice(max(0, start - first))
+                if wanted.num_rows:
+                    yield row_batch(wanted, max(first, start), info.dimension, path)
                 first += batch.num_rows
         if first != info.rows:
             raise InputError(f"{path} is damaged: it says {info.rows:,} rows and holds {first:,}")
 
 
 def _ahead(stream: Iterator[T]) -> Generator[T, None, None]:
-    """The same, of which one more is made in a thread while one is worked on."""
+    """The same, of which some more are made in a thread while one is worked on."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, stream, None)
-        while (one := coming.result()) is not None:
-            coming = pool.submit(next, stream, None)
+        coming = deque(pool.submit(next, stream, None) for _ in range(_AHEAD))
+        while (one := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, stream, None))
             yield one
 
 

@@ -13,19 +13,19 @@ from simsearch.extract.rows_batch import RowBatch
 from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info
 from simsearch.library.channel import Channel
 from simsearch.library.intake import Intake, problem_of
+from simsearch.library.new_rows import NewRows
 from simsearch.library.row_paths import folder_of, located
 from simsearch.library.rows_intake import RowsIntake
 
 _LARGEST_BYTE = 255
 
 
-def check_rows_file(path: Path, channel: Channel) -> None:
-    """Refuse a file with any row that the channel cannot keep, before one of them is added.
+def check_file(path: Path, channel: Channel) -> None:
+    """Refuse a file that says itself that a channel cannot keep its rows.
 
     Raises:
         FingerprintMismatch: another model made the rows.
-        RowError: a row is NaN, infinite, zero-sum, of the wrong dimension, of numbers that are no bytes where the
-            channel keeps bytes, or negative where the model promises none; or its path is no file's. It is named.
+        RowError: they are of the wrong dimension.
     """
     info = rows_info(path)
     channel.require(info.fingerprint, str(path))
@@ -33,12 +33,32 @@ def check_rows_file(path: Path, channel: Channel) -> None:
         raise RowError(
             f"rows of {path} have dimension {info.dimension}; channel {channel.name!r} takes {channel.dimension}"
         )
-    folder = folder_of(path)
-    for batch in read_rows(path):
-        _require_bytes(batch, info, channel, path)
-        _check(batch, channel, path)
-        if (at := pc.index(pc.binary_length(located(batch.path, folder).names), 0).as_py()) >= 0:
-            raise RowError(f"row {batch.first + at} of {path} has path '/', which is no file; give a path, or null")
+
+
+def add_rows(intake: Intake, path: Path) -> None:
+    """Take in every row of a file, after all of them were looked at: with one that is wrong, none is taken.
+
+    The first rows are written as they are looked at, as long as they are new; what follows is read again.
+
+    Raises:
+        RowError: a row is NaN, infinite, zero-sum, of numbers that are no bytes where the channel keeps bytes, or
+            negative where the model promises none; or its path is no file's. It is named.
+    """
+    info, folder = rows_info(path), folder_of(path)
+    with NewRows(intake) as new:
+        for batch in read_rows(path):
+            _require_bytes(batch, info, intake.channel, path)
+            _check(batch, intake.channel, path)
+            places = located(batch.path, folder)
+            if (at := pc.index(pc.binary_length(places.names), 0).as_py()) >= 0:
+                raise RowError(f"row {batch.first + at} of {path} has path '/', which is no file; give a path, or null")
+            new.take(batch, places)
+        new.commit()
+    if new.taken < info.rows:
+        rows = RowsIntake(intake, folder)
+        for batch in read_rows(path, start=new.taken):
+            rows.take(batch)
+        rows.flush()
 
 
 def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path) -> None:
@@ -79,11 +99,3 @@ def suspects(rows: NDArray[np.float32], channel: Channel) -> NDArray[np.intp]:
     if channel.non_negative:
         sure &= lowest >= 0
     return np.flatnonzero(~sure)
-
-
-def add_rows(intake: Intake, path: Path) -> None:
-    """Take in every row of a checked file."""
-    rows = RowsIntake(intake, folder_of(path))
-    for batch in read_rows(path):
-        rows.take(batch)
-    rows.flush()

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from simsearch.library.names import split_member
 from simsearch.library.report import AddReport, AddSettings, Progress
 from simsearch.library.segment import ChannelRows, Draft
 from simsearch.library.snapshot import Place
-from simsearch.library.state import Mask
+from simsearch.library.state import FileRecord, Mask
 from simsearch.library.writer import Writer, positions_of
 
 Row = NDArray[Any]
@@ -238,12 +239,20 @@ class Intake:
             removed: Those whose place they take.
             own: Which of the new ones are removed from the start, (n,) bool; None for none.
         """
-        done = sum(self._counts.values())
         if draft is not None or removed:
             self.writer.commit(draft, removed=positions_of(removed), own=own)
             self.pending = Pending()
             self._merge_small()
-        self._committed = done
+        self._note_committed()
+
+    def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
+        """Commit segments that the writer wrote before, and with them all inputs that were counted."""
+        self.writer.commit_written(segments)
+        self._merge_small()
+        self._note_committed()
+
+    def _note_committed(self) -> None:
+        self._committed = sum(self._counts.values())
         self._committed_at = time.monotonic()
 
     def _merge_small(self) -> None:

@@ -82,10 +82,15 @@ def content_key(sha256: bytes) -> int:
     return int.from_bytes(sha256[:_KEY], "big")
 
 
-def keys_of_contents(sha256: Sequence[bytes]) -> NDArray[np.uint64]:
-    """Return the 64-bit key of each content."""
-    whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
-    return np.ascontiguousarray(whole[:, :_KEY]).view(">u8")[:, 0].astype(np.uint64)
+def keys_of_contents(sha256: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the 64-bit key of each content (n, 32)."""
+    return np.ascontiguousarray(sha256[:, :_KEY]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def contents_of(column: pa.Array) -> NDArray[np.uint8]:
+    """Return a column of contents as (n, 32) uint8; what stands where it is null means nothing."""
+    whole = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    return whole[32 * column.offset :][: 32 * len(column)].reshape(-1, 32)
 
 
 def items_batch(items: Sequence[Item]) -> pa.RecordBatch:
@@ -166,18 +171,18 @@ def path_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted path keys of a batch: (2, m) uint64."""
     paths = full_paths(batch)
     known = np.array([i for i, path in enumerate(paths) if path is not None], np.uint64)
-    return _sorted_keys(keys_of_paths([path for path in paths if path is not None]), known)
+    return sorted_keys(keys_of_paths([path for path in paths if path is not None]), known)
 
 
 def content_keys(batch: pa.RecordBatch) -> Keys:
     """Return the sorted content keys of a batch: (2, m) uint64."""
     column = batch.column("sha256")
     positions = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    return _sorted_keys(keys_of_contents(column.drop_null().to_pylist()), positions.astype(np.uint64))
+    return sorted_keys(keys_of_contents(contents_of(column)[positions]), positions.astype(np.uint64))
 
 
-def _sorted_keys(keys: NDArray[np.uint64], positions: NDArray[np.uint64]) -> Keys:
-    """Keys in order above the positions that they belong to, ties by position: (2, m) uint64."""
+def sorted_keys(keys: NDArray[np.uint64], positions: NDArray[np.uint64]) -> Keys:
+    """Return keys in order above the positions that they belong to, ties by position: (2, m) uint64."""
     order = np.argsort(keys, kind="stable")
     return np.stack([keys[order], positions[order]])
 

@@ -202,11 +202,11 @@ class Library(Reader):
             FingerprintMismatch: another model made the rows.
             RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
         """
-        from simsearch.library.add_rows import add_rows, check_rows_file
+        from simsearch.library.add_rows import add_rows, check_file
 
         self._require_one_channel()
         file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
-        check_rows_file(file, self.channel)
+        check_file(file, self.channel)
         with self._intake(chosen, progress, dict) as intake:
             add_rows(intake, file)
             return intake.report

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 
 from simsearch.extract.rows_batch import RowBatch
 from simsearch.library.held_rows import HeldRows
 from simsearch.library.intake import Intake
-from simsearch.library.items import SCHEMA, rejects_batch, with_roots
-from simsearch.library.row_paths import Located, located
-from simsearch.library.segment import ChannelRows, Draft
-
-_MOST_ROWS = 1 << 16  # of one segment, which ends with a batch: twice what is merged as small
-_MOST_BYTES = 1 << 26
+from simsearch.library.row_paths import located
+from simsearch.library.rows_draft import RowsDraft, room_of
 
 
 class RowsIntake:
@@ -31,10 +26,9 @@ class RowsIntake:
         channel = intake.channel
         self._intake = intake
         self._folder = folder
-        self._most = max(1, min(_MOST_ROWS, _MOST_BYTES // (channel.dimension * channel.numpy_dtype.itemsize)))
+        self._most = room_of(channel)
         self._held = HeldRows(np.empty((self._most, channel.dimension), channel.numpy_dtype))
-        self._items: list[pa.RecordBatch] = []
-        self._roots: dict[bytes, int] = {}
+        self._items = RowsDraft()
 
     def take(self, batch: RowBatch) -> None:
         """Take rows in, all of which the channel can keep."""
@@ -46,39 +40,20 @@ class RowsIntake:
         places = located(batch.path, self._folder)
         rows = intake.channel.round(batch.rows)
         outcomes = self._held.take(intake, rows, places.paths, batch.sha256.to_pylist())
-        self._items.append(self._columns(batch, places, list(outcomes)))
+        self._items.add(batch, places, np.array(list(outcomes), np.int64))
         for outcome, number in Counter(outcomes.values()).items():
             intake.count(outcome, number)
         if len(outcomes) < count:
             intake.count("unchanged", count - len(outcomes))
-
-    def _columns(self, batch: RowBatch, places: Located, kept: list[int]) -> pa.RecordBatch:
-        """The items that some rows become."""
-        chosen, number = pa.array(kept, pa.int64()), self._roots
-        roots = (places.roots[i] for i in kept)
-        columns = {
-            "path": places.names.take(chosen),
-            "root": pa.array([r if r is None else number.setdefault(r, len(number)) for r in roots], pa.int32()),
-        }
-        for name in ("sha256", "width", "height", "quality"):
-            columns[name] = getattr(batch, name).take(chosen)
-        unknown = (pa.nulls(len(kept), field.type) for field in SCHEMA)
-        arrays = [columns.get(field.name, null) for field, null in zip(SCHEMA, unknown, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
     def flush(self) -> None:
         """Commit what is held."""
         held, n = self._held, len(self._held)
         draft = own = None
         if n:
-            table = pa.Table.from_batches(self._items).combine_chunks()
-            items = pa.RecordBatch.from_arrays(
-                [column.chunk(0) for column in table.columns], schema=with_roots(SCHEMA, list(self._roots))
-            )
-            rows = {self._intake.channel.name: ChannelRows.whole(held.rows[:n])}
-            draft = Draft(items, rows, rejects_batch([]))
+            draft = self._items.draft(self._intake.channel, held.rows[:n])
             if held.superseded:
                 own = np.zeros(n, bool)
                 own[held.superseded] = True
         self._intake.commit(draft, list(held.removed), own)
-        self._held, self._items, self._roots = HeldRows(held.rows), [], {}
+        self._held, self._items = HeldRows(held.rows), RowsDraft()

@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.library.channel import Channel
-from simsearch.library.items import Keys, content_keys, full_paths, join, numbers, path_keys, roots_of
+from simsearch.library.items import (
+    Keys,
+    content_keys,
+    contents_of,
+    full_paths,
+    join,
+    numbers,
+    path_keys,
+    roots_of,
+)
 from simsearch.library.layout import ITEMS
 from simsearch.library.sound import (
     check_ids,
@@ -72,12 +81,14 @@ class Draft:
         rows: Rows of each channel, by its name.
         rejects: Record batch of rejected inputs.
         ids: (n,) int64, -1 where the committer gives a new one; None gives all of them new ones.
+        keys: What `path_keys` makes of the items; None where that is still to be done.
     """
 
     items: pa.RecordBatch
     rows: Mapping[str, ChannelRows]
     rejects: pa.RecordBatch
     ids: NDArray[np.int64] | None = None
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, co
         rows = draft.rows[channel.name]
         facts = common | _described(channel, rows, position)
         _write_batch(folder / f"{channel.name}.arrow", _rows_batch(rows, channel), facts)
-    save_array(folder / KEYS, path_keys(draft.items))
+    save_array(folder / KEYS, path_keys(draft.items) if draft.keys is None else draft.keys)
     save_array(folder / CONTENTS, content_keys(draft.items))
 
 
@@ -178,8 +189,7 @@ class Segment:
     @cached_property
     def sha256(self) -> NDArray[np.uint8]:
         """The content of each item, (n, 32) uint8; zeros where it is null."""
-        column = self.items.column("sha256")
-        return np.frombuffer(column.buffers()[1] or b"", np.uint8)[: 32 * len(column)].reshape(-1, 32)
+        return contents_of(self.items.column("sha256"))
 
     @cached_property
     def stamps(self) -> NDArray[np.int64]:

@@ -97,8 +97,8 @@ class Snapshot:
 
     def by_contents(self, sha256: Sequence[bytes]) -> list[list[Place]]:
         """Return what `contents` does for each SHA-256; one pass over the segments for all of them."""
-        wanted = keys_of_contents(sha256)
         whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
+        wanted = keys_of_contents(whole)
         found: list[list[Place]] = [[] for _ in sha256]
         for s, segment in enumerate(self.segments):
             asked, positions = self._live_below(s, segment.contents, wanted)
@@ -130,6 +130,13 @@ class Snapshot:
                 if found[i] is None and name == paths[i]:
                     found[i] = Place(s, position)
         return found
+
+    def may_hold(self, paths: NDArray[np.uint64], contents: NDArray[np.uint64]) -> bool:
+        """Return whether the path of any live item has one of some keys, or its content one of others."""
+        tables = (
+            (s, t, k) for s, seg in enumerate(self.segments) for t, k in ((seg.keys, paths), (seg.contents, contents))
+        )
+        return any(len(self._live_below(s, table, keys)[0]) for s, table, keys in tables)
 
     def _candidates(self, kind: str, key: int) -> Iterator[Place]:
         for s, segment in enumerate(self.segments):

@@ -144,10 +144,41 @@ class Writer:
             try:
                 told = self._commit_of(draft, dropped)
                 write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
-                self._publish(temporary, draft.ids, masks, dropped, own)
+                self._publish({temporary: ()}, draft.ids, masks, dropped, own)
             except BaseException:
                 remove_folder(temporary)
                 raise
+
+    def write(self, draft: Draft, *, first: int) -> tuple[Path, list[FileRecord]]:
+        """Write a segment of new items without committing it; return its folder and files, for `commit_written`.
+
+        May be called in another thread.
+
+        Args:
+            draft: What it holds; its items have no ids yet.
+            first: The id that the first will have.
+
+        Raises:
+            StorageFull: there is no room; nothing is left of it.
+        """
+        temporary, state = self.incoming(uuid.uuid4().hex), self.snapshot.state
+        told = Commit(state.generation + 1, first, first + draft.items.num_rows)
+        with naming_full_disk(self.folder):
+            try:
+                write_segment(temporary, draft, state.channels, commit=told)
+                return temporary, _records(temporary)
+            except BaseException:
+                remove_folder(temporary)
+                raise
+
+    def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
+        """Make segments durable that `write` wrote, in their order, all or none.
+
+        Raises:
+            StorageFull: there is no room; nothing changed.
+        """
+        with naming_full_disk(self.folder):
+            self._publish(segments, None, {}, ())
 
     def take_over(self, temporary: Path, *, removed: Mapping[int, NDArray[np.intp]], own: Mask | None) -> None:
         """Commit a segment that another process wrote into `temporary`, a folder made by `incoming`.
@@ -159,7 +190,7 @@ class Writer:
         """
         with naming_full_disk(self.folder):
             try:
-                self._publish(temporary, None, self._masks(removed), (), own)
+                self._publish({temporary: ()}, None, self._masks(removed), (), own)
             except BaseException:
                 remove_folder(temporary)
                 raise
@@ -170,33 +201,35 @@ class Writer:
 
     def _publish(
         self,
-        temporary: Path,
+        segments: Mapping[Path, Sequence[FileRecord]],
         ids: NDArray[np.int64] | None,
         masks: Mapping[str, Mask],
         dropped: Sequence[int],
         own: Mask | None = None,
     ) -> None:
-        opened = open_segment(temporary, self.snapshot.state.channels, adopted=False)
-        given, next_id = _numbered(ids, len(opened), self.snapshot.state.next_id)
-        save_array(temporary / IDS, given)
-        files = [FileRecord(p.name, p.stat().st_size, digest(p)) for p in sorted(temporary.iterdir())]
+        """Commit segments, by their folders, with what is known already of their files."""
+        next_id, roots = self.snapshot.state.next_id, dict[bytes, None]()
+        new: list[tuple[SegmentRecord, list[FileRecord]]] = []
+        for temporary, known in segments.items():
+            opened = open_segment(temporary, self.snapshot.state.channels, adopted=False)
+            rank = self._rank(dropped) if dropped else next_id
+            given, next_id = _numbered(ids, len(opened), next_id)
+            save_array(temporary / IDS, given)
+            record = SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), own)
+            new.append((record, _records(temporary, known)))
+            roots |= dict.fromkeys(roots_of(opened.items.schema))
         self.on_step(Step.SEGMENT_WRITTEN)
-        final = self._segments / temporary.name.removesuffix(PARTIAL)
-        publish(temporary, final)
-        self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
-        record = SegmentRecord(final.name, self._rank(dropped), len(opened), own)
-        change = Change(
-            next_id,
-            new=[(record, files)],
-            roots=roots_of(opened.items.schema),
-            removed=masks,
-            dropped=self._names(dropped),
-        )
+        for temporary, (record, _) in zip(segments, new, strict=True):
+            publish(temporary, self._segments / record.uuid)
+            self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
         try:
-            self._apply(change)
+            names = self._names(dropped)
+            self._apply(Change(next_id, new=new, roots=list(roots), removed=masks, dropped=names))
         except BaseException:
-            if final.name not in load_snapshot(self.folder).uuids:
-                remove_folder(final)
+            committed = load_snapshot(self.folder).uuids
+            for record, _ in new:
+                if record.uuid not in committed:
+                    remove_folder(self._segments / record.uuid)
             raise
 
     def _apply(self, change: Change) -> None:
@@ -251,6 +284,13 @@ def positions_of(places: Sequence[Place]) -> dict[int, NDArray[np.intp]]:
     for place in places:
         grouped.setdefault(place.segment, []).append(place.position)
     return {number: np.array(positions, np.intp) for number, positions in grouped.items()}
+
+
+def _records(folder: Path, known: Sequence[FileRecord] = ()) -> list[FileRecord]:
+    """The files of a segment, of which some may be known."""
+    named = {record.name: record for record in known}
+    paths = sorted(folder.iterdir())
+    return [named.get(path.name) or FileRecord(path.name, path.stat().st_size, digest(path)) for path in paths]
 
 
 def _numbered(ids: NDArray[np.int64] | None, n: int, next_id: int) -> tuple[NDArray[np.int64], int]:

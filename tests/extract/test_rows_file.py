@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from simsearch.errors import FingerprintMismatch, InputError, RejectCode, RowError
+from simsearch.extract import rows_file
 from simsearch.extract.load import load_extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.rows_file import RowsInfo, read_rows, rows_info, write_npy, write_rejected, write_rows
@@ -257,3 +258,17 @@ def test_a_path_is_one_item_however_it_is_written(tmp_path: Path, rng: np.random
     write_plain(file, rows[:1], path=["//."])
     with pytest.raises(RowError, match="no file"):
         library.add_rows(file)
+
+
+@pytest.mark.parametrize("start", [0, 1, 6, 7, 8, 20, 29, 30])
+def test_reading_starts_at_any_row(tmp_path: Path, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_file, "_ROWS_AT_ONCE", 4)
+    values = np.arange(60, dtype=np.float32).reshape(30, 2) + 1
+    told = {"model": "m", "fingerprint": "f"}
+    table = pa.table({"embedding": list(values)}).replace_schema_metadata(told)
+    pq.write_table(table, tmp_path / "r.parquet", row_group_size=7)
+    batches = list(read_rows(tmp_path / "r.parquet", start=start))
+    assert [batch.first + i for batch in batches for i in range(len(batch.rows))] == list(range(start, 30))
+    np.testing.assert_array_equal(
+        np.concatenate([np.empty((0, 2)), *(batch.rows for batch in batches)]), values[start:]
+    )

@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from simsearch.errors import RowError
 from simsearch.extract import rows_file
-from simsearch.library import AddReport, Library, rows_intake
+from simsearch.library import AddReport, Library, add_rows, new_rows, rows_draft
 from simsearch.library.add_rows import suspects
 from simsearch.library.channel import Channel
 from simsearch.library.intake import Intake, problem_of
 from simsearch.library.items import Item
+from simsearch.library.new_rows import NewRows
+from simsearch.library.row_paths import located
 from simsearch.library.writer import Writer
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, make
@@ -52,6 +55,17 @@ def drawn(rng: np.random.Generator, count: int, *, paths: int, contents: int) ->
         size = tuple(None if rng.random() < 0.3 else int(rng.integers(101)) for _ in range(3))
         rows.append(Given(path, sha256, size, palette[rng.integers(len(palette))]))
     return rows
+
+
+def all_new(rng: np.random.Generator, count: int) -> list[Given]:
+    """Rows of which no path and no content comes again; some have none."""
+    rows = drawn(rng, count, paths=1, contents=1)
+    return [
+        replace(
+            given, path=given.path and given.path + rng.bytes(8).hex().encode(), sha256=given.sha256 and rng.bytes(32)
+        )
+        for given in rows
+    ]
 
 
 def write(file: Path, rows: list[Given], rng: np.random.Generator) -> Path:
@@ -163,13 +177,15 @@ def test_rows_of_files_become_what_they_would_one_by_one(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(rows_intake, "_MOST_ROWS", int(rng.integers(5, 60)))
+    monkeypatch.setattr(rows_draft, "_MOST_ROWS", int(rng.integers(5, 60)))
     monkeypatch.setattr(rows_file, "_ROWS_AT_ONCE", int(rng.integers(3, 20)))
+    monkeypatch.setattr(new_rows, "_MOST_SEGMENTS", int(rng.integers(5)))
     library, oracle = make(tmp_path / "library"), OneByOne()
     for number in range(3):
         folder = tmp_path / f"given{int(rng.integers(2))}"
         folder.mkdir(exist_ok=True)
         rows = drawn(rng, int(rng.integers(1, 80)), paths=int(rng.integers(1, 60)), contents=int(rng.integers(1, 40)))
+        rows = all_new(rng, int(rng.integers(60))) + rows
         file = write(folder / f"{number}.parquet", rows, rng)
         assert library.add_rows(file) == oracle.add(rows, folder)
         assert sorted(held(library)) == oracle.held()
@@ -200,15 +216,97 @@ def test_rows_alone_become_what_the_oracle_says(tmp_path: Path) -> None:
     assert sorted(held(library)) == oracle.held()
 
 
-def test_a_large_file_becomes_segments_of_their_final_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_intake, "_MOST_ROWS", 100)
-    monkeypatch.setattr(rows_file, "_ROWS_AT_ONCE", 30)
-    rng = np.random.default_rng(0)
-    rows = [Given(None, None, (None, None, None), row) for row in rng.random((450, D), np.float32)]
+def test_a_large_file_becomes_segments_of_their_final_size(tmp_path: Path, small_steps: None) -> None:
     library = make(tmp_path / "l")
-    library.add_rows(write(tmp_path / "r.parquet", rows, np.random.default_rng(1)))
-    assert [len(segment) for segment in library.snapshot.segments] == [90] * 5
-    assert library.snapshot.state.generation == 5 + make(tmp_path / "empty").snapshot.state.generation
+    library.add_rows(written(tmp_path / "r.parquet", 450))
+    sizes = [len(segment) for segment in library.snapshot.segments]
+    assert sizes[:2] == [90, 90]
+    assert len(sizes) == 5  # reading goes on within a row group, so that the first batch is smaller
+    assert library.snapshot.state.generation == 1 + 3  # the first two are committed at once
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of 90 rows, batches of 30, and two segments that are written while the file is checked."""
+    monkeypatch.setattr(rows_draft, "_MOST_ROWS", 100)
+    monkeypatch.setattr(rows_file, "_ROWS_AT_ONCE", 30)
+    monkeypatch.setattr(new_rows, "_MOST_SEGMENTS", 2)
+
+
+def written(file: Path, count: int, *, wrong: int | None = None) -> Path:
+    """A file of so many new rows of known contents, one of which may be NaN."""
+    rng = np.random.default_rng(count)
+    rows = [replace(given, sha256=rng.bytes(32)) for given in all_new(rng, count)]
+    if wrong is not None:
+        rows[wrong] = replace(rows[wrong], row=np.full(D, np.nan, np.float32))
+    return write(file, rows, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("at", [0, 29, 30, 100, 180, 300, 449])
+def test_one_wrong_row_leaves_every_byte_as_it_was(tmp_path: Path, small_steps: None, at: int) -> None:
+    library = make(tmp_path / "l")
+    library.add_rows(written(tmp_path / "r.parquet", 20))
+
+    def there() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted((tmp_path / "l").rglob("*")) if path.is_file()}
+
+    before = there()
+    with pytest.raises(RowError, match=f"row {at} of"):
+        library.add_rows(written(tmp_path / "wrong.parquet", 450, wrong=at))
+    assert there() == before
+    assert len(library) == 20
+    assert library.add_rows(written(tmp_path / "right.parquet", 450)).added == 450
+
+
+def test_new_rows_are_decoded_once_and_others_from_the_first_that_may_not_be(
+    tmp_path: Path, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+
+    def noting(path: Path, *, start: int = 0) -> Iterator[Any]:
+        starts.append(start)
+        yield from rows_file.read_rows(path, start=start)
+
+    monkeypatch.setattr(add_rows, "read_rows", noting)
+    library = make(tmp_path / "l")
+    both = written(tmp_path / "both.parquet", 220)
+    pq.write_table(pq.read_table(both).slice(70), tmp_path / "new.parquet")
+    library.add_rows(tmp_path / "new.parquet")
+    assert starts == [0]
+    library.add_rows(tmp_path / "new.parquet")
+    assert starts == [0, 0, 0]
+    assert library.add_rows(both) == AddReport(added=70, unchanged=150)
+    assert starts[3:] == [0, 60]
+
+
+def test_segments_of_a_writer_that_died_before_it_committed_them_are_swept(tmp_path: Path, small_steps: None) -> None:
+    library = make(tmp_path / "l")
+    with Writer(library.path) as writer:
+        new = NewRows(Intake(writer, library.channel, settings=HERE, runtime=dict))
+        for batch in rows_file.read_rows(written(tmp_path / "r.parquet", 170)):
+            new.take(batch, located(batch.path, b"/here"))
+        new._pool.shutdown()
+    assert len(list((tmp_path / "l" / "segments").iterdir())) == 1
+    again = make(tmp_path / "l")
+    assert again.add_rows(tmp_path / "r.parquet") == AddReport(added=170)
+    assert len(again.swept) == 1
+    assert again.verify(deep=True) == []
+
+
+def test_a_lost_manifest_is_made_again_from_segments_that_were_committed_at_once(
+    tmp_path: Path, small_steps: None
+) -> None:
+    library = make(tmp_path / "l")
+    library.add_rows(written(tmp_path / "r.parquet", 150))
+    before, order = list(held(library)), [segment.uuid for segment in library.snapshot.segments]
+    library.close()
+    for path in (tmp_path / "l").glob("manifest*"):
+        path.unlink()
+    Library.repair(tmp_path / "l")
+    again = make(tmp_path / "l")
+    assert list(held(again)) == before
+    assert [segment.uuid for segment in again.snapshot.segments] == order
+    assert again.snapshot.state.next_id == 150
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
