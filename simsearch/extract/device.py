@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import torch
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simsearch.errors import InputError, shortened, shown
+
+if TYPE_CHECKING:
+    import torch
+
+# What the drivers of NVIDIA and AMD put there, also on Jetson and in Windows; without one of them no GPU is seen.
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 
 
 def free_memory(device: torch.device) -> int:
     """Bytes of a GPU that can be had: what is free, and what torch's allocator keeps without using it."""
+    import torch
+
     told = torch.cuda.memory_stats(device)  # empty before the first allocation
     kept: int = told.get("reserved_bytes.all.current", 0) - told.get("allocated_bytes.all.current", 0)
     return torch.cuda.mem_get_info(device)[0] + kept
@@ -20,6 +30,8 @@ def choose_device(device: str) -> torch.device:
     Raises:
         InputError: there is no such device on this machine.
     """
+    import torch
+
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -29,3 +41,15 @@ def choose_device(device: str) -> torch.device:
         why = shortened(str(error).splitlines()[0], 150)
         raise InputError(f"cannot use device {shown(device)!r}: {why}; try 'auto' or 'cpu'") from error
     return chosen
+
+
+def type_of(device: str) -> str:
+    """Return what kind of device a name stands for, "cpu" or "cuda"; torch is loaded only where it has to be asked.
+
+    Raises:
+        InputError: there is no such device on this machine.
+    """
+    no_driver = sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS)
+    if device == "cpu" or (device == "auto" and "torch" not in sys.modules and no_driver):
+        return "cpu"
+    return choose_device(device).type

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import FingerprintMismatch, InputError, MetricError, shown
@@ -20,6 +18,7 @@ _BITS = "bits"
 ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query that kept its margins to stored bits
 _METRICS_OF = {_BITS: ("hamming", ASYMMETRIC)}
 _METRICS = ("js", "cosine", "l1", "l2")
+_MANY = 1 << 20  # values that numpy rounds alike, at half the speed, in the time in which pyarrow.compute is loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,10 @@ class Channel:
 
     def round(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows as the library keeps them, read-only; what overflows is infinite, for the caller to refuse."""
-        if rows.dtype == np.float32 and self.numpy_dtype == np.float16:  # numpy rounds so too, at half the speed
+        if rows.dtype == np.float32 and self.numpy_dtype == np.float16 and rows.size >= _MANY:
+            import pyarrow as pa
+            import pyarrow.compute as pc
+
             return np.asarray(pc.cast(pa.array(rows.reshape(-1)), pa.float16()).to_numpy()).reshape(rows.shape)
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(rows, self.numpy_dtype)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.extract.rows_batch import RowBatch
 from simsearch.library.intake import Intake
-from simsearch.library.items import contents_of, keys_of_contents, keys_of_paths, sorted_keys
+from simsearch.library.items import contents_of, keys_of_contents, keys_of_paths, known, sorted_keys
 from simsearch.library.row_paths import Located
 from simsearch.library.rows_draft import RowsDraft, room_of
 from simsearch.library.state import FileRecord
@@ -39,7 +39,7 @@ class NewRows:
         self._open = True
         self._pool = ThreadPoolExecutor(1)
         self._written: list[Future[Written]] = []
-        self._known = set[int](), set[int]()  # the keys of paths, and of contents
+        self._met = set[int](), set[int]()  # the keys of paths, and of contents
         self._begin(0)
 
     def __enter__(self) -> Self:
@@ -61,7 +61,7 @@ class NewRows:
         if self._held and self._held + count > self._room:
             self._end()
         named = [path for path in places.paths if path is not None]
-        paths, contents = keys_of_paths(named), keys_of_contents(contents_of(batch.sha256.drop_null()))
+        paths, contents = keys_of_paths(named), keys_of_contents(contents_of(batch.sha256)[known(batch.sha256)])
         self._open = len(self._written) < _MOST_SEGMENTS and self._are_new(paths, contents)
         if not self._open:
             return
@@ -69,7 +69,7 @@ class NewRows:
             self._begin(count)
         self._rows[self._held : self._held + count] = self._intake.channel.round(batch.rows)
         self._items.add(batch, places)
-        at = np.flatnonzero(places.names.is_valid().to_numpy(zero_copy_only=False))
+        at = np.flatnonzero(known(places.names))
         self._keys.append(np.stack([paths, (self._held + at).astype(np.uint64)]))
         self._held += count
         self.taken += count
@@ -88,10 +88,10 @@ class NewRows:
         """Whether no path and no content is in the library, and none came before or comes twice."""
         if self._intake.writer.snapshot.may_hold(paths, contents):
             return False
-        for known, keys in zip(self._known, (paths, contents), strict=True):
-            before = len(known)
-            known.update(keys.tolist())
-            if len(known) < before + len(keys):
+        for met, keys in zip(self._met, (paths, contents), strict=True):
+            before = len(met)
+            met.update(keys.tolist())
+            if len(met) < before + len(keys):
                 return False
         return True
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError, shown
+from simsearch.extract.device import type_of
 from simsearch.extract.extractor import Extractor
 from simsearch.library import given
 from simsearch.library.channel import Channel
@@ -20,7 +21,7 @@ from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
 from simsearch.library.neighbours import Found, SearchPlan, nearest
 from simsearch.library.report import AddSettings
-from simsearch.library.resident import Resident, is_gpu
+from simsearch.library.resident import Resident
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
@@ -128,7 +129,7 @@ class Reader:
         by_index = self._resident.index(self.snapshot, self.channel.name, chosen) is not None
         if not by_index:
             self._resident.blocks(self.snapshot, self.channel.name)
-        if not is_gpu(self.device):
+        if type_of(self.device) != "cuda":
             from simsearch.search.ready import make_ready
 
             make_ready(chosen, np.empty((0, self.channel.dimension), self.channel.numpy_dtype), by_index=by_index)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import DependencyMissing, IndexFailed
+from simsearch.extract.device import type_of
 from simsearch.library.index_record import IndexRecord
 from simsearch.library.indexes import opened, records
 from simsearch.library.snapshot import Snapshot
@@ -92,7 +93,7 @@ class Resident:
     def blocks(self, snapshot: Snapshot, channel: str) -> list[Block]:
         """The rows of each segment: on a GPU as tensors that stay there, if they fit; else as they lie in the files."""
         arrays: list[Any] = [segment.channels[channel].row for segment in snapshot.segments]
-        if not is_gpu(self._device):
+        if type_of(self._device) != "cuda":
             return arrays
         with self._lock:
             return self._uploaded(snapshot, channel, arrays)
@@ -141,15 +142,6 @@ class Resident:
             if key not in self._rows:
                 self._rows[key] = upload(array, device)
         return [self._rows[key] for key in keys]
-
-
-def is_gpu(device: str) -> bool:
-    """Whether a device is one; `auto` is where there is any."""
-    if device == "cpu":
-        return False
-    from simsearch.extract.device import choose_device
-
-    return choose_device(device).type == "cuda"
 
 
 def _close(held: Iterable[Ready | None]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.library.channel import Channel
@@ -24,6 +23,7 @@ from simsearch.library.items import (
     numbers,
     path_keys,
     roots_of,
+    starting_with,
 )
 from simsearch.library.layout import ITEMS
 from simsearch.library.sound import (
@@ -45,6 +45,7 @@ REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
 IDS = "ids.npy"
+_FEW = 1000  # paths take less time one by one than Arrow's functions to load
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +200,7 @@ class Segment:
     @cached_property
     def climbing(self) -> NDArray[np.intp]:
         """Positions of the items whose name leads out of their root; only the first libraries have any."""
-        found = pc.starts_with(self.items.column("path"), pattern=b"../").fill_null(False)
-        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+        return np.flatnonzero(starting_with(self.items.column("path"), b"../"))
 
     @property
     def files(self) -> list[Path]:
@@ -218,6 +218,8 @@ class Segment:
         """Return the full path of every item, or of those at some positions (m,)."""
         if positions is None:
             return full_paths(self.items)
+        if len(positions) <= _FEW:
+            return [self.path(position) for position in positions.tolist()]
         return full_paths(self.items.select(["path", "root"]).take(pa.array(positions)))
 
     def content(self, position: int) -> bytes | None:
@@ -267,7 +269,7 @@ def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     item, part, row = batch.columns
     if item.null_count or part.null_count or row.null_count or row.values.null_count:
         raise damaged(path, "a value is missing")
-    flat = row.flatten().to_numpy(zero_copy_only=True)
+    values = row.values.to_numpy(zero_copy_only=True).reshape(-1, channel.dimension)[row.offset :][: len(row)]
     numbers = item.to_numpy(zero_copy_only=True), part.to_numpy(zero_copy_only=True)
     check_row_numbers(*numbers, parts, n_items, path)
-    return ChannelRows(*numbers, flat.reshape(-1, channel.dimension), runtime, parts)
+    return ChannelRows(*numbers, values, runtime, parts)

@@ -8,12 +8,11 @@ from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError
 from simsearch.images import paths as named_paths
+from simsearch.library.items import numbers, starting_with
 from simsearch.library.names import MEMBER, Names, names_of
 from simsearch.library.segment import Segment
 from simsearch.library.snapshot import Place, Snapshot
@@ -99,16 +98,12 @@ def _inside(segment: Segment, path: bytes) -> NDArray[np.bool_]:
     if not segment.roots:
         return inside
     names = segment.items.column("path")
-    roots = segment.items.column("root").fill_null(-1).to_numpy(zero_copy_only=False)
+    roots = numbers(segment.items.column("root"))
     for number, root in enumerate(segment.roots):
         own = root.rstrip(b"/") + b"/"
         if own.startswith(path.rstrip(b"/") + b"/"):
             inside |= roots == number
         elif path.startswith(own):
-            inside |= (roots == number) & _named_below(names, path[len(own) :])
+            below = path[len(own) :]
+            inside |= (roots == number) & (starting_with(names, below + b"/") | starting_with(names, below + MEMBER))
     return inside
-
-
-def _named_below(names: pa.Array, prefix: bytes) -> NDArray[np.bool_]:
-    found = pc.or_(pc.starts_with(names, pattern=prefix + b"/"), pc.starts_with(names, pattern=prefix + MEMBER))
-    return np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False), bool)

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged, RejectCode
-from simsearch.library.items import REJECTS, SCHEMA, Keys, roots_of
+from simsearch.library.items import REJECTS, SCHEMA, Keys, known, numbers, roots_of
 from simsearch.library.storage import mappable
 
-_CODES = pa.array([str(code) for code in RejectCode])
+_CODES = frozenset(map(str, RejectCode))
 
 
 def read_batch(path: Path) -> pa.RecordBatch:
@@ -55,11 +54,10 @@ def check_items(batch: pa.RecordBatch, path: Path) -> None:
         roots = len(roots_of(batch.schema))
     except Exception as error:
         raise damaged(path, f"its list of roots cannot be read ({type(error).__name__})") from error
-    numbers = batch.column("root")
-    if len(numbers) > numbers.null_count:
-        ends = pc.min_max(numbers).as_py()
-        if not 0 <= ends["min"] <= ends["max"] < roots:
-            raise damaged(path, f"an item has root {ends['max'] if ends['min'] >= 0 else ends['min']} of {roots}")
+    column = batch.column("root")
+    named = numbers(column)[known(column)]
+    if len(named) and not 0 <= named.min() <= named.max() < roots:
+        raise damaged(path, f"an item has root {named.max() if named.min() >= 0 else named.min()} of {roots}")
 
 
 def check_rejects(batch: pa.RecordBatch, path: Path) -> None:
@@ -69,8 +67,7 @@ def check_rejects(batch: pa.RecordBatch, path: Path) -> None:
         LibraryDamaged: there are such.
     """
     _check_schema(batch, REJECTS, path)
-    code = batch.column("code")
-    if batch.column("path").null_count or not pc.all(pc.is_in(code, _CODES), min_count=0).as_py():
+    if batch.column("path").null_count or not _CODES.issuperset(batch.column("code").to_pylist()):
         raise damaged(path, "a rejected input has no path or no known code")
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, by_name, check_rows
 from simsearch.errors import InputError, RowError
+from simsearch.extract.device import type_of
 from simsearch.search.asked import Wanted, checked_k, checked_limit
 from simsearch.search.live import check_live
 
@@ -165,9 +166,7 @@ def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live |
     """Check codes, and tell whether the Hamming search of a CPU is the way to compare them."""
     if metric != "hamming" or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
         return False
-    from simsearch.extract.device import choose_device
-
-    if choose_device(device).type != "cpu":
+    if type_of(device) != "cpu":
         return False
     _check_blocks(blocks, live, metric)
     check_rows(queries, dimension=blocks[0].shape[1] if blocks else None, metric=metric, what="query")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simsearch.extract.device import type_of
 from simsearch.search.index_spec import GPU_CODE_BYTES, GPU_KINDS, GPU_SQ8_BELOW, IndexSpec
 
 MOST = 2048
@@ -35,14 +36,10 @@ def gpus_of(device: str) -> Gpus | None:
     Raises:
         InputError: There is no such device on this machine.
     """
-    if device == "cpu":
+    if type_of(device) != "cuda":
         return None
     import torch
 
-    from simsearch.extract.device import choose_device
-
-    if choose_device(device).type != "cuda":
-        return None
     one = torch.device(device).index if device != "auto" else None
     numbers = tuple(range(torch.cuda.device_count())) if one is None else (one,)
     return Gpus(numbers, int(_SHARE * min(torch.cuda.mem_get_info(number)[0] for number in numbers)))

@@ -1,4 +1,4 @@
-"""What a command does not need is not loaded: torch by `index` where nothing changed, heavy packages by a query."""
+"""What a command does not need is not loaded: torch where no network is run, heavy packages by a query."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from simsearch.library import Library
 from tests.library.helpers import HERE, album, paint
 
-HEAVY = {"torch._dynamo", "torch._inductor", "torchvision", "timm", "numba", "scipy", "sklearn", "pyarrow.dataset"}
+HEAVY = {
+    "torch._dynamo",
+    "torch._inductor",
+    "torchvision",
+    "timm",
+    "numba",
+    "scipy",
+    "sklearn",
+    "pyarrow.dataset",
+    "pyarrow.compute",
+}
 
 
 def modules_after(*arguments: object) -> set[str]:
@@ -28,12 +39,16 @@ def modules_after(*arguments: object) -> set[str]:
 @pytest.mark.parametrize("model", ["mini", "dhash"])
 def test_only_what_is_needed_is_loaded(tmp_path: Path, model: str) -> None:
     photos = album(tmp_path / "photos", range(3))
-    where = ("--library", tmp_path / "l", "--device", "cpu")
     with Library.create(tmp_path / "l", model=model, device="cpu") as library:
         library.add(photos, settings=HERE)
-    unchanged = modules_after("index", photos, *where)
-    assert "simsearch.library.add" in unchanged
-    assert not {"torch", *HEAVY} & unchanged
-    asked = modules_after("query", paint(tmp_path / "new.png", 9), *where)
-    assert "simsearch.library.query" in asked
-    assert not HEAVY & asked
+    where = ("--library", tmp_path / "l")
+    commands: dict[str, tuple[object, ...]] = {"index": (photos, *where), "info": where, "verify": where}
+    if torch.cuda.is_available():
+        where = (*where, "--device", "cpu")
+    commands["query"] = (paint(tmp_path / "new.png", 9), *where)
+    rows = {"mini": {"query"}, "dhash": set[str]()}[model]  # what makes rows by a network
+    for command, arguments in commands.items():
+        loaded = modules_after(command, *arguments)
+        assert "simsearch.library.manifest" in loaded
+        assert sorted(HEAVY & loaded) == [], command
+        assert ("torch" in loaded) == (command in rows), command

@@ -8,12 +8,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simsearch.library import AddReport
-from simsearch.library.items import SCHEMA, Item, full_paths, items_batch
+from simsearch.library.items import SCHEMA, Item, contents_of, full_paths, items_batch, known, numbers, starting_with
 from tests.library.helpers import HERE, album, live_paths, make
 
 NUMBERS = st.one_of(
@@ -55,6 +56,28 @@ def test_text_that_is_no_utf8_is_escaped_and_numbers_beyond_are_unknown() -> Non
     batch = items_batch([Item(b"/", b"a", None, 2**63, width=2**31, quality=40_000, owner="M\udcfcller"), GOOD])
     facts = {name: batch.column(name)[0].as_py() for name in ("bytes", "width", "quality", "owner")}
     assert facts == {"bytes": None, "width": None, "quality": None, "owner": "M\\udcfcller"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_columns_are_read_as_arrow_reads_them(data: Any) -> None:
+    start, count = data.draw(st.tuples(st.integers(0, 9), st.integers(0, 20)))
+
+    def drawn(kind: pa.DataType, value: st.SearchStrategy[Any]) -> Any:
+        cells = data.draw(st.lists(st.none() | value, max_size=30) | st.lists(value, max_size=30))
+        return pa.array(cells, kind).slice(start, count)
+
+    for kind in (pa.int16(), pa.int32(), pa.int64()):
+        column = drawn(kind, st.integers(-(2**15), 2**15 - 1))
+        assert numbers(column).tolist() == [-1 if cell is None else cell for cell in column.to_pylist()]
+        assert known(column).tolist() == [cell is not None for cell in column.to_pylist()]
+    names = drawn(pa.large_binary(), st.text("./a", max_size=5).map(str.encode))
+    prefix = data.draw(st.text("./a", max_size=3)).encode()
+    assert starting_with(names, prefix).tolist() == [
+        cell is not None and cell.startswith(prefix) for cell in names.to_pylist()
+    ]
+    shas = drawn(pa.binary(32), st.binary(min_size=32, max_size=32))
+    assert [bytes(row) for row in contents_of(shas)[known(shas)]] == shas.drop_null().to_pylist()
 
 
 DATES = [-(2**62), -(10**10), -1, 0, 2**31, 2**33, 10**10, 13_569_465_600]  # seconds since 1970

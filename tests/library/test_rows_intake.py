@@ -337,7 +337,8 @@ def test_half_precision_is_that_of_numpy() -> None:
     tried = np.append(tried, [65519.99, 65520, -65520, 1e38, np.inf, -np.inf, np.nan]).astype(np.float32)
     with np.errstate(over="ignore"):
         wanted = tried.astype(np.float16)
-    np.testing.assert_array_equal(
-        channel.round(tried.reshape(1, -1))[0].view(np.uint16)[:-1], wanted.view(np.uint16)[:-1]
-    )
-    assert np.isnan(channel.round(tried)[-1])
+    for times in (1, 10):  # by numpy, and by Arrow
+        found = channel.round(np.tile(tried, (times, 1)))
+        for row in found:
+            np.testing.assert_array_equal(row.view(np.uint16)[:-1], wanted.view(np.uint16)[:-1])
+            assert np.isnan(row[-1])
