@@ -198,9 +198,13 @@ class Library(Reader):
     ) -> AddReport:
         """Return what became of every row of a Parquet file that `simsearch embed` wrote.
 
+        All rows are checked before any is committed: first those that the file begins with and that are new, of up to
+        eight segments, at once; then the others, segment by segment.
+
         Raises:
             FingerprintMismatch: another model made the rows.
             RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
+            LibraryLocked: another process is writing.
         """
         from simsearch.library.add_rows import add_rows, check_file
 
