@@ -65,6 +65,8 @@ class Resident:
         for record in self._records:
             if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
                 with self._lock:
+                    if record not in self._records:  # let go of meanwhile, by another thread
+                        continue
                     if record.file not in self._open:
                         self._open[record.file] = self._opened(record)
                     ready = self._open[record.file]

@@ -57,7 +57,8 @@ class Kept:
     def read(self, name: str) -> bytes | None:
         """What was written under a name; None where it is not there, damaged, or not this user's."""
         with suppress(OSError), self._opened() as folder:
-            with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # else a pipe of that name would be waited for
+            with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
                 about = os.fstat(file.fileno())
                 whole = file.read() if stat.S_ISREG(about.st_mode) and about.st_uid == os.getuid() else b""
             if hashlib.sha256(whole[_DIGEST:]).digest() == whole[:_DIGEST]:

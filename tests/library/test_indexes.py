@@ -14,8 +14,9 @@ from simsearch import distance
 from simsearch.errors import IndexFailed, InputError, MetricError
 from simsearch.library import Library
 from simsearch.library.curve import Curve
-from simsearch.library.indexes import IndexRecord, records
+from simsearch.library.indexes import IndexRecord, discard, records
 from simsearch.library.layout import INDEXES
+from simsearch.library.snapshot import Snapshot
 from simsearch.library.tune import tune
 from simsearch.search.index import build, held_out
 from simsearch.search.index_spec import spec_for
@@ -211,6 +212,25 @@ def test_threads_get_the_answers_of_single_calls(library: Library, rows: NDArray
     assert together == alone
     assert library.opened_in > 0
     assert library.prepare() >= 0
+
+
+@pytest.mark.parametrize("way", ["close", "look"])
+def test_an_index_that_another_thread_lets_go_of_is_not_opened_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Between choosing and opening it: nobody would close it, and a file that is gone is no damage."""
+    library.optimize(recall=0.9, kind="ivf_flat")
+    resident, fits = library._resident, IndexRecord.fits
+
+    def meanwhile(record: IndexRecord, snapshot: Snapshot) -> bool:
+        if way == "look":
+            discard(library.path, record)
+        getattr(resident, way)()
+        return fits(record, snapshot)
+
+    monkeypatch.setattr(IndexRecord, "fits", meanwhile)
+    assert resident.index(library.snapshot, "rows", "js") is None
+    assert not resident._open
 
 
 def test_refreshing_while_others_search_is_safe(library: Library, rows: NDArray[np.float16]) -> None:

@@ -105,6 +105,13 @@ def test_a_link_is_not_followed(folder, tmp_path):
     assert folder.read("a.1") is None
 
 
+@pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_neither_read_nor_waited_for(folder, plant):
+    (folder.folder / "a.1").unlink()
+    plant(folder.folder / "a.1")
+    assert folder.read("a.1") is None
+
+
 def test_a_planted_file_without_its_digest_is_not_read(folder, tmp_path):
     (folder.folder / "a.1").write_bytes(pickle.dumps(Canary(tmp_path / "sung")))
     assert folder.read("a.1") is None
