@@ -1,4 +1,4 @@
-"""Measure js search through indexes on the CPU (goals G7, G20 and G21), and write a JSON record with every curve.
+"""Measure js search through indexes on the CPU (goals G7 and G21), and write a JSON record with every curve.
 
 A million clustered rows with exact zeros, and rows of a model. Each kind of index is measured against exact search on
 held-out rows; beside it stands FAISS's own index for Jensen-Shannon (on rows made positive, since it answers wrongly
@@ -33,7 +33,7 @@ from simsearch.library.curve import Point
 from simsearch.library.tune import tune
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import Index, build, features, held_out
+from simsearch.search.index import Index, build, held_out
 from simsearch.search.index_spec import spec_for
 
 RECALL = 0.95
@@ -115,10 +115,6 @@ def lists(arguments: argparse.Namespace, rows: np.ndarray, own: np.ndarray) -> t
     values: dict[str, Any] = {"curves": curves}
     goals: list[Measured] = []
     chosen = {kind: Point(**curve["chosen"]) for kind, curve in curves.items() if curve["chosen"]}
-    if "rabitq" in chosen:
-        bare = over_bare(indexes["rabitq"], rows, own, chosen["rabitq"], arguments.rounds)
-        values["over_bare_faiss"] = bare
-        goals.append(judge("G20", bare["ratio"]["median"], part="CPU", note="rabitq, js"))
     values["peers"], over = faiss_js(rows, own, indexes, chosen, arguments.rounds)
     if over is not None:
         values["over_faiss_js"] = over
@@ -174,26 +170,6 @@ def _short(told: dict[str, Any]) -> str:
         "never sure of the recall" if chosen is None else f"{chosen['recall']:.3f} at {chosen['rate']:.0f} queries/s"
     )
     return f"built in {told['seconds_to_build']} s; {found}"
-
-
-def over_bare(index: Index, rows: np.ndarray, own: np.ndarray, point: Point, rounds: int) -> dict[str, Any]:
-    """Our queries a second, exact re-rank included, over FAISS's call for as many candidates."""
-    queries = rows[own]
-    mapped = features(index.spec, queries)
-    ways: dict[str, Callable[[], Any]] = {
-        "ours": lambda: approximate(queries, [rows], index, k=K, effort=point.effort, depth=point.depth),
-        "faiss": lambda: index.engine.search(mapped, point.depth, point.effort),
-        "faiss_for_k": lambda: index.engine.search(mapped, K, point.effort),
-    }
-    alternate(ways, 2)  # until what is compiled is compiled
-    took = alternate(ways, rounds)
-    rates = {name: [len(own) / each for each in took[name]] for name in ways}
-    return {
-        "ratio": spread([a / b for a, b in zip(rates["ours"], rates["faiss"], strict=True)]),
-        "queries_per_cpu_second": {name: spread(each) for name, each in rates.items()},
-        "effort": point.effort,
-        "depth": point.depth,
-    }
 
 
 def faiss_js(

@@ -85,9 +85,13 @@ def rebuild(
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
         stale = not record.fits(snapshot) or not intact(folder, record)
-        if stale and record.channel in by_name and _shown(HeldOut.of(snapshot, record.channel)) < record.curve.wanted:
-            discard(folder, record)  # so few are left that exact search is as fast
-            continue
+        if stale and record.channel in by_name:
+            shown = _shown(HeldOut.of(snapshot, record.channel))
+            if shown < record.curve.wanted:  # so few are left that exact search is as fast
+                discard(folder, record)
+                if not asked:
+                    warnings.warn(_left_out(record, shown), RuntimeWarning, stacklevel=2)
+                continue
         if not asked and stale and record.channel in by_name:
             code = record.spec.code_bytes or None
             jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
@@ -177,6 +181,15 @@ def _measured(
             raise
         warnings.warn(f"{error}; building on the CPU", RuntimeWarning, stacklevel=2)
     return _measured(spec, rows, None, recall=recall, device=device, progress=progress)
+
+
+def _left_out(record: IndexRecord, shown: float) -> str:
+    return (
+        f"the {record.metric} index of kind {record.spec.kind} no longer fits the library and was removed: so few rows "
+        f"are left that a recall of {record.curve.wanted:g} could not be shown, {shown:.3f} at most; they are searched "
+        "exactly, which is as fast. To have an index all the same, ask for less: simsearch optimize --recall R --kind "
+        f"{record.spec.kind}"
+    )
 
 
 def order_of(spec: IndexSpec) -> Order:

@@ -135,6 +135,19 @@ def test_an_index_whose_segments_are_gone_is_not_asked_and_built_again(
     assert library.optimize() == (), "nothing is built twice"
 
 
+def test_an_index_that_can_no_longer_show_its_recall_is_removed_and_that_is_told(
+    library: Library, rows: NDArray[np.float16]
+) -> None:
+    library.optimize(recall=0.9, kind="ivf_flat")
+    library.remove([f"/rows/{i}" for i in range(20, N)])
+    with pytest.warns(RuntimeWarning, match=r"js index of kind ivf_flat .* was removed.*optimize --recall R") as told:
+        assert library.optimize() == ()
+    assert len(told) == 1
+    assert records(library.path) == ()
+    assert library.search(near(rows), k=3)[0].certified
+    library.optimize()  # told once: a second warning would be an error here
+
+
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone", "no words", "other words"])
 def test_a_damaged_index_is_told_and_never_asked(library: Library, rows: NDArray[np.float16], harm: str) -> None:
     [record] = library.optimize(recall=0.9, kind="rabitq")
