@@ -1,7 +1,8 @@
 """Measure what is told of indexes, and what they cost beside FAISS alone (goal G20), on the CPU; write a JSON record.
 
-First queries a CPU second, exact measuring of candidates included, over the bare FAISS call on the same index: for
-as many candidates, for k alone, and for FAISS's own refinement of as many candidates by float32 rows. Then the recall
+First queries a CPU second in both orders, the measuring of what is found included, over the bare FAISS call on the same
+index: for as many candidates, for k alone, and for FAISS's own refinement of as many candidates by float32 rows. The
+goal is judged in the default order, over the fastest of these calls that finds as much. Then the recall
 that a library tells at several k beside the true one, on queries of the law of its rows that it does not hold: as
 built, with nine tenths of the items removed, and built again.
 """
@@ -26,6 +27,7 @@ from simsearch.benchmark.goals import judge
 from simsearch.benchmark.record import write_record
 from simsearch.library import Library
 from simsearch.library.curve import Point
+from simsearch.library.rebuild import order_of
 from simsearch.library.tune import tune
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
@@ -34,7 +36,9 @@ from simsearch.search.index_spec import spec_for
 
 KS = (1, 10, 100, 1000)
 WANTED = 0.9  # recall of the libraries whose table is made
-INDEXES = (("rabitq", "js"), ("ivf_flat", "js"), ("ivf_flat", "cosine"))
+INDEXES = (("rabitq", "js"), ("ivf_flat", "js"), ("rabitq", "cosine"), ("ivf_flat", "cosine"))
+AS_MUCH = 0.005  # by which recalls may differ that count as equal
+BARE = ("as_many_candidates", "k_alone", "refined")
 GOALS = (("rabitq", "js"), ("ivf_flat", "cosine"))
 
 
@@ -52,7 +56,7 @@ def main() -> None:
     told = {kind: table(int(60_000 * arguments.scale), kind) for kind in ("rabitq", "ivf_flat")}
     goals = []
     for name in (f"{kind}, {metric}" for kind, metric in GOALS):
-        over = beside[name]["over_as_many_candidates"]["median"]
+        over = beside[name][f"over_{beside[name]['as_good']}"]["median"]
         goals.append(judge("G20", over, part="CPU", note=f"{name}, {_short(beside[name])}"))
     wrong = [line for each in told.values() for line in each if line["told"] and not line["holds"]]
     verdict = f"{len(wrong)} of the recalls that were told are wrong; " + "; ".join(
@@ -111,31 +115,36 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
     """Our queries a CPU second over those of FAISS's calls, and what each of them finds."""
     rows, queries = task
     index = build(spec_for(len(rows), rows.shape[1], metric, kind=kind), [rows], device="cpu")
-    (curve,) = tune(index, [rows], held_out(len(rows), 0)[:1000], recall=0.95)
+    (curve,) = tune(index, [rows], held_out(len(rows), 0)[:1000], recall=0.95, order=order_of(index.spec))
     point = curve.chosen
     assert point is not None
     truth = knn(queries, [rows], k=K, metric=metric, device="cpu").positions
     mapped = features(index.spec, queries)
     whole = faiss.IndexFlatL2(rows.shape[1])
     refined = _refined(index, rows, point, whole)
+    how: dict[str, Any] = {"k": K, "effort": point.effort, "depth": point.depth}
     ways: dict[str, Callable[[], Any]] = {
-        "ours": lambda: approximate(queries, [rows], index, k=K, effort=point.effort, depth=point.depth).positions,
+        "ours": lambda: approximate(queries, [rows], index, order="float32", **how).positions,
+        "exact_order": lambda: approximate(queries, [rows], index, **how).positions,
+        "features": lambda: features(index.spec, queries),
         "as_many_candidates": lambda: index.engine.search(mapped, point.depth, point.effort),
         "k_alone": lambda: index.engine.search(mapped, K, point.effort),
         "refined": lambda: refined.search(mapped, K)[1],
     }
-    found = {name: _recall(truth, way()[:, :K]) for name, way in ways.items()}
+    found = {name: _recall(truth, way()[:, :K]) for name, way in ways.items() if name != "features"}
     alternate(ways, 1)  # until what is compiled is compiled
     took = alternate(ways, rounds)
     single = alternate({"ours": lambda: [_one(index, rows, query, point) for query in queries[:50]]}, rounds)
     index.close()
     ratios = {
-        f"over_{name}": spread([theirs / ours for ours, theirs in zip(took["ours"], took[name], strict=True)])
-        for name in ways
-        if name != "ours"
+        f"{prefix}over_{name}": spread([theirs / ours for ours, theirs in zip(took[way], took[name], strict=True)])
+        for prefix, way in (("", "ours"), ("exact_order_", "exact_order"))
+        for name in BARE
     }
+    as_good = [name for name in BARE if found[name] >= found["ours"] - AS_MUCH] or ["as_many_candidates"]
     return {
         **ratios,
+        "as_good": min(as_good, key=lambda name: sum(took[name])),
         "recall": found,
         "queries_per_cpu_second": {name: spread([len(queries) / each for each in took[name]]) for name in ways},
         "cpu_ms_of_one_query": spread([1000 * each / 50 for each in single["ours"]]),
@@ -145,7 +154,7 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
 
 
 def _one(index: Index, rows: np.ndarray, query: np.ndarray, point: Point) -> Any:
-    return approximate(query[None], [rows], index, k=K, effort=point.effort, depth=point.depth)
+    return approximate(query[None], [rows], index, k=K, effort=point.effort, depth=point.depth, order="float32")
 
 
 def _refined(index: Index, rows: np.ndarray, point: Point, whole: Any) -> Any:
@@ -164,8 +173,13 @@ def _recall(truth: np.ndarray, found: np.ndarray) -> float:
 
 
 def _short(beside: dict[str, Any]) -> str:
-    ratio, found = beside["over_refined"]["median"], beside["recall"]
-    return f"as many candidates; {ratio} of FAISS's own refinement, recall {found['ours']} and {found['refined']}"
+    found, name = beside["recall"], beside["as_good"]
+    told = {"as_many_candidates": "as many candidates", "k_alone": "k alone", "refined": "FAISS's own refinement"}[name]
+    unranked, exact = (beside[f"{order}over_as_many_candidates"]["median"] for order in ("", "exact_order_"))
+    return (
+        f"float32 order over {told}, recall {found['ours']} and {found[name]}; over as many candidates unranked "
+        f"{unranked}, in exact order {exact}"
+    )
 
 
 if __name__ == "__main__":

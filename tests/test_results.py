@@ -45,6 +45,21 @@ def test_a_figure_stands_beside_its_goal_with_its_machine_met_or_missed(tmp_path
     assert "**0.7** (met)" in text
 
 
+def test_a_record_that_measures_a_goal_anew_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    def write(name: str, part: str, value: float) -> None:
+        path = tmp_path / "results" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        measured = {"machine": {"cpu": "a CPU", "cores": 2, "gpu": None}}
+        path.write_text(json.dumps({"goals": [judge("G20", value, part=part).to_dict()], "measured": measured}))
+
+    write("search/indexes.json", "CPU", 0.25)
+    write("gpu/faiss.json", "GPU", 0.5)
+    assert "**0.25**" in goals_page(tmp_path / "results"), "until there is another"
+    write("search/recall.json", "CPU", 0.75)
+    text = goals_page(tmp_path / "results")
+    assert ("**0.75**" in text, "**0.25**" in text, "**0.5**" in text) == (True, False, True)
+
+
 def test_the_reliability_that_the_readme_tells_was_measured() -> None:
     record = json.loads((ROOT / "results" / "reliability.json").read_text(encoding="utf-8"))
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())

@@ -46,6 +46,8 @@ def _rows(goal: Goal, readings: Mapping[tuple[str, str], list[Reading]]) -> Iter
         what = f"{goal.what}; {part}" if part else goal.what
         first = [goal.number, what, f"{'<=' if goal.at_most else '>='} {target:.3g}"]
         found = readings.get((goal.number, part), [])
+        own = [reading for reading in found if goal.record and reading.file.endswith(f"/{goal.record}")]
+        found = own or found
         if not found:
             yield [*first, "not yet measured", goal.where if part not in ("CPU", "GPU") else part, ""]
         for reading in found:

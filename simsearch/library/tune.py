@@ -31,6 +31,7 @@ KS = (10, 100, 1000)
 """Neighbours that an index is measured at, where there are ten times as many rows."""
 SPARE = 1.2
 """And to what multiple of each: a tenth of the rows may be removed before more must be asked for."""
+_FEW = 250  # rows of either half that measure more neighbours than the first, which takes long; an interval is wider
 _ENOUGH = 0.9995  # a recall after which more effort buys nothing
 _SLOWEST = 30  # times the queries a second of the fastest point so far: slower ones are not tried
 _DOUBT = 0.05  # that an interval does not hold the recall
@@ -54,7 +55,7 @@ class _Trial:
     def half(self, number: int) -> _Trial:
         """The first or second half of the queries."""
         middle = len(self.queries) // 2
-        part = slice(middle) if number == 0 else slice(middle, 2 * middle)
+        part = slice(middle) if number == 0 else slice(middle, None)
         return _Trial(self.index, self.blocks, self.live, self.order, self.queries[part], self.truth[part])
 
     def asked(self, effort: int, depth: int, most: int) -> tuple[NDArray[np.float64], float]:
@@ -109,9 +110,7 @@ def tune(
     masks = _without(own, blocks, live)
     there = sum(int(mask.sum()) for mask in masks)
     fitting = [ks[0], *(k for k in ks[1:] if 10 * k <= there)]
-    queries, most = _rows(blocks, own), min(math.ceil(SPARE * fitting[-1]), there)
-    found = knn(queries, blocks, k=max(most, 1), metric=index.spec.metric, live=masks, device=device)
-    trial, curves, done = _Trial(index, blocks, masks, order, queries, found.distances), list[Curve](), 0
+    middle, curves, done = len(own) // 2, list[Curve](), 0
 
     def count() -> None:
         nonlocal done
@@ -119,6 +118,11 @@ def tune(
         progress(done)
 
     for k in fitting:
+        asked = middle if k == fitting[0] else min(middle, max(_FEW, _enough(recall)))
+        queries = _rows(blocks, np.concatenate([own[:asked], own[middle : middle + asked]]))
+        most = max(min(math.ceil(SPARE * k), there), 1)
+        truth = knn(queries, blocks, k=most, metric=index.spec.metric, live=masks, device=device).distances
+        trial = _Trial(index, blocks, masks, order, queries, truth)
         curves.append(_curve(trial, k, recall, curves[-1].chosen if curves else None, count))
         if curves[-1].chosen is None:
             break
@@ -218,6 +222,13 @@ def _interval(share: float, queries: int, doubt: float = _DOUBT) -> Share:
     low = clopper_pearson(math.floor(total), queries, 1 - doubt).low
     high = clopper_pearson(math.ceil(total), queries, 1 - doubt).high
     return round(float(share), 6), round(low, 6), round(high, 6)
+
+
+def _enough(recall: float) -> int:
+    """How many rows show a recall where half of the neighbours that may be missing are."""
+    if recall >= 1:
+        return 1 << 31
+    return math.ceil(math.log((1 - FIRST_CONFIDENCE) / 2) / math.log((1 + recall) / 2))
 
 
 def _point(effort: int, depth: int, share: Share, rate: float) -> Point:
