@@ -302,7 +302,7 @@ def _places(
     """Of positions (any shape), by stretch: its segment, which lie there, and the positions of their items in it."""
     starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
     block = np.searchsorted(starts, positions, side="right") - 1
-    for b in np.unique(block[positions >= 0]).tolist():
+    for b in sorted(set(block[positions >= 0].tolist())):
         segment, first, _ = stretches[b]
         here = (block == b) & (positions >= 0)
         item = plan.snapshot.segments[segment].channels[plan.channel.name].item

@@ -123,8 +123,10 @@ class Seen:
 
     def same_file(self) -> int:
         """Return how many inputs were a further name, by a link or a hard link, of a file that was there already."""
-        pairs = np.unique(np.array(self._files, np.uint64).reshape(-1, 2), axis=0)
-        return len(pairs) - len(np.unique(pairs[:, 0]))
+        file, key = np.array(self._files, np.uint64).reshape(-1, 2).T
+        order = np.lexsort((key, file))
+        same = file[order][1:] == file[order][:-1]
+        return int(np.count_nonzero(same & (key[order][1:] != key[order][:-1])))
 
     def gone(self, snapshot: Snapshot, paths: Iterable[PathLike]) -> list[Place]:
         """Return the live items in these folders and tars that were not found; what could not be read stays."""

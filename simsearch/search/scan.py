@@ -133,7 +133,10 @@ class Scan:
         starts = np.cumsum([0, *(len(block) for block in self.blocks)])
         of_block = np.searchsorted(starts, positions, side="right") - 1
         order = np.argsort(of_block, kind="stable")
-        parts = [_take(self.blocks[b], positions[of_block == b] - starts[b], self.device) for b in np.unique(of_block)]
+        parts = [
+            _take(self.blocks[b], positions[of_block == b] - starts[b], self.device)
+            for b in sorted(set(of_block.tolist()))
+        ]
         kinds = {part.dtype for part in parts}
         kind = parts[0].dtype if len(kinds) == 1 else torch.float64  # torch would put whole numbers into half
         together = torch.cat([part.to(kind) for part in parts])

@@ -160,7 +160,7 @@ def settled(
         wanted: How many, and how far they may be.
     """
     sizes = np.frexp(np.bincount(found.lines, minlength=queries))[1]  # of a query with 2^(size - 1) rows or more
-    for size in np.unique(sizes):
+    for size in sorted(set(sizes.tolist())):
         lines = np.flatnonzero(sizes == size)
         some = found.take(sizes[found.lines] == size)
         measured, positions = matrix(some._replace(lines=np.searchsorted(lines, some.lines)), len(lines))
