@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError, RowError
+from simsearch.errors import InputError, RowError, shortened
 
 _LONGEST_SIDE = 2**31 - 1
 _SHOWN = 80  # characters of a cell in a message
@@ -117,12 +117,12 @@ def _path(text: Any, encoded: Any, number: int, file: Path) -> bytes | None:
             found = base64.b64decode(encoded, validate=True)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"row {number} of {file} has path_b64 {_short(encoded)}; give base64 text, or null"
+                f"row {number} of {file} has path_b64 {_told(encoded)}; give base64 text, or null"
             ) from error
     if found is None or found in ("", b""):
         return None
     if not isinstance(found, str | bytes) or (raw := os.fsencode(found)).count(b"\0"):
-        raise InputError(f"row {number} of {file} has path {_short(found)}; give text, or null")
+        raise InputError(f"row {number} of {file} has path {_told(found)}; give text, or null")
     return raw
 
 
@@ -155,7 +155,7 @@ def _content(cell: Any, number: int, path: Path) -> bytes | None:
     except ValueError:
         content = b""
     if content is not None and not (isinstance(content, bytes) and len(content) == 32):
-        raise InputError(f"row {number} of {path} has sha256 {_short(cell)}; give 64 hex digits, or null")
+        raise InputError(f"row {number} of {path} has sha256 {_told(cell)}; give 64 hex digits, or null")
     return content
 
 
@@ -173,7 +173,7 @@ def _whole(cell: Any, name: str, most: int, number: int, path: Path) -> int | No
     if cell is None or cell != cell:  # noqa: PLR0124 - NaN, which pandas writes for a missing number
         return None
     if isinstance(cell, bool) or not isinstance(cell, int | float) or cell != int(cell) or not 0 <= cell <= most:
-        raise InputError(f"row {number} of {path} has {name} {_short(cell)}; give 0 to {most}, or null")
+        raise InputError(f"row {number} of {path} has {name} {_told(cell)}; give 0 to {most}, or null")
     return int(cell)
 
 
@@ -190,6 +190,5 @@ def _is_text(column: pa.Array) -> bool:
     return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
-def _short(cell: Any) -> str:
-    told = repr(cell)
-    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}..."
+def _told(cell: Any) -> str:
+    return shortened(repr(cell), _SHOWN)
