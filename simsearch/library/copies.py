@@ -49,11 +49,12 @@ Search = Callable[[Sequence[int], int, Sequence[Place]], Sequence[Near]]
 """Gives the nearest items of some rows, by their numbers: so many of each, and none of these."""
 
 
-def grouped(snapshot: Snapshot, channel: str, *, count: int, k: int, search: Search) -> list[Near]:
+def grouped(snapshot: Snapshot, channel: str, *, count: int, k: int, search: Search, least: int = 0) -> list[Near]:
     """Return for each of `count` rows its k nearest contents.
 
     What is without a known content is a content of its own. Rows are asked for until k contents are found or there are
-    no more, so that this costs one search where there are no copies.
+    no more, so that this costs one search where there are no copies. None that is known to be of a quality below
+    `least` stands for its content.
     """
     answers = [Near()] * count
     waiting, asked = list(range(count)), k
@@ -68,12 +69,12 @@ def grouped(snapshot: Snapshot, channel: str, *, count: int, k: int, search: Sea
             break
     for line in waiting:
         answers[line] = _completed(snapshot, answers[line], k, line, search)
-    return _with_copies(snapshot, channel, [replace(near, hits=near.hits[:k]) for near in answers])
+    return _with_copies(snapshot, channel, [replace(near, hits=near.hits[:k]) for near in answers], least)
 
 
-def grouped_all(snapshot: Snapshot, channel: str, answers: Sequence[Near]) -> list[Near]:
+def grouped_all(snapshot: Snapshot, channel: str, answers: Sequence[Near], *, least: int = 0) -> list[Near]:
     """Return answers that hold all items within a distance with one hit a content."""
-    return _with_copies(snapshot, channel, [_one_a_content(snapshot, near) for near in answers])
+    return _with_copies(snapshot, channel, [_one_a_content(snapshot, near) for near in answers], least)
 
 
 def _completed(snapshot: Snapshot, near: Near, k: int, line: int, search: Search) -> Near:
@@ -100,7 +101,7 @@ def _one_a_content(snapshot: Snapshot, near: Near) -> Near:
     return replace(near, hits=tuple(hits))
 
 
-def _with_copies(snapshot: Snapshot, channel: str, answers: Sequence[Near]) -> list[Near]:
+def _with_copies(snapshot: Snapshot, channel: str, answers: Sequence[Near], least: int) -> list[Near]:
     """Name the copies of each hit; of those with its very row the one with the lowest id is the hit."""
     contents = {sha for near in answers for hit in near.hits if (sha := _content(snapshot, hit.place)) is not None}
     members = dict(zip(contents, snapshot.by_contents(list(contents)), strict=True))
@@ -110,11 +111,17 @@ def _with_copies(snapshot: Snapshot, channel: str, answers: Sequence[Near]) -> l
         for hit in near.hits:
             places = members.get(_content(snapshot, hit.place) or b"", [hit.place])
             by_id = sorted((snapshot.id(place), place) for place in places) if len(places) > 1 else []
-            lead = next((pair for pair in by_id if _same_row(snapshot, channel, pair[1], hit.place)), hit[1:])
+            equals = (pair for pair in by_id if _same_row(snapshot, channel, pair[1], hit.place))
+            lead = next((pair for pair in equals if not _is_below(snapshot, pair[1], least)), hit[1:])
             pairs.append((Hit(hit.distance, *lead), tuple(place for _, place in by_id if place != lead[1])))
         pairs.sort(key=lambda pair: pair[0])
         told.append(replace(near, hits=tuple(hit for hit, _ in pairs), copies=tuple(copies for _, copies in pairs)))
     return told
+
+
+def _is_below(snapshot: Snapshot, place: Place, least: int) -> bool:
+    quality = snapshot.segments[place.segment].items.column("quality")[place.position].as_py() if least else None
+    return quality is not None and 0 <= quality < least
 
 
 def _same_row(snapshot: Snapshot, channel: str, a: Place, b: Place) -> bool:

@@ -98,14 +98,15 @@ def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     snapshot, name = plan.snapshot, plan.channel.name
     if plan.k == 0:
         within = _all_within(rows, plan)
-        return grouped_all(snapshot, name, within) if plan.group_copies else within
+        return grouped_all(snapshot, name, within, least=plan.min_quality) if plan.group_copies else within
     if not plan.group_copies:
         return _nearest(rows, plan)
 
     def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
         return _nearest(rows[list(lines)], replace(plan, spare=count - plan.k, hidden=tuple(hidden)))
 
-    return grouped(snapshot, name, count=len(rows), k=plan.k + plan.spare, search=search)
+    most = plan.k + plan.spare
+    return grouped(snapshot, name, count=len(rows), k=most, search=search, least=plan.min_quality)
 
 
 def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:

@@ -102,7 +102,7 @@ class Life:
         kinds = self.rng.integers(0, len(self.pool), len(names))
         rows = self.pool[kinds]
         contents = [bytes([1 + k]) * 32 if self.rng.random() < 0.6 else None for k in kinds]
-        quality = [self.rng.integers(0, 101) if content is None else 18 * content[0] for content in contents]
+        quality = self.rng.integers(0, 101, len(names))
         items = [
             Item(ROOT, name, content, n_bytes=1, mtime_ns=1, quality=int(good))
             for name, content, good in zip(old + new, contents, quality, strict=True)

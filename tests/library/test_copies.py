@@ -23,7 +23,13 @@ Answer = list[tuple[float, int, list[int]]]
 
 
 def copied(
-    path: Path, contents: Sequence[int | None], rows: NDArray[np.generic], *, metric: str = "l2", segments: int = 3
+    path: Path,
+    contents: Sequence[int | None],
+    rows: NDArray[np.generic],
+    *,
+    metric: str = "l2",
+    segments: int = 3,
+    quality: Sequence[int | None] | None = None,
 ) -> Library:
     """A library whose i-th item has the i-th content, and the i-th row."""
     (path / "segments").mkdir(parents=True)
@@ -32,7 +38,10 @@ def copied(
     library = Library.open(path, device="cpu")
     for part in np.array_split(np.arange(len(contents)), segments):
         shas = [None if contents[i] is None else hashlib.sha256(str(contents[i]).encode()).digest() for i in part]
-        items = [Item(b"/rows", str(i).encode(), sha, n_bytes=1, mtime_ns=1) for i, sha in zip(part, shas, strict=True)]
+        items = [
+            Item(b"/rows", str(i).encode(), sha, n_bytes=1, mtime_ns=1, quality=None if quality is None else quality[i])
+            for i, sha in zip(part, shas, strict=True)
+        ]
         draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows[part])}, rejects_batch([]))
         folder = path.parent / uuid4().hex
         write_segment(folder, draft, library.channels)
@@ -209,3 +218,19 @@ def test_items_of_low_quality_can_be_left_out(tmp_path: Path) -> None:
     blank = photos / "blank-0.png"
     assert {Path(p).name[:5] for p in library.search(blank, k=4).paths[0]} == {"blank"}
     assert {Path(p).name for p in library.search(blank, k=9, min_quality=10).paths[0]} == {f"{i}.png" for i in range(5)}
+
+
+def test_a_match_is_of_the_quality_asked_for_whatever_its_copies_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    contents = rng.integers(0, 12, 60).tolist()
+    rows = rng.integers(1, 3, (12, 2)).astype(np.float16)[contents]  # so that many tie
+    quality = [None if draw < 10 else int(draw) for draw in rng.integers(0, 101, 60)]
+    with copied(tmp_path / "rows.library", contents, rows, quality=quality) as library:
+        far = distance.l2(rows[:1], rows)[0].astype(np.float32)
+        good = [i for i in range(60) if quality[i] is None or quality[i] >= 50]
+        firsts = {contents[i]: i for i in reversed(good)}
+        expected = sorted((float(far[i]), i) for i in firsts.values())
+        for k in (1, 2, 5, 12, None):
+            for limit in (9.0,) if k is None else (None, 9.0):
+                [found] = library.search_rows(rows[:1], k=k, max_distance=limit, min_quality=50)
+                assert [(match.distance, match.id) for match in found.matches] == expected[:k]
