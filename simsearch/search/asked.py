@@ -15,6 +15,7 @@ Order = Literal["exact", "float32"]
 """What the nearest of an index's candidates are chosen by; those that are chosen stand in exact order."""
 
 _MOST = (1 << 31) - 1  # no answer could hold more
+_INFINITE = np.float32(np.inf)
 _BEYOND = 2.0**128  # what float32 would hold next to its largest number
 MOST_DISTANT = float(np.finfo(np.float64).max)  # stands for distances that float64 cannot hold: infinity is no row
 
@@ -42,8 +43,8 @@ class Wanted:
         return np.where(distances < np.inf, rounded, np.inf)
 
     def no_farther(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The largest distance that counts as each of these at most, and as the limit."""
-        return np.minimum(reach(distances) if self.rounded else distances, self.limit)
+        """A distance that none exceeds which counts as each of these at most, and as the limit."""
+        return np.minimum(_above(distances) if self.rounded else distances, self.limit)
 
 
 def checked_k(k: Any) -> int:
@@ -132,6 +133,12 @@ def checked_limit(max_distance: Any) -> float:
     if not limit >= 0:
         raise InputError(f"max_distance is {shown(max_distance)} and must be a number of at least 0")
     return float(reach(limit))
+
+
+def _above(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The next float32 above each, itself rounded: all that round to the same are below it."""
+    with np.errstate(over="ignore"):
+        return np.nextafter(distances.astype(np.float32), _INFINITE).astype(np.float64)
 
 
 def reach(distance: ArrayLike) -> NDArray[np.float64]:

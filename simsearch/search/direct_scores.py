@@ -39,6 +39,7 @@ _TILE = 1 << 15  # coordinates that numpy works on at once
 _WORTH = 1 << 28  # coordinates that take numpy as long as compiling does
 _UNIT = 2.0**-24
 _LEAST = 2.0**-60  # as in the compiled passes
+_LARGEST = np.finfo(np.float32).max
 
 Scores = NDArray[np.float32]
 
@@ -71,23 +72,17 @@ class Look:
         kinds = {str(block.dtype) for block in self._blocks if len(block)}
         passes = _passes(scan.metric, kinds, len(queries) * scan.rows * scan.dimension)
         self._passes = passes or dict.fromkeys(kinds, _plain(scan.metric))
-        self._roundings = scan.dimension + 8
+        roundings = scan.dimension + 8
         if passes is not None:
-            from simsearch.search.direct_kernels import roundings
+            from simsearch.search import direct_kernels
 
-            self._roundings = roundings(scan.dimension)
+            roundings = direct_kernels.roundings(scan.dimension)
+        self._factor, self._more = _bound(scan.metric, scan.dimension, roundings)
 
     def highest(self, distances: Doubles) -> Scores:
         """The highest score (q,) that a row within a distance can have; below infinity, which is that of dead rows."""
-        d, m, metric = self._scan.dimension, self._roundings, self._scan.metric
-        if metric in ("l2", "l1"):
-            values = distances**2 if metric == "l2" else distances
-            values = values * (1 + 1.01 * (m + 4) * _UNIT) + d * 2.0**-120
-        else:
-            exact = distances**2 * (math.log(2) / (2 * HELLINGER.weight)) if metric == "js" else 2 * distances
-            values = exact - 1 + cosine_error(metric, d, m)
-        largest = np.finfo(np.float32).max
-        return np.nextafter(np.minimum(values, float(largest)).astype(np.float32), largest)
+        values = self._factor * (distances**2 if self._scan.metric in ("js", "l2") else distances) + self._more
+        return np.nextafter(np.minimum(values, float(_LARGEST)).astype(np.float32), _LARGEST)
 
     def scores(self, start: int, stop: int) -> Scores:
         """Scores (q, stop - start) of the rows at these positions; minus infinity where float32 has none."""
@@ -116,6 +111,8 @@ class Look:
             return keep
         order = np.argsort(scores, kind="stable")
         rising = scores[order]
+        if not (rising[k:] == rising[:-k]).any():
+            return keep
         starts = np.flatnonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))
         for first, size in zip(starts, np.diff(starts, append=len(order)), strict=True):
             if size > k:
@@ -146,6 +143,13 @@ class Look:
 def cosine_error(metric: str, dimension: int, roundings: int) -> float:
     """How far the cosine of rows, or for js of their roots, can be from exact."""
     return 1.01 * (1.5 * roundings + 8) * _UNIT + (2.0**-33 * math.sqrt(dimension) if metric == "js" else 0)
+
+
+def _bound(metric: str, d: int, m: int) -> tuple[float, float]:
+    """What a distance, or its square for js and l2, is multiplied by, and what is added, for the highest score."""
+    if metric in ("l2", "l1"):
+        return 1 + 1.01 * (m + 4) * _UNIT, d * 2.0**-120
+    return math.log(2) / (2 * HELLINGER.weight) if metric == "js" else 2.0, cosine_error(metric, d, m) - 1
 
 
 def _check(rows: NDArray[Any], suspects: NDArray[np.bool_], metric: str, start: int) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
@@ -164,6 +165,11 @@ class Hamming(Measure):
         return np.zeros_like(distances)
 
 
+_MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
+    {"js": JensenShannon, "cosine": Cosine, "l1": CityBlock, "l2": Euclidean, "hamming": Hamming}
+)
+
+
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """Products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
     if a.device.type == "cpu":
@@ -184,21 +190,15 @@ class Pairs:
     """The distances of queries to rows of a scan."""
 
     def __init__(self, scan: Scan, queries: Tensor) -> None:
-        measures = {
-            "js": JensenShannon(),
-            "cosine": Cosine(),
-            "l1": CityBlock(),
-            "l2": Euclidean(),
-            "hamming": Hamming(),
-        }
         self._scan = scan
         self._queries = queries
-        self._measure: Measure = measures[scan.metric]
+        self._blocks: Sequence[StoredBlock] | None = None
+        self._measure = _MEASURES[scan.metric]()
         self._prepared = self._measure.prepare(queries)
 
     def __call__(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Measured:
         """Distances of query `lines[i]` and row `positions[i]`, for every i (c,)."""
-        stored = stored_blocks(self._scan, len(lines))
+        stored = self._stored(len(lines))
         if stored is None:
             distances = self._map(self._distances, lines, positions)
         else:
@@ -234,10 +234,15 @@ class Pairs:
 
         NaN for a row without a distribution. None by another metric, and where there is no compiled pass for the rows.
         """
-        stored = stored_blocks(self._scan, len(lines)) if self._scan.metric == "js" else None
+        stored = self._stored(len(lines)) if self._scan.metric == "js" else None
         if stored is None or not safe_in_single(stored):
             return None
         return self._compiled("divergence", self._prepared.numpy().astype(np.float32), stored, lines, positions)
+
+    def _stored(self, pairs: int) -> Sequence[StoredBlock] | None:
+        if self._blocks is None:  # once compiled passes are used they stay so
+            self._blocks = stored_blocks(self._scan, pairs)
+        return self._blocks
 
     def _distances(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = self._measure.prepare(self._scan.gather(positions))

@@ -39,8 +39,8 @@ def settle(
     k = min(wanted.k, positions.shape[1])
     ids = positions if ids is None else ids
     order = np.lexsort((ids, wanted.key(measured.distances)), axis=-1)
-    distances, errors = (np.take_along_axis(values, order, axis=1) for values in measured)
-    positions, ids = (np.take_along_axis(values, order, axis=1) for values in (positions, ids))
+    at = np.arange(len(order))[:, None], order
+    distances, errors, positions, ids = (values[at] for values in (*measured, positions, ids))
     doubtful = _doubtful(distances, errors, k, wanted)
     for i in np.flatnonzero(doubtful.any(axis=1)):
         which = np.flatnonzero(doubtful[i])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simsearch.search.scan import Block, Scan
 
 _METRICS = ("js", "cosine", "l1", "l2")
-_KINDS = ("float16", "float32", "float64", "uint8")
+_KINDS = {np.dtype(kind): kind for kind in ("float16", "float32", "float64", "uint8")}  # in the machine's order of bytes
 _WORTH = 1 << 26  # coordinates that take torch as long as compiling takes
 
 
@@ -42,8 +42,8 @@ def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
     """The scan's blocks for a visit to so many rows; None where torch must do it, or is done before a compiler is."""
     if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(fits, scan.blocks)):
         return None
-    kinds = {(scan.metric, str(block.dtype)) for block in scan.blocks if len(block)}
-    paid = [_pays(pairs * scan.dimension, *kind) for kind in kinds]
+    kinds = {_KINDS[block.dtype] for block in scan.blocks if len(block)}
+    paid = [_pays(pairs * scan.dimension, scan.metric, kind) for kind in kinds]
     if not all(paid):
         return None
     from simsearch.search.pair_kernels import kernels
@@ -51,7 +51,7 @@ def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
     found, base = [], 0
     for block in scan.blocks:
         if len(block):
-            found.append(StoredBlock(base, as_stored(block), kernels(scan.metric, str(block.dtype))))
+            found.append(StoredBlock(base, as_stored(block), kernels(scan.metric, _KINDS[block.dtype])))
         base += len(block)
     return found
 
@@ -67,12 +67,7 @@ def safe_in_single(stored: Sequence[StoredBlock]) -> bool:
 
 def fits(block: Block) -> bool:
     """Whether compiled passes can take such a block."""
-    return (
-        isinstance(block, np.ndarray)
-        and block.dtype.name in _KINDS
-        and block.dtype.isnative
-        and block.flags.c_contiguous
-    )
+    return isinstance(block, np.ndarray) and block.dtype in _KINDS and block.flags.c_contiguous
 
 
 def as_stored(block: Any) -> NDArray[Any]:

@@ -159,6 +159,10 @@ def settled(
         official: The distances of `simsearch.distance`.
         wanted: How many, and how far they may be.
     """
+    if queries == 1:
+        measured = Measured(found.distances[None], found.errors[None])
+        yield np.zeros(1, np.intp), *settle(measured, found.positions[None], official, wanted)
+        return
     sizes = np.frexp(np.bincount(found.lines, minlength=queries))[1]  # of a query with 2^(size - 1) rows or more
     for size in sorted(set(sizes.tolist())):
         lines = np.flatnonzero(sizes == size)
@@ -209,10 +213,11 @@ def nearest_found(found: Found, queries: int, wanted: Wanted) -> tuple[Found, Do
     """Those that can be among the k nearest of their query, and a distance (q,) that k of them do not exceed."""
     high = found.distances + found.errors
     order = np.lexsort((high, found.lines))
-    found, high = found.take(order), high[order]
-    kth = _ranks(found.lines, queries) == wanted.k - 1
+    ends = np.searchsorted(found.lines[order], np.arange(queries + 1))
+    kth = ends[:-1] + wanted.k - 1
+    there = kth < ends[1:]
     highest = np.full(queries, np.inf)
-    highest[found.lines[kth]] = wanted.no_farther(high[kth])
+    highest[there] = wanted.no_farther(high[order[kth[there]]])
     return found.take(found.distances - found.errors <= highest[found.lines]), highest
 
 
