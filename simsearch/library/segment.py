@@ -193,6 +193,11 @@ class Segment:
         return contents_of(self.items.column("sha256"))
 
     @cached_property
+    def _names(self) -> tuple[pa.Array, pa.Array]:
+        """Roots and the names below them."""
+        return self.items.column("root"), self.items.column("path")
+
+    @cached_property
     def stamps(self) -> NDArray[np.int64]:
         """Size and mtime_ns of each item, (2, n) int64; -1 where they are null."""
         return np.stack([numbers(self.items.column("bytes")), numbers(self.items.column("mtime_ns"))])
@@ -210,8 +215,7 @@ class Segment:
 
     def path(self, position: int) -> bytes | None:
         """Return the full path of an item, None when it has none."""
-        root = self.items.column("root")[position].as_py()
-        name = self.items.column("path")[position].as_py()
+        root, name = (column[position].as_py() for column in self._names)
         return None if root is None or name is None else join(self.roots[root], name)
 
     def paths(self, positions: NDArray[np.intp] | None = None) -> list[bytes | None]:

@@ -1,4 +1,4 @@
-"""The nearest rows by an index: its candidates, measured exactly, and what it does not cover searched in full.
+"""The nearest rows by an index: its candidates, measured exactly.
 
 Distances are those of `simsearch.distance`; what an index does not name as a candidate is not found. How often that
 happens is measured (`tune`), not proved.
@@ -18,7 +18,6 @@ from simsearch.search.exact import Neighbours, as_array, knn, open_scan
 from simsearch.search.index import Index
 
 if TYPE_CHECKING:
-    from simsearch.search.measure import Doubles
     from simsearch.search.scan import Block, Live, Scan
     from simsearch.search.settle import Positions
 
@@ -41,12 +40,12 @@ def approximate(
     device: str = "cpu",
     ids: Callable[[Positions], Positions] | None = None,
 ) -> Neighbours:
-    """The k nearest rows of each query among an index's candidates and all rows that it does not cover.
+    """The k nearest rows of each query among an index's candidates.
 
     Args:
         queries: (q, d) float.
-        blocks: As for `knn`. The index was built over the first of them; those behind are searched exactly.
-        index: Over the first blocks.
+        blocks: As for `knn`; those that the index was built over.
+        index: Over all of their rows.
         k: Neighbours a query.
         effort: One of `index.efforts()`.
         depth: Candidates of each query that are compared; at least k are.
@@ -60,11 +59,11 @@ def approximate(
         ids: What the candidates' ties go by, of positions (any shape); by default the positions.
 
     Returns:
-        As `knn` with `rounded`, but `certified` false for every query of an index that covers rows.
+        As `knn` with `rounded`, but `certified` false for every query.
 
     Raises:
         RowError: A query or candidate is not finite, all zeros or of another dimension.
-        InputError: k, depth or max_distance is not usable, or the index ends within a block.
+        InputError: k, depth or max_distance is not usable, or the index is not over so many rows.
         IndexFailed: The index cannot be searched.
     """
     from simsearch.search.candidates import Candidates
@@ -73,19 +72,21 @@ def approximate(
     if depth < 1:
         raise InputError(f"depth is {depth} and must be at least 1")
     limit, metric = checked_limit(max_distance), index.spec.metric
-    covered = _covered(blocks, index.count)
-    masks: Live = [None] * len(blocks) if live is None else live
+    if (rows := sum(map(len, blocks))) != index.count:
+        raise InputError(f"the index covers {index.count} rows and these are {rows}; build it again")
     if isinstance(queries, np.ndarray) and queries.dtype == np.float16:
         queries = queries.astype(np.float32)  # once, for all that look at them
-    how: dict[str, Any] = {"k": k, "metric": metric, "max_distance": max_distance, "device": device, "rounded": True}
-    tail = knn(queries, blocks[covered:], live=masks[covered:], **how)
-    scan = open_scan(queries, blocks[:covered], metric=metric, live=masks[:covered], device=device, budget=None)
+    how: dict[str, Any] = {"metric": metric, "live": live, "device": device}
+    scan = open_scan(queries, blocks, budget=None, **how)
+    distances = np.full((len(queries), k), np.inf, np.float32)
+    positions = np.full((len(queries), k), -1, np.int64)
+    counts = np.zeros(len(queries), np.int64)
+    found = Neighbours(distances, positions, np.zeros(len(queries), bool), counts)
     if scan is None:
-        return tail
+        return found
     alive = _Alive(scan)
-    found = _Found(tail, index.count)
-    depth = min(max(depth, k), index.count)
-    wanted = Wanted(min(k, index.count), limit, rounded=True)
+    depth = min(max(depth, k), rows)
+    wanted = Wanted(min(k, rows), limit, rounded=True)
     for group in _groups(len(queries), depth * scan.dimension):
         named, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
         candidates = Candidates(scan, queries[group], named, ids)
@@ -93,12 +94,13 @@ def approximate(
             near = candidates.exactly(wanted)
         else:
             near = candidates.in_single(wanted, ranked=metric != "js" and index.spec.kind in _RANKED)
-        found.merge(np.arange(len(queries))[group], *near)
+        with np.errstate(over="ignore"):
+            distances[group, : wanted.k], positions[group, : wanted.k], counts[group] = near
         if len(short):
             lines = short + group.start
-            rest = knn(queries[lines], blocks[:covered], live=masks[:covered], **how)
-            found.merge(lines, rest.distances.astype(np.float64), rest.positions, rest.measured)
-    return found.neighbours()
+            rest = knn(queries[lines], blocks, k=k, max_distance=max_distance, rounded=True, **how)
+            distances[lines], positions[lines], counts[lines] = rest.distances, rest.positions, rest.measured
+    return found
 
 
 class _Alive:
@@ -125,41 +127,6 @@ class _Alive:
         return out
 
 
-class _Found:
-    """Answers that grow: those of the rows behind the index, then those of its candidates."""
-
-    def __init__(self, tail: Neighbours, offset: int) -> None:
-        self._distances = tail.distances.astype(np.float64)
-        self._positions = np.where(tail.positions >= 0, tail.positions + offset, -1)
-        self._measured = tail.measured.copy()
-
-    def merge(self, lines: NDArray[np.intp], distances: Doubles, positions: Positions, counts: Positions) -> None:
-        """Add the nearest of some rows to the answers of some queries."""
-        both = np.concatenate([distances, self._distances[lines]], axis=1)
-        where = np.concatenate([positions, self._positions[lines]], axis=1)
-        both = both.astype(np.float32).astype(np.float64)
-        order = np.lexsort((where, both), axis=-1)[:, : self._distances.shape[1]]
-        self._distances[lines] = np.take_along_axis(both, order, axis=1)
-        self._positions[lines] = np.take_along_axis(where, order, axis=1)
-        self._measured[lines] += counts
-
-    def neighbours(self) -> Neighbours:
-        """What was found."""
-        q = len(self._distances)
-        return Neighbours(self._distances.astype(np.float32), self._positions, np.zeros(q, bool), self._measured)
-
-
-def _covered(blocks: Sequence[Block], count: int) -> int:
-    """How many of the blocks the index was built over."""
-    ends = np.cumsum([len(block) for block in blocks])
-    whole = int(np.searchsorted(ends, count, side="right"))
-    while whole > 1 and not len(blocks[whole - 1]):  # empty blocks behind belong to neither side
-        whole -= 1
-    if whole == 0 or ends[whole - 1] != count:
-        raise InputError(f"the index covers {count} rows, which is where no block ends; build it again")
-    return whole
-
-
 def _groups(queries: int, cells: int) -> Iterator[slice]:
     step = max(1, _CELLS // cells)
     return (slice(start, start + step) for start in range(0, queries, step))
@@ -172,9 +139,9 @@ def _candidates(
 
     Also the queries for which the index cannot name k although there are; those have no candidates.
     """
-    rows, most = as_array(queries), index.most
+    rows, most, count = as_array(queries), index.most, index.count
     out = np.full((len(rows), depth), -1, np.int64)
-    kept = depth if alive.share == 1 else min(index.count, int(_MORE * depth / max(alive.share, 0.05)) + 1)
+    kept = depth if alive.share == 1 else min(count, int(_MORE * depth / max(alive.share, 0.05)) + 1)
     kept = min(kept, most)
     short = np.arange(len(rows))
     while len(short):
@@ -182,23 +149,20 @@ def _candidates(
         for part in _groups(len(short), kept):
             found = index.candidates(rows[short[part]], kept, effort)
             good = alive(found)
-            if good.all():
-                out[short[part], : min(depth, kept)] = found[:, :depth]
-                lacking[part] = kept < min(k, alive.live)
-                continue
-            order = np.argsort(~good, axis=1, kind="stable")[:, :depth]
-            width = order.shape[1]
-            out[short[part], :width] = np.where(
-                np.take_along_axis(good, order, axis=1), np.take_along_axis(found, order, axis=1), -1
-            )
+            if not good.all():
+                order = np.argsort(~good, axis=1, kind="stable")
+                found = np.take_along_axis(np.where(good, found, -1), order, axis=1)
+            out[short[part], : min(depth, kept)] = found[:, :depth]
             lacking[part] = good.sum(axis=1) < min(k, alive.live)
-        more = [e for e in index.efforts() if e > effort]
         short = short[lacking]
+        if not len(short):
+            break
+        more = [e for e in index.efforts() if e > effort]
         if kept >= most and not more:
             break
         kept = min(most, 2 * kept)
         effort = more[0] if more else effort
-    if most == index.count:  # it has named all that it knows
+    if most == count:  # it has named all that it knows
         short = short[:0]
     out[short] = -1
     return out, short

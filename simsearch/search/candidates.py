@@ -22,7 +22,7 @@ from simsearch.search.measure import Doubles, Measured, Pairs
 from simsearch.search.scan import Block, Scan, to_numpy
 from simsearch.search.scores import Prepared
 from simsearch.search.settle import Positions, settle
-from simsearch.search.stored import StoredBlock, stored_blocks
+from simsearch.search.stored import StoredBlock
 from simsearch.search.tiles import in_parts
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Candidates:
         """Distances and positions (q, k) of the nearest, and how many were measured in float64 (q,)."""
         scores, error = self._scores()
         _check(self._scan, self.positions[(scores == -np.inf) & (self.positions >= 0)])
-        order = np.lexsort((self.positions, scores), axis=-1)
-        scores, positions = np.take_along_axis(scores, order, 1), np.take_along_axis(self.positions, order, 1)
+        at = np.arange(len(scores))[:, None], np.lexsort((self.positions, scores), axis=-1)
+        scores, positions = scores[at], self.positions[at]
         return self._settled(
             measure(self._pairs, self._scan, scores, positions, wanted, error=error), positions, wanted
         )
@@ -92,7 +92,7 @@ class Candidates:
 
     def _lowest(self, k: int) -> Positions | None:
         """The k candidates (q, k) of least distance in float32, ties to the lower id; None where it does not tell."""
-        stored = stored_blocks(self._scan, int((self.positions >= 0).sum()))
+        stored = self._pairs.stored(int((self.positions >= 0).sum()))
         if stored is None or not all(block.passes.score for block in stored):
             return None
         keys = self._compiled(stored)
@@ -143,10 +143,9 @@ class Candidates:
 
     def _compiled(self, stored: Sequence[StoredBlock]) -> Singles:
         """Scores (q, m) by compiled passes; infinite without a candidate, minus infinity without a score."""
-        queries = self._rows.float()
-        if self._scan.metric in ("js", "cosine"):
-            queries = _unit(self._scan.score.prepare(self._rows).rows)
-        singles, shape = queries.numpy(), self.positions.shape
+        from simsearch.search.direct_scores import unit
+
+        singles, shape = unit(self._rows.numpy(), self._scan.metric), self.positions.shape
         scores = np.full(shape, np.inf, np.float32)
 
         def part(lines: slice) -> None:
@@ -163,18 +162,19 @@ class Candidates:
         scores = np.full(candidates.shape, np.inf)
         if not valid.any():
             return scores, 0.0
-        ours, angular = scan.score.prepare(self._rows), scan.metric in ("js", "cosine")
-        length = float(torch.linalg.vecdot(ours.rows[0].float(), ours.rows[0].float())) if angular else 0.0
+        angular = scan.metric in ("js", "cosine")
+        equal = scan.score.of(np.zeros(1))  # the score of rows whose cosine is 1
         error = _LENGTHS * scan.score.error(scan.dimension, (1.0, 1.0)) if angular else 0.0
-        stored = stored_blocks(scan, int(valid.sum())) if angular else None
+        stored = self._pairs.stored(int(valid.sum())) if angular else None
         if stored is not None and all(block.passes.score for block in stored):
-            return length * self._compiled(stored).astype(np.float64), error
+            return -equal * self._compiled(stored), error
         theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
         if angular and theirs.dtype == torch.float16:  # no square of which overflows float32
-            found = -length * _cosines(_unit(ours.rows), theirs, roots=scan.metric == "js").double().cpu().numpy()
+            lines = _unit(scan.score.prepare(self._rows).rows)
+            found = equal * _cosines(lines, theirs, roots=scan.metric == "js").double().cpu().numpy()
             scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
             return scores, error
-        rows = scan.score.prepare(theirs)
+        ours, rows = scan.score.prepare(self._rows), scan.score.prepare(theirs)
         width = candidates.shape[1]
         for line in range(len(candidates)):
             part = slice(line * width, (line + 1) * width)

@@ -24,6 +24,7 @@ from simsearch.search.settle import Positions
 from simsearch.search.widen import NOTHING, Found, nearest_found, nearest_settled
 
 _FIRST = 2  # rows beyond k that are measured before the bound is known
+_SMALL = 1 << 14  # rows of a pass, up to which numpy finds the lowest sooner
 _PIECE = 1 << 18  # open rows that are measured before the others are looked at again
 
 
@@ -42,8 +43,10 @@ def search(scan: Scan, queries: NDArray[Any], wanted: Wanted) -> tuple[Doubles, 
     for start in range(0, scan.rows, step):
         scores = look.scores(start, min(start + step, scan.rows))
         for lines, positions in _open(look, start, scores, limits, wanted.k):
-            maybe = pairs.may_be_within(lines, positions, limits[lines])
-            more = lines[maybe], positions[maybe]
+            more = lines, positions
+            if (limits < np.inf).any():
+                maybe = pairs.may_be_within(lines, positions, limits[lines])
+                more = lines[maybe], positions[maybe]
             found = found.join(Found(*more, *pairs(*more)))
             counts += np.bincount(more[0], minlength=len(counts))
             found, highest = nearest_found(found, len(queries), wanted)
@@ -55,11 +58,15 @@ def _open(
     look: Look, start: int, scores: Scores, limits: Doubles, k: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Lines and positions of rows to be measured, the lowest scores first; the limits may be lowered in between."""
-    low, columns = (each.numpy() for each in lowest(torch.from_numpy(scores), k + _FIRST))
-    lines, places = np.nonzero(low <= look.highest(limits)[:, None])
-    first = lines, columns[lines, places]
-    if len(lines):
-        yield lines, first[1] + start
+    count = min(k + _FIRST, scores.shape[1])
+    if scores.shape[1] <= _SMALL:
+        columns = np.argpartition(scores, count - 1, axis=1)[:, :count]
+    else:
+        columns = lowest(torch.from_numpy(scores), count)[1].numpy()
+    near = scores[np.arange(len(scores))[:, None], columns] <= look.highest(limits)[:, None]
+    first = np.nonzero(near)[0], columns[near]
+    if len(first[0]):
+        yield first[0], first[1] + start
     scores[first] = np.inf
     parts = []
     for line, most in zip(scores, look.highest(limits), strict=True):
@@ -69,5 +76,5 @@ def _open(
     order = np.argsort(scores[lines, columns], kind="stable")
     for i in range(0, len(order), _PIECE):
         some = lines[order[i : i + _PIECE]], columns[order[i : i + _PIECE]]
-        still = scores[some] <= look.highest(limits)[some[0]]
+        still = slice(None) if i == 0 else scores[some] <= look.highest(limits)[some[0]]
         yield some[0][still], some[1][still] + start

@@ -67,7 +67,7 @@ class Look:
 
     def __init__(self, scan: Scan, queries: NDArray[Any]) -> None:
         self._scan = scan
-        self._queries = _prepared(queries, scan.metric)
+        self._queries = unit(queries, scan.metric)
         self._blocks: Sequence[Any] = scan.blocks
         kinds = {str(block.dtype) for block in self._blocks if len(block)}
         passes = _passes(scan.metric, kinds, len(queries) * scan.rows * scan.dimension)
@@ -163,8 +163,8 @@ def _check(rows: NDArray[Any], suspects: NDArray[np.bool_], metric: str, start: 
             check_rows(rows[i : i + 1], metric=metric, what="row", start=start + i)
 
 
-def _prepared(queries: NDArray[Any], metric: str) -> NDArray[np.float32]:
-    """Queries (q, d) as scores take them: roots of distributions for js, of length 1 for cosine."""
+def unit(queries: NDArray[Any], metric: str) -> NDArray[np.float32]:
+    """Queries (q, d) as scores take them: of length 1 for cosine, and as roots of distributions for js."""
     if metric not in ("js", "cosine"):
         return np.ascontiguousarray(queries, np.float32)
     values = queries.astype(np.float64, order="C")

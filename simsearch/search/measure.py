@@ -198,7 +198,7 @@ class Pairs:
 
     def __call__(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Measured:
         """Distances of query `lines[i]` and row `positions[i]`, for every i (c,)."""
-        stored = self._stored(len(lines))
+        stored = self.stored(len(lines))
         if stored is None:
             distances = self._map(self._distances, lines, positions)
         else:
@@ -234,12 +234,13 @@ class Pairs:
 
         NaN for a row without a distribution. None by another metric, and where there is no compiled pass for the rows.
         """
-        stored = self._stored(len(lines)) if self._scan.metric == "js" else None
+        stored = self.stored(len(lines)) if self._scan.metric == "js" else None
         if stored is None or not safe_in_single(stored):
             return None
         return self._compiled("divergence", self._prepared.numpy().astype(np.float32), stored, lines, positions)
 
-    def _stored(self, pairs: int) -> Sequence[StoredBlock] | None:
+    def stored(self, pairs: int) -> Sequence[StoredBlock] | None:
+        """What `stored_blocks` gives for so many more pairs."""
         if self._blocks is None:  # once compiled passes are used they stay so
             self._blocks = stored_blocks(self._scan, pairs)
         return self._blocks

@@ -117,11 +117,10 @@ def pairs_by_index(
 ) -> Iterator[Pairs]:
     """The pairs of rows within a distance that an index finds, piece by piece; every one is measured exactly.
 
-    A pair is found where the search of its first row names the second among its candidates. Rows that the index does
-    not cover are compared in full.
+    A pair is found where the search of its first row names the second among its candidates.
 
     Args:
-        blocks: As for `row_pairs`; the index was built over the first of them.
+        blocks: As for `row_pairs`; the index was built over them.
         index: Built for the metric.
         max_distance: The largest distance of a pair.
         effort: One of `index.efforts()`.

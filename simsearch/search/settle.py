@@ -40,7 +40,7 @@ def settle(
     ids = positions if ids is None else ids
     order = np.lexsort((ids, wanted.key(measured.distances)), axis=-1)
     at = np.arange(len(order))[:, None], order
-    distances, errors, positions, ids = (values[at] for values in (*measured, positions, ids))
+    distances, errors, positions, ids = measured.distances[at], measured.errors[at], positions[at], ids[at]
     doubtful = _doubtful(distances, errors, k, wanted)
     for i in np.flatnonzero(doubtful.any(axis=1)):
         which = np.flatnonzero(doubtful[i])

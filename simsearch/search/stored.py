@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from simsearch.search.scan import Block, Scan
 
 _METRICS = ("js", "cosine", "l1", "l2")
-_KINDS = {np.dtype(kind): kind for kind in ("float16", "float32", "float64", "uint8")}  # in the machine's order of bytes
+# In the machine's order of bytes
+_KINDS: dict[Any, str] = {np.dtype(kind): kind for kind in ("float16", "float32", "float64", "uint8")}
 _WORTH = 1 << 26  # coordinates that take torch as long as compiling takes
 
 

@@ -1,4 +1,4 @@
-"""Laws of search through an index: distances are exact, removed rows never come back, what is behind it is searched."""
+"""Laws of search through an index: distances are exact, removed rows never come back."""
 
 from __future__ import annotations
 
@@ -155,19 +155,6 @@ def test_no_more_than_the_live_ones_are_found(
     assert set(np.unique(found.positions)) <= {-1, 3, 1500, 2999}
 
 
-def test_rows_behind_the_index_are_searched_in_full(
-    index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]
-) -> None:
-    fresh = queries[:7]
-    found = approximate(queries, [rows, rows[:0], fresh], index, k=K, effort=index.efforts()[0], depth=20)
-    assert (found.distances[:7, 0] == 0).all()
-    np.testing.assert_array_equal(found.positions[:7, 0], N + np.arange(7))
-    gone = np.zeros(7, bool)
-    without = approximate(queries, [rows, fresh], index, k=K, effort=index.efforts()[0], depth=20, live=[None, gone])
-    alone = approximate(queries, [rows], index, k=K, effort=index.efforts()[0], depth=20)
-    np.testing.assert_array_equal(without.positions, alone.positions)
-
-
 def test_what_is_too_far_is_left_out(index: Index, rows: NDArray[np.float16], queries: NDArray[np.float16]) -> None:
     wide = approximate(queries, [rows], index, k=K, effort=index.efforts()[-1], depth=50)
     limit = float(np.median(wide.distances))
@@ -179,7 +166,7 @@ def test_what_is_too_far_is_left_out(index: Index, rows: NDArray[np.float16], qu
 
 def test_what_cannot_be_searched_is_refused(rows: NDArray[np.float16], queries: NDArray[np.float16]) -> None:
     index = build(spec_for(1000, D, "js", kind="flat"), [rows[:1000]], device="cpu")
-    with pytest.raises(InputError, match="no block ends"):
+    with pytest.raises(InputError, match="covers 1000 rows and these are 3000"):
         approximate(queries, [rows], index, k=K, effort=1, depth=20)
     with pytest.raises(InputError, match="at least 1"):
         approximate(queries, [rows[:1000]], index, k=0, effort=1, depth=20)

@@ -93,8 +93,8 @@ def test_an_index_that_looks_everywhere_finds_every_pair_and_one_that_does_not_f
     rows = clustered(900, 24, seed=7)
     limit = float(np.quantile(distance.METRICS[metric](rows, rows), 0.03))
     monkeypatch.setattr(self_join, "_ROWS", 128)
-    blocks = [rows[:500], rows[:0], rows[500:800], rows[800:]]  # the last is not covered
-    index = build(spec_for(800, 24, metric, kind="ivf_flat"), blocks[:3], device="cpu")
+    blocks = [rows[:500], rows[:0], rows[500:800], rows[800:]]
+    index = build(spec_for(900, 24, metric, kind="ivf_flat"), blocks, device="cpu")
     expected = oracle(rows, metric, limit)
     assert np.bincount(expected.left).max() > 8  # more than the depth at first
     asked = {"max_distance": limit, "depth": depth}
