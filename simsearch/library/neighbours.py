@@ -90,6 +90,8 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
     Raises:
         LibraryDamaged: a stored row was damaged; it is named.
     """
+    if plan.resident is not None:
+        plan = replace(plan, device=plan.resident.device(len(rows)))
     with naming_damage(plan.snapshot, plan.channel):
         return [_found(plan.snapshot, near) for near in _asked(rows, plan)]
 
@@ -117,7 +119,7 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     parts = max(segment.channels[name].parts for segment in snapshot.segments)
     most = min((plan.k + plan.spare) * parts, total)
     resident = None if plan.exact else plan.resident
-    while resident is not None and (ready := resident.index(snapshot, name, plan.metric)) is not None:
+    while resident is not None and (ready := resident.index(snapshot, name, plan.metric, plan.device)) is not None:
         try:
             found = _by_index(rows, plan, ready, most, told=min(plan.k * parts, most))
         except IndexFailed as error:
@@ -191,7 +193,7 @@ def _blocks(plan: SearchPlan, stretches: Sequence[Stretch], *, resident: bool = 
     """The rows of stretches, as they lie in the files or as they stay on a device."""
     snapshot, name = plan.snapshot, plan.channel.name
     if resident and plan.resident is not None:
-        rows = plan.resident.blocks(snapshot, name)
+        rows = plan.resident.blocks(snapshot, name, plan.device)
     else:
         rows = [segment.channels[name].row for segment in snapshot.segments]
     return [rows[s] if end - first == len(rows[s]) else rows[s][first:end] for s, first, end in stretches]

@@ -21,7 +21,7 @@ from simsearch.library.lazy import LazyExtractor
 from simsearch.library.matches import Matches
 from simsearch.library.neighbours import Found, SearchPlan, nearest
 from simsearch.library.report import AddSettings
-from simsearch.library.resident import Resident
+from simsearch.library.resident import FEW, Resident
 from simsearch.library.selection import PathLike
 from simsearch.library.snapshot import Snapshot, load_snapshot
 from simsearch.library.together import Together
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Reader:
     """A library opened at one commit, which `refresh` moves to the newest; safe for threads.
 
-    Indexes stay open between searches, rows stay on a GPU, and calls of several threads are answered together.
+    Indexes stay open between searches, rows stay on a GPU, and calls of several threads are answered together. Where
+    the device is "auto", the first few queries are searched on the CPU, unless it was prepared for more.
 
     Attributes:
         opened_in: Seconds that opening took; an index is opened by the first search that asks it, or by `prepare`.
@@ -126,10 +127,11 @@ class Reader:
         """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)
-        by_index = self._resident.index(self.snapshot, self.channel.name, chosen) is not None
+        device = self._resident.device(FEW + 1)  # many will be asked
+        by_index = self._resident.index(self.snapshot, self.channel.name, chosen, device) is not None
         if not by_index:
-            self._resident.blocks(self.snapshot, self.channel.name)
-        if type_of(self.device) != "cuda":
+            self._resident.blocks(self.snapshot, self.channel.name, device)
+        if type_of(device) != "cuda":
             from simsearch.search.ready import make_ready
 
             make_ready(chosen, np.empty((0, self.channel.dimension), self.channel.numpy_dtype), by_index=by_index)

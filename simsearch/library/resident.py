@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simsearch.search.index import Index
     from simsearch.search.scan import Block
 
+FEW = 16
+"""Queries in all, up to which a device of "auto" is the CPU: to bring an index or rows to a GPU takes longer."""
 _SHARE = 0.5  # of a GPU's free memory that a library's rows may take
 
 
@@ -45,6 +47,8 @@ class Resident:
         self._records: tuple[IndexRecord, ...] = ()
         self._open: dict[str, Ready | None] = {}
         self._failed_on_gpu = set[str]()
+        self._for_few = set[str]()
+        self._asked = 0
         self._rows: dict[tuple[str, str], Block] = {}
         self.look()
 
@@ -56,20 +60,28 @@ class Resident:
             gone = [self._open.pop(file) for file in set(self._open) - there]
         _close(gone)
 
-    def index(self, snapshot: Snapshot, channel: str, metric: str) -> Ready | None:
+    def device(self, queries: int) -> str:
+        """Where so many further queries are searched: that of the library, but the CPU for `FEW` if it is "auto"."""
+        with self._lock:
+            self._asked += queries
+            return "cpu" if self._device == "auto" and self._asked <= FEW else self._device
+
+    def index(self, snapshot: Snapshot, channel: str, metric: str, device: str) -> Ready | None:
         """The newest index that covers only segments of the snapshot; None where there is none.
 
-        On GPUs where the library is and they can serve it. What is searched in another way than it might be is told by
-        a warning, once.
+        On GPUs where the device stands for some and they can serve it. What is searched in another way than it might be
+        is told by a warning, once.
         """
         for record in self._records:
             if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
                 with self._lock:
                     if record not in self._records:  # let go of meanwhile, by another thread
                         continue
+                    gone = self._outgrown(record.file, device)
                     if record.file not in self._open:
-                        self._open[record.file] = self._opened(record)
+                        self._open[record.file] = self._opened(record, device)
                     ready = self._open[record.file]
+                _close(gone)
                 if ready is not None:
                     return ready
         return None
@@ -92,10 +104,10 @@ class Resident:
                 _warn(f"{error}; searching on the CPU")
         _close([ready])
 
-    def blocks(self, snapshot: Snapshot, channel: str) -> list[Block]:
+    def blocks(self, snapshot: Snapshot, channel: str, device: str) -> list[Block]:
         """The rows of each segment: on a GPU as tensors that stay there, if they fit; else as they lie in the files."""
         arrays: list[Any] = [segment.channels[channel].row for segment in snapshot.segments]
-        if type_of(self._device) != "cuda":
+        if type_of(device) != "cuda":
             return arrays
         with self._lock:
             return self._uploaded(snapshot, channel, arrays)
@@ -107,10 +119,22 @@ class Resident:
             self._open, self._rows, self._records = {}, {}, ()
         _close(held)
 
-    def _opened(self, record: IndexRecord) -> Ready | None:
+    def _outgrown(self, file: str, device: str) -> list[Ready | None]:
+        """An index that is on the CPU for few queries alone, where a GPU is to have it now."""
+        from simsearch.search.gpus import gpus_of
+
+        if device != self._device:
+            self._for_few.add(file)
+        elif file in self._for_few:
+            self._for_few.remove(file)
+            if file in self._open and gpus_of(device) is not None:
+                return [self._open.pop(file)]
+        return []
+
+    def _opened(self, record: IndexRecord, device: str) -> Ready | None:
         from simsearch.search.gpus import gpus_of, refused
 
-        gpus = None if record.file in self._failed_on_gpu else gpus_of(self._device)
+        gpus = None if record.file in self._failed_on_gpu else gpus_of(device)
         chosen, why = record.curve.chosen, None
         if gpus is not None and chosen is not None:
             why = refused(record.spec, gpus, record.rows, effort=chosen.effort, depth=chosen.depth)

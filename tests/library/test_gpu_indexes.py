@@ -25,6 +25,7 @@ from simsearch.library.indexes import records
 from simsearch.library.layout import INDEXES
 from simsearch.library.matches import Matches
 from simsearch.library.neighbours import nearest
+from simsearch.library.resident import FEW
 from simsearch.search.faiss_child import FaissChild
 from simsearch.search.gpus import Gpus
 from simsearch.search.index_spec import GPU_KINDS, KINDS
@@ -95,6 +96,33 @@ def test_a_library_on_a_gpu_is_built_measured_and_searched_there(stage: Stage, k
     np.testing.assert_array_equal(found.ids, stage.search("cpu").ids)
     assert len(stage.machine.calls) == calls, "and the CPU asks no GPU"
     assert stage.machine.held() == [], "all is freed on close"
+
+
+def test_a_gpu_is_not_loaded_for_a_few_queries_where_the_choice_is_ours(stage: Stage) -> None:
+    stage.optimize(kind="ivf_flat")
+    calls, queries = len(stage.machine.calls), near(stage.rows)
+    with Library.open(stage.path, device="cpu") as library:
+        expected = library.search(queries[:1], k=5).ids
+    with Library.open(stage.path, device="auto") as library:
+        for asked in range(FEW):
+            assert len(stage.machine.calls) == calls, asked
+            np.testing.assert_array_equal(library.search(queries[:1], k=5).ids, expected)
+        assert len(stage.machine.calls) == calls
+        [on_cpu] = library._resident._open.values()
+        np.testing.assert_array_equal(library.search(queries[:1], k=5).ids, expected)
+        assert stage.machine.names()[-1] == "search", "more pay for it"
+        [ready] = library._resident._open.values()
+        assert ready is not None
+        assert on_cpu is not None
+        assert ready.index.on == "cuda"
+        with pytest.raises(IndexFailed, match="closed"):
+            on_cpu.index.count  # noqa: B018
+    for at_once in (True, False):
+        calls = len(stage.machine.calls)
+        with Library.open(stage.path, device="auto" if at_once else "cuda", prepare=at_once) as library:
+            np.testing.assert_array_equal(library.search(queries[:1], k=5).ids, expected)
+        assert len(stage.machine.calls) > calls, "what is asked for is done"
+    assert stage.machine.held() == []
 
 
 def test_the_device_alone_decides_the_kind(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

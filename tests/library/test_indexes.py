@@ -291,10 +291,12 @@ def test_rows_stay_on_a_gpu_between_searches(library: Library, rows: NDArray[np.
     expected = library.search(near(rows), k=5)
     with Library.open(library.path, device="cuda") as resident:
         assert resident.prepare() > 0
-        held = resident._resident.blocks(resident.snapshot, "rows")
+        held = resident._resident.blocks(resident.snapshot, "rows", "cuda")
         assert all(block.is_cuda for block in held)  # type: ignore[union-attr]
         np.testing.assert_array_equal(resident.search(near(rows), k=5).ids, expected.ids)
-        assert all(a is b for a, b in zip(resident._resident.blocks(resident.snapshot, "rows"), held, strict=True))
+        assert all(
+            a is b for a, b in zip(resident._resident.blocks(resident.snapshot, "rows", "cuda"), held, strict=True)
+        )
         grow(library, rows[:3], start=N)
         resident.refresh()
-        assert len(resident._resident.blocks(resident.snapshot, "rows")) == 2
+        assert len(resident._resident.blocks(resident.snapshot, "rows", "cuda")) == 2
