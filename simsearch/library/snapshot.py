@@ -97,6 +97,8 @@ class Snapshot:
 
     def by_contents(self, sha256: Sequence[bytes]) -> list[list[Place]]:
         """Return what `contents` does for each SHA-256; one pass over the segments for all of them."""
+        if not sha256:  # as of rows without images
+            return []
         whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
         wanted = keys_of_contents(whole)
         found: list[list[Place]] = [[] for _ in sha256]

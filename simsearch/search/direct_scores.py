@@ -32,7 +32,7 @@ from simsearch.search.stored import as_stored, fits
 from simsearch.search.tiles import in_parts
 
 FEW = 16  # queries, for which a product of matrices does not pay
-_KINDS = ("float16", "float32", "uint8")
+_KINDS: dict[Any, str] = {np.dtype(kind): kind for kind in ("float16", "float32", "uint8")}
 _METRICS = ("js", "cosine", "l2", "l1")
 _PART = 16 << 20  # bytes of rows that one thread takes: a millisecond's work is not shared
 _TILE = 1 << 15  # coordinates that numpy works on at once
@@ -52,8 +52,8 @@ def serves(scan: Scan, queries: Any) -> bool:
         and scan.metric in _METRICS
         and len(queries) <= FEW
         and isinstance(queries, np.ndarray)
-        and (scan.metric in ("js", "cosine") or str(queries.dtype) in _KINDS)  # which float32 holds as they are
-        and all(fits(block) and block.dtype.name in _KINDS for block in blocks)
+        and (scan.metric in ("js", "cosine") or queries.dtype in _KINDS)  # which float32 holds as they are
+        and all(fits(block) and block.dtype in _KINDS for block in blocks)
     )
 
 
@@ -69,7 +69,7 @@ class Look:
         self._scan = scan
         self._queries = unit(queries, scan.metric)
         self._blocks: Sequence[Any] = scan.blocks
-        kinds = {str(block.dtype) for block in self._blocks if len(block)}
+        kinds = {block.dtype for block in self._blocks if len(block)}
         passes = _passes(scan.metric, kinds, len(queries) * scan.rows * scan.dimension)
         self._passes = passes or dict.fromkeys(kinds, _plain(scan.metric))
         roundings = scan.dimension + 8
@@ -128,7 +128,7 @@ class Look:
 
     def _part(self, rows: NDArray[Any], live: NDArray[np.bool_] | None, start: int) -> Scores:
         """Scores (q, n) of some rows of a block, the first of which has that position."""
-        scores, suspects = self._passes[rows.dtype.name](self._queries, rows)
+        scores, suspects = self._passes[rows.dtype](self._queries, rows)
         bad = ~np.isfinite(scores)
         suspects |= bad.any(axis=0)
         if live is not None:
@@ -180,9 +180,9 @@ Pass = Callable[[NDArray[np.float32], NDArray[Any]], tuple[Scores, NDArray[np.bo
 """Gives scores (q, n) of queries and rows, and which rows (n,) may be all zeros where the scores do not say."""
 
 
-def _passes(metric: str, kinds: set[str], coordinates: int) -> dict[str, Pass] | None:
+def _passes(metric: str, kinds: set[Any], coordinates: int) -> dict[Any, Pass] | None:
     """The compiled passes for types of rows; None where numpy is done before a compiler is."""
-    paid = [_pays(coordinates, metric, kind) for kind in kinds]
+    paid = [_pays(coordinates, metric, _KINDS[kind]) for kind in kinds]
     if not all(paid):
         return None
     from simsearch.search.direct_kernels import scanner
@@ -201,7 +201,7 @@ def _passes(metric: str, kinds: set[str], coordinates: int) -> dict[str, Pass] |
 
         return scores
 
-    return {kind: of(kind) for kind in kinds}
+    return {kind: of(_KINDS[kind]) for kind in kinds}
 
 
 def _pays(coordinates: int, metric: str, kind: str) -> bool:
