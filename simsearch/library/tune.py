@@ -84,7 +84,8 @@ def tune(
     """Measure an index by rows that are left out of every answer, and choose how to ask it.
 
     Args:
-        index: Over the first of the blocks, and trained on none of the rows that are asked with.
+        index: Over the blocks, but for those behind that hold nothing but rows that are asked with; trained on none of
+            these.
         blocks: The rows.
         own: Positions of the rows that are asked with (q,), in any order; the first half chooses, the second tells.
         recall: What is wanted of the k nearest and of the nearest of them, in (0, 1].
@@ -107,7 +108,9 @@ def tune(
         raise InputError(f"recall is {recall} and must be above 0 and at most 1")
     if len(own) < 2:
         raise InputError(f"there are {len(own)} rows to measure the index by, and 2 are needed at least")
-    masks = _without(own, blocks, live)
+    masks, covered = _without(own, blocks, live), len(blocks)
+    while sum(map(len, blocks[:covered])) > index.count:
+        covered -= 1
     there = sum(int(mask.sum()) for mask in masks)
     fitting = [ks[0], *(k for k in ks[1:] if 10 * k <= there)]
     middle, curves, done = len(own) // 2, list[Curve](), 0
@@ -122,7 +125,7 @@ def tune(
         queries = _rows(blocks, np.concatenate([own[:asked], own[middle : middle + asked]]))
         most = max(min(math.ceil(SPARE * k), there), 1)
         truth = knn(queries, blocks, k=most, metric=index.spec.metric, live=masks, device=device).distances
-        trial = _Trial(index, blocks, masks, order, queries, truth)
+        trial = _Trial(index, blocks[:covered], masks[:covered], order, queries, truth)
         curves.append(_curve(trial, k, recall, curves[-1].chosen if curves else None, count))
         if curves[-1].chosen is None:
             break
