@@ -124,8 +124,9 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
     refined = _refined(index, rows, point, whole)
     how: dict[str, Any] = {"k": K, "effort": point.effort, "depth": point.depth}
     ways: dict[str, Callable[[], Any]] = {
-        "ours": lambda: approximate(queries, [rows], index, order="float32", **how).positions,
-        "exact_order": lambda: approximate(queries, [rows], index, **how).positions,
+        "ours": lambda: approximate(queries, [rows], index, order=order_of(index.spec), **how).positions,
+        "exact_order": lambda: approximate(queries, [rows], index, order="exact", **how).positions,
+        "float32_order": lambda: approximate(queries, [rows], index, order="float32", **how).positions,
         "features": lambda: features(index.spec, queries),
         "as_many_candidates": lambda: index.engine.search(mapped, point.depth, point.effort),
         "k_alone": lambda: index.engine.search(mapped, K, point.effort),
@@ -138,7 +139,7 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
     index.close()
     ratios = {
         f"{prefix}over_{name}": spread([theirs / ours for ours, theirs in zip(took[way], took[name], strict=True)])
-        for prefix, way in (("", "ours"), ("exact_order_", "exact_order"))
+        for prefix, way in (("", "ours"), ("exact_order_", "exact_order"), ("float32_order_", "float32_order"))
         for name in BARE
     }
     as_good = [name for name in BARE if found[name] >= found["ours"] - AS_MUCH] or ["as_many_candidates"]
@@ -154,7 +155,9 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
 
 
 def _one(index: Index, rows: np.ndarray, query: np.ndarray, point: Point) -> Any:
-    return approximate(query[None], [rows], index, k=K, effort=point.effort, depth=point.depth, order="float32")
+    return approximate(
+        query[None], [rows], index, k=K, effort=point.effort, depth=point.depth, order=order_of(index.spec)
+    )
 
 
 def _refined(index: Index, rows: np.ndarray, point: Point, whole: Any) -> Any:
@@ -175,10 +178,10 @@ def _recall(truth: np.ndarray, found: np.ndarray) -> float:
 def _short(beside: dict[str, Any]) -> str:
     found, name = beside["recall"], beside["as_good"]
     told = {"as_many_candidates": "as many candidates", "k_alone": "k alone", "refined": "FAISS's own refinement"}[name]
-    unranked, exact = (beside[f"{order}over_as_many_candidates"]["median"] for order in ("", "exact_order_"))
+    single, exact = (beside[f"{order}_order_over_as_many_candidates"]["median"] for order in ("float32", "exact"))
     return (
-        f"float32 order over {told}, recall {found['ours']} and {found[name]}; over as many candidates unranked "
-        f"{unranked}, in exact order {exact}"
+        f"the default order over {told}, recall {found['ours']} and {found[name]}; over as many candidates unranked: "
+        f"float32 order {single}, exact order {exact}"
     )
 
 

@@ -69,8 +69,19 @@ def test_a_query_says_how_it_was_answered(run: Run, library: Path, tmp_path: Pat
     table = pa.table({"path": ["q"], "embedding": pa.array([row.tolist()], pa.list_(pa.float32(), 16))})
     table = table.replace_schema_metadata({b"model": b"nobody", b"fingerprint": b"r0"})
     pq.write_table(table, tmp_path / "rows.parquet")
-    run("optimize", "--library", library, "--recall", 0.9, "--kind", "rabitq")
-    asked = ("query", "--rows", tmp_path / "rows.parquet", "--library", library, "-k", 3, "--json")
+    run("optimize", "--library", library, "--recall", 0.9, "--kind", "rabitq", "--metric", "cosine")
+    asked = (
+        "query",
+        "--rows",
+        tmp_path / "rows.parquet",
+        "--library",
+        library,
+        "--metric",
+        "cosine",
+        "-k",
+        3,
+        "--json",
+    )
     code, out, err = run(*asked)
     assert code == 0, err
     found = json.loads(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,10 +72,11 @@ def test_an_index_answers_with_exact_distances_and_its_recall(library: Library, 
 
 
 def test_the_order_is_told_and_can_be_asked_for(library: Library, rows: NDArray[np.float16]) -> None:
-    exact = library.search(near(rows), k=5)
+    how: dict[str, Any] = {"k": 5, "metric": "cosine"}
+    exact = library.search(near(rows), **how)
     assert {(one.order, one.certified) for one in exact} == {("exact", True)}
-    [record] = library.optimize(recall=0.9, kind="rabitq")
-    told, single, full = (library.search_rows(near(rows), k=5, order=order) for order in (None, "float32", "exact"))
+    [record] = library.optimize(recall=0.9, kind="rabitq", metric="cosine")
+    told, single, full = (library.search_rows(near(rows), order=order, **how) for order in (None, "float32", "exact"))
     assert [{one.order for one in found} for found in (told, single, full)] == [{"float32"}, {"float32"}, {"exact"}]
     np.testing.assert_array_equal(told.ids, single.ids)
     assert record.order == "float32"
@@ -84,7 +86,7 @@ def test_the_order_is_told_and_can_be_asked_for(library: Library, rows: NDArray[
     for found in (told, full):  # what is reported is what `compare` would say
         for query, one in zip(near(rows), found, strict=True):
             ours = np.array([rows[int(match.path.rsplit("/", 1)[1])] for match in one.matches])
-            official = distance.js(query[None].astype(np.float16), ours)[0].astype(np.float32)
+            official = distance.cosine(query[None].astype(np.float16), ours)[0].astype(np.float32)
             np.testing.assert_array_equal([match.distance for match in one.matches], official)
     with pytest.raises(InputError, match="leave order out"):
         library.search(near(rows), k=5, exact=True, order="exact")
@@ -92,15 +94,23 @@ def test_the_order_is_told_and_can_be_asked_for(library: Library, rows: NDArray[
         library.search(near(rows), k=5, order="fast")
 
 
+def test_js_is_in_exact_order_unless_float32_is_asked_for(library: Library, rows: NDArray[np.float16]) -> None:
+    [record] = library.optimize(recall=0.9, kind="rabitq", metric="js")
+    told, single = (library.search_rows(near(rows), k=5, order=order)[0] for order in (None, "float32"))
+    assert (record.order, told.order, single.order) == ("exact", "exact", "float32")
+    assert told.recall is not None
+    assert single.recall is None, "it was measured in exact order"
+
+
 def test_an_index_that_was_measured_in_exact_order_is_asked_so_and_tells_nothing_of_float32(
     library: Library, rows: NDArray[np.float16]
 ) -> None:
-    [record] = library.optimize(recall=0.9, kind="rabitq")
+    [record] = library.optimize(recall=0.9, kind="rabitq", metric="cosine")
     told = (library.path / INDEXES / record.file).with_suffix(".json")
     values = {name: value for name, value in record.as_json().items() if name not in ("order", "seal")}
     told.write_text(json.dumps(values))  # as releases before this wrote it, but for the seal
     with Library.open(library.path, device="cpu") as older:
-        found, single = older.search(near(rows), k=5), older.search(near(rows), k=5, order="float32")
+        found, single = (older.search(near(rows), k=5, metric="cosine", order=order) for order in (None, "float32"))
     assert (found[0].order, found[0].recall is None) == ("exact", False)
     assert (single[0].order, single[0].recall) == ("float32", None)
 
