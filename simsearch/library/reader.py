@@ -169,8 +169,9 @@ class Reader:
             max_distance: Leave out what is farther.
             exact: Look at every row, also where there is an index.
             order: What the nearest of an index's candidates are chosen by: "float32", or "exact", which takes longer
-                where it differs, for rows that float32 cannot tell apart. By default what its recall was measured by,
-                "float32" for cosine and l2 unless an older release built it. Distances, and the order of the matches, are exact in both.
+                where it differs, for rows that float32 cannot tell apart. By default what its recall was measured by:
+                "float32" for cosine and l2, unless an older release built it. Distances, and the order of the matches,
+                are exact in both.
             group_copies: Items with the same content (SHA-256) are one match, the others its `copies`, so that k
                 counts contents; else each is a match of its own.
             exclude_self: Leave out the item that the query itself is: that of the same path, and for a picture from

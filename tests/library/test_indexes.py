@@ -252,7 +252,7 @@ def test_an_index_that_another_thread_lets_go_of_is_not_opened_again(
         return fits(record, snapshot)
 
     monkeypatch.setattr(IndexRecord, "fits", meanwhile)
-    assert resident.index(library.snapshot, "rows", "js") is None
+    assert resident.index(library.snapshot, "rows", "js", "cpu") is None
     assert not resident._open
 
 
