@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pipeline import default_workers
-from simsearch.training.pictures import Pictures, load_pictures
-from simsearch.training.plan import Plan, plan_of
-from simsearch.training.settings import read_config
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.runtime.cpu import default_workers
+from simsearch.training.config import read_config
+from simsearch.training.data.augmentation_plan import Plan, plan_of
+from simsearch.training.data.images import Pictures, load_pictures
 
 _AT_ONCE = 64
 

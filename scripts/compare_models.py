@@ -17,16 +17,16 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from simsearch.benchmark.record import write_record
 from simsearch.decide.bootstrap import Area, bootstrap_difference
-from simsearch.decide.metrics import auc
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.zoo import find_model
+from simsearch.decide.roc import auc
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.zoo.find import find_model
 from simsearch.images.perturb import PAPER
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.guard import compare
-from simsearch.training.pictures import load_pictures
-from simsearch.training.trial import Scores, Trial, scores
+from simsearch.runtime.provenance import write_record
+from simsearch.training.data.images import load_pictures
+from simsearch.training.validation.evaluation import Scores, Trial, scores
+from simsearch.training.validation.regression_guard import compare
 
 FPR = 0.005
 DRAWS = 1000

@@ -18,9 +18,9 @@ from proof.inputs import gather, make_toys, missing
 from proof.limits import ceilings
 from proof.plan import plan
 from proof.stage import FILE_MIB, Run, Stage, read_parts, write_parts
-from simsearch.benchmark.record import write_record
 from simsearch.errors import InputError
-from simsearch.extract.device import choose_device
+from simsearch.runtime.device import choose_device
+from simsearch.runtime.provenance import write_record
 
 MODULES = ("coexist", "serve", "js", "embed", "faiss", "train", "hamming", "tests", "limits")
 _HOMES = {"tests": "suite", "faiss": "index"}  # pytest would take a module `tests` for its own, and `faiss` is one

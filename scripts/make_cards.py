@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from simsearch.extract.card import CARD, ModelCard, Weights
-from simsearch.extract.export import to_toml
 from simsearch.extract.networks import timm, torchvision
 from simsearch.extract.networks.resnet import simclr
+from simsearch.extract.published.write_model import to_toml
+from simsearch.extract.zoo.card import CARD, ModelCard, Weights
 from simsearch.images.preprocess import Preprocessing
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

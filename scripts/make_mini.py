@@ -11,20 +11,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bits_rows import fitting_rows
-from simsearch.benchmark.record import write_record
-from simsearch.extract.architecture import load_network
-from simsearch.extract.background import write_background
-from simsearch.extract.card import CARD, ModelCard, QuantiserFile, load_card
-from simsearch.extract.export import to_toml
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.quantiser import map_for
-from simsearch.training.bits_head import fit_lda
+from simsearch.extract.networks.build import load_network
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.published.write_model import to_toml
+from simsearch.extract.quantise.hyperplanes import map_for
+from simsearch.extract.zoo.background_rows import write_background
+from simsearch.extract.zoo.card import CARD, ModelCard, QuantiserFile, load_card
+from simsearch.runtime.provenance import write_record
+from simsearch.training.callback import Told
+from simsearch.training.config import FinetuneConfig, read_config
 from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
-from simsearch.training.keeper import Told
-from simsearch.training.report import GUARD
-from simsearch.training.settings import FinetuneConfig, read_config
-from simsearch.training.student import exported_card
+from simsearch.training.hash_head import fit_lda
+from simsearch.training.network import exported_card
+from simsearch.training.validation.report import GUARD
 
 TRAINING = "training.json"
 BITS_IMAGES, BITS_COPIES = 6000, 8  # that quantisers are fitted to

@@ -12,9 +12,9 @@ import numpy as np
 
 from measure_hamming import K, codes_of
 from measure_js import alternate, spread
-from simsearch.benchmark.record import write_record
-from simsearch.search.asymmetric import nearest_by_margins
-from simsearch.search.hamming import nearest_codes
+from simsearch.runtime.provenance import write_record
+from simsearch.search.hamming.asymmetric import nearest_by_margins
+from simsearch.search.hamming.search import nearest_codes
 
 LENGTHS = (96, 256)
 

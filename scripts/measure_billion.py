@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import track
 
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
-from simsearch.search.hamming import nearest_codes
+from simsearch.runtime.provenance import write_record
+from simsearch.search.hamming.search import nearest_codes
 
 K = 10
 WIDTH = 12

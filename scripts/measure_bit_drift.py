@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from compare_models import SIDE
-from simsearch.benchmark.record import write_record
 from simsearch.distance import js
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.quantised import QuantisedExtractor, load_quantised, quantised_name
-from simsearch.extract.quantiser import Quantiser, unstable
-from simsearch.extract.zoo import find_model
-from simsearch.training.pictures import load_pictures
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.quantise.extractor import QuantisedExtractor, load_quantised
+from simsearch.extract.quantise.hyperplanes import Quantiser, unstable
+from simsearch.extract.zoo.find import find_model
+from simsearch.naming import quantised_name
+from simsearch.runtime.provenance import write_record
+from simsearch.training.data.images import load_pictures
 
 NEAR = 1e-3  # of a plane, where rows have length 1: the bits that a mask calls unstable
 

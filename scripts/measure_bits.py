@@ -19,18 +19,18 @@ from rich.progress import track
 from bits_rows import FittingRows, fitting_rows
 from compare_models import trial_of
 from measure_strangers import estimate
-from simsearch.benchmark.record import write_record
 from simsearch.decide import supported
 from simsearch.decide.bootstrap import Area, RecallAtFpr
 from simsearch.distance import by_name, hamming
-from simsearch.extract.methods import method
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.quantiser import KINDS, Map, Quantiser, map_for
-from simsearch.extract.quantiser_fit import fit_quantiser
-from simsearch.extract.zoo import find_model
-from simsearch.search.asymmetric import asymmetric
-from simsearch.training.bits_head import fit_head, fit_lda
-from simsearch.training.trial import Scores
+from simsearch.extract.load import method
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.quantise.fit import fit_quantiser
+from simsearch.extract.quantise.hyperplanes import KINDS, Map, Quantiser, map_for
+from simsearch.extract.zoo.find import find_model
+from simsearch.runtime.provenance import write_record
+from simsearch.search.hamming.asymmetric import asymmetric
+from simsearch.training.hash_head import fit_head, fit_lda
+from simsearch.training.validation.evaluation import Scores
 
 FPR = 0.005
 HASHES = ("dhash", "phash", "phash(size=16)", "blockmean")
@@ -166,7 +166,7 @@ def _same(rows: Rows) -> Rows:
 
 
 def _scores(way: Way, library: Rows, queries: list[Rows]) -> Scores:
-    """What `simsearch.training.trial.scores` gives, of rows that are there."""
+    """What `simsearch.training.validation.evaluation.scores` gives, of rows that are there."""
     own, n = way.library(library), len(library)
     right, strange = [], []
     for rows in queries:

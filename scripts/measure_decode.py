@@ -22,12 +22,12 @@ from PIL import Image
 
 from simsearch import distance, load_extractor
 from simsearch.benchmark.goals import goal, judge
-from simsearch.benchmark.record import write_record
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import decode
 from simsearch.images.find import find
 from simsearch.images.preprocess import KERNELS, Preprocessing
 from simsearch.images.source import Source, load_bytes
+from simsearch.runtime.provenance import write_record
 
 GOALS = goal("G17").targets
 

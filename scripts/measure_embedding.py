@@ -21,10 +21,10 @@ from proof.embed import NETWORKS, operations_of, path_rates, pixels_of, random_e
 from proof.stage import Run, attempt, is_measured
 from proof.timing import alternate, rate, seconds
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.benchmark.record import write_record
 from simsearch.distance import js
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pipeline import default_workers
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.runtime.cpu import default_workers
+from simsearch.runtime.provenance import write_record
 
 CPU = torch.device("cpu")
 _SIDE = 2048

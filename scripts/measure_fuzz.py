@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from simsearch.benchmark.record import write_record  # noqa: E402
+from simsearch.runtime.provenance import write_record  # noqa: E402
 from tests.library import fuzzing as lives  # noqa: E402
 from tests.search import fuzzing as searches  # noqa: E402
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from measure_js import alternate, spread
 from popcount_rate import popcount_rate
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
-from simsearch.extract.bits_text import to_hex
-from simsearch.search.hamming import codes_within, nearest_codes
-from simsearch.search.multi_index import MultiIndex
+from simsearch.extract.hashes.formats import to_hex
+from simsearch.runtime.provenance import write_record
+from simsearch.search.hamming.multi_index import MultiIndex
+from simsearch.search.hamming.search import codes_within, nearest_codes
 from simsearch.search.self_join import code_pairs
 
 K = 10

@@ -26,15 +26,15 @@ import torch
 
 from measure_js import K, alternate, clustered, distributions, photographs, spread
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.benchmark.palette import style
-from simsearch.benchmark.plots import drawing
-from simsearch.benchmark.record import write_record
-from simsearch.library.curve import Point
-from simsearch.library.tune import tune
+from simsearch.benchmark.report.palette import style
+from simsearch.benchmark.report.plots import drawing
+from simsearch.library.indexes.curve import Point
+from simsearch.library.indexes.recall import tune
+from simsearch.runtime.provenance import write_record
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import Index, build, held_out
-from simsearch.search.index_spec import spec_for
+from simsearch.search.indexes.index import Index, build, held_out
+from simsearch.search.indexes.spec import spec_for
 
 RECALL = 0.95
 LARGE, DIMENSION = 1_000_000, 512

@@ -21,14 +21,14 @@ import torch
 
 from simsearch import distance, load_extractor
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find
 from simsearch.images.perturb import paper
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
-from simsearch.search.exact import Neighbours, knn
-from simsearch.training.pictures import load_pictures
+from simsearch.images.source import Rejected, Source
+from simsearch.runtime.provenance import write_record
+from simsearch.search.exact import knn
+from simsearch.search.results import Neighbours
+from simsearch.training.data.images import load_pictures
 
 K = 10
 TARS = ("strangers/dev.tar", "strangers/calibration.tar", "train/train-0.tar", "train/train-1.tar", "train/train-2.tar")

@@ -20,14 +20,14 @@ from rich.progress import track
 
 from compare_models import trial_of
 from measure_training import short
-from simsearch.benchmark.record import write_record
-from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.runtime.provenance import write_record
+from simsearch.training.config import Edit, FinetuneConfig, View, read_config
+from simsearch.training.data.augmentation_plan import plan_of, trained_families
 from simsearch.training.finetune import MODEL, finetune
-from simsearch.training.guard import GuardTable, compare
-from simsearch.training.plan import plan_of, trained_families
-from simsearch.training.settings import Edit, FinetuneConfig, View, read_config
-from simsearch.training.student import starting_point
-from simsearch.training.trial import Pixels, Scores, Trial, scores
+from simsearch.training.network import starting_point
+from simsearch.training.validation.evaluation import Pixels, Scores, Trial, scores
+from simsearch.training.validation.regression_guard import GuardTable, compare
 
 FPR = 0.005
 

@@ -23,13 +23,13 @@ import torch
 
 from measure_js import clustered, spread
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
 from simsearch.library import Library, write_segment
-from simsearch.library.channel import Channel
-from simsearch.library.items import Item, items_batch, rejects_batch
-from simsearch.library.manifest import Manifest
-from simsearch.library.segment import ChannelRows, Draft
-from simsearch.library.state import Change
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.commit import Change
+from simsearch.library.format.items import Item, items_batch, rejects_batch
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.runtime.provenance import write_record
 
 LARGE, DIMENSION, SEGMENT = 1_000_000, 512, 1 << 18
 REMOVED, REMOVALS = 100, 9

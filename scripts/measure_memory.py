@@ -16,10 +16,10 @@ from rich.progress import track
 
 from proof.limits import jpegs
 from simsearch import load_extractor
-from simsearch.benchmark.record import write_record
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find
-from simsearch.images.rejected import Rejected
+from simsearch.images.source import Rejected
+from simsearch.runtime.provenance import write_record
 
 
 def main() -> None:

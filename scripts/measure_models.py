@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from simsearch.benchmark.record import write_record
-from simsearch.extract.architecture import build_network
-from simsearch.extract.card import ModelCard
-from simsearch.extract.zoo import list_models
+from simsearch.extract.networks.build import build_network
+from simsearch.extract.zoo.card import ModelCard
+from simsearch.extract.zoo.find import list_models
+from simsearch.runtime.provenance import write_record
 
 
 def main() -> None:

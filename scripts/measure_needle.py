@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simsearch.benchmark.needle_results import NeedleMethod, NeedleResults
-from simsearch.benchmark.needle_tables import size
-from simsearch.benchmark.output import write_output
+from simsearch.benchmark.report import write_output
+from simsearch.benchmark.report.needle_tables import size
 from simsearch.benchmark.results import Estimate, Results, write_results
 from simsearch.benchmark.run import run_benchmark
 from simsearch.benchmark.settings import Settings, read_yaml, settings_of
-from simsearch.extract.methods import split_names
+from simsearch.naming import split_names
 
 CONFIG = Path(__file__).parents[1] / "configs" / "today.yaml"
 TEXTURES = ("dtd10",)

@@ -28,10 +28,10 @@ import torch
 from measure_js import alternate, clustered, spread
 from measure_library import made
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.benchmark.record import write_record
 from simsearch.library import Library
+from simsearch.runtime.provenance import write_record
 from simsearch.search.exact import knn
-from simsearch.search.ready import make_ready
+from simsearch.search.warm_up import make_ready
 
 K, DIMENSION, PIECE = 10, 512, 50_000
 CODES, QUERIES = 300_000, 40
@@ -45,7 +45,7 @@ for i in range(int(sys.argv[2])):
     began = time.process_time()
     knn(codes[i : i + 1], [codes], k=10, metric="hamming", device="cpu")
     took.append(1000 * (time.process_time() - began))
-    passes = sys.modules.get("simsearch.search.hamming_kernels")
+    passes = sys.modules.get("simsearch.search.hamming.kernels")
     if at < 0 and passes and passes.kernels(3).nearest_of_few.signatures:
         at, misses = i, sum(passes.kernels(3).nearest_of_few.stats.cache_misses.values())
 print(json.dumps({"milliseconds": took, "before_it": at, "compiled": misses}))

@@ -17,13 +17,12 @@ import torch
 
 from simsearch import load_extractor
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
-from simsearch.images.workers import prepare
+from simsearch.images.source import Rejected, Source
+from simsearch.images.workers.pool import prepare
+from simsearch.runtime.provenance import write_record
 
 
 def main() -> None:

@@ -24,15 +24,15 @@ import torch
 from measure_js import K, Task, alternate, clustered, spread
 from measure_library import made
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
 from simsearch.library import Library
-from simsearch.library.curve import Point
-from simsearch.library.rebuild import order_of
-from simsearch.library.tune import tune
+from simsearch.library.indexes.build import order_of
+from simsearch.library.indexes.curve import Point
+from simsearch.library.indexes.recall import tune
+from simsearch.runtime.provenance import write_record
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import Index, build, features, held_out
-from simsearch.search.index_spec import spec_for
+from simsearch.search.indexes.index import Index, build, features, held_out
+from simsearch.search.indexes.spec import spec_for
 
 KS = (1, 10, 100, 1000)
 WANTED = 0.9  # recall of the libraries whose table is made

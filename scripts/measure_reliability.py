@@ -27,8 +27,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from simsearch.benchmark.record import provenance, write_record  # noqa: E402
 from simsearch.library import Library  # noqa: E402
+from simsearch.runtime.provenance import provenance, write_record  # noqa: E402
 from tests.fake import FakeExtractor  # noqa: E402
 from tests.library.full_disks import COMMANDS, fill, small_disk, trial  # noqa: E402
 from tests.library.helpers import HERE, album, live_paths, make  # noqa: E402

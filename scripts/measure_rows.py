@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
-from simsearch.extract.card import load_card
-from simsearch.extract.zoo import find_model
+from simsearch.extract.zoo.card import load_card
+from simsearch.extract.zoo.find import find_model
+from simsearch.runtime.provenance import write_record
 
 AT_ONCE = 4096
 MIB = 1 << 20

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from measure_js import clustered
-from simsearch.benchmark.record import write_record
-from simsearch.library.tune import tune
+from simsearch.library.indexes.recall import tune
+from simsearch.runtime.provenance import write_record
 from simsearch.search.exact import knn
-from simsearch.search.index import build, held_out
-from simsearch.search.index_spec import spec_for
+from simsearch.search.indexes.index import build, held_out
+from simsearch.search.indexes.spec import spec_for
 from simsearch.search.self_join import Pairs, pairs_by_index, row_pairs
 
 K = 10

@@ -22,7 +22,7 @@ from PIL import Image
 
 from measure_rows import keeping_byte_code, write
 from simsearch.benchmark.goals import judge
-from simsearch.benchmark.record import write_record
+from simsearch.runtime.provenance import write_record
 
 FILES = 200
 

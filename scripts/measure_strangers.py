@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.progress import track
 
 from compare_models import SIDE
-from simsearch.benchmark.record import write_record
 from simsearch.decide import recall_at_fpr, supported
 from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, bootstrap_by_source
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.zoo import find_model
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.zoo.find import find_model
 from simsearch.images.perturb import PAPER
-from simsearch.training.pictures import load_pictures
-from simsearch.training.trial import Scores, Trial, scores
+from simsearch.runtime.provenance import write_record
+from simsearch.training.data.images import load_pictures
+from simsearch.training.validation.evaluation import Scores, Trial, scores
 
 FPR = 0.005
 DRAWS = 1000

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 
-from simsearch.benchmark.record import write_record
-from simsearch.extract.device import choose_device
-from simsearch.extract.precision import choose_dtype
+from simsearch.runtime.device import choose_device, choose_dtype
+from simsearch.runtime.provenance import write_record
+from simsearch.training.callback import Told
+from simsearch.training.config import FinetuneConfig, read_config
 from simsearch.training.finetune import finetune
-from simsearch.training.keeper import Told
 from simsearch.training.loss import koleo, nt_xent, unit
-from simsearch.training.settings import FinetuneConfig, read_config
-from simsearch.training.student import starting_point
+from simsearch.training.network import starting_point
 
 _WARM = 10  # steps before the clock starts: worker processes begin, memory is found
 

@@ -10,7 +10,7 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from simsearch.search.bit_planes import named
+from simsearch.search.llvm import named
 
 WORDS = 16  # of 32 bits in a register of 512
 _CHAINS = 8  # counts under way at once, more than the instruction takes clocks

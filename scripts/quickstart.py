@@ -30,12 +30,12 @@ from simsearch.cli.progress import shown
 from simsearch.cli.terminal import escaped
 from simsearch.distance import hamming
 from simsearch.errors import ImageRejected, InputError, ModelError, SimsearchError
-from simsearch.extract.bits_text import to_hex
-from simsearch.extract.quantised import quantised_name
+from simsearch.extract.hashes.formats import to_hex
 from simsearch.images import Source, decode, find
+from simsearch.images.contact_sheet import SheetRow, Tile, contact_sheet
 from simsearch.images.perturb import by_name
-from simsearch.images.sheet import SheetRow, Tile, contact_sheet
 from simsearch.library import AddReport, Matches, QueryMatches
+from simsearch.naming import quantised_name
 
 SCIKIT_IMAGE = (
     *("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "camera.png", "coins.png"),

@@ -10,12 +10,12 @@ from simsearch.benchmark.bits_page import bits_page
 from simsearch.benchmark.card_page import model_page, protocol
 from simsearch.benchmark.goals import goal
 from simsearch.benchmark.goals_page import goals_page
-from simsearch.benchmark.markdown import cell, paragraph, table
 from simsearch.benchmark.models_page import models_table, speed
-from simsearch.benchmark.needle_tables import needle_brief
 from simsearch.benchmark.page import benchmark_page
+from simsearch.benchmark.report.markdown import cell, paragraph, table
+from simsearch.benchmark.report.needle_tables import needle_brief
 from simsearch.benchmark.results import Results
-from simsearch.extract.card import CARD, load_card
+from simsearch.extract.zoo.card import CARD, load_card
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

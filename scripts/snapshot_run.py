@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from simsearch.training.callback import RUN
 from simsearch.training.checkpoint import below, read_state
+from simsearch.training.config import read_config
 from simsearch.training.export import export
-from simsearch.training.keeper import RUN
-from simsearch.training.settings import read_config
-from simsearch.training.student import Averaged, exported_card, starting_point
+from simsearch.training.network import Averaged, exported_card, starting_point
 
 
 def main() -> None:

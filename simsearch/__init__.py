@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simsearch import distance as distance
     from simsearch.extract import Extractor as Extractor
     from simsearch.extract import load_extractor as load_extractor
     from simsearch.library import Library as Library

@@ -68,8 +68,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import torch
 
-    from simsearch.extract.card import ModelCard, Weights
     from simsearch.extract.networks.resnet import ResNet, ResNetArguments
+    from simsearch.extract.zoo.card import ModelCard, Weights
     from simsearch.images.preprocess import Preprocessing
     from simsearch.training.export import export
 

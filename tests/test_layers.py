@@ -14,18 +14,16 @@ import simsearch
 
 ROOT = Path(simsearch.__file__).parent
 LAYERS = (
-    *("errors", "distance", "images", "extract", "search", "decide", "library", "benchmark", "training"),
-    *("scale", "serve", "cli"),
+    *("errors", "distance", "naming", "runtime", "images", "extract", "search", "decide", "library", "benchmark"),
+    *("training", "scale", "serve", "cli"),
 )
 RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scale")}
 HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.items()}
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
-    *("extract.neural", "extract.device", "extract.networks.", "extract.simclr_checkpoint", "extract.timm_"),
-    *("extract.convert", "extract.pull", "extract.torch_file_child", "extract.filled", "extract.recorded"),
-    *("extract.device_decode", "extract.resize", "extract.architecture", "extract.from_pixels", "extract.precision"),
-    *("extract.area", "extract.transfers"),
+    *("runtime.device", "runtime.oom", "runtime.threads", "runtime.transfers", "runtime.triton_launch"),
+    *("extract.networks.", "extract.neural.", "extract.published."),
     *("search.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}
@@ -136,7 +134,7 @@ def test_torch_is_imported_at_the_top_only_where_tensors_live(module: str) -> No
     [
         ("import simsearch", set()),
         ("import simsearch.images", set()),
-        ("import simsearch.images.decode, simsearch.images.find, simsearch.images.workers", set()),
+        ("import simsearch.images.decode, simsearch.images.find, simsearch.images.workers.pool", set()),
         ("import simsearch.extract", set()),
         ("import simsearch.search, simsearch.search.exact", set()),
         ("import simsearch.library", {"pyarrow"}),

@@ -23,10 +23,10 @@ import simsearch
 from simsearch import Library, load_extractor
 from simsearch.cli import main
 from simsearch.errors import ModelError, SimsearchError, WeightsError
-from simsearch.extract.card import CARD, load_card
-from simsearch.extract.export import to_toml
-from simsearch.extract.golden import GOLDEN, check_golden
 from simsearch.extract.load import is_zoo_name
+from simsearch.extract.published.write_model import to_toml
+from simsearch.extract.zoo.card import CARD, load_card
+from simsearch.extract.zoo.golden import GOLDEN, check_golden
 from tests.fake import FakeExtractor
 from tests.library.helpers import paint
 

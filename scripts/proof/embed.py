@@ -22,18 +22,17 @@ from proof.limits import ceilings, jpegs
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.extract.architecture import build_network
-from simsearch.extract.card import ModelCard, Weights, load_card
+from simsearch.extract.networks.build import build_network
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pipeline import default_workers, embed_sources
-from simsearch.extract.zoo import find_model
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.pipeline import embed_sources
+from simsearch.extract.zoo.card import ModelCard, Weights, load_card
+from simsearch.extract.zoo.find import find_model
 from simsearch.images.find import find
-from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
-from simsearch.images.workers import prepare
+from simsearch.images.source import Limits, Rejected, Source
+from simsearch.images.workers.pool import prepare
+from simsearch.runtime.cpu import default_workers
 from simsearch.training.export import export
 
 MINI = load_card(find_model("mini"))

@@ -10,11 +10,11 @@ import numpy as np
 from proof.js_faiss_child import positive_queries, positive_rows
 from proof.stage import Finding, Run, Stage, is_measured
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.library.rebuild import order_of
-from simsearch.library.tune import tune
+from simsearch.library.indexes.build import order_of
+from simsearch.library.indexes.recall import tune
 from simsearch.search.approximate import approximate
-from simsearch.search.index import Index, build, features, held_out, read
-from simsearch.search.index_spec import spec_for
+from simsearch.search.indexes.index import Index, build, features, held_out, read
+from simsearch.search.indexes.spec import spec_for
 
 K, RECALL = 10, 0.95
 SECONDS = {"ivf_flat": 30, "ivf_pq": 40, "ivf_sq8": 30, "flat": 15, "rabitq": 40}

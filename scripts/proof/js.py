@@ -21,9 +21,10 @@ from proof.limits import ceilings
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds, synchronise
 from simsearch.benchmark.goals import Measured, judge
-from simsearch.search.exact import Neighbours, knn
-from simsearch.search.kernels import log_sums
-from simsearch.search.scores import UNIT, JensenShannon, minus_product
+from simsearch.search.exact import knn
+from simsearch.search.metrics.base import UNIT, JensenShannon, minus_product
+from simsearch.search.metrics.js_log_sums import log_sums
+from simsearch.search.results import Neighbours
 
 K = 10
 PUBLISHED = {"seconds": 800.0, "device": "NVIDIA A100", "queries": 43_660, "rows": 500_000, "dimension": 4096}
@@ -113,7 +114,7 @@ def _kernel(run: Run, bounds: dict[str, Any]) -> dict[str, Any]:
         raise ArithmeticError(f"the kernel is wrong by {wrong}")
     rates = {"default": rate(q * n * d, seconds(lambda: log_sums(p, r), run.device))}
     if run.device.type == "cuda":
-        from simsearch.search.js_kernel import Tile, fused_log_sums
+        from simsearch.search.metrics.js_triton import Tile, fused_log_sums
 
         for tile in (Tile(*each) for each in TILES):
             timed = partial(fused_log_sums, p, r, tile)

@@ -18,8 +18,8 @@ from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import memory, rate, seconds, synchronise
 from simsearch.images.find import find
 from simsearch.images.preprocess import Preprocessing
-from simsearch.images.rejected import Rejected
-from simsearch.images.workers import prepare
+from simsearch.images.source import Rejected
+from simsearch.images.workers.pool import prepare
 
 SIZE = Preprocessing(224, "squash", 224, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 _ROUNDS = 512  # operations of one thread in a chain

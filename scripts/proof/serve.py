@@ -14,8 +14,8 @@ from measure_library import made
 from proof.js_faiss_child import positive_queries, positive_rows
 from proof.stage import Finding, Run, Stage, is_measured
 from simsearch.library import Library
-from simsearch.library.index_record import IndexRecord
-from simsearch.library.matches import Matches
+from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.read.matches import Matches
 
 K, RECALL = 10, 0.95
 KINDS = ("auto", "ivf_flat", "ivf_sq8", "ivf_pq")

@@ -13,13 +13,13 @@ import torch
 from compare_models import auc_change, trial_of
 from measure_training import short
 from proof.stage import Finding, Input, Run, Stage, is_measured
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.zoo import find_model
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.zoo.find import find_model
 from simsearch.training.checkpoint import Paused
+from simsearch.training.config import FinetuneConfig, read_config
 from simsearch.training.finetune import MODEL, Outcome, finetune
-from simsearch.training.guard import compare
-from simsearch.training.settings import FinetuneConfig, read_config
-from simsearch.training.trial import scores
+from simsearch.training.validation.evaluation import scores
+from simsearch.training.validation.regression_guard import compare
 
 RECIPE = Path("configs/mini_scratch.yaml")
 MOST_MINUTES, BATCH, RATE = 8.0, 512, 2e-3

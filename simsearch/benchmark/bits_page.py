@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simsearch.benchmark.markdown import cell, table
 from simsearch.benchmark.models_page import beside_g16
+from simsearch.benchmark.report.markdown import cell, table
 
 Record = Mapping[str, Any]
 

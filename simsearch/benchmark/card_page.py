@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simsearch.benchmark.contender import Contender, contenders
-from simsearch.benchmark.markdown import cell, paragraph, spread, table
+from simsearch.benchmark.report.labels import edit_title
+from simsearch.benchmark.report.leaderboard import Contender, contenders
+from simsearch.benchmark.report.markdown import cell, paragraph, spread, table
 from simsearch.benchmark.results import Results
-from simsearch.benchmark.titles import edit_title
-from simsearch.extract.card import ModelCard
+from simsearch.extract.zoo.card import ModelCard
 
 BESIDE = ("haar", "dhash")
 """The hashes that stand beside a model: the strongest of ours, and the paper's."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simsearch.benchmark.goals import GOALS, Goal
-from simsearch.benchmark.markdown import table
+from simsearch.benchmark.report.markdown import table
 
 HEAD = """# Performance
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from simsearch.benchmark.markdown import cell, table
-from simsearch.extract.card import ModelCard
+from simsearch.benchmark.report.markdown import cell, table
+from simsearch.extract.zoo.card import ModelCard
 
 
 def models_table(cards: Sequence[ModelCard], counted: Mapping[str, Any]) -> list[str]:

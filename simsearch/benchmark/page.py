@@ -14,13 +14,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simsearch.benchmark.contender import Contender, contenders
-from simsearch.benchmark.markdown import cell, spread, table
-from simsearch.benchmark.needle_tables import needle_tables
+from simsearch.benchmark.report.labels import edit_title
+from simsearch.benchmark.report.leaderboard import Contender, contenders
+from simsearch.benchmark.report.markdown import cell, spread, table
+from simsearch.benchmark.report.needle_tables import needle_tables
+from simsearch.benchmark.report.tables import tables
 from simsearch.benchmark.results import PaperMean, Results
 from simsearch.benchmark.settings import Needle, Settings, Sweeps
-from simsearch.benchmark.tables import tables
-from simsearch.benchmark.titles import edit_title
 
 TOLERANCE = 0.015
 

@@ -9,18 +9,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from simsearch.benchmark import tasks
-from simsearch.benchmark.edit_set import ORIGINAL, Edits, copy_id, edit_names
-from simsearch.benchmark.engine import Engine, Need
-from simsearch.benchmark.examples import with_thumbnails
-from simsearch.benchmark.figures import Rules
-from simsearch.benchmark.gallery import Gallery, Picture, look_at
-from simsearch.benchmark.means import paper_means
-from simsearch.benchmark.needle import Needle
+from simsearch.benchmark.data.array_cache import Store
+from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_id, edit_names
+from simsearch.benchmark.data.embed import Engine, Need
+from simsearch.benchmark.data.methods import Entry, Maker, assemble
+from simsearch.benchmark.data.photographs import Gallery, Picture, look_at
+from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.splits import Split, split_pictures
+from simsearch.benchmark.needle.protocol import Needle
+from simsearch.benchmark.needle.strangers import NeedleWorld, gather, needle_groups
 from simsearch.benchmark.needle_results import NeedleResults
-from simsearch.benchmark.needle_world import NeedleWorld, gather, needle_groups
-from simsearch.benchmark.pool import Pool, Progress
-from simsearch.benchmark.record import provenance
+from simsearch.benchmark.protocols import jobs as tasks
+from simsearch.benchmark.protocols.aggregate import paper_means
+from simsearch.benchmark.protocols.examples import with_thumbnails
+from simsearch.benchmark.protocols.jobs import Task, TransferTask, WholeTask
+from simsearch.benchmark.protocols.paper import Rules
+from simsearch.benchmark.protocols.sweeps import Point, sweep_points, sweep_result
+from simsearch.benchmark.protocols.templates import TemplateTask, read_templates, split_templates, template_task
+from simsearch.benchmark.protocols.timing import measure_times
 from simsearch.benchmark.results import (
     ChainPoint,
     CopyDetection,
@@ -34,18 +40,12 @@ from simsearch.benchmark.results import (
     Time,
     Transfer,
 )
-from simsearch.benchmark.roster import Entry, Maker, assemble
 from simsearch.benchmark.settings import Settings
-from simsearch.benchmark.shelf import Shelf
-from simsearch.benchmark.split import Split, split_pictures
-from simsearch.benchmark.store import Store
-from simsearch.benchmark.sweeps import Point, sweep_points, sweep_result
-from simsearch.benchmark.tasks import Task, TransferTask, WholeTask
-from simsearch.benchmark.templates import TemplateTask, read_templates, split_templates, template_task
-from simsearch.benchmark.times import measure_times
 from simsearch.errors import InputError
-from simsearch.extract.pipeline import default_workers
 from simsearch.images.perturb import dejavu_sans_bold
+from simsearch.runtime.cpu import default_workers
+from simsearch.runtime.processes import Pool, Progress
+from simsearch.runtime.provenance import provenance
 
 CACHE = "cache"
 

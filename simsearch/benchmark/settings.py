@@ -178,6 +178,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read or holds no mapping.
     """
-    from simsearch.extract import yaml_file
+    from simsearch.runtime import yaml_file
 
     return {str(key).replace("-", "_"): value for key, value in yaml_file.read_yaml(path).items()}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli import benchmark, bits, doctor, embed, finetune, library, models, search, upkeep
+from simsearch.cli.commands import benchmark, bits, doctor, embed, finetune, index, maintain, models, query
 
 app = typer.Typer(
     name="simsearch",
@@ -39,9 +39,9 @@ def _root(
     """
 
 
-app.add_typer(library.app)
-app.add_typer(upkeep.app)
-app.add_typer(search.app)
+app.add_typer(index.app)
+app.add_typer(maintain.app)
+app.add_typer(query.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)

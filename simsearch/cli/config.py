@@ -37,7 +37,7 @@ def _keys(parameter: Any) -> list[str]:
 
 def _read(path: Path) -> dict[Any, Any]:
     from simsearch.errors import InputError
-    from simsearch.extract.yaml_file import read_yaml
+    from simsearch.runtime.yaml_file import read_yaml
 
     try:
         return read_yaml(path)

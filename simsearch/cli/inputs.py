@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from simsearch.images.lists import Entry
-    from simsearch.images.others import Skipped
+    from simsearch.images.input_lists import Entry
+    from simsearch.images.sidecars import Skipped
 
 
 def require_inputs(*given: object) -> None:
@@ -35,7 +35,7 @@ def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequenc
         InputError: the list cannot be read, or one of the paths does not exist.
     """
     from simsearch.images import find
-    from simsearch.images.lists import read_list, read_stdin
+    from simsearch.images.input_lists import read_list, read_stdin
 
     find(paths or ())
     if from_list is None:

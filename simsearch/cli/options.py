@@ -34,7 +34,7 @@ def named(text: str) -> Path:
 
 
 class OrderName(StrEnum):
-    """What an index's candidates are chosen by; a test holds them equal to `simsearch.search.asked.Order`."""
+    """What an index's candidates are chosen by; a test holds them equal to `simsearch.search.arguments.Order`."""
 
     EXACT = "exact"
     FLOAT32 = "float32"

@@ -6,16 +6,6 @@ from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, Statis
 from simsearch.decide.copy_recall import Draws, difference_interval, drawn_shares, mean_interval, shares_within
 from simsearch.decide.held_out import HeldOut, held_out
 from simsearch.decide.intervals import Estimate, Interval, clopper_pearson, supported
-from simsearch.decide.metrics import (
-    ImageRecall,
-    OperatingPoint,
-    Roc,
-    auc,
-    auc_on_grid,
-    image_recall_at_fpr,
-    recall_at_fpr,
-    roc,
-)
 from simsearch.decide.pair_rate import PairTail, Strangers, rate_for
 from simsearch.decide.ranking import (
     AveragePrecision,
@@ -27,6 +17,16 @@ from simsearch.decide.ranking import (
     pooled,
     ranked,
     recall_at_precision,
+)
+from simsearch.decide.roc import (
+    ImageRecall,
+    OperatingPoint,
+    Roc,
+    auc,
+    auc_on_grid,
+    image_recall_at_fpr,
+    recall_at_fpr,
+    roc,
 )
 
 __all__ = [

@@ -6,23 +6,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simsearch.extract.card import ModelCard as ModelCard
     from simsearch.extract.extractor import Extractor as Extractor
     from simsearch.extract.extractor import SeveralExtractor as SeveralExtractor
     from simsearch.extract.load import load_extractor as load_extractor
     from simsearch.extract.pipeline import Embedded as Embedded
     from simsearch.extract.pipeline import embed_sources as embed_sources
-    from simsearch.extract.zoo import find_model as find_model
-    from simsearch.extract.zoo import list_models as list_models
+    from simsearch.extract.zoo.card import ModelCard as ModelCard
+    from simsearch.extract.zoo.find import find_model as find_model
+    from simsearch.extract.zoo.find import list_models as list_models
 
 _HOMES = {
     "Embedded": "pipeline",
     "Extractor": "extractor",
-    "ModelCard": "card",
+    "ModelCard": "zoo.card",
     "SeveralExtractor": "extractor",
     "embed_sources": "pipeline",
-    "find_model": "zoo",
-    "list_models": "zoo",
+    "find_model": "zoo.find",
+    "list_models": "zoo.find",
     "load_extractor": "load",
 }
 __all__ = [

@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RowError
-from simsearch.extract.inputs import are_several, as_rgb
+from simsearch.extract.image_input import are_several, as_rgb
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from simsearch.images.limits import Limits
-    from simsearch.images.prepared import Prepared
-    from simsearch.images.rejected import Rejected
-    from simsearch.images.source import Source
+    from simsearch.images.source import Limits, Rejected, Source
+    from simsearch.images.workers.prepared import Prepared
 
 _DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
 
@@ -98,7 +96,7 @@ class Extractor(ABC):
         stop: Callable[[], bool] | None = None,
     ) -> Iterator[Prepared | Rejected]:
         """Yield each input with the pixels that `embed_pixels` takes, or rejected; as `simsearch.images.prepare`."""
-        from simsearch.images.workers import prepare
+        from simsearch.images.workers.pool import prepare
 
         return prepare(sources, self.preprocessing, workers=workers, limits=limits, stop=stop)
 
@@ -195,7 +193,7 @@ def require_one_row(extractor: Extractor) -> None:
 def _several(extractor: Extractor) -> InputError:
     return InputError(
         f"{extractor.name} gives several rows an image, or none, where one is needed: use its parts(images) with "
-        "simsearch.search.parts.image_distances, or a model with one row an image"
+        "simsearch.search.multi_vector.distances.image_distances, or a model with one row an image"
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError
 from simsearch.extract.extractor import SeveralExtractor
-from simsearch.extract.hashes_family import canonical_name, needed
+from simsearch.extract.hashes.base import canonical_name, needed
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:

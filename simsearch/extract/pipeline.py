@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import deque
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RejectCode
 from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
-from simsearch.images.limits import Limits
-from simsearch.images.prepared import Prepared
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
+from simsearch.images.source import Limits, Rejected, Source
+from simsearch.images.workers.prepared import Prepared
+from simsearch.runtime.cpu import default_workers
 
 AHEAD = 2
 """Batches that wait decoded while one is in the network."""
@@ -93,11 +91,6 @@ def embed_sources(
             yield from _finish(extractor, batch, rows)
     finally:
         reader.stop()
-
-
-def default_workers() -> int:
-    """Return one decoding process for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Reader:

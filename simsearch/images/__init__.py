@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simsearch.images.colour import to_rgb
 from simsearch.images.decode import Decoded, decode
 from simsearch.images.find import find
-from simsearch.images.limits import Limits
+from simsearch.images.formats.colour import to_rgb
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.quality import quality
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source, load_bytes
+from simsearch.images.source import Limits, Rejected, Source, load_bytes
 
 if TYPE_CHECKING:
-    from simsearch.images.prepared import Prepared as Prepared
-    from simsearch.images.workers import prepare as prepare
+    from simsearch.images.workers.pool import prepare as prepare
+    from simsearch.images.workers.prepared import Prepared as Prepared
 
 __all__ = [
     "Decoded",
@@ -40,6 +38,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in ("Prepared", "prepare"):
         raise AttributeError(f"module 'simsearch.images' has no attribute {name!r}")
-    from simsearch.images import workers  # workers itself must not pay for what only their parent needs
+    from simsearch.images.workers import pool
 
-    return getattr(workers, name)
+    return getattr(pool, name)

@@ -12,14 +12,15 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from simsearch.errors import ImageRejected, RejectCode
-from simsearch.images.colour import Alpha, to_rgb
-from simsearch.images.colour_profile import Icc
-from simsearch.images.formats import load_plugin, sniff, webp_size
-from simsearch.images.guard import pillow_guard
-from simsearch.images.jpeg_end import closed
-from simsearch.images.limits import MEBIBYTES, Limits, require_size
-from simsearch.images.side_data import stripped
-from simsearch.images.tiff import COLOURS, SIGNED, form_of, has_more_pages, refused, require_right
+from simsearch.images.formats.colour import Alpha, to_rgb
+from simsearch.images.formats.colour_profile import Icc
+from simsearch.images.formats.jpeg_end import closed
+from simsearch.images.formats.jpeg_header import ORIENTATION
+from simsearch.images.formats.pillow_limits import pillow_guard
+from simsearch.images.formats.side_data import stripped
+from simsearch.images.formats.sniff import load_plugin, sniff, webp_size
+from simsearch.images.formats.tiff import COLOURS, SIGNED, form_of, has_more_pages, refused, require_right
+from simsearch.images.source import MEBIBYTES, Limits, require_size
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ __all__ = ["AS_SEEN", "Decoded", "Limits", "decode", "to_rgb"]
 # by up to 5 on average and 64 at most; 4 brings them no closer. What is left of the time is entropy decoding, which no
 # scale avoids: 12 megapixels to 96 take a quarter to a third of a full decode.
 DRAFT_MARGIN = 2
-ORIENTATION = 0x0112  # EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from simsearch.errors import InputError, RejectCode, shown
-from simsearch.images.lists import Entry, read_list
-from simsearch.images.others import HEAD, Skipped, is_meant_as_image, kind_of_other
+from simsearch.images.input_lists import Entry, read_list
 from simsearch.images.paths import Links, PathLike, absolute, raw
-from simsearch.images.rejected import Found, Rejected, source_of
-from simsearch.images.source import Source, reason
+from simsearch.images.sidecars import HEAD, Skipped, is_meant_as_image, kind_of_other
+from simsearch.images.source import Found, Rejected, Source, reason, source_of
 from simsearch.images.tar import Member, TarError, is_tar, members
 
 Skip = Callable[[Skipped], None]

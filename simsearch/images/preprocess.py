@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch.errors import InputError
-from simsearch.images.colour import Alpha
-from simsearch.images.colour_profile import Icc
+from simsearch.images.formats.colour import Alpha
+from simsearch.images.formats.colour_profile import Icc
 
 Fit = Literal["squash", "crop", "squash_crop"]
 Kernel = Literal["bilinear", "bicubic", "lanczos", "box"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simsearch.errors import ImageRejected, RejectCode
-from simsearch.images.limits import require_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -153,3 +152,73 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
 def reason(error: Exception) -> str:
     """Return what went wrong, without the number and the path that an OSError adds."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An input that cannot be used; it takes the place of the row in every stream.
+
+    Attributes:
+        source: the input.
+        code: why, from the closed list.
+        message: what was wrong, for people.
+    """
+
+    source: Source
+    code: RejectCode
+    message: str
+
+    def __repr__(self) -> str:
+        return f"Rejected({self.source.printable}: {self.code}: {self.message})"
+
+
+Found = Source | Rejected
+"""What a stream of inputs yields."""
+
+
+def source_of(found: Found) -> Source:
+    """Return the input, also of one that was rejected."""
+    return found.source if isinstance(found, Rejected) else found
+
+
+MEGAPIXELS = 1_000_000
+MEBIBYTES = 1 << 20
+# What the largest picture may need: the file, the picture in four bytes a pixel (twice where it is turned, converted or
+# laid on a page) and its alpha. A picture with alpha or as print colours takes 8 to 9 bytes a pixel, one in colour 4.
+BYTES_A_PIXEL = 10
+BASE = 256 * MEBIBYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one image, checked before the cost is paid.
+
+    Attributes:
+        max_pixels: width times height, read from the header before anything is decoded.
+        max_bytes: size of the file.
+        timeout_s: seconds of work on one image before its worker is killed.
+        max_memory: bytes of memory for one image, which a decode worker is held to (on Linux); None is 256 MiB and
+            10 bytes for each of `max_pixels`.
+    """
+
+    max_pixels: int = 100 * MEGAPIXELS
+    max_bytes: int = 256 * MEBIBYTES
+    timeout_s: float = 30.0
+    max_memory: int | None = None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory for one image."""
+        return BASE + BYTES_A_PIXEL * self.max_pixels if self.max_memory is None else self.max_memory
+
+
+def require_size(size: int, limit: int) -> None:
+    """Make sure that an image has at least one byte and at most `limit`.
+
+    Raises:
+        ImageRejected: empty or too_many_bytes.
+    """
+    if not size:
+        raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")
+    if size > limit:
+        raise ImageRejected(RejectCode.TOO_MANY_BYTES, f"{size:,} bytes, the limit is {limit:,}")

@@ -6,26 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
-    from simsearch.library.matches import Match as Match
-    from simsearch.library.matches import Matches as Matches
-    from simsearch.library.matches import QueryMatches as QueryMatches
-    from simsearch.library.report import AddReport as AddReport
-    from simsearch.library.report import AddSettings as AddSettings
-    from simsearch.library.report import Progress as Progress
-    from simsearch.library.segment import write_segment as write_segment
+    from simsearch.library.read.matches import Match as Match
+    from simsearch.library.read.matches import Matches as Matches
+    from simsearch.library.read.matches import QueryMatches as QueryMatches
+    from simsearch.library.reports import AddReport as AddReport
+    from simsearch.library.reports import AddSettings as AddSettings
+    from simsearch.library.reports import Progress as Progress
 
 _HOMES = {
-    "AddReport": "report",
-    "AddSettings": "report",
+    "AddReport": "reports",
+    "AddSettings": "reports",
     "Library": "library",
     "LibraryInfo": "info",
-    "Match": "matches",
-    "Matches": "matches",
-    "Progress": "report",
-    "QueryMatches": "matches",
-    "write_segment": "segment",
+    "Match": "read.matches",
+    "Matches": "read.matches",
+    "Progress": "reports",
+    "QueryMatches": "read.matches",
+    "write_segment": "format.segment",
 }
 __all__ = [
     "AddReport",

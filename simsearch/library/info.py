@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simsearch.images.source import as_text
-from simsearch.library.channel import Channel
-from simsearch.library.curve import Curve
-from simsearch.library.index_record import IndexRecord
-from simsearch.library.indexes import records
-from simsearch.library.matches import Recall
-from simsearch.library.snapshot import Snapshot
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.snapshot import Snapshot
+from simsearch.library.indexes.curve import Curve, Recall
+from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.indexes.store import records
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
-from simsearch.images.lists import Entry
-from simsearch.images.others import Skipped
-from simsearch.library import given as checks
-from simsearch.library.create import create
-from simsearch.library.index_record import IndexRecord
-from simsearch.library.intake import Intake
+from simsearch.images.input_lists import Entry
+from simsearch.images.sidecars import Skipped
+from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
+from simsearch.library.indexes.build import Wanted
+from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.read import arguments as checks
 from simsearch.library.reader import Reader
-from simsearch.library.rebuild import Wanted
-from simsearch.library.report import AddReport, AddSettings, Progress
-from simsearch.library.selection import PathLike, as_paths
-from simsearch.library.storage import OnStep, naming_full_disk, nothing
-from simsearch.library.writer import Writer
+from simsearch.library.reports import AddReport, AddSettings, Progress
+from simsearch.library.select_items import PathLike, as_paths
+from simsearch.library.write.create import create
+from simsearch.library.write.ingest import Intake
+from simsearch.library.write.writer import Writer
 
 if TYPE_CHECKING:
-    from simsearch.library.purge import Purged
-    from simsearch.library.repair import RepairReport
+    from simsearch.library.repair.repair import RepairReport
+    from simsearch.library.write.purge import Purged
 
 Tell = Callable[[Progress], None]
 
@@ -125,7 +125,7 @@ class Library(Reader):
             LibraryNotFound: there is no library, damaged or not.
             LibraryDamaged: no segment can be used; nothing was changed.
         """
-        from simsearch.library.repair import repair
+        from simsearch.library.repair.repair import repair
 
         return repair(checks.folder(path, "path of a library"))
 
@@ -164,9 +164,9 @@ class Library(Reader):
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.library.add import add
-        from simsearch.library.prune import require_found
-        from simsearch.library.sources import Finder, outside, own_files, sources_of
+        from simsearch.library.inputs import Finder, outside, own_files, sources_of
+        from simsearch.library.write.add_images import add
+        from simsearch.library.write.prune import require_found
 
         self._require_one_channel()
         chosen, rescan, prune = checks.settings(settings), checks.flag(rescan, "rescan"), checks.flag(prune, "prune")
@@ -206,7 +206,7 @@ class Library(Reader):
             RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
             LibraryLocked: another process is writing.
         """
-        from simsearch.library.add_rows import add_rows, check_file
+        from simsearch.library.write.rows.add import add_rows, check_file
 
         self._require_one_channel()
         file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
@@ -228,8 +228,8 @@ class Library(Reader):
             InputError: nothing is found any more in a path that holds items, and `prune_empty` is not set.
         """
         from simsearch.images.find import find
-        from simsearch.library.prune import Seen, require_found
-        from simsearch.library.sources import outside
+        from simsearch.library.inputs import outside
+        from simsearch.library.write.prune import Seen, require_found
 
         given, seen = as_paths(paths), Seen()
         there = require_found(self.snapshot, given, empty_too=prune_empty)
@@ -243,7 +243,7 @@ class Library(Reader):
 
         With `purge` the names of rejected inputs follow that would be erased.
         """
-        from simsearch.library.remove import planned
+        from simsearch.library.write.remove import planned
 
         owner = None if owner is None else checks.text(owner, "owner")
         removal = planned(self.snapshot, self.path, as_paths(paths), owner=owner, purge=checks.flag(purge, "purge"))
@@ -270,8 +270,8 @@ class Library(Reader):
         Raises:
             InputError: the library has no such item; nothing was removed.
         """
-        from simsearch.library.purge import purge as erase
-        from simsearch.library.remove import planned, remove
+        from simsearch.library.write.purge import purge as erase
+        from simsearch.library.write.remove import planned, remove
 
         given, purge = as_paths(paths), checks.flag(purge, "purge")
         owner = None if owner is None else checks.text(owner, "owner")
@@ -287,7 +287,7 @@ class Library(Reader):
 
     def adopt(self, segment: str | Path) -> AddReport:
         """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
-        from simsearch.library.adopt import adopt
+        from simsearch.library.write.adopt import adopt
 
         taken = checks.folder(segment, "path of a segment")
         with self._writing() as writer, naming_full_disk(self.path):
@@ -321,8 +321,8 @@ class Library(Reader):
             IndexFailed: The index cannot be built, or does not reach the recall; it was not kept.
             MetricError: No index serves the metric.
         """
-        from simsearch.library.merge import optimize
-        from simsearch.library.rebuild import rebuild
+        from simsearch.library.indexes.build import rebuild
+        from simsearch.library.write.merge import optimize
 
         chosen = self.channel.choose_metric(metric)
         recall = None if recall is None else checks.number(recall, "recall", low=0, high=1)

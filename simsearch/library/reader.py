@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError, shown
-from simsearch.extract.device import type_of
 from simsearch.extract.extractor import Extractor
-from simsearch.library import given
-from simsearch.library.channel import Channel
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
-from simsearch.library.lazy import LazyExtractor
-from simsearch.library.matches import Matches
-from simsearch.library.neighbours import Found, SearchPlan, nearest
-from simsearch.library.report import AddSettings
-from simsearch.library.resident import FEW, Resident
-from simsearch.library.selection import PathLike
-from simsearch.library.snapshot import Snapshot, load_snapshot
-from simsearch.library.together import Together
-from simsearch.search.asked import Order, checked_k, checked_limit, checked_order
+from simsearch.library.read import arguments
+from simsearch.library.read.lazy_extractor import LazyExtractor
+from simsearch.library.read.matches import Matches
+from simsearch.library.read.neighbours import Found, SearchPlan, nearest
+from simsearch.library.read.open_indexes import FEW, Resident
+from simsearch.library.reports import AddSettings
+from simsearch.library.select_items import PathLike
+from simsearch.runtime.coalesce import Together
+from simsearch.runtime.device import type_of
+from simsearch.search.arguments import Order, checked_k, checked_limit, checked_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,10 +49,10 @@ class Reader:
         channel: str | None = None,
         device: str = "auto",
     ) -> None:
-        self.path = given.folder(path, "path of a library")
-        self.device = given.text(device, "device")
+        self.path = arguments.folder(path, "path of a library")
+        self.device = arguments.text(device, "device")
         if extractor is not None:
-            given.instance(
+            arguments.instance(
                 extractor, Extractor, "extractor", "what load_extractor returns, or an Extractor of your own"
             )
         began = time.perf_counter()
@@ -60,7 +60,7 @@ class Reader:
         self._resident = Resident(self.path, device)
         self._together = Together[SearchPlan, Found](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
-        self.channel = self.snapshot.channel(None if channel is None else given.text(channel, "channel"))
+        self.channel = self.snapshot.channel(None if channel is None else arguments.text(channel, "channel"))
         self._extractor = LazyExtractor(self.channel, extractor, device)
 
     def __enter__(self) -> Self:
@@ -132,7 +132,7 @@ class Reader:
         if not by_index:
             self._resident.blocks(self.snapshot, self.channel.name, device)
         if type_of(device) != "cuda":
-            from simsearch.search.ready import make_ready
+            from simsearch.search.warm_up import make_ready
 
             make_ready(chosen, np.empty((0, self.channel.dimension), self.channel.numpy_dtype), by_index=by_index)
         return time.perf_counter() - began
@@ -185,19 +185,19 @@ class Reader:
             MetricError: the metric is not defined on these rows.
             LibraryDamaged: a stored row was damaged; it is named.
         """
-        from simsearch.library.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
+        from simsearch.library.read.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
         rows = as_rows(queries)
         if rows is None:
-            embedder = QueryEmbedder(plan, self.extractor, given.settings(settings), library=self.path)
+            embedder = QueryEmbedder(plan, self.extractor, arguments.settings(settings), library=self.path)
             asked = embedder.embed(as_sequence(queries), from_list=from_list)
         elif exclude_self or from_list is not None:
             raise InputError("rows have no path: exclude_self and from_list are for images")
         else:
             asked = queries_of(rows, plan)
-        return answer(asked, plan, self._found, exclude_self=given.flag(exclude_self, "exclude_self"))
+        return answer(asked, plan, self._found, exclude_self=arguments.flag(exclude_self, "exclude_self"))
 
     def search_rows(
         self,
@@ -213,17 +213,17 @@ class Reader:
     ) -> Matches:
         """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
 
-        Rows for the metric `asymmetric` are margins (q, bits), as `simsearch.extract.quantised.margins_of` embeds them.
+        Rows for the metric `asymmetric` are margins (q, bits), as `margins_of` embeds them.
 
         Raises:
             RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
             MetricError: the metric is not defined on these rows.
         """
-        from simsearch.library.query import answer, queries_of
+        from simsearch.library.read.query import answer, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        return answer(queries_of(given.rows(rows), plan), plan, self._found)
+        return answer(queries_of(arguments.rows(rows), plan), plan, self._found)
 
     def _found(self, rows: NDArray[Any], plan: SearchPlan) -> Sequence[Found]:
         return self._together(plan, rows)
@@ -240,7 +240,7 @@ class Reader:
         min_quality: int,
     ) -> SearchPlan:
         limit = None if max_distance is None else checked_limit(max_distance)
-        if given.flag(exact, "exact") and order is not None:
+        if arguments.flag(exact, "exact") and order is not None:
             raise InputError("exact looks at every row, and asks no index: leave order out")
         return SearchPlan(
             self.snapshot,
@@ -251,8 +251,8 @@ class Reader:
             self.device,
             bool(exact),
             self._resident,
-            group_copies=given.flag(group_copies, "group_copies"),
-            min_quality=int(given.number(min_quality, "min_quality", low=0, high=100)),
+            group_copies=arguments.flag(group_copies, "group_copies"),
+            min_quality=int(arguments.number(min_quality, "min_quality", low=0, high=100)),
             order=checked_order(order),
         )
 
@@ -263,7 +263,7 @@ class Reader:
         height, bytes, mtime_ns, quality, owner, attributes (JSON). In the order in which items are stored, that of
         their ids within a segment.
         """
-        from simsearch.library.listing import items
+        from simsearch.library.read.listing import items
 
         return items(self.snapshot, _batch_size(batch_size))
 
@@ -281,9 +281,9 @@ class Reader:
         Raises:
             InputError: there is no such channel.
         """
-        from simsearch.library.listing import rows
+        from simsearch.library.read.listing import rows
 
-        chosen = self.channel if channel is None else self.snapshot.channel(given.text(channel, "channel"))
+        chosen = self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel"))
         return rows(self.snapshot, chosen.name, _batch_size(batch_size))
 
     def info(self) -> LibraryInfo:
@@ -296,8 +296,8 @@ class Reader:
         """Return what is wrong with the newest commit, one line each; `deep` reads every file whole."""
         from simsearch.library.verify import verify
 
-        return verify(self.path, deep=given.flag(deep, "deep"), device=self.device)
+        return verify(self.path, deep=arguments.flag(deep, "deep"), device=self.device)
 
 
 def _batch_size(value: Any) -> int:
-    return int(given.number(value, "batch_size", low=1, high=1 << 31))
+    return int(arguments.number(value, "batch_size", low=1, high=1 << 31))

@@ -12,19 +12,19 @@ import numpy as np
 
 from simsearch.errors import LibraryDamaged, SimsearchError
 from simsearch.images.source import printable
-from simsearch.library import indexes
-from simsearch.library.cards import card_digest, kept_card
-from simsearch.library.channel import Channel
-from simsearch.library.damage import bad_row
-from simsearch.library.items import content_keys, path_keys
-from simsearch.library.layout import INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
-from simsearch.library.manifest import Manifest
-from simsearch.library.neighbours import SearchPlan, nearest
-from simsearch.library.segment import CONTENTS, KEYS, Segment
-from simsearch.library.snapshot import Place, Snapshot, open_recorded
-from simsearch.library.state import SegmentRecord, State
-from simsearch.library.storage import fault
-from simsearch.library.survey import is_newer
+from simsearch.library.format.atomic_files import fault
+from simsearch.library.format.cards import card_digest, kept_card
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.commit import SegmentRecord, State
+from simsearch.library.format.items import content_keys, path_keys
+from simsearch.library.format.layout import INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.row_checks import bad_row
+from simsearch.library.format.segment import CONTENTS, KEYS, Segment
+from simsearch.library.format.snapshot import Place, Snapshot, open_recorded
+from simsearch.library.indexes import store
+from simsearch.library.read.neighbours import SearchPlan, nearest
+from simsearch.library.repair.survey import is_newer
 
 _SAMPLED = 64
 _TRIES = 5  # while a writer replaces segments
@@ -92,7 +92,7 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
     with _collecting(problems, folder):
         problems += _wrong_identities(snapshot)
     with _collecting(problems, folder / INDEXES):
-        problems += indexes.problems(folder, snapshot, deep=deep)
+        problems += store.problems(folder, snapshot, deep=deep)
     if deep:
         for channel in state.channels:
             with _collecting(problems, f"{folder}, channel {channel.name}"):

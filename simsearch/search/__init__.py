@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simsearch.search.exact import Neighbours, knn
-from simsearch.search.ranges import Range, within
+from simsearch.search.exact import knn
+from simsearch.search.range_search import within
+from simsearch.search.results import Neighbours, Range
 
 __all__ = ["Neighbours", "Range", "knn", "within"]

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError
-from simsearch.search.asked import Order, Wanted, checked_k, checked_limit
-from simsearch.search.exact import Neighbours, as_array, knn, open_scan
-from simsearch.search.index import Index
+from simsearch.search.arguments import Order, Wanted, checked_k, checked_limit
+from simsearch.search.exact import as_array, knn, open_scan
+from simsearch.search.indexes.index import Index
+from simsearch.search.results import Neighbours
 
 if TYPE_CHECKING:
-    from simsearch.search.scan import Block, Live, Scan
-    from simsearch.search.settle import Positions
+    from simsearch.search.refine.pairs import Positions
+    from simsearch.search.scan.blocks import Block, Live, Scan
 
 _MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
 _CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them, or places of candidates

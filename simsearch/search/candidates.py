@@ -15,15 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from simsearch.distance import check_rows
-from simsearch.extract.transfers import to_device
-from simsearch.search.asked import Wanted
-from simsearch.search.exact import measure, official
-from simsearch.search.measure import Doubles, Measured, Pairs
-from simsearch.search.scan import Block, Scan, to_numpy
-from simsearch.search.scores import Prepared
-from simsearch.search.settle import Positions, settle
-from simsearch.search.stored import StoredBlock
-from simsearch.search.tiles import in_parts
+from simsearch.runtime.tiles import in_parts
+from simsearch.runtime.transfers import to_device
+from simsearch.search.arguments import Wanted
+from simsearch.search.metrics.base import Prepared
+from simsearch.search.refine.compiled_blocks import StoredBlock
+from simsearch.search.refine.pairs import Doubles, Measured, Pairs, Positions, measure, official, settle
+from simsearch.search.scan.blocks import Block, Scan, to_numpy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,9 +115,9 @@ class Candidates:
 
         Infinite elsewhere: a divergence is no less than Hellinger's bound, and float32 errs by no more than is allowed.
         """
-        from simsearch.search.direct_kernels import roundings
-        from simsearch.search.direct_scores import cosine_error
-        from simsearch.search.pair_kernels import DIVERGENCE_ERROR
+        from simsearch.search.few_queries.scores import cosine_error
+        from simsearch.search.refine.compiled_pairs import DIVERGENCE_ERROR
+        from simsearch.search.scan.score_kernels import roundings
 
         out = np.full(scores.shape, np.inf, np.float32)
 
@@ -143,7 +141,7 @@ class Candidates:
 
     def _compiled(self, stored: Sequence[StoredBlock]) -> Singles:
         """Scores (q, m) by compiled passes; infinite without a candidate, minus infinity without a score."""
-        from simsearch.search.direct_scores import unit
+        from simsearch.search.few_queries.scores import unit
 
         singles, shape = unit(self._rows.numpy(), self._scan.metric), self.positions.shape
         scores = np.full(shape, np.inf, np.float32)

@@ -10,48 +10,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, by_name, check_rows
-from simsearch.errors import InputError, RowError
-from simsearch.extract.device import type_of
-from simsearch.search.asked import Wanted, checked_k, checked_limit
-from simsearch.search.live import check_live
+from simsearch.errors import RowError
+from simsearch.runtime.device import type_of
+from simsearch.search.arguments import Wanted, checked_k, checked_limit
+from simsearch.search.hamming.code_length import CodeScale, radius_of
+from simsearch.search.results import Neighbours
+from simsearch.search.scan.deletion_mask import check_live
 
 if TYPE_CHECKING:
     import torch
 
-    from simsearch.search.measure import Doubles, Measured, Pairs
-    from simsearch.search.scan import Block, Live, Scan
-    from simsearch.search.scores import Prepared
-    from simsearch.search.settle import Official, Positions
+    from simsearch.search.metrics.base import Prepared
+    from simsearch.search.refine.pairs import Doubles, Positions
+    from simsearch.search.scan.blocks import Block, Live, Scan
 
 _SLACK = 54  # candidates kept beyond k
-_FIRST = 2  # and those of them measured at once; the others only where the distances found leave them open
 _BUDGET = 256 << 20
 _GPU_BUDGET = 8 << 30
 _UPLOAD_SHARE = 0.5  # of a GPU's free memory that rows may take
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The nearest rows of each query, nearest first.
-
-    Attributes:
-        distances: float32 (q, k), padded with infinity.
-        positions: int64 (q, k) into the concatenation of the blocks, padded with -1.
-        certified: bool (q,), whether it is proved that no other row is nearer.
-        measured: int64 (q,), how many rows were measured in float64 for it.
-    """
-
-    distances: NDArray[np.float32]
-    positions: NDArray[np.int64]
-    certified: NDArray[np.bool_]
-    measured: NDArray[np.int64]
 
 
 def knn(
@@ -126,42 +109,6 @@ def knn(
     return Neighbours(distances, positions, np.ones(len(queries), bool), measured)
 
 
-@dataclass(frozen=True, slots=True)
-class CodeScale:
-    """Distances between codes that do not fill their last byte, and those that count its unused bits.
-
-    Attributes:
-        bits: Length of a code.
-        room: Bits of its bytes.
-    """
-
-    bits: int
-    room: int
-
-    @classmethod
-    def of(cls, queries: Block, metric: str, bits: int) -> CodeScale:
-        """That of packed queries (q, bytes).
-
-        Raises:
-            InputError: The metric counts no bits.
-            RowError: Codes of that many bytes cannot have so many bits.
-        """
-        if metric != "hamming":
-            raise InputError(f"bits is {bits} and only hamming counts bits, not {metric}")
-        room = 8 * int(queries.shape[1])
-        if not room - 8 < bits <= room:
-            raise RowError(f"codes of {room // 8} bytes cannot hold {bits} bits; pass the length they were made with")
-        return cls(bits, room)
-
-    def padded(self, distance: float) -> float:
-        """The largest distance that counts unused bits, within a distance that does not."""
-        return distance if distance == np.inf else radius_of(distance, self.bits) / self.room
-
-    def true(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distances that do not count the unused bits."""
-        return (np.rint(distances.astype(np.float64) * self.room) / self.bits).astype(np.float32)
-
-
 def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str) -> bool:
     """Check codes, and tell whether the Hamming search of a CPU is the way to compare them."""
     if metric != "hamming" or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
@@ -173,15 +120,10 @@ def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live |
     return True
 
 
-def radius_of(limit: float, bits: int) -> int:
-    """The most differing bits whose share is within a limit."""
-    return int(np.searchsorted(np.arange(bits + 1) / bits, limit, side="right")) - 1
-
-
 def _by_codes(queries: Any, blocks: Sequence[Any], live: Live | None, wanted: Wanted) -> tuple[Doubles, Positions]:
     """Distances and positions (q, k)."""
-    from simsearch.search.hamming import FEW, MANY, SLICED, nearest_codes, pays
-    from simsearch.search.hamming_plain import nearest_plainly
+    from simsearch.search.hamming.plain import nearest_plainly
+    from simsearch.search.hamming.search import FEW, MANY, SLICED, nearest_codes, pays
 
     k, bits = wanted.k, 8 * queries.shape[1]
     radius = radius_of(wanted.limit, bits)
@@ -200,7 +142,7 @@ def _shares(counts: NDArray[Any], positions: Positions, bits: int) -> Doubles:
 
 
 def _by_code_kernel(scan: Scan, queries: torch.Tensor, k: int, limit: float) -> tuple[Doubles, Positions, Positions]:
-    from simsearch.search.device_codes import nearest
+    from simsearch.search.hamming.gpu import nearest
 
     bits = 8 * scan.dimension
     counts, positions = nearest(scan, queries, k=k, radius=radius_of(limit, bits))
@@ -216,14 +158,14 @@ def open_scan(
     if isinstance(queries, np.ndarray):
         check_rows(queries, dimension=dimension, metric=metric, what="query")
     else:
-        from simsearch.search.scan import check_tensor
+        from simsearch.search.scan.blocks import check_tensor
 
         check_tensor(queries, dimension=dimension, metric=metric, what="query")
     if not len(queries) or not any(len(block) for block in blocks):
         return None
-    from simsearch.extract.device import choose_device
-    from simsearch.search.scan import Scan
-    from simsearch.search.scores import score_for
+    from simsearch.runtime.device import choose_device
+    from simsearch.search.metrics.base import score_for
+    from simsearch.search.scan.blocks import Scan
 
     where = choose_device(device)
     masks = [None] * len(blocks) if live is None else live
@@ -241,7 +183,7 @@ def as_array(rows: Block) -> Rows:
     """The rows as an array of the same values."""
     if isinstance(rows, np.ndarray):
         return rows
-    from simsearch.search.scan import to_numpy
+    from simsearch.search.scan.blocks import to_numpy
 
     return to_numpy(rows)
 
@@ -250,8 +192,8 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
     """The blocks, moved to a GPU where they fit."""
     if device.type != "cuda":
         return blocks
-    from simsearch.extract.device import free_memory
-    from simsearch.search.scan import upload
+    from simsearch.runtime.device import free_memory
+    from simsearch.search.scan.blocks import upload
 
     size = sum(block.nbytes for block in blocks if isinstance(block, np.ndarray))
     if size and size > _UPLOAD_SHARE * free_memory(device):
@@ -262,7 +204,7 @@ def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
 def _budget(device: torch.device) -> int:
     if device.type != "cuda":
         return _BUDGET
-    from simsearch.extract.device import free_memory
+    from simsearch.runtime.device import free_memory
 
     return min(_GPU_BUDGET, free_memory(device) // 4)
 
@@ -279,13 +221,12 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
 
 def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
     """Distances and positions (q, k), and how many rows were measured (q,)."""
-    from simsearch.extract.transfers import to_device
-    from simsearch.search.direct import search
-    from simsearch.search.direct_scores import serves
-    from simsearch.search.few import first_look
-    from simsearch.search.measure import Measured, Pairs
-    from simsearch.search.settle import settle
-    from simsearch.search.widen import flat, widen
+    from simsearch.runtime.transfers import to_device
+    from simsearch.search.few_queries.gpu_scores import first_look
+    from simsearch.search.few_queries.scores import serves
+    from simsearch.search.few_queries.search import search
+    from simsearch.search.refine.pairs import Measured, Pairs, measure, official, settle
+    from simsearch.search.refine.second_pass import flat, widen
 
     if serves(scan, queries):
         return search(scan, np.asarray(queries), wanted)
@@ -312,22 +253,6 @@ def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positi
     return distances, positions, counts
 
 
-def official(scan: Scan, queries: torch.Tensor) -> Official:
-    """The distances of `simsearch.distance` from one of the queries to rows at some positions."""
-    from simsearch.search.repeats import SEVERAL, alike
-    from simsearch.search.scan import to_numpy
-
-    def distances(line: int, positions: Positions) -> Doubles:
-        rows = to_numpy(scan.gather(positions))
-        first = alike(rows) if len(rows) > SEVERAL else np.arange(len(rows))
-        once, members = np.unique(first, return_inverse=True)
-        with np.errstate(over="ignore"):
-            exact: Doubles = by_name(scan.metric)(to_numpy(queries[line : line + 1]), rows[once])[0]
-        return exact[members]
-
-    return distances
-
-
 def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int) -> tuple[Doubles, Positions, float]:
     """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score.
 
@@ -335,8 +260,8 @@ def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int)
     """
     import torch
 
-    from simsearch.search.repeats import Repeats
-    from simsearch.search.scan import to_numpy
+    from simsearch.search.refine.equal_rows import Repeats
+    from simsearch.search.scan.blocks import to_numpy
 
     best = torch.full((len(queries.term), kept), torch.inf, device=scan.device)
     where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
@@ -365,39 +290,9 @@ def _with_lowest(
     """The best scores and positions (q, kept) with those of more rows (q, n), the first of which is at `start`."""
     import torch
 
-    from simsearch.search.select import lowest
+    from simsearch.search.scan.top_k import lowest
 
     low, columns = lowest(scores, best.shape[1], best[:, -1])
     low, columns = torch.cat([best, low], 1), torch.cat([where, columns.add_(start)], 1)
     low, order = torch.topk(low, best.shape[1], dim=1, largest=False)
     return low, torch.gather(columns, 1, order)
-
-
-def measure(
-    pairs: Pairs, scan: Scan, scores: Doubles, candidates: Positions, wanted: Wanted, *, error: float
-) -> Measured:
-    """Distances and errors (q, kept) of the candidates that can be among the k nearest, infinite elsewhere.
-
-    The first few are measured for all; then those whose score is within what the k-th best of them allows, and of these
-    no more than distances in float32 leave open.
-    """
-    from simsearch.search.measure import Measured
-
-    found = Measured(np.full(scores.shape, np.inf), np.zeros(scores.shape))
-
-    def add(lines: Positions, columns: Positions) -> None:
-        if len(lines):
-            found.distances[lines, columns], found.errors[lines, columns] = pairs(lines, candidates[lines, columns])
-
-    k = min(wanted.k, scores.shape[1])
-    first = min(k + _FIRST, scores.shape[1])
-    add(*np.nonzero(candidates[:, :first] >= 0))
-    if first < scores.shape[1]:
-        highest = np.partition(found.distances[:, :first] + found.errors[:, :first], k - 1, axis=1)
-        allowed = wanted.no_farther(highest[:, k - 1])
-        still = (candidates >= 0) & (scores <= (scan.score.of(allowed) + error)[:, None])
-        still[:, :first] = False
-        lines, columns = np.nonzero(still)
-        near = pairs.may_be_within(lines, candidates[lines, columns], allowed[lines])
-        add(lines[near], columns[near])
-    return found

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
 from simsearch.search.approximate import approximate
-from simsearch.search.asked import checked_radius
-from simsearch.search.hamming import Codes, codes_within
-from simsearch.search.index import Index
-from simsearch.search.multi_index import MultiIndex, looks
-from simsearch.search.ranges import within
+from simsearch.search.arguments import checked_radius
+from simsearch.search.hamming.multi_index import MultiIndex, looks
+from simsearch.search.hamming.search import Codes, codes_within
+from simsearch.search.indexes.index import Index
+from simsearch.search.range_search import within
 
 _CODES = 4096  # compared at once with all behind them
 _ASKED = 512  # codes by which two ways are timed

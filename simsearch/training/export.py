@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from simsearch.errors import InputError
-from simsearch.extract.card import ModelCard
-from simsearch.extract.export import write_model
+from simsearch.extract.published.write_model import write_model
+from simsearch.extract.zoo.card import ModelCard
 
 
 def export(network: nn.Module, card: ModelCard, folder: Path) -> ModelCard:

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from simsearch.errors import DependencyMissing
-from simsearch.extract.architecture import load_network
-from simsearch.extract.card import ModelCard, load_card
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pipeline import default_workers
-from simsearch.extract.zoo import find_model
-from simsearch.images.rejected import Rejected
-from simsearch.training.batches import Batches, Recipe
+from simsearch.extract.networks.build import load_network
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.zoo.card import ModelCard, load_card
+from simsearch.extract.zoo.find import find_model
+from simsearch.images.source import Rejected
+from simsearch.runtime.cpu import default_workers
 from simsearch.training.checkpoint import Paused
+from simsearch.training.config import FinetuneConfig
+from simsearch.training.data.augmentation_plan import trained_families
+from simsearch.training.data.batches import Batches, Recipe
+from simsearch.training.data.pairs import read_pairs
+from simsearch.training.data.views import ViewMaker
 from simsearch.training.export import export
-from simsearch.training.guard import GuardTable, compare
-from simsearch.training.pairs import read_pairs
-from simsearch.training.plan import trained_families
-from simsearch.training.prepare import Run, prepared_run
-from simsearch.training.report import verdict, write_guard, write_readme
-from simsearch.training.settings import FinetuneConfig
-from simsearch.training.student import exported_card, head_of, starting_point
-from simsearch.training.trial import scores
-from simsearch.training.views import ViewMaker
+from simsearch.training.network import exported_card, head_of, starting_point
+from simsearch.training.setup import Run, prepared_run
+from simsearch.training.validation.evaluation import scores
+from simsearch.training.validation.regression_guard import GuardTable, compare
+from simsearch.training.validation.report import verdict, write_guard, write_readme
 
 if TYPE_CHECKING:
-    from simsearch.training.keeper import Keeper, Told
+    from simsearch.training.callback import Keeper, Told
     from simsearch.training.module import Finetuning, Material, Teacher
 
 MODEL = "model"
@@ -96,8 +96,8 @@ def finetune(
     """
     require_lightning(tensorboard=config.tensorboard)
     run = prepared_run(config, output, device)
-    from simsearch.training.fit import fit
-    from simsearch.training.keeper import RUN
+    from simsearch.training.callback import RUN
+    from simsearch.training.trainer import fit
 
     module, keeper = _parts(run, report, pause)
     keeper.restore(module)
@@ -147,7 +147,7 @@ def require_lightning(*, tensorboard: bool) -> None:
 
 
 def _parts(run: Run, report: Callable[[Told], None], pause: Callable[[], bool]) -> tuple[Finetuning, Keeper]:
-    from simsearch.training.keeper import Keeper
+    from simsearch.training.callback import Keeper
     from simsearch.training.module import Finetuning
 
     config = run.config
@@ -217,7 +217,7 @@ def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> G
     config, how = run.config, run.card.preprocessing
     after = NeuralExtractor(candidate, device=str(run.device))
     if config.start_model is None:
-        from simsearch.training.keeper import embedder
+        from simsearch.training.callback import embedder
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)

@@ -16,15 +16,15 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.bank import Bank, gathered, joined
-from simsearch.training.batches import Batch, Batches, From, Recipe
+from simsearch.training.augment.image_batch import Squares
+from simsearch.training.config import FinetuneConfig
+from simsearch.training.data.batches import Batch, Batches, From, Recipe
+from simsearch.training.data.images import Pictures
+from simsearch.training.data.views import ViewMaker, network_input
 from simsearch.training.loss import Keys, blended_contrast, contrast, distillation, koleo, labelled, unit
-from simsearch.training.mixing import Mixture, mixed
-from simsearch.training.pictures import Pictures
-from simsearch.training.settings import FinetuneConfig
-from simsearch.training.squares import Squares
-from simsearch.training.student import Averaged, frozen_names, groups, training_mode
-from simsearch.training.views import ViewMaker, network_input
+from simsearch.training.memory_bank import Bank, gathered, joined
+from simsearch.training.mixup import Mixture, mixed
+from simsearch.training.network import Averaged, frozen_names, groups, training_mode
 
 
 @dataclass(frozen=True, slots=True)

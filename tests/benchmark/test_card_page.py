@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from simsearch.benchmark.card_page import EDITS, left_out, model_page, protocol
-from simsearch.benchmark.needle_tables import needle_brief
+from simsearch.benchmark.report.labels import edit_title
+from simsearch.benchmark.report.needle_tables import needle_brief
 from simsearch.benchmark.results import Results
-from simsearch.benchmark.titles import edit_title
-from simsearch.extract.card import load_card
-from simsearch.extract.zoo import find_model
+from simsearch.extract.zoo.card import load_card
+from simsearch.extract.zoo.find import find_model
 from simsearch.images.perturb import PAPER
 from tests.benchmark.example_results import example
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from simsearch.benchmark import answer, contender, palette, tables, titles
-from simsearch.benchmark.answer import between, per_cent
-from simsearch.benchmark.contender import answer_rate, contenders
+from simsearch.benchmark.report import labels, leaderboard, palette, summary, tables
+from simsearch.benchmark.report.leaderboard import answer_rate, contenders
+from simsearch.benchmark.report.summary import between, per_cent
 from simsearch.benchmark.results import Estimate, Results
 from simsearch.images.perturb import names
 from tests.benchmark.example_results import example
@@ -49,21 +49,21 @@ def test_the_answer_s_rate_is_the_smallest_that_all_support():
     """The example supports 5 % alone; where nothing is supported the loosest rate is told, with a warning."""
     results = example()
     assert answer_rate(contenders(results)) == 0.05
-    said = answer.answer(results)
+    said = summary.answer(results)
     assert said.supported
     assert said.rate == 0.05
     bare = tuple(
         replace(mean, operating=tuple(replace(point, supported=False) for point in mean.operating))
         for mean in results.means
     )
-    unsure = answer.answer(replace(results, means=bare))
+    unsure = summary.answer(replace(results, means=bare))
     assert not unsure.supported
     assert "not supported" in unsure.sentences[0]
 
 
 def test_the_headline_holds_the_numbers_of_the_best():
     results = example()
-    said, best = answer.answer(results), contenders(results)[0]
+    said, best = summary.answer(results), contenders(results)[0]
     point = best.at(said.rate)
     assert said.best == best
     assert f"{best.label} finds {per_cent(point.recall_right_image)} of edited copies" in said.headline
@@ -72,7 +72,7 @@ def test_the_headline_holds_the_numbers_of_the_best():
 
 
 def test_overlapping_intervals_are_told_apart_from_clear_ones():
-    assert any("may be chance" in line for line in answer.answer(example()).sentences)
+    assert any("may be chance" in line for line in summary.answer(example()).sentences)
     results = example()
     sure = tuple(
         replace(
@@ -87,11 +87,11 @@ def test_overlapping_intervals_are_told_apart_from_clear_ones():
         if split.metric != "cosine"
     )
     means = tuple(mean for mean in results.means if mean.metric != "cosine")
-    assert any("do not overlap" in line for line in answer.answer(replace(results, paper=sure, means=means)).sentences)
+    assert any("do not overlap" in line for line in summary.answer(replace(results, paper=sure, means=means)).sentences)
 
 
 def test_a_run_without_the_paper_s_protocol_has_no_answer():
-    said = answer.answer(NOTHING)
+    said = summary.answer(NOTHING)
     assert said.best is None
     assert "Missing: ORB" in said.headline
     assert contenders(NOTHING) == ()
@@ -116,15 +116,15 @@ def test_a_hostile_name_stays_in_its_cell():
 
 @pytest.mark.parametrize("name", names())
 def test_every_edit_has_a_title(name):
-    title = titles.edit_title(name)
+    title = labels.edit_title(name)
     assert title != name
     assert "_" not in title
     assert "{" not in title
 
 
 def test_an_unknown_edit_keeps_its_name():
-    assert titles.edit_title("my.edits:fade(strength=0.3)") == "my.edits:fade(strength=0.3)"
-    assert titles.edit_title("overlay_image_15(opacity=0.5)") == "another image over 15 % (opacity=0.5)"
+    assert labels.edit_title("my.edits:fade(strength=0.3)") == "my.edits:fade(strength=0.3)"
+    assert labels.edit_title("overlay_image_15(opacity=0.5)") == "another image over 15 % (opacity=0.5)"
 
 
 def test_colours_tell_methods_apart_in_both_schemes():
@@ -153,7 +153,7 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("module", [answer, contender, palette, tables, titles])
+@pytest.mark.parametrize("module", [summary, leaderboard, palette, tables, labels])
 def test_the_examples_hold(module):
     assert doctest.testmod(module).failed == 0
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from simsearch.benchmark.page import benchmark_page, difference
+from simsearch.benchmark.report.tables import tables
 from simsearch.benchmark.results import Results, Spread
 from simsearch.benchmark.settings import Needle, Settings, Sweeps
-from simsearch.benchmark.tables import tables
 from tests.benchmark.example_results import example
 from tests.benchmark.test_output import columns_agree
 

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from simsearch.benchmark import distances
-from simsearch.benchmark.examples import THUMBNAILS
-from simsearch.benchmark.figures import Rules
-from simsearch.benchmark.pool import Pool
-from simsearch.benchmark.store import Store
-from simsearch.benchmark.templates import TemplateEnds, template_figures
-from simsearch.decide.metrics import auc
+from simsearch.benchmark.data import nearest
+from simsearch.benchmark.data.array_cache import Store
+from simsearch.benchmark.protocols.examples import THUMBNAILS
+from simsearch.benchmark.protocols.paper import Rules
+from simsearch.benchmark.protocols.templates import TemplateEnds, template_figures
+from simsearch.decide.roc import auc
 from simsearch.errors import InputError
+from simsearch.runtime.processes import Pool
 from tests.benchmark.world import CORNERS, FAKE, MEANS, measured, photographs, picture, run
 from tests.fake import FakeExtractor
 
@@ -138,7 +138,7 @@ def test_networks_are_compared_by_every_distance(world, tmp_path, tiny):
 
 def test_distances_between_rows_of_networks_are_measured_outside_the_workers(world, tmp_path, monkeypatch, tiny):
     under_way = []
-    each, measure = Pool.map, distances._measured
+    each, measure = Pool.map, nearest._measured
 
     def mapped(pool, *arguments, **options):
         under_way.append(pool)
@@ -154,7 +154,7 @@ def test_distances_between_rows_of_networks_are_measured_outside_the_workers(wor
 
     measured_with = []
     monkeypatch.setattr(Pool, "map", mapped)
-    monkeypatch.setattr(distances, "_measured", checked)
+    monkeypatch.setattr(nearest, "_measured", checked)
     folder = photographs(tmp_path / "memes", 8, start=40)
     lines = [f"{'ab'[i % 2]}/{i:02}.png,{i // 2}" for i in range(8)]
     (folder / "memes.csv").write_text("\n".join(["image,template", *lines]))

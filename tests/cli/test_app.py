@@ -77,7 +77,7 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: tuple[str, ...]) -> Non
 def test_a_defect_shows_its_traceback_under_its_own_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("simsearch.extract.zoo.list_models", lambda: 1 / 0)
+    monkeypatch.setattr("simsearch.extract.zoo.find.list_models", lambda: 1 / 0)
     assert main(["models", "list"]) == 70
     assert "ZeroDivisionError" in capsys.readouterr().err
 

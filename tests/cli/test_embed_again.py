@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simsearch.errors import InputError, OutputLocked
-from simsearch.extract.rows_file import read_rows
-from simsearch.extract.rows_folder import FolderReport, write_folder
+from simsearch.extract.embeddings.folder import FolderReport, write_folder
+from simsearch.extract.embeddings.parquet import read_rows
 from simsearch.images import find
 from tests.cli.conftest import FAKE, Run
 from tests.fake import FakeExtractor
@@ -146,7 +146,8 @@ def test_processes_that_race_for_a_folder_write_each_row_once(tmp_path: Path) ->
     photos, rows = album(tmp_path / "photos", range(40)), tmp_path / "rows"
     code = (
         "import sys\nfrom pathlib import Path\nfrom tests.cli.slow_job import Slow\nfrom simsearch.errors import "
-        "OutputLocked\nfrom simsearch.extract.rows_folder import write_folder\nfrom simsearch.images import find\n"
+        "OutputLocked\nfrom simsearch.extract.embeddings.folder import write_folder\n"
+        "from simsearch.images import find\n"
         "try:\n    write_folder(Slow(), find([sys.argv[1]]), Path(sys.argv[2]), batch_size=2, workers=0, seconds=0.3)\n"
         "except OutputLocked:\n    sys.exit(3)"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simsearch.errors import FingerprintMismatch, InputError
-from simsearch.extract.on_devices import OnDevices
+from simsearch.extract.multi_device import OnDevices
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images import find
 from simsearch.library import Library

@@ -98,7 +98,7 @@ def test_several_processes_get_all_of_a_pipe(
             seen.extend(found.path for found in find([], from_list=arguments[arguments.index("--from-list") + 1]))  # type: ignore[union-attr]
         return {"rows": 8, "parts": 2, "rejected": 0, "rejected_by_code": {}, "skipped": 0, "skipped_by_kind": {}}
 
-    monkeypatch.setattr("simsearch.cli.embed_processes.embed_in_processes", embed)
+    monkeypatch.setattr("simsearch.cli.commands.embed_processes.embed_in_processes", embed)
     wanted = [bytes(path) for path in sorted(pictures.iterdir())]
     monkeypatch.chdir(pictures)
     data = b"".join(os.path.relpath(path, bytes(pictures)) + b"\n" for path in wanted)

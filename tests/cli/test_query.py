@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
-from simsearch.images import workers
+from simsearch.images.workers import pool as workers
 from tests.cli.conftest import FAKE, Run
 
 SCHEMA = {"schema", "query", "matches", "certified", "library_size", "channel", "rejected"}
@@ -115,7 +115,7 @@ def test_every_metric_can_be_chosen(run: Run, library: Path, pictures: Path, met
 def test_names_of_metrics_and_orders_are_those_of_the_library() -> None:
     from simsearch.cli.options import MetricName, OrderName, QueryMetricName
     from simsearch.distance import METRICS
-    from simsearch.search.asked import Order
+    from simsearch.search.arguments import Order
 
     assert set(METRICS) == set(MetricName)
     assert {*METRICS, "asymmetric"} == set(QueryMetricName)

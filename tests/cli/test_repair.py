@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from tests.cli.conftest import FAKE, Run
+from tests.library.repair.test_repair import LOSSES
 from tests.library.test_own_names import tree
-from tests.library.test_repair import LOSSES
 
 Arguments = tuple[object, ...]
 

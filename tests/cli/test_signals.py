@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from simsearch.cli import main
-from simsearch.extract.rows_file import read_rows
+from simsearch.extract.embeddings.parquet import read_rows
 from simsearch.library import Library
 from tests.cli.conftest import Run
 from tests.library.helpers import album
@@ -131,7 +131,7 @@ def test_children_end_with_a_parent_that_was_killed(many: Path, tmp_path: Path) 
 
 def test_a_pool_of_workers_ends_with_a_parent_that_was_killed() -> None:
     code = (
-        "import time\nfrom simsearch.benchmark.pool import Pool\nif __name__ == '__main__':\n"
+        "import time\nfrom simsearch.runtime.processes import Pool\nif __name__ == '__main__':\n"
         "    with Pool(2) as pool:\n        list(pool.run(time.sleep, [0.01, 0.01, 60, 60]))"
     )
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

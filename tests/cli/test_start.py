@@ -49,7 +49,7 @@ def test_only_what_is_needed_is_loaded(tmp_path: Path, model: str) -> None:
     rows = {"mini": {"query"}, "dhash": set[str]()}[model]  # what makes rows by a network
     for command, arguments in commands.items():
         loaded = modules_after(command, *arguments)
-        assert "simsearch.library.manifest" in loaded
+        assert "simsearch.library.format.manifest" in loaded
         assert sorted(HEAVY & loaded) == [], command
         assert "numpy.ma" not in loaded or command == "verify"  # `np.unique` of one array loads it
         assert ("torch" in loaded) == (command in rows), command

@@ -14,11 +14,11 @@ import pytest
 from simsearch import Library
 from simsearch.benchmark import settings as benchmark_settings
 from simsearch.errors import InputError, ModelError, SimsearchError
-from simsearch.extract.architecture import build_network
-from simsearch.extract.card import CARD, load_card
-from simsearch.extract.rows_file import read_rows, rows_info
-from simsearch.extract.yaml_file import read_yaml
-from simsearch.training.settings import read_config
+from simsearch.extract.embeddings.parquet import read_rows, rows_info
+from simsearch.extract.networks.build import build_network
+from simsearch.extract.zoo.card import CARD, load_card
+from simsearch.runtime.yaml_file import read_yaml
+from simsearch.training.config import read_config
 from tests.fake import FakeExtractor
 
 ROWS = 50

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from simsearch.distance import js
-from simsearch.extract.filled import Filled
-from simsearch.extract.neural import NeuralExtractor
+from simsearch.extract.neural.extractor import Filled, NeuralExtractor
 
 
 def test_rows_are_those_of_the_function_and_sizes_only_grow(rng):

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from simsearch.errors import DependencyMissing, InputError
 from simsearch.extract import keypoints
 from simsearch.extract.keypoints import Daisy, Keypoints, Latch, Orb, Sift
-from simsearch.search.parts import image_distances
+from simsearch.search.multi_vector.distances import image_distances
 
 cv2 = pytest.importorskip("cv2")
 METHODS: list[type[Keypoints]] = [Sift, Orb, Daisy, Latch]

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from simsearch.extract.from_pixels import fold_norms
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments, SamePool, luminance, simclr, stretched
+from simsearch.extract.neural.folding import fold_norms
 
 FAMILY = [
     ResNetArguments(block, (1, 2, 1, 1), (8, 8, 16, 16), stem, 8, shortcut, sk, row)

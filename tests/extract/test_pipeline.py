@@ -17,11 +17,9 @@ from simsearch.errors import InputError, RowError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.find import find
-from simsearch.images.limits import Limits
 from simsearch.images.preprocess import Preprocessing
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
-from simsearch.images.workers import Pool, in_order
+from simsearch.images.source import Limits, Rejected, Source
+from simsearch.images.workers.pool import Pool, in_order
 
 
 class Mean(Extractor):
@@ -178,7 +176,7 @@ def test_stopping_does_not_wait_for_a_decoder_that_hangs(folder: Path, monkeypat
         pool = Pool(preprocessing, limits, workers, extra=("--decoder", "tests.images.faults:faulty"))
         return in_order(sources, pool, *more.values())
 
-    monkeypatch.setattr("simsearch.images.workers.prepare", faulty)
+    monkeypatch.setattr("simsearch.images.workers.pool.prepare", faulty)
     stream = embed_sources(Mean(), find([folder]), batch_size=1, workers=1, limits=Limits(timeout_s=10))
     next(stream)
     time.sleep(0.2)

@@ -17,23 +17,23 @@ from torch.nn import functional as F
 
 from simsearch import load_extractor
 from simsearch.errors import InputError, MetricError, ModelError, ModelNotFound, WeightsError
-from simsearch.extract import convert as converting
-from simsearch.extract import zoo
-from simsearch.extract.architecture import build_network
-from simsearch.extract.card import ModelCard, Weights, load_card
-from simsearch.extract.convert import convert, read_torch
-from simsearch.extract.export import to_toml
-from simsearch.extract.load import is_class_name
 from simsearch.extract.networks import timm as timm_family
 from simsearch.extract.networks import torchvision as torchvision_family
-from simsearch.extract.neural import NeuralExtractor
-from simsearch.extract.pull import pull
-from simsearch.extract.timm_model import load_timm
+from simsearch.extract.networks.build import build_network
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.neural.timm_model import load_timm
+from simsearch.extract.published import convert as converting
+from simsearch.extract.published.convert import convert, read_torch
+from simsearch.extract.published.pull import pull
+from simsearch.extract.published.write_model import to_toml
+from simsearch.extract.zoo import find
+from simsearch.extract.zoo.card import ModelCard, Weights, load_card
 from simsearch.images.preprocess import Preprocessing
 from simsearch.library import Library
-from tests.extract.test_fetch import Server, server  # noqa: F401 - a fixture
+from simsearch.naming import is_class_name
+from tests.extract.zoo.test_download import Server, server  # noqa: F401 - a fixture
 
-PUBLISHED = [card for card in zoo.list_models() if card.weights.url]
+PUBLISHED = [card for card in find.list_models() if card.weights.url]
 
 
 def on_meta(card: ModelCard) -> nn.Module:
@@ -47,7 +47,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A zoo of small cards, and an empty folder for what is fetched."""
     cards, cache = tmp_path / "cards", tmp_path / "cache"
     cards.mkdir()
-    monkeypatch.setattr(zoo, "model_roots", lambda: [cards, cache])
+    monkeypatch.setattr(find, "model_roots", lambda: [cards, cache])
     return cards
 
 
@@ -246,7 +246,7 @@ def test_names_of_timm_are_no_classes_and_unknown_ones_are_named(monkeypatch: py
     def unreachable(*_: object, **__: object) -> None:
         raise WeightsError("no route to host")
 
-    monkeypatch.setattr("simsearch.extract.timm_weights.fetched", unreachable)
+    monkeypatch.setattr("simsearch.extract.neural.timm_weights.fetched", unreachable)
     with pytest.raises(WeightsError, match=r"timm:resnet18: the weights are not here.*no route"):
         load_extractor("timm:resnet18")
 
@@ -271,7 +271,7 @@ def test_pull_fetches_converts_and_is_found_from_then_on(
         pull("small")
     server.cut = None
     folder = pull("small")
-    assert folder == zoo.find_model("small") == zoo.own_models() / "small"
+    assert folder == find.find_model("small") == find.own_models() / "small"
     assert sorted(path.name for path in folder.iterdir()) == ["golden.npz", "model.toml", "weights.safetensors"]
     assert load_card(folder).weights.origin.startswith(server.url)  # type: ignore[union-attr]
     asked = len(server.asked)
@@ -292,7 +292,7 @@ def test_a_wrong_file_is_not_kept_and_the_server_asked_again(
         with pytest.raises(WeightsError, match="thrown away"):
             pull("small")
         assert len(server.asked) == asked
-        assert [path for path in zoo.own_models().rglob("*") if path.is_file()] == []
+        assert [path for path in find.own_models().rglob("*") if path.is_file()] == []
 
 
 def test_what_came_is_known_by_its_digest_at_once(
@@ -306,8 +306,8 @@ def test_what_came_is_known_by_its_digest_at_once(
     def broken_off(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simsearch.extract.pull.convert", broken_off)
-    downloads = zoo.own_models() / "small" / "downloads"
+    monkeypatch.setattr("simsearch.extract.published.pull.convert", broken_off)
+    downloads = find.own_models() / "small" / "downloads"
     for change, asked in ((None, 1), (None, 1), ("file", 2), ("note", 3)):
         if change == "file":
             (downloads / "r.pth").write_bytes(b"damaged")
@@ -330,7 +330,7 @@ def test_the_name_of_what_is_fetched_is_a_plain_one(
     def wrong(source: Path) -> None:
         raise WeightsError(f"{source} is none")
 
-    monkeypatch.setattr("simsearch.extract.convert.read_torch", wrong)
+    monkeypatch.setattr("simsearch.extract.published.convert.read_torch", wrong)
     if " " in end:
         with pytest.raises(ValueError, match="pattern"):
             add_resnet18(own, server.url + end)
@@ -339,7 +339,7 @@ def test_the_name_of_what_is_fetched_is_a_plain_one(
     server.files[end] = b"none"
     with pytest.raises(WeightsError):
         pull("small")
-    assert {path.name for path in zoo.own_models().rglob("*")} <= {"small", "downloads"}
+    assert {path.name for path in find.own_models().rglob("*")} <= {"small", "downloads"}
 
 
 def test_pull_of_a_checkpoint_asks_which_one_and_fetches_its_files(
@@ -359,7 +359,7 @@ def test_pull_of_a_checkpoint_asks_which_one_and_fetches_its_files(
         server.files[f"v1/model.ckpt-7.{end}"] = b"TensorFlow's own"
     with np.load(source / "dump.npz", allow_pickle=False) as file:
         variables = {k.removeprefix("variables/"): file[k] for k in file.files if k.startswith("variables/")}
-    monkeypatch.setattr("simsearch.extract.simclr_checkpoint.read_checkpoint", lambda folder: variables)
+    monkeypatch.setattr("simsearch.extract.published.simclr_checkpoint.read_checkpoint", lambda folder: variables)
     folder = pull("v1")
     assert load_card(folder).dimension == 24
     assert [name for name, _ in server.asked] == [
@@ -381,7 +381,7 @@ def test_a_file_of_another_network_is_refused_by_key(own: Path, tmp_path: Path) 
         convert(tmp_path / "r.pth", "small", "torch")
     with pytest.raises(WeightsError, match="no network of SimCLR's"):
         convert(tmp_path, "small", "simclr-tf")
-    assert not zoo.own_models().exists()
+    assert not find.own_models().exists()
 
 
 class Canary:

@@ -14,10 +14,10 @@ from simsearch.errors import ImageRejected, RejectCode
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images import Limits, find
 from tests.fake import FakeExtractor
+from tests.images.formats.test_colour_profile import into, pale
 from tests.images.pictures import encoded, scene
 from tests.images.profiles import ADOBE, DISPLAY_P3, PROPHOTO, SRGB_CURVE, profile
-from tests.images.test_apart import many_scans
-from tests.images.test_colour_profile import into, pale
+from tests.images.workers.test_single import many_scans
 
 PROFILES = {
     "adobe": profile(ADOBE, 2.19922),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from simsearch.errors import InputError, RowError
 from simsearch.extract import Extractor, SeveralExtractor, embed_sources
-from simsearch.extract.rows_folder import write_folder
+from simsearch.extract.embeddings.folder import write_folder
 from simsearch.images import find
 from simsearch.library import Library
 from tests.fake import FakeExtractor

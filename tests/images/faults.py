@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from simsearch.images.decode import Decoded, decode
-from simsearch.images.limits import Limits
+from simsearch.images.source import Limits
 
 
 def faulty(data: bytes, *, limits: Limits, **how: Any) -> Decoded:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from simsearch.images import decode, to_rgb
-from simsearch.images.colour import FAINT, HIDDEN_SPAN
+from simsearch.images.formats.colour import FAINT, HIDDEN_SPAN
 from tests.images.pictures import apart, array, encoded, scene
 
 SHAPES = {

@@ -13,7 +13,8 @@ from PIL import Image, ImageFile, JpegImagePlugin
 
 from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images import Limits, decode
-from simsearch.images.decode import DRAFT_MARGIN, ORIENTATION
+from simsearch.images.decode import DRAFT_MARGIN
+from simsearch.images.formats.jpeg_header import ORIENTATION
 from tests.images.pictures import apart, array, encoded, png, scene
 
 WRITTEN = {

@@ -13,10 +13,10 @@ from PIL import Image
 
 from simsearch.errors import RejectCode
 from simsearch.images import Prepared, Rejected, find, prepare
-from simsearch.images.formats import sniff
-from simsearch.images.jpeg_end import closed
-from simsearch.images.others import Skipped
-from simsearch.images.side_data import stripped
+from simsearch.images.formats.jpeg_end import closed
+from simsearch.images.formats.side_data import stripped
+from simsearch.images.formats.sniff import sniff
+from simsearch.images.sidecars import Skipped
 from tests.images.pictures import SQUASH
 
 ABSENT_FORMATS = {RejectCode.FORMAT_NOT_ALLOWED, RejectCode.UNKNOWN_FORMAT}

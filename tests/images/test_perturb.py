@@ -15,8 +15,9 @@ from PIL import Image, ImageFont
 from scipy import ndimage
 
 from simsearch.errors import DependencyMissing, InputError
-from simsearch.images import median, perturb, perturb_shape, perturb_text
+from simsearch.images import perturb
 from simsearch.images.perturb import PAPER, by_name
+from simsearch.images.perturb.edits import geometry, median, text
 
 WIDTH, HEIGHT = 481, 321
 UNCHANGED_BY_CHANCE = ("noise", "text")
@@ -211,7 +212,7 @@ def test_jpg_compression_is_a_round_trip_at_that_quality(photo):
     ("percent", "kept"), [(60, (193, 129)), (40, (289, 193)), (20, (385, 257)), (10, (433, 289)), (5, (457, 305))]
 )
 def test_the_crop_keeps_a_centred_share_of_each_side(percent, kept):
-    left, top, right, bottom = perturb_shape.crop_box((WIDTH, HEIGHT), percent)
+    left, top, right, bottom = geometry.crop_box((WIDTH, HEIGHT), percent)
     assert (right - left, bottom - top) == kept
     assert abs(left - (WIDTH - right)) <= 1
     assert abs(top - (HEIGHT - bottom)) <= 1
@@ -219,12 +220,12 @@ def test_the_crop_keeps_a_centred_share_of_each_side(percent, kept):
 
 def test_the_crop_shows_what_lies_in_the_box():
     image = grey(0)
-    image.paste((255, 255, 255), perturb_shape.crop_box(image.size, 60))
+    image.paste((255, 255, 255), geometry.crop_box(image.size, 60))
     assert (array(edited("cropping_60_and_rescaling", image)) == 255).all()
 
 
 def test_rotation_holds_the_whole_image_on_black(photo):
-    assert perturb_shape.rotated(photo, 60).size == (519, 579)
+    assert geometry.rotated(photo, 60).size == (519, 579)
     out = array(edited("rotation_60_and_rescaling", grey(255)))
     assert (out[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).all()
     assert out.mean() / 255 == pytest.approx(WIDTH * HEIGHT / (519 * 579), abs=0.01)
@@ -267,7 +268,7 @@ def test_brightness_and_colour_blend_with_black_and_grey(factor, photo):
 
 @pytest.mark.parametrize("length", [10, 20, 30, 40, 50])
 def test_text_is_written_in_lines_of_twenty(length, photo):
-    lines = perturb_text.random_letters(np.random.default_rng(0), length, 20).split("\n")
+    lines = text.random_letters(np.random.default_rng(0), length, 20).split("\n")
     assert [len(line) for line in lines] == [20] * (length // 20) + [10] * (length % 20 == 10)
     out = array(edited(f"text_length_{length}", photo))
     changed = (out != array(photo)).any(axis=-1)
@@ -279,7 +280,7 @@ def test_text_is_written_in_lines_of_twenty(length, photo):
 
 
 def test_letters_are_drawn_evenly():
-    letters = perturb_text.random_letters(np.random.default_rng(0), 62_000, 10**6)
+    letters = text.random_letters(np.random.default_rng(0), 62_000, 10**6)
     counts = collections.Counter(letters)
     assert len(counts) == 62
     assert max(abs(count - 1000) for count in counts.values()) < 5 * math.sqrt(1000)
@@ -290,8 +291,8 @@ def test_letters_are_drawn_evenly():
     [((481, 321), 38, 20), ((321, 481), 25, 20), ((90, 60), 5, 20), ((400, 100), 18, 20), ((100, 250), 12, 8)],
 )
 def test_text_size_follows_the_papers_rule(size, font, line):
-    assert perturb_text.font_size(size) == font
-    assert perturb_text.line_length(size) == line
+    assert text.font_size(size) == font
+    assert text.line_length(size) == line
 
 
 def test_a_wide_font_is_made_smaller_until_it_fits(photo):
@@ -311,7 +312,7 @@ def test_text_that_cannot_fit_is_refused_by_name():
 
 
 def test_a_missing_font_package_is_named(monkeypatch):
-    monkeypatch.setattr(perturb_text.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyMissing, match=r'pip install -e "\.\[benchmark\]"'):
         perturb.dejavu_sans_bold()
 
@@ -340,5 +341,5 @@ def test_other_modes_are_refused():
 
 
 def test_the_examples_hold():
-    for module in (perturb, perturb_shape, perturb_text, median):
+    for module in (perturb, geometry, text, median):
         assert doctest.testmod(sys.modules[module.__name__]).failed == 0

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simsearch import naming
 from simsearch.errors import InputError
-from simsearch.images import perturb_call as call
-from simsearch.images import perturb_other
 from simsearch.images.perturb import CHAINS, FAMILIES, PAPER, PLATFORM, Perturbation, by_name, listing, names
+from simsearch.images.perturb.edits import second_image
 from tests.images.pictures import scene
 
 MODULE = """
@@ -127,7 +127,7 @@ def test_a_wrong_name_is_refused(name, message):
 
 def test_names_are_read_and_written():
     for head, arguments in (("a", {}), ("b:c", {"x": "1"}), ("d_5", {"p": "/a b/c(1).png", "q": "-0.5"})):
-        assert call.parse(call.written(head, arguments)) == (head, arguments)
+        assert naming.parse(naming.written(head, arguments)) == (head, arguments)
 
 
 def test_names_and_listing_hold_everything():
@@ -221,7 +221,7 @@ def test_a_file_is_scaled_to_cover_and_cropped_at_its_centre(tmp_path):
     wide = Image.new("RGB", (90, 30), "red")
     wide.paste((0, 0, 255), (30, 0, 60, 30))
     wide.save(tmp_path / "wide.png")
-    out = perturb_other.other(np.random.default_rng(0), (20, 20), str(tmp_path / "wide.png"))
+    out = second_image.other(np.random.default_rng(0), (20, 20), str(tmp_path / "wide.png"))
     assert out.size == (20, 20)
     assert (np.asarray(out)[:, 2:-2] == (0, 0, 255)).all()
 

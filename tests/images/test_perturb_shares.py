@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from simsearch.images import perturb_codec, perturb_drawn, perturb_letters, perturb_overlay, perturb_watermark
 from simsearch.images.perturb import MILD, by_name, chains
+from simsearch.images.perturb.edits import compression, overlay, synthetic, watermark
+from simsearch.images.perturb.edits import text as perturb_letters
 from tests.images.pictures import array
 
 GREEN = (10, 200, 30)
@@ -41,7 +42,7 @@ def changed(before, after):
 @pytest.mark.parametrize("inner", [(3, 2), (6, 4), (1, 4)])
 def test_every_free_position_is_equally_likely(inner):
     rng = np.random.default_rng(0)
-    spots = [perturb_overlay.spot(rng, (8, 5), inner, "any") for _ in range(9000)]
+    spots = [overlay.spot(rng, (8, 5), inner, "any") for _ in range(9000)]
     assert_even(spots, [(x, y) for x in range(9 - inner[0]) for y in range(6 - inner[1])])
 
 
@@ -56,11 +57,11 @@ def test_overlays_lie_anywhere(tmp_path):
 def test_emoji_are_of_every_kind_and_anywhere():
     image = ground(size=(64, 44))
     kinds = {kind: array(by_name(f"emoji_100(place=centre,kind={kind})").apply(image, None)) for kind in
-             perturb_drawn.EMOJI}  # fmt: skip
+             synthetic.EMOJI}  # fmt: skip
     outs = made("emoji_100(place=centre)", image, 300)
     drawn = [[kind for kind, other in kinds.items() if (out == other).all()] for out in outs]
     assert all(len(found) == 1 for found in drawn)
-    assert_even([found[0] for found in drawn], perturb_drawn.EMOJI)
+    assert_even([found[0] for found in drawn], synthetic.EMOJI)
     outs = made("emoji_50(kind=smile)", image, 600)  # 22 pixels wide: 43 positions across and 23 down
     middles = np.array([ndimage.center_of_mass(changed(image, out)) for out in outs])
     for axis, free in ((0, 23), (1, 43)):
@@ -73,8 +74,8 @@ def test_emoji_are_of_every_kind_and_anywhere():
 def test_logos_are_of_every_kind_and_in_every_corner():
     image = ground(size=(60, 44))
     shapes = {}
-    for kind in perturb_drawn.LOGOS:
-        alpha = perturb_drawn.drawn_logo(kind, (0, 0, 0), (0, 0, 0)).resize((44, 44), Image.Resampling.BICUBIC)
+    for kind in synthetic.LOGOS:
+        alpha = synthetic.drawn_logo(kind, (0, 0, 0), (0, 0, 0)).resize((44, 44), Image.Resampling.BICUBIC)
         shapes[kind] = np.asarray(alpha.getchannel("A")) > 40
     outs = made("logo_100(place=top_left)", image, 250)
     hits = [changed(image, out)[:, :44] for out in outs]
@@ -86,15 +87,15 @@ def test_logos_are_of_every_kind_and_in_every_corner():
 
 def test_one_of_several_is_drawn_evenly_and_a_named_one_always():
     rng = np.random.default_rng(0)
-    for kinds in (perturb_watermark.TEXTS, perturb_drawn.EMOJI, perturb_drawn.LOGOS):
-        assert_even([perturb_overlay.one_of(rng, kinds, "any") for _ in range(3000)], kinds)
-        assert {perturb_overlay.one_of(rng, kinds, kinds[1]) for _ in range(50)} == {kinds[1]}
+    for kinds in (watermark.TEXTS, synthetic.EMOJI, synthetic.LOGOS):
+        assert_even([overlay.one_of(rng, kinds, "any") for _ in range(3000)], kinds)
+        assert {overlay.one_of(rng, kinds, kinds[1]) for _ in range(50)} == {kinds[1]}
 
 
 def test_watermarks_carry_every_text(monkeypatch):
     image = ground(size=(200, 30))
     plain = {text: array(by_name(f"watermark_text_60(text={text})").apply(image, np.random.default_rng(0))).tobytes()
-             for text in perturb_watermark.TEXTS}  # fmt: skip
+             for text in watermark.TEXTS}  # fmt: skip
     outs = {out.tobytes() for out in made("watermark_text_60", image, 60)}
     assert outs == set(plain.values())
 
@@ -172,11 +173,11 @@ def test_the_corners_of_a_perspective_move_evenly(percent):
 
 
 def test_generations_are_drawn_evenly():
-    drawn = perturb_codec.generations(np.random.default_rng(0), 8000)
+    drawn = compression.generations(np.random.default_rng(0), 8000)
     assert_even([one.kind for one in drawn], ("jpg", "webp"))
     assert_even([one.quality for one in drawn], range(30, 91))
     assert_even([int((one.ratio - 0.5) * 20) for one in drawn], range(10))
-    assert {one.kind for one in perturb_codec.generations(np.random.default_rng(0), 50, "webp")} == {"webp"}
+    assert {one.kind for one in compression.generations(np.random.default_rng(0), 50, "webp")} == {"webp"}
 
 
 @pytest.mark.parametrize("k", [1, 3, 6])
@@ -200,7 +201,7 @@ def test_phrases_have_every_word_and_every_length():
 
 
 def test_drawn_pictures_differ_and_half_of_them_have_grain():
-    pictures = [array(perturb_drawn.picture(np.random.default_rng(seed), (64, 48))) for seed in range(800)]
+    pictures = [array(synthetic.picture(np.random.default_rng(seed), (64, 48))) for seed in range(800)]
     assert len({picture.tobytes() for picture in pictures}) == 800
     grainy = [bool(np.median(np.abs(ndimage.laplace(picture[..., 1].astype(float)))) > 4) for picture in pictures]
     assert_even(grainy, (False, True))

@@ -14,7 +14,7 @@ import numpy as np
 
 from simsearch.errors import InputError
 from simsearch.library import AddSettings, Library
-from simsearch.library.storage import Step
+from simsearch.library.format.atomic_files import Step
 from tests.fake import FakeExtractor
 from tests.library.helpers import paint
 

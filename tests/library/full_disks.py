@@ -21,7 +21,7 @@ from pathlib import Path
 
 from simsearch.errors import StorageFull
 from simsearch.library import Library
-from simsearch.library.layout import LOCK, MANIFEST
+from simsearch.library.format.layout import LOCK, MANIFEST
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, make
 

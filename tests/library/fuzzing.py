@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 
 from simsearch import distance
 from simsearch.errors import IndexFailed
-from simsearch.library import Library, indexes
-from simsearch.library.channel import Channel
-from simsearch.library.items import Item, items_batch, rejects_batch
-from simsearch.library.manifest import Manifest
-from simsearch.library.matches import QueryMatches
-from simsearch.library.merge import merge
-from simsearch.library.segment import ChannelRows, Draft
-from simsearch.library.writer import positions_of
-from simsearch.search.index_spec import CODE_KINDS, KINDS
+from simsearch.library import Library
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import Item, items_batch, rejects_batch
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.indexes import store
+from simsearch.library.read.matches import QueryMatches
+from simsearch.library.write.merge import merge
+from simsearch.library.write.writer import positions_of
+from simsearch.search.indexes.spec import CODE_KINDS, KINDS
 from tests.library.rows import ROOT
 
 STEPS = 10
@@ -163,7 +164,7 @@ class Life:
         self.by_index += 1
         assert k is not None
         assert len(found) <= k
-        kinds = {record.spec.kind for record in indexes.records(self.library.path)}
+        kinds = {record.spec.kind for record in store.records(self.library.path)}
         if limit is None and kinds.isdisjoint({"hnsw", "multi_hash"}):  # which may not name all of their rows
             assert len(found) == min(k, len(right))
         if answer.recall is not None:
@@ -178,7 +179,7 @@ def run(seed: int) -> tuple[str, str | None]:
             warnings.simplefilter("error")
             life = Life(Path(folder) / "fuzzed.library", seed)
             kind = f"{life.metric}, library"
-            with mock.patch.object(indexes, "_MAPPED_FROM", int(life.rng.choice([0, 1 << 62]))):
+            with mock.patch.object(store, "_MAPPED_FROM", int(life.rng.choice([0, 1 << 62]))):
                 for _ in range(STEPS):
                     life.step()
                     life.ask()

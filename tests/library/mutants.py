@@ -18,9 +18,9 @@ import numpy as np
 
 from simsearch.errors import SimsearchError
 from simsearch.library import Library
-from simsearch.library.cards import card_digest, keep_card
-from simsearch.library.channel import Channel
-from simsearch.library.manifest import Manifest
+from simsearch.library.format.cards import card_digest, keep_card
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.verify import verify
 from tests.library.rows import grow
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.library import Library
-from simsearch.library.channel import Channel
-from simsearch.library.items import Item, items_batch, rejects_batch
-from simsearch.library.manifest import Manifest
-from simsearch.library.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import Item, items_batch, rejects_batch
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import ChannelRows, Draft, write_segment
 
 ROOT = b"/rows"
 

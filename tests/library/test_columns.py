@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simsearch.library import AddReport
-from simsearch.library.items import SCHEMA, Item, contents_of, full_paths, items_batch, known, numbers, starting_with
+from simsearch.library.format.items import (
+    SCHEMA,
+    Item,
+    contents_of,
+    full_paths,
+    items_batch,
+    known,
+    numbers,
+    starting_with,
+)
 from tests.library.helpers import HERE, album, live_paths, make
 
 NUMBERS = st.one_of(

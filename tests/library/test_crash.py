@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsearch.library import Library
-from simsearch.library.storage import Step
+from simsearch.library.format.atomic_files import Step
 from tests.fake import FakeExtractor
 from tests.library.crash_child import operation
 from tests.library.helpers import paint

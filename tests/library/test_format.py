@@ -13,8 +13,8 @@ import pytest
 
 from simsearch.errors import LibraryDamaged
 from simsearch.library import Library
-from simsearch.library.layout import MANIFEST
-from simsearch.library.manifest import FORMAT
+from simsearch.library.format.layout import MANIFEST
+from simsearch.library.format.manifest import FORMAT
 from tests.library.golden.make import NAMES, make, rows
 from tests.library.helpers import HERE, album, live_paths
 from tests.library.helpers import make as make_library

@@ -18,8 +18,8 @@ import pytest
 
 from simsearch.errors import IndexFailed, LibraryLocked, StorageFull
 from simsearch.library import Library
-from simsearch.library.layout import LOCK
-from simsearch.library.storage import naming_full_disk
+from simsearch.library.format.atomic_files import naming_full_disk
+from simsearch.library.format.layout import LOCK
 from tests.library.full_disks import COMMANDS, descriptors, opened, require_let_go, small_disk, trial
 from tests.library.helpers import HERE, album, make
 
@@ -180,7 +180,7 @@ def test_sqlite_and_faiss_on_a_full_disk_are_named_and_on_another_are_not(
 
 
 def test_an_index_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from simsearch.search.index import Index
+    from simsearch.search.indexes.index import Index
 
     def write(_index: Index, path: Path) -> None:
         path.write_bytes(b"half")

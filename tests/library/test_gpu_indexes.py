@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
 from simsearch.library import Library
-from simsearch.library.index_record import IndexRecord
-from simsearch.library.indexes import records
-from simsearch.library.layout import INDEXES
-from simsearch.library.matches import Matches
-from simsearch.library.neighbours import nearest
-from simsearch.library.resident import FEW
-from simsearch.search.faiss_child import FaissChild
-from simsearch.search.gpus import Gpus
-from simsearch.search.index_spec import GPU_KINDS, KINDS
+from simsearch.library.format.layout import INDEXES
+from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.indexes.store import records
+from simsearch.library.read.matches import Matches
+from simsearch.library.read.neighbours import nearest
+from simsearch.library.read.open_indexes import FEW
+from simsearch.search.indexes.faiss_process import FaissChild
+from simsearch.search.indexes.gpu_limits import Gpus
+from simsearch.search.indexes.spec import GPU_KINDS, KINDS
+from tests.library.indexes.test_store import near
 from tests.library.rows import grow, library_of_rows
-from tests.library.test_indexes import near
 from tests.search.gpu_fake import AnyGpus, Machine
 from tests.search.rows import clustered
 
@@ -48,18 +48,20 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, rows: NDArray[np.float16]) -> None:
         self.machine, self.rows, self._patch = Machine(2), rows, monkeypatch
         self.machine.install(monkeypatch.setattr)
-        monkeypatch.setattr("simsearch.library.held.ASKED", 120)
-        monkeypatch.setattr("simsearch.search.faiss_index._OPQ_ROUNDS", 1)
-        monkeypatch.setattr("simsearch.search.faiss_index._PQ_ROUNDS", 1)
-        monkeypatch.setattr("simsearch.extract.device.choose_device", lambda _device: torch.device("cpu"))
+        monkeypatch.setattr("simsearch.library.indexes.held_out.ASKED", 120)
+        monkeypatch.setattr("simsearch.search.indexes.faiss_float._OPQ_ROUNDS", 1)
+        monkeypatch.setattr("simsearch.search.indexes.faiss_float._PQ_ROUNDS", 1)
+        monkeypatch.setattr("simsearch.runtime.device.choose_device", lambda _device: torch.device("cpu"))
         self.have(Gpus((0, 1), 1 << 30))
         library_of_rows(path, rows).close()
         self.path = path
 
     def have(self, gpus: Gpus, *, apart: bool = False) -> None:
         """What "cuda" stands for, and whether FAISS is used in a process of its own."""
-        self._patch.setattr("simsearch.search.gpus.gpus_of", lambda device: None if device == "cpu" else gpus)
-        self._patch.setattr("simsearch.search.index._apart", lambda _where, known: apart and known is not None)
+        self._patch.setattr(
+            "simsearch.search.indexes.gpu_limits.gpus_of", lambda device: None if device == "cpu" else gpus
+        )
+        self._patch.setattr("simsearch.search.indexes.index._apart", lambda _where, known: apart and known is not None)
 
     def optimize(self, device: str = "cuda", **settings: object) -> IndexRecord:
         with Library.open(self.path, device=device) as library:
@@ -126,7 +128,7 @@ def test_a_gpu_is_not_loaded_for_a_few_queries_where_the_choice_is_ours(stage: S
 
 
 def test_the_device_alone_decides_the_kind(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simsearch.search.index_spec._FLAT_BELOW", 100)
+    monkeypatch.setattr("simsearch.search.indexes.spec._FLAT_BELOW", 100)
     for row, kind in ((4 * D + 8, "ivf_flat"), (D + 8, "ivf_sq8"), (3 + 8, "ivf_pq")):
         stage.have(Gpus((0,), row * N))
         assert stage.optimize().spec.kind == kind
@@ -205,7 +207,7 @@ def test_threads_are_answered_while_a_gpu_fails(stage: Stage) -> None:
 def test_more_neighbours_than_a_gpu_names_are_found_exactly(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.optimize(kind="ivf_flat")
     assert not stage.search("cuda", k=51)[0].certified
-    monkeypatch.setattr("simsearch.search.faiss_gpu.MOST", 50)
+    monkeypatch.setattr("simsearch.search.indexes.faiss_gpu.MOST", 50)
     found = stage.search("cuda", k=51)
     assert found[0].certified
     assert len(found[0].matches) == 51
@@ -258,7 +260,7 @@ def test_a_child_that_dies_in_a_search_gives_way_to_the_cpu(stage: Stage) -> Non
 def test_a_library_is_served_by_a_real_gpu(
     tmp_path: Path, rows: NDArray[np.float16], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("simsearch.library.held.ASKED", 120)
+    monkeypatch.setattr("simsearch.library.indexes.held_out.ASKED", 120)
     library_of_rows(tmp_path / "rows.library", rows).close()
     with Library.open(tmp_path / "rows.library", device="cuda") as library:
         library.optimize(recall=0.8, kind=kind)

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from simsearch.errors import InputError, RejectCode
-from simsearch.images.limits import Limits
+from simsearch.images.source import Limits
 from simsearch.library import AddReport
-from simsearch.library.report import AddSettings
+from simsearch.library.reports import AddSettings
 from tests.library.helpers import HERE, CountingExtractor, album, make, paint
 
 IN_WORKERS = AddSettings(workers=2, batch_size=4)

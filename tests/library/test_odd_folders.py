@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simsearch.library import Library
-from simsearch.library.layout import MANIFEST
+from simsearch.library.format.layout import MANIFEST
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, make
 

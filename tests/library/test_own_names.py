@@ -12,9 +12,9 @@ import pytest
 
 from simsearch.errors import LibraryDamaged, LibraryExists, LibraryLocked, LibraryNotFound, SimsearchError
 from simsearch.library import Library
-from simsearch.library.layout import INDEXES, LOCK, LOGS, MANIFEST, MODELS, SEGMENTS
-from simsearch.library.lock import WriterLock
-from simsearch.library.writer import Writer
+from simsearch.library.format.layout import INDEXES, LOCK, LOGS, MANIFEST, MODELS, SEGMENTS
+from simsearch.library.format.lock import WriterLock
+from simsearch.library.write.writer import Writer
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, make
 from tests.library.rows import library_of_rows

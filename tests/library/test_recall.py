@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from simsearch.decide.intervals import clopper_pearson
 from simsearch.library import Library
-from simsearch.library.asking import asking
-from simsearch.library.curve import Curve, Point
-from simsearch.library.index_record import IndexRecord
-from simsearch.library.matches import Matches, Recall
-from simsearch.library.tune import tune
+from simsearch.library.indexes.asking import asking
+from simsearch.library.indexes.curve import Curve, Point, Recall
+from simsearch.library.indexes.recall import tune
+from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.read.matches import Matches
 from simsearch.search.approximate import approximate
-from simsearch.search.index import build, held_out
-from simsearch.search.index_spec import IndexSpec, spec_for
+from simsearch.search.indexes.index import build, held_out
+from simsearch.search.indexes.spec import IndexSpec, spec_for
 from tests.library.rows import library_of_rows
 
 GOLDEN = Path(__file__).parent / "golden" / "v1"
@@ -76,7 +76,7 @@ def require_table(library: Library, rows: int, queries: NDArray[np.float32], ks:
 
 @pytest.mark.parametrize("kind", ["rabitq", "ivf_flat"])
 def test_what_is_told_is_true_at_every_k(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simsearch.library.held.ASKED", 300)
+    monkeypatch.setattr("simsearch.library.indexes.held_out.ASKED", 300)
     rows, queries = world(5000, 32, 50)
     with library_of_rows(tmp_path / "rows.library", rows) as library:
         library.optimize(recall=0.9, kind=kind)

@@ -17,8 +17,8 @@ import pytest
 
 from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, StorageFull
 from simsearch.library import AddReport, AddSettings, Library
-from simsearch.library.storage import Step
-from simsearch.library.writer import Writer
+from simsearch.library.format.atomic_files import Step
+from simsearch.library.write.writer import Writer
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, live_paths, make
 
@@ -38,7 +38,7 @@ def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
 def test_a_writer_in_another_process_is_named(tmp_path: Path) -> None:
     library = make(tmp_path / "library")
     code = (
-        "import sys, pathlib; from simsearch.library.writer import Writer\n"
+        "import sys, pathlib; from simsearch.library.write.writer import Writer\n"
         "with Writer(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "library")]

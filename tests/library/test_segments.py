@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from simsearch.errors import FingerprintMismatch, InputError, LibraryDamaged, LibraryError, RowError
-from simsearch.library import AddReport, Library, merge
-from simsearch.library.channel import Channel
-from simsearch.library.items import Item, items_batch, rejects_batch
-from simsearch.library.manifest import Manifest
-from simsearch.library.segment import ChannelRows, Draft, write_segment
+from simsearch.library import AddReport, Library
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import Item, items_batch, rejects_batch
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import ChannelRows, Draft, write_segment
+from simsearch.library.write import merge
 from tests.library.helpers import HERE, album, live_paths, make, paint
 
 FAKE = Channel("fake", "fake", "f0", 4, "float32", "l2", True)

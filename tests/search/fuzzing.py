@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 
 from simsearch import distance
 from simsearch.errors import MetricError, RowError
-from simsearch.search import asymmetric, direct_scores, exact, hamming, stored
+from simsearch.search import exact
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import build
-from simsearch.search.index_spec import IndexSpec
-from simsearch.search.multi_index import MultiIndex
-from simsearch.search.parts import image_distances
-from simsearch.search.ranges import within
+from simsearch.search.few_queries import scores
+from simsearch.search.hamming import asymmetric, search
+from simsearch.search.hamming.multi_index import MultiIndex
+from simsearch.search.indexes.index import build
+from simsearch.search.indexes.spec import IndexSpec
+from simsearch.search.multi_vector.distances import image_distances
+from simsearch.search.range_search import within
+from simsearch.search.refine import compiled_blocks
 from simsearch.search.self_join import code_pairs, row_pairs
 
 Array = NDArray[Any]
@@ -222,7 +225,7 @@ def _limit(rng: np.random.Generator, every: NDArray[np.float64]) -> float | None
 @contextmanager
 def settings(**changes: Any) -> Iterator[None]:
     """Module attributes changed for a while: `stored__WORTH=0` stands for `stored._WORTH`."""
-    modules = {"stored": stored, "exact": exact, "hamming": hamming, "asymmetric": asymmetric, "direct": direct_scores}
+    modules = {"stored": compiled_blocks, "exact": exact, "hamming": search, "asymmetric": asymmetric, "direct": scores}
     split = [(modules[name.partition("_")[0]], name.partition("_")[2], value) for name, value in changes.items()]
     before = [(module, name, getattr(module, name)) for module, name, _ in split]
     for module, name, value in split:
@@ -236,7 +239,7 @@ def settings(**changes: Any) -> Iterator[None]:
 
 def codes_worth(worth: int) -> dict[str, int]:
     """That many pairs of codes make any compiled pass pay."""
-    return dict.fromkeys(hamming._WORTH, worth)
+    return dict.fromkeys(search._WORTH, worth)
 
 
 def same(found: Any, expected: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:

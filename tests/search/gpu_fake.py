@@ -16,7 +16,7 @@ from weakref import WeakSet
 import faiss
 import numpy as np
 
-from simsearch.search.gpus import Gpus
+from simsearch.search.indexes.gpu_limits import Gpus
 
 MOST = 2048  # utils/DeviceDefs.cuh: GPU_MAX_SELECTION_K
 CODE_BYTES = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}  # impl/IVFPQ.cu: isSupportedPQCodeLength

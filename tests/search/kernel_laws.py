@@ -8,11 +8,12 @@ import torch
 
 from simsearch.distance import METRICS
 from simsearch.errors import InputError
-from simsearch.search import few, scores
-from simsearch.search.bit_kernel import BLOCK, as_int32, bit_counts, keys_of, lowest_keys
 from simsearch.search.exact import knn
-from simsearch.search.js_kernel import Tile, fused_log_sums
-from simsearch.search.kernels import _by_torch
+from simsearch.search.few_queries import gpu_scores
+from simsearch.search.metrics import base
+from simsearch.search.metrics.hamming_triton import BLOCK, as_int32, bit_counts, keys_of, lowest_keys
+from simsearch.search.metrics.js_log_sums import _by_torch
+from simsearch.search.metrics.js_triton import Tile, fused_log_sums
 
 DEAD = 10_000
 
@@ -57,8 +58,8 @@ def sums_are_those_of_torch(device):
 
 def how_rows_lie_in_memory_does_not_matter(device):
     rng = np.random.default_rng(0)
-    kinds = [(scores.BitKernel(width), codes_of(rng, 11, width)) for width in (7, 12)]
-    kinds += [(scores.JensenShannon(), rng.gamma(0.5, size=(11, 19)).astype(kind)) for kind in ("f4", "f8", "f2")]
+    kinds = [(base.BitKernel(width), codes_of(rng, 11, width)) for width in (7, 12)]
+    kinds += [(base.JensenShannon(), rng.gamma(0.5, size=(11, 19)).astype(kind)) for kind in ("f4", "f8", "f2")]
     for score, values in kinds:
         plain = score.prepare(torch.from_numpy(values).to(device))
         expected = score.between(plain, plain)
@@ -66,7 +67,7 @@ def how_rows_lie_in_memory_does_not_matter(device):
             ready = score.prepare(rows)
             assert torch.equal(score.between(plain, ready), expected)
             assert torch.equal(score.between(ready, plain), expected)
-            part = scores.Prepared(ready.rows[3:7], ready.term[3:7])  # as a scan takes queries, group by group
+            part = base.Prepared(ready.rows[3:7], ready.term[3:7])  # as a scan takes queries, group by group
             assert torch.equal(score.between(part, plain), expected[3:7])
 
 
@@ -120,10 +121,12 @@ def pooled(rng, n, d):
 
 def scores_of_a_few_queries_are_as_near_to_exact_as_stated(device):
     rng = np.random.default_rng(4)
-    for metric, q, n, d in ((m, *shape) for m in few._METRICS for shape in ((1, 1, 1), (1, 33, 130), (5, 18, 20))):
+    for metric, q, n, d in (
+        (m, *shape) for m in gpu_scores._METRICS for shape in ((1, 1, 1), (1, 33, 130), (5, 18, 20))
+    ):
         rows, queries = pooled(rng, n, d), pooled(rng, q, d).astype(np.float32)
         queries[0] = rows[0]
-        score = few.Few(metric)
+        score = gpu_scores.Few(metric)
         prepared = score.prepare(torch.from_numpy(rows).to(device))
         asked = score.asked(torch.from_numpy(queries).to(device))
         found = score.between(asked, prepared).double().cpu().numpy()
@@ -139,7 +142,7 @@ def scores_of_a_few_queries_are_as_near_to_exact_as_stated(device):
         assert error < 1e-4 * max(1, np.abs(bound).max())
     rows = torch.tensor([[1.0, 0], [0, 0], [2, -1], [torch.nan, 1], [torch.inf, 1], [0, 3]]).half().to(device)
     for metric, expected in (("js", [0, 1, 1, 1, 1, 0]), ("cosine", [0, 1, 0, 1, 1, 0]), ("l2", [0, 1, 0, 1, 1, 0])):
-        score = few.Few(metric)
+        score = gpu_scores.Few(metric)
         assert score.suspects(rows, score.prepare(rows)).tolist() == [bool(one) for one in expected]
 
 
@@ -150,7 +153,7 @@ def a_search_of_a_few_queries_is_exact(device):
     live = [None, rng.random(160) < 0.7]
     alive = np.concatenate([np.ones(100, bool), live[1]])
     there = [torch.from_numpy(part).to(device) for part in (rows[:100], rows[100:])]
-    for metric in few._METRICS:
+    for metric in gpu_scores._METRICS:
         exact = np.array([METRICS[metric](line[None], rows)[0] for line in queries])
         near = np.where(alive, exact, np.inf)
         order = np.argsort(near, axis=1, kind="stable")[:, :6]
@@ -201,8 +204,8 @@ LAWS = (
 
 def main() -> None:
     """All of them on the CPU, as on a GPU, under the interpreter."""
-    scores._bits = lambda width, device: scores.BitKernel(width)
-    few.serves = lambda scan, queries: scan.metric in few._METRICS
+    base._bits = lambda width, device: base.BitKernel(width)
+    gpu_scores.serves = lambda scan, queries: scan.metric in gpu_scores._METRICS
     for law in LAWS:
         law("cpu")
 

@@ -10,8 +10,8 @@ from simsearch.distance import by_name
 from simsearch.errors import InputError, MetricError, RowError
 from simsearch.search.approximate import approximate
 from simsearch.search.exact import knn
-from simsearch.search.index import Index, build
-from simsearch.search.index_spec import KINDS, spec_for
+from simsearch.search.indexes.index import Index, build
+from simsearch.search.indexes.spec import KINDS, spec_for
 from tests.search.rows import clustered
 
 N, D, K = 3000, 24, 5

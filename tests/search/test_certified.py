@@ -11,11 +11,15 @@ import torch
 
 from simsearch import distance
 from simsearch.errors import MetricError, RowError
-from simsearch.search import mapped, ranges, scan, scores, tiles, widen
+from simsearch.runtime import tiles
+from simsearch.search import range_search
 from simsearch.search.exact import knn
-from simsearch.search.maps import FOUR, HELLINGER, TWO
-from simsearch.search.ranges import within
-from simsearch.search.scan import Scan
+from simsearch.search.metrics import base, feature_maps
+from simsearch.search.metrics.feature_maps import FOUR, HELLINGER, TWO
+from simsearch.search.range_search import within
+from simsearch.search.refine import second_pass
+from simsearch.search.scan import blocks as scan
+from simsearch.search.scan.blocks import Scan
 from tests.search.test_exact import METRICS, assert_exact, make, oracle
 
 
@@ -27,7 +31,7 @@ def independent(rng, n, d):
 
 def use(monkeypatch, score):
     """Let the first look go by that score."""
-    monkeypatch.setattr(scores, "score_for", lambda metric, width, device: score)
+    monkeypatch.setattr(base, "score_for", lambda metric, width, device: score)
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -35,7 +39,7 @@ def use(monkeypatch, score):
 @pytest.mark.parametrize("kind", [independent, lambda rng, n, d: make(rng, n, d, "js")])
 def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, feature_map, kind):
     rows, queries = kind(rng, 700, 48), kind(rng, 20, 48)
-    use(monkeypatch, mapped.Mapped(feature_map, half=half))
+    use(monkeypatch, feature_maps.Mapped(feature_map, half=half))
     found = knn(queries, [rows[:300], rows[300:]], k=6, metric="js", device="cpu")
     assert_exact(found, oracle(queries, [rows], 6, "js"))
     assert found.certified.all()
@@ -43,13 +47,16 @@ def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, 
 
 @pytest.mark.parametrize(
     "second",
-    [scores.JensenShannon(), *(mapped.Mapped(each, half=half) for each in (HELLINGER, FOUR) for half in (False, True))],
+    [
+        base.JensenShannon(),
+        *(feature_maps.Mapped(each, half=half) for each in (HELLINGER, FOUR) for half in (False, True)),
+    ],
 )
 @pytest.mark.parametrize("budget", [20_000, 1 << 24])
 def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, by_products, second, budget):
     rows, queries = independent(rng, 900, 64), independent(rng, 9, 64)
     looks = []
-    monkeypatch.setattr(widen, "_second_score", lambda scan, left, limits: (looks.append(len(left)), second)[1])
+    monkeypatch.setattr(second_pass, "_second_score", lambda scan, left, limits: (looks.append(len(left)), second)[1])
     found = knn(queries, [rows], k=10, metric="js", device="cpu", budget=budget)
     assert_exact(found, oracle(queries, [rows], 10, "js"))
     assert sum(looks) > 0
@@ -66,17 +73,17 @@ def test_a_second_look_is_exact_however_it_scores(rng, monkeypatch, by_products,
 )
 def test_a_second_look_scores_tighter_where_the_map_leaves_much_open(rng, kind, queries, rank, expected):
     rows = kind(rng, 2000 + queries, 256)
-    first = mapped.Mapped(HELLINGER, half=False)
+    first = feature_maps.Mapped(HELLINGER, half=False)
     look = Scan([rows[queries:]], [None], "js", torch.device("cpu"), first, 1 << 24)
     limits = np.sort(distance.js(rows[:queries], rows[queries:]), axis=1)[:, rank]
-    chosen = widen._second_score(look, torch.from_numpy(rows[:queries]), limits)
-    assert (chosen.map if isinstance(chosen, mapped.Mapped) else "js") == expected
+    chosen = second_pass._second_score(look, torch.from_numpy(rows[:queries]), limits)
+    assert (chosen.map if isinstance(chosen, feature_maps.Mapped) else "js") == expected
 
 
 def test_what_is_found_is_settled_in_between_when_it_is_much(rng, monkeypatch):
     row = make(rng, 1, 16, "js")
     rows = np.concatenate([make(rng, 50, 16, "js"), np.repeat(row, 300, axis=0)])
-    monkeypatch.setattr(widen, "_MANY", 20)
+    monkeypatch.setattr(second_pass, "_MANY", 20)
     found = knn(row, [rows], k=5, metric="js", device="cpu", budget=5_000)
     assert_exact(found, oracle(row, [rows], 5, "js"))
 
@@ -101,7 +108,7 @@ def test_rows_are_brought_to_a_device_piece_by_piece(rng, monkeypatch, kind):
 
 def test_half_precision_cosine_gives_the_exact_answer(rng, monkeypatch):
     rows, queries = make(rng, 700, 48, "cosine"), make(rng, 20, 48, "cosine")
-    use(monkeypatch, scores.Cosine(half=True))
+    use(monkeypatch, base.Cosine(half=True))
     found = knn(queries, [rows], k=6, metric="cosine", device="cpu")
     assert_exact(found, oracle(queries, [rows], 6, "cosine"))
 
@@ -178,26 +185,26 @@ def test_a_range_over_nothing_is_empty(rng):
 
 
 def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
-    from simsearch.search import kernels
+    from simsearch.search.metrics import js_log_sums
 
-    p, q = (scores.JensenShannon().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
-    on_cpu = kernels._on_cpu(p, q)
+    p, q = (base.JensenShannon().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
+    on_cpu = js_log_sums._on_cpu(p, q)
     for cells in (1, 400, 1 << 20):
-        monkeypatch.setattr(kernels, "_GPU_CELLS", cells)
+        monkeypatch.setattr(js_log_sums, "_GPU_CELLS", cells)
         monkeypatch.setattr(tiles, "_CELLS", cells)
-        torch.testing.assert_close(kernels._by_torch(p, q), on_cpu)
-        torch.testing.assert_close(kernels._on_cpu(p, q), on_cpu)
+        torch.testing.assert_close(js_log_sums._by_torch(p, q), on_cpu)
+        torch.testing.assert_close(js_log_sums._on_cpu(p, q), on_cpu)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", [(1, 1, 1), (33, 1000, 17), (200, 3000, 2048)])
 def test_the_compiled_kernel_agrees_with_torch_on_a_gpu(rng, shape):
-    from simsearch.search.js_kernel import fused_log_sums
-    from simsearch.search.kernels import _by_torch
+    from simsearch.search.metrics.js_log_sums import _by_torch
+    from simsearch.search.metrics.js_triton import fused_log_sums
 
     q, n, d = shape
-    p, r = (scores.JensenShannon().prepare(torch.from_numpy(independent(rng, m, d)).cuda()).rows for m in (q, n))
-    error = scores.JensenShannon().error(d, (0.0, 0.0))
+    p, r = (base.JensenShannon().prepare(torch.from_numpy(independent(rng, m, d)).cuda()).rows for m in (q, n))
+    error = base.JensenShannon().error(d, (0.0, 0.0))
     assert float((fused_log_sums(p, r).double() - _by_torch(p.double(), r.double())).abs().max()) <= 2 * error
 
 
@@ -218,4 +225,4 @@ def test_rows_on_a_gpu_are_searched_there(rng, kind, budget):
 
 
 def test_the_example_holds():
-    assert doctest.testmod(ranges).failed == 0
+    assert doctest.testmod(range_search).failed == 0

@@ -11,15 +11,16 @@ import torch
 
 from simsearch import distance
 from simsearch.errors import InputError, MetricError, RowError
-from simsearch.search import asked, hamming
+from simsearch.search import arguments
 from simsearch.search.approximate import approximate
-from simsearch.search.asked import reach
+from simsearch.search.arguments import reach
 from simsearch.search.exact import knn
-from simsearch.search.index import build, features
-from simsearch.search.index_spec import IndexSpec
-from simsearch.search.multi_index import MultiIndex
-from simsearch.search.parts import image_distances
-from simsearch.search.ranges import within
+from simsearch.search.hamming import search
+from simsearch.search.hamming.multi_index import MultiIndex
+from simsearch.search.indexes.index import build, features
+from simsearch.search.indexes.spec import IndexSpec
+from simsearch.search.multi_vector.distances import image_distances
+from simsearch.search.range_search import within
 from simsearch.search.self_join import code_pairs, row_pairs
 from tests.search.test_exact import assert_exact, make, oracle
 
@@ -114,7 +115,7 @@ def test_masks_that_are_not_booleans_are_refused(rng, mask):
     with pytest.raises(InputError, match=r"live mask 0 is .* booleans"):
         knn(rows, [rows], k=1, metric="js", live=[mask], device="cpu")
     with pytest.raises(InputError, match=r"live mask 0 is .* booleans"):
-        hamming.nearest_codes(codes, [codes], k=1, live=[mask])
+        search.nearest_codes(codes, [codes], k=1, live=[mask])
 
 
 @pytest.mark.parametrize("radius", [2.0, "2", None, True, -1])
@@ -123,7 +124,7 @@ def test_a_radius_that_is_no_number_of_bits_is_refused(rng, radius):
     asks = [
         lambda: MultiIndex(codes).within(codes, radius=radius),
         lambda: list(code_pairs(codes, radius=radius)),
-        lambda: hamming.codes_within(codes, [codes], radius=radius),
+        lambda: search.codes_within(codes, [codes], radius=radius),
     ]
     for ask in asks[: 2 if radius is None else 3]:
         with pytest.raises(InputError, match="radius is"):
@@ -136,18 +137,18 @@ def test_codes_within_a_radius_at_every_edge(rng, width, chunks, monkeypatch):
     codes[3], codes[5] = 0, 255
     bits = 8 * width
     counts = np.rint(distance.hamming(codes, codes) * bits)
-    index, worths = MultiIndex(codes, chunks=chunks), list(hamming._WORTH)
+    index, worths = MultiIndex(codes, chunks=chunks), list(search._WORTH)
     for radius in (0, bits - 1, bits, bits + 1, 64, 500, np.int64(2**62), 2**70):
         lines, positions = np.nonzero(counts <= min(radius, bits))
         found, _ = index.within(codes, radius=radius)
-        plain = hamming.codes_within(codes, [codes], radius=radius)
+        plain = search.codes_within(codes, [codes], radius=radius)
         for hits in (found, plain):
             assert sorted(zip(hits.lines, hits.positions, strict=True)) == sorted(zip(lines, positions, strict=True))
         pairs = next(code_pairs(codes, radius=radius))
         assert len(pairs.left) == (lines < positions).sum()
         limit = min(float(radius), 1e300) / bits
         for worth in (0, 1 << 62):
-            monkeypatch.setattr(hamming, "_WORTH", dict.fromkeys(worths, worth))
+            monkeypatch.setattr(search, "_WORTH", dict.fromkeys(worths, worth))
             near = within(codes, [codes], max_distance=limit, metric="hamming", device="cpu")
             assert near.starts[-1] == len(lines)
             nearest = knn(codes, [codes], k=60, max_distance=limit, metric="hamming", device="cpu")
@@ -235,4 +236,4 @@ def test_an_index_names_rows_that_float32_does_not_hold():
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(asked).failed == 0
+    assert doctest.testmod(arguments).failed == 0

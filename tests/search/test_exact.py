@@ -125,7 +125,7 @@ def test_values_so_small_that_products_lose_them_are_measured_all_the_same(rng, 
 
 def test_direct_js_takes_float64_rows_of_any_size(rng):
     torch = pytest.importorskip("torch")
-    from simsearch.search.scores import JensenShannon
+    from simsearch.search.metrics.base import JensenShannon
 
     scores = JensenShannon()
     rows = rng.dirichlet(np.ones(9), 40)
@@ -241,7 +241,7 @@ def test_unusable_arguments_are_refused(rng):
 @pytest.mark.parametrize("d", [3, 64, 512, 2048])
 def test_no_score_is_farther_from_exact_than_its_bound(rng, metric, d):
     torch = pytest.importorskip("torch")
-    from simsearch.search.scores import BitProduct, Cosine, JensenShannon, score_for
+    from simsearch.search.metrics.base import BitProduct, Cosine, JensenShannon, score_for
 
     a, b = make(rng, 20, d, metric), make(rng, 200, d, metric)
     b[0] = a[0]

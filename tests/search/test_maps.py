@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simsearch import distance
-from simsearch.search import maps
-from simsearch.search.maps import FOUR, HELLINGER, TWO, FeatureMap, Wave
+from simsearch.search.metrics import feature_maps
+from simsearch.search.metrics.feature_maps import FOUR, HELLINGER, TWO, FeatureMap, Wave
 
 MAPS = {"hellinger": HELLINGER, "two": TWO, "four": FOUR}
 NEAR, FAR = 0.002, 14.0
@@ -130,4 +130,4 @@ def test_every_mapped_distribution_has_the_same_length(rng, name):
 
 
 def test_the_example_holds():
-    assert doctest.testmod(maps).failed == 0
+    assert doctest.testmod(feature_maps).failed == 0

@@ -10,11 +10,11 @@ import pytest
 from simsearch import distance
 from simsearch.errors import InputError, MetricError
 from simsearch.search import self_join
-from simsearch.search.index import build
-from simsearch.search.index_spec import spec_for
+from simsearch.search.indexes.index import build
+from simsearch.search.indexes.spec import spec_for
 from simsearch.search.self_join import Pairs, code_pairs, pairs_by_index, row_pairs
+from tests.search.hamming.test_search import codes_of
 from tests.search.rows import clustered
-from tests.search.test_hamming import codes_of
 
 
 def together(pieces):

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, nn
 
-from simsearch.training.bank import gathered
 from simsearch.training.loss import Keys, contrast, koleo, unit
+from simsearch.training.memory_bank import gathered
 
 
 def loss(network: nn.Module, first: Tensor, second: Tensor, index: Tensor, rank: int) -> Tensor:

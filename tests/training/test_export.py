@@ -10,11 +10,11 @@ from torch import nn
 
 from simsearch import load_extractor
 from simsearch.errors import InputError
-from simsearch.extract.architecture import build_network, load_network
-from simsearch.extract.card import ModelCard, load_card, weights_path
-from simsearch.extract.zoo import find_model
+from simsearch.extract.networks.build import build_network, load_network
+from simsearch.extract.zoo.card import ModelCard, load_card, weights_path
+from simsearch.extract.zoo.find import find_model
 from simsearch.training.export import export
-from simsearch.training.student import exported_card
+from simsearch.training.network import exported_card
 from tests.training.world import config
 
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from simsearch import Library, load_extractor
-from simsearch.extract.card import load_card
+from simsearch.extract.zoo.card import load_card
 from simsearch.training.checkpoint import Paused
 from simsearch.training.finetune import Outcome, finetune
-from simsearch.training.guard import GuardRefused
+from simsearch.training.validation.regression_guard import GuardRefused
 from tests.library.helpers import HERE
 from tests.training.world import as_if_fallen, config, pictures
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from simsearch.training.guard import GuardTable, compare
-from simsearch.training.settings import FinetuneConfig, config_of
+from simsearch.training.config import FinetuneConfig, config_of
+from simsearch.training.validation.regression_guard import GuardTable, compare
 
 WATERMARK = "tests.training.world:stamp(opacity={})"
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simsearch.extract.area import area_means
+from simsearch.extract.networks.area_pooling import area_means
 
 EPSILON = 1e-5
 SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

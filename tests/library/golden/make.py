@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import RejectCode
-from simsearch.images.rejected import Rejected
-from simsearch.images.source import Source
+from simsearch.images.source import Rejected, Source
 from simsearch.library import Library
-from simsearch.library.channel import Channel
-from simsearch.library.items import Item, items_batch, rejects_batch
-from simsearch.library.manifest import Manifest
-from simsearch.library.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import Item, items_batch, rejects_batch
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import ChannelRows, Draft, write_segment
 
 DIMENSION = 16
 NAMES = (b"a.png", b"b.png", b"deep/c.png", b"caf\xe9.png", b"\xc3\xa9.png", b"f.png", b"g.png", b"h.png")

@@ -1,0 +1,1 @@
+"""Photographs, edits, methods and rows of a run, and their caches."""

@@ -1,0 +1,202 @@
+"""The methods of a run: loaded by name, those that cannot run listed with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from simsearch.benchmark.data.array_cache import digest
+from simsearch.benchmark.data.edits import module_source
+from simsearch.benchmark.results import Kind, Method
+from simsearch.benchmark.settings import ALL_DISTANCES, Settings
+from simsearch.errors import DependencyMissing, InputError, WeightsError
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.zoo.find import find_model, has_weights, list_models
+from simsearch.naming import base_name, is_class_name
+from simsearch.runtime.provenance import portable
+
+_LABELS = {
+    "ahash": "aHash",
+    "phash": "pHash",
+    "dhash": "dHash",
+    "whash": "wHash",
+    "crop_resistant": "crop-resistant",
+    "marr_hildreth": "Marr-Hildreth",
+    "blockmean": "block mean",
+    "colour_moments": "colour moments",
+    "pdq": "PDQ",
+    "pdq_float": "PDQ float",
+    "phash_float": "pHash float",
+    "haar": "Haar signature",
+    "sift": "SIFT",
+    "orb": "ORB",
+    "daisy": "DAISY",
+    "latch": "LATCH",
+}
+_NETWORKS = "networks"
+_SLASH = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What is needed to compare a method's stored rows, without the method itself.
+
+    Attributes:
+        key: Under which its rows are stored: all that decides them, to the versions of what computes them.
+        method: What results tell of it.
+        device: Where its rows are compared.
+    """
+
+    key: str
+    method: Method
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A method that can run.
+
+    Attributes:
+        asked: The name under which it was asked for, by which a worker loads it.
+        extractor: It.
+        method: What results tell of it.
+        at_hand: Whether it works on decoded images in the worker processes; a network takes pixels in this one.
+        maker: The same without the extractor, to be sent to a worker.
+    """
+
+    asked: str
+    extractor: Extractor
+    method: Method
+    at_hand: bool
+    maker: Maker
+
+
+def assemble(settings: Settings) -> tuple[list[Entry], list[Method]]:
+    """The methods that can run, and all in the order asked for, the missing ones with their reason.
+
+    Raises:
+        InputError: A name is unknown or stands there twice, or a metric is not defined on its rows.
+    """
+    entries: list[Entry] = []
+    methods: list[Method] = []
+    for name in _expanded(settings.models):
+        try:
+            entry = enter(name, settings)
+        except (DependencyMissing, WeightsError) as error:
+            methods.append(Method(name, label(name), _kind_of_name(name), missing=str(error)))
+            continue
+        taken = {method.name for method in methods}
+        if entry.method.name in taken and _SLASH in name:
+            entry = renamed(entry, portable(name))
+        if entry.method.name in taken:
+            raise InputError(f"{entry.method.name} stands twice among the models {', '.join(settings.models)}")
+        entries.append(entry)
+        methods.append(entry.method)
+    if unknown := set(settings.metrics) - {method.name for method in methods}:
+        raise InputError(f"metrics are set for {sorted(unknown)}, which are not among the models; correct the names")
+    return entries, methods
+
+
+def enter(name: str, settings: Settings) -> Entry:
+    """One method, loaded.
+
+    Raises:
+        DependencyMissing: An optional package is not installed.
+        WeightsError: The weights are not there.
+        InputError: There is no such method, or a metric is not defined on its rows.
+    """
+    extractor = load_method(name, settings.device)
+    kind = _kind(extractor, name)
+    # A hash says how many bits it has; where it does not, every bit of its bytes is one.
+    bits = (extractor.bits or 8 * extractor.dimension) if extractor.metric == "hamming" else None
+    method = Method(
+        name=extractor.name,
+        label=label(extractor.name),
+        kind=kind,
+        metric=extractor.metric,
+        metrics=_metrics(extractor, kind, settings),
+        fingerprint=extractor.fingerprint,
+        bits=bits,
+        dimension=None if bits else extractor.dimension,
+        several=extractor.several,
+        cutoff=extractor.cutoff,
+        runtime=extractor.runtime(),
+    )
+    own = type(extractor)
+    at_hand = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
+    # A user's own class may change under its fingerprint.
+    source = module_source(base_name(name)) if is_class_name(name) else None
+    key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
+    return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
+
+
+def renamed(entry: Entry, name: str) -> Entry:
+    """The same method under another name, as a model's folder where another model is called the same."""
+    method = replace(entry.method, name=name, label=name)
+    return replace(entry, method=method, maker=replace(entry.maker, method=method))
+
+
+def load_method(name: str, device: str = "auto") -> Extractor:
+    """The extractor of that name: a hash, keypoints, a network or a user's own class."""
+    from simsearch.extract.load import method
+
+    return method(name, device=device)
+
+
+def label(name: str) -> str:
+    """What tables print for a method's name.
+
+    Example:
+        >>> label("phash(size=16)"), label("mini")
+        ('pHash (size=16)', 'mini')
+    """
+    head, bracket, tail = name.partition("(")
+    printed = _LABELS.get(head, head)
+    return f"{printed} ({tail}" if bracket else printed
+
+
+def with_parameter(name: str, parameter: str, value: int) -> str:
+    """A method's name with one parameter more.
+
+    Example:
+        >>> with_parameter("phash", "size", 11), with_parameter("orb(count=40)", "cutoff", 5)
+        ('phash(size=11)', 'orb(count=40,cutoff=5)')
+    """
+    return f"{name[:-1]},{parameter}={value})" if name.endswith(")") else f"{name}({parameter}={value})"
+
+
+def _expanded(names: Sequence[str]) -> list[str]:
+    """The names with `networks` replaced by all models whose weights are here and that are not named already."""
+    cards = list_models() if _NETWORKS in names else []
+    zoo = [card.name for card in cards if card.name not in names and has_weights(find_model(card.name))]
+    return [one for name in names for one in (zoo if name == _NETWORKS else [name])]
+
+
+def _metrics(extractor: Extractor, kind: Kind, settings: Settings) -> tuple[str, ...]:
+    asked = settings.metrics.get(extractor.name, ())
+    if not asked and settings.compare_distances and kind == "network":
+        asked = tuple(metric for metric in ALL_DISTANCES if metric != "js" or extractor.non_negative)
+    if "js" in asked and not extractor.non_negative:
+        raise InputError(f"js is not defined on the rows of {extractor.name}, which may be negative; leave it out")
+    if asked and (extractor.metric == "hamming") != (asked == ("hamming",)):
+        raise InputError(f"{extractor.name} is compared by {extractor.metric}, not by {', '.join(asked)}")
+    first = [metric for metric in asked if metric == extractor.metric]
+    return (*first, *(metric for metric in asked if metric != extractor.metric)) or (extractor.metric,)
+
+
+def _kind(extractor: Extractor, name: str) -> Kind:
+    module = type(extractor).__module__
+    if is_class_name(name) or not module.startswith("simsearch."):
+        return "user"
+    if module.endswith(".neural"):
+        return "network"
+    return "keypoints" if ".keypoints" in module else "hash"
+
+
+def _kind_of_name(name: str) -> Kind:
+    head = name.partition("(")[0]
+    if is_class_name(name):
+        return "user"
+    if head in ("sift", "orb", "daisy", "latch"):
+        return "keypoints"
+    return "hash" if head in _LABELS else "network"

@@ -1,0 +1,120 @@
+"""The protocols as jobs for the workers: stored rows in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.nearest import Distances, Nearest, Sides, measure_split, nearest
+from simsearch.benchmark.data.photographs import Picture
+from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.splits import Split
+from simsearch.benchmark.protocols.copy_detection import chain_points, copy_detection
+from simsearch.benchmark.protocols.examples import examples
+from simsearch.benchmark.protocols.paper import Rules, Subject, paper_split
+from simsearch.benchmark.protocols.perception import perception_rows
+from simsearch.benchmark.protocols.transfer import transferred
+from simsearch.benchmark.results import ChainPoint, CopyDetection, Example, PaperSplit, PerceptionRow, Transfer
+from simsearch.images.perturb import Perturbation
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One method and metric on one split.
+
+    Attributes:
+        shelf: The stored rows.
+        maker: The method.
+        metric: The distance.
+        split: The photographs.
+        copies: Of the attacked ones, by id.
+        rules: How distances become figures.
+    """
+
+    shelf: Shelf
+    maker: Maker
+    metric: str
+    split: Split
+    copies: tuple[str, ...]
+    rules: Rules
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Method and metric."""
+        return self.maker.method.name, self.metric
+
+    @property
+    def edits(self) -> list[Perturbation]:
+        """The edits behind the copies."""
+        return [self.shelf.edits.perturbation(copy) for copy in self.copies]
+
+    def distances(self) -> Distances:
+        """From the store, or measured."""
+        return measure_split(self.shelf, self.maker, self.metric, self.split, self.copies)
+
+    def figures(self) -> PaperSplit:
+        """What the paper reports."""
+        subject = Subject(*self.names, self.split.seed, len(self.split.database), self.edits)
+        return paper_split(self.distances(), subject, self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeTask:
+    """One method and metric with all photographs in the database; copies of some are the queries."""
+
+    task: Task
+    pictures: tuple[Picture, ...]
+    attacked: tuple[Picture, ...]
+
+    @property
+    def maker(self) -> Maker:
+        """The method."""
+        return self.task.maker
+
+    def distances(self) -> Nearest:
+        """From the store, or measured."""
+        task = self.task
+        return nearest(task.shelf, task.maker, task.metric, Sides.of(self.pictures, self.attacked), task.copies)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTask:
+    """One method and metric on a split of two sets of photographs."""
+
+    here: Task
+    there: Task
+
+
+def paper(task: Task) -> PaperSplit:
+    """The paper's protocol."""
+    return task.figures()
+
+
+def paper_examples(task: Task) -> tuple[Example, ...]:
+    """Pairs worth looking at."""
+    return examples(task.distances(), task.figures(), task.split)
+
+
+def detection(job: tuple[Task, float]) -> CopyDetection:
+    """Copy detection at a precision."""
+    task, precision = job
+    return copy_detection(task.distances(), task.names, task.rules, precision)
+
+
+def chains(job: tuple[Task, Sequence[int]]) -> tuple[ChainPoint, ...]:
+    """Recall by length of chain."""
+    task, lengths = job
+    return chain_points(task.distances(), task.names, lengths, task.rules)
+
+
+def perception(job: WholeTask) -> tuple[PerceptionRow, ...]:
+    """Perception's table."""
+    task = job.task
+    names = [edit.name for edit in task.edits]
+    return perception_rows(job.distances(), job.attacked, (*task.names, names), task.rules)
+
+
+def transfer(job: TransferTask) -> Transfer:
+    """The paper's Table 2."""
+    return transferred(job.here.distances(), job.there.distances(), job.here.names, job.here.rules)

@@ -1,0 +1,213 @@
+"""What the paper reports, from the distances of one method, metric and split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.benchmark.data.nearest import Distances, Values
+from simsearch.benchmark.results import Attack, Curve, Estimate, Group, OperatingPoint, PaperSplit, finite
+from simsearch.decide.bootstrap import Area, RecallAtFpr, bootstrap_by_source
+from simsearch.decide.intervals import supported
+from simsearch.decide.roc import Roc, auc, auc_on_grid, recall_at_fpr, roc
+from simsearch.images.perturb import Perturbation
+
+GRIDS = {
+    "ahash": (0.0, 0.4),
+    "phash": (0.1, 0.4),
+    "dhash": (0.05, 0.4),
+    "whash": (0.0, 0.4),
+    "crop_resistant": (0.0, 0.4),
+    "sift": (0.0, 300.0),
+    "orb": (0.0, 0.3),
+    "daisy": (0.0, 0.4),
+    "latch": (0.1, 0.4),
+}
+"""First and last threshold of the paper for its own methods, whatever their parameters."""
+GRID_POINTS = 20
+HASH_LENGTH_GRID = (0.0, 0.8)
+HASH_LENGTH_POINTS = 30
+_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How distances become figures.
+
+    Attributes:
+        fpr: False-positive rates; the first is the main one.
+        repeats: Draws of an interval.
+        seed: Decides these draws.
+        grid: Thresholds of the paper; by default its own for the method, else the range of all distances.
+    """
+
+    fpr: tuple[float, ...]
+    repeats: int
+    seed: int
+    grid: Values | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was measured: names for the results.
+
+    Attributes:
+        method: Its name.
+        metric: The distance.
+        seed: Of the split.
+        database: Photographs that can be found.
+        edits: In the order of the distances' columns.
+    """
+
+    method: str
+    metric: str
+    seed: int
+    database: int
+    edits: Sequence[Perturbation]
+
+
+def paper_split(found: Distances, subject: Subject, rules: Rules) -> PaperSplit:
+    """All that the paper reports, with intervals, every attack, and groups of attacks."""
+    near, own, far = found.copies.distance, found.copies.own, found.strangers.distance
+    hits = right_first(found)
+    grid, of_paper = _grid(found, subject.method, rules)
+    points = operating_points(found, rules)
+    threshold = np.inf if points[0].threshold is None else points[0].threshold
+    scope = _Scope(near, own, far, hits, grid, threshold, points[0].recall.supported, rules)
+    return PaperSplit(
+        method=subject.method,
+        metric=subject.metric,
+        seed=subject.seed,
+        database=subject.database,
+        attacked=len(near),
+        edits=near.shape[1],
+        auc=area(near, far, rules),
+        auc_right_image=area(own, far, rules),
+        auc_on_grid=auc_on_grid(near, far, grid),
+        grid=(float(grid[0]), float(grid[-1])),
+        grid_of_paper=of_paper,
+        right_image_first=share(hits, rules),
+        operating=points,
+        roc=curve(roc(near, far)),
+        roc_right_image=curve(roc(own, far)),
+        attacks=tuple(
+            Attack(edit.name, edit.family, edit.category, **scope.of([e])) for e, edit in enumerate(subject.edits)
+        ),
+        groups=_groups(scope, subject.edits),
+    )
+
+
+def operating_points(found: Distances, rules: Rules) -> tuple[OperatingPoint, ...]:
+    """Recall at each false-positive rate, any match and right image, with intervals by source image."""
+    near, own, far = found.copies.distance, found.copies.own, found.strangers.distance
+    return tuple(_operating_point(near, own, far, fpr, rules) for fpr in rules.fpr)
+
+
+def right_first(found: Distances) -> NDArray[np.float64]:
+    """Whether each copy's own original is nearer to it than any other image: (attacked, edits) 0 or 1.
+
+    Where others are as near it is not told apart from them, in whatever order they stand.
+    """
+    copies = found.copies
+    first = np.isfinite(copies.own) & (copies.own <= copies.distance) & ~(copies.other <= copies.distance)
+    return first.astype(np.float64)
+
+
+def area(near: Values, far: Values, rules: Rules) -> Estimate:
+    """The exact area with its interval."""
+    interval = bootstrap_by_source(Area(), near, far, rng=np.random.default_rng(rules.seed), repeats=rules.repeats)
+    return Estimate.of_interval(auc(near, far), interval)
+
+
+def share(hits: Values, rules: Rules, *, supported: bool = True) -> Estimate:
+    """The share of ones in (sources, copies), with the interval from drawing sources again."""
+    by_source = hits.mean(axis=1)
+    rng = np.random.default_rng(rules.seed)
+    draws = by_source[rng.integers(0, len(by_source), (rules.repeats, len(by_source)))].mean(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(float(by_source.mean()), float(low), float(high), supported)
+
+
+def curve(whole: Roc, points: int = _CURVE_POINTS) -> Curve:
+    """A ROC curve thinned evenly along its length, both ends kept."""
+    along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(whole.fpr)) + np.abs(np.diff(whole.recall)))])
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], points - 1)))
+    kept = np.unique([0, *kept.clip(0, len(along) - 1), len(along) - 1])
+    return Curve(
+        tuple(finite(value) for value in whole.thresholds[kept]),
+        tuple(float(value) for value in whole.fpr[kept]),
+        tuple(float(value) for value in whole.recall[kept]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """All queries of a split, and the figures of some of its edits."""
+
+    near: Values
+    own: Values
+    far: Values
+    hits: Values
+    grid: Values
+    threshold: float
+    supported: bool
+    rules: Rules
+
+    def of(self, edits: Sequence[int]) -> dict[str, Any]:
+        """The fields that `Attack` and `Group` share."""
+        near, own, far, hits = (values[:, edits] for values in (self.near, self.own, self.far, self.hits))
+        return {
+            "auc": auc(near, far),
+            "auc_right_image": auc(own, far),
+            "auc_on_grid": auc_on_grid(near, far, self.grid),
+            "recall": self._recall(near),
+            "recall_right_image": self._recall(own),
+            "right_image_first": float(hits.mean()),
+        }
+
+    def _recall(self, distances: Values) -> Estimate:
+        within = (distances <= self.threshold).astype(np.float64)
+        if within.shape[1] == 1:  # one copy of each source: independent trials
+            return Estimate.of_share(int(within.sum()), len(within), supported=self.supported)
+        return share(within, self.rules, supported=self.supported)
+
+
+def _operating_point(near: Values, own: Values, far: Values, fpr: float, rules: Rules) -> OperatingPoint:
+    point = recall_at_fpr(near, far, fpr)
+    enough = supported(fpr, len(far))
+
+    def recall(distances: Values) -> Estimate:
+        rng = np.random.default_rng(rules.seed)
+        interval = bootstrap_by_source(RecallAtFpr(fpr), distances, far, rng=rng, repeats=rules.repeats)
+        return Estimate.of_interval(float((distances <= point.threshold).mean()), interval, supported=enough)
+
+    measured = share((far <= point.threshold).astype(np.float64), rules, supported=enough)
+    return OperatingPoint(fpr, finite(point.threshold), measured, recall(near), recall(own))
+
+
+def _groups(scope: _Scope, edits: Sequence[Perturbation]) -> tuple[Group, ...]:
+    pools: dict[tuple[str, str], list[int]] = {}
+    for number, edit in enumerate(edits):
+        pools.setdefault((edit.category, "category"), []).append(number)
+    for number, edit in enumerate(edits):
+        pools.setdefault(("text" if edit.category == "text" else "no text", "text"), []).append(number)
+    return tuple(
+        Group(name, "text" if kind == "text" else "category", len(numbers), **scope.of(numbers))
+        for (name, kind), numbers in pools.items()
+    )
+
+
+def _grid(found: Distances, method: str, rules: Rules) -> tuple[Values, bool]:
+    if rules.grid is not None:
+        return rules.grid, True
+    name = method.partition("(")[0]
+    if name in GRIDS:
+        return np.linspace(*GRIDS[name], GRID_POINTS), True
+    both = np.concatenate([found.copies.distance.ravel(), found.strangers.distance.ravel()])
+    both = both[np.isfinite(both)]
+    ends = (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
+    return np.linspace(*ends, GRID_POINTS), False

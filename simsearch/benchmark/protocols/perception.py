@@ -1,0 +1,80 @@
+"""perception's table: threshold and recall at a false-positive rate, by category of photographs and transform.
+
+All originals are in the database; each copy is compared with its own original and with the nearest other image. The
+false-positive rate is the share of copies that another image comes within the threshold of.
+
+Reference:
+    thorn-oss/perception, "Benchmarking", `compute_threshold_recall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.benchmark.data.nearest import Nearest, Values
+from simsearch.benchmark.data.photographs import Picture
+from simsearch.benchmark.protocols.paper import Rules, share
+from simsearch.benchmark.results import Estimate, PerceptionRow, finite
+from simsearch.decide.bootstrap import RecallAtFpr, bootstrap_by_source
+from simsearch.decide.intervals import supported
+from simsearch.decide.roc import recall_at_fpr
+
+ALL = "all"
+
+
+def perception_rows(
+    found: Nearest, pictures: Sequence[Picture], subject: tuple[str, str, Sequence[str]], rules: Rules
+) -> tuple[PerceptionRow, ...]:
+    """The table of one method, for all photographs and each category, all edits together and each.
+
+    Args:
+        found: Distances of the pictures' copies (pictures, edits) to a database that holds them all.
+        pictures: Whose copies these are.
+        subject: Method, metric, names of the edits.
+        rules: The first rate is the one asked for.
+    """
+    method, metric, edits = subject
+    categories = np.array([picture.category for picture in pictures])
+    named = [category for category in np.unique(categories) if category and len(np.unique(categories)) > 1]
+    everyone = np.ones(len(pictures), np.bool_)
+    groups = [(ALL, everyone), *((str(category), categories == category) for category in named)]
+    columns = [(ALL, slice(None)), *((edit, slice(e, e + 1)) for e, edit in enumerate(edits))]
+    return tuple(
+        _row(found.own[chosen, copies], found.other[chosen, copies], (method, metric, category, edit), rules)
+        for category, chosen in groups
+        for edit, copies in columns
+    )
+
+
+def _row(own: Values, other: Values, names: tuple[str, str, str, str], rules: Rules) -> PerceptionRow:
+    fpr = rules.fpr[0]
+    point = recall_at_fpr(own, other, fpr)
+    enough = supported(fpr, len(own))
+    return PerceptionRow(
+        *names,
+        fpr=fpr,
+        threshold=finite(point.threshold),
+        measured_fpr=_share(other <= point.threshold, rules, enough=enough),
+        recall=_recall(own, other, point.recall, rules, enough=enough),
+        photographs=len(own),
+    )
+
+
+def _share(hits: NDArray[np.bool_], rules: Rules, *, enough: bool) -> Estimate:
+    if hits.shape[1] == 1:
+        return Estimate.of_share(int(hits.sum()), len(hits), supported=enough)
+    return share(hits.astype(np.float64), rules, supported=enough)
+
+
+def _recall(own: Values, other: Values, recall: float, rules: Rules, *, enough: bool) -> Estimate:
+    if own.shape[1] == 1:
+        return Estimate.of_share(round(recall * len(own)), len(own), supported=enough)
+    rng = np.random.default_rng(rules.seed)
+    return Estimate.of_interval(
+        recall,
+        bootstrap_by_source(RecallAtFpr(rules.fpr[0]), own, other, rng=rng, repeats=rules.repeats),
+        supported=enough,
+    )

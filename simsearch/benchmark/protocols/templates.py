@@ -1,0 +1,218 @@
+"""Templates and their variants, as memes are: half of the templates are the database, variants of the rest strangers.
+
+Nothing is edited. A template is stood for by the first image listed of it, which is no query.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.benchmark.data.edits import ORIGINAL
+from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.nearest import Nearest, Sides, nearest
+from simsearch.benchmark.data.photographs import Picture
+from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.protocols.paper import GRID_POINTS, GRIDS, Rules, curve
+from simsearch.benchmark.results import Estimate, OperatingPoint, Templates, finite
+from simsearch.decide.bootstrap import (
+    Area,
+    CountStatistic,
+    RecallAtFpr,
+    blocks,
+    counts_within,
+    percentiles,
+    times_drawn,
+)
+from simsearch.decide.intervals import Interval, supported
+from simsearch.decide.roc import auc_on_grid, recall_at_fpr, roc
+from simsearch.errors import InputError
+
+Values = NDArray[np.float64]
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSplit:
+    """Pictures by what they stand for.
+
+    Attributes:
+        database: One picture for each template that can be found.
+        positives: Variants of these.
+        own: Position in the database of each positive's template.
+        negatives: Variants of the other templates.
+        strangers: Number of each negative's template.
+    """
+
+    database: tuple[Picture, ...]
+    positives: tuple[Picture, ...]
+    own: tuple[int, ...]
+    negatives: tuple[Picture, ...]
+    strangers: tuple[int, ...]
+
+
+def read_templates(path: Path) -> dict[str, str]:
+    """Template by image, from a CSV with the columns image and template; images are named below the CSV's folder.
+
+    Raises:
+        InputError: It cannot be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    if not rows or not {"image", "template"} <= set(rows[0]):
+        raise InputError(f"{path} must have the columns image and template, and at least one line")
+    return {row["image"]: row["template"] for row in rows}
+
+
+def split_templates(pictures: Sequence[Picture], template_of: Mapping[str, str], seed: int) -> TemplateSplit:
+    """Half of the templates as database, chosen by the seed.
+
+    Raises:
+        InputError: There are fewer than two templates with pictures, or no variants on one side.
+    """
+    by_name = {picture.name: picture for picture in pictures}
+    members: dict[str, list[Picture]] = {}
+    for image, template in template_of.items():
+        if image in by_name:
+            members.setdefault(template, []).append(by_name[image])
+    names = list(members)
+    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    inside, outside = order[: len(order) // 2], order[len(order) // 2 :]
+    positives = [(picture, i) for i, name in enumerate(inside) for picture in members[name][1:]]
+    negatives = [(picture, i) for i, name in enumerate(outside) for picture in members[name][1:]]
+    if not positives or not negatives:
+        raise InputError(
+            f"{len(names)} templates with pictures: two at least must have a variant beside their first image"
+        )
+    return TemplateSplit(
+        tuple(members[name][0] for name in inside),
+        tuple(picture for picture, _ in positives),
+        tuple(i for _, i in positives),
+        tuple(picture for picture, _ in negatives),
+        tuple(i for _, i in negatives),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateTask:
+    """One method and metric on templates: a job for a worker."""
+
+    shelf: Shelf
+    maker: Maker
+    metric: str
+    split: TemplateSplit
+    name: str
+    rules: Rules
+
+    def distances(self) -> tuple[Nearest, Nearest]:
+        """Of positives and of negatives, from the store or measured."""
+        split = self.split
+        strangers = Sides(split.database, split.negatives, (-1,) * len(split.negatives))
+        near, far = (
+            nearest(self.shelf, self.maker, self.metric, compared, [ORIGINAL])
+            for compared in (Sides(split.database, split.positives, split.own), strangers)
+        )
+        return near, far
+
+
+def template_task(task: TemplateTask) -> Templates:
+    """The figures of one method and metric, from stored rows."""
+    split = task.split
+    near, far = task.distances()
+    ends = TemplateEnds(
+        near.distance[:, 0], near.own[:, 0], far.distance[:, 0], np.array(split.own), np.array(split.strangers)
+    )
+    names = task.maker.method.name, task.metric, task.name
+    return template_figures(ends, names, len(split.database), task.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEnds:
+    """Distances (queries,) of positives and negatives, and the template that each was made from."""
+
+    near: Values
+    own: Values
+    far: Values
+    near_of: NDArray[np.int64]
+    far_of: NDArray[np.int64]
+
+
+def template_figures(sides: TemplateEnds, names: tuple[str, str, str], templates: int, rules: Rules) -> Templates:
+    """Areas and recalls with intervals from drawing whole templates again.
+
+    Args:
+        sides: The distances.
+        names: Method, metric, and the set's name.
+        templates: How many are in the database.
+        rules: Rates and draws.
+    """
+    method, metric, name = names
+    base = method.partition("(")[0]
+    both = np.concatenate([sides.near, sides.far])
+    both = both[np.isfinite(both)]
+    ends = GRIDS.get(base, (float(both.min(initial=0)), float(both.max(initial=1))))
+    right = TemplateEnds(sides.own, sides.own, sides.far, sides.near_of, sides.far_of)
+    return Templates(
+        method=method,
+        metric=metric,
+        name=name,
+        templates=templates,
+        positives=len(sides.near),
+        negatives=len(sides.far),
+        auc=_estimate(Area(), sides, rules),
+        auc_right_image=_estimate(Area(), right, rules),
+        auc_on_grid=auc_on_grid(sides.near, sides.far, np.linspace(*ends, GRID_POINTS)),
+        operating=tuple(_operating_point(sides, right, fpr, rules) for fpr in rules.fpr),
+        roc=curve(roc(sides.near, sides.far)),
+    )
+
+
+def _operating_point(sides: TemplateEnds, right: TemplateEnds, fpr: float, rules: Rules) -> OperatingPoint:
+    point = recall_at_fpr(sides.near, sides.far, fpr)
+    enough = supported(fpr, len(np.unique(sides.far_of)))
+    own = float((sides.own <= point.threshold).mean())
+    return OperatingPoint(
+        fpr,
+        finite(point.threshold),
+        Estimate.of_interval(point.fpr, _share_interval(sides.far <= point.threshold, sides, rules), supported=enough),
+        _estimate(RecallAtFpr(fpr), sides, rules, enough=enough),
+        Estimate.of_interval(own, _interval(RecallAtFpr(fpr), right, rules), supported=enough),
+    )
+
+
+def _estimate(statistic: CountStatistic, sides: TemplateEnds, rules: Rules, *, enough: bool = True) -> Estimate:
+    value = statistic(sides.near, sides.far)
+    return Estimate.of_interval(value, _interval(statistic, sides, rules), supported=enough)
+
+
+def _interval(statistic: CountStatistic, sides: TemplateEnds, rules: Rules) -> Interval:
+    """As `bootstrap_by_source`, for sources of different numbers of queries."""
+    rng = np.random.default_rng(rules.seed)
+    thresholds = np.unique(np.concatenate([sides.near, sides.far]))
+    drawn = []
+    for values, template in ((sides.near, sides.near_of), (sides.far, sides.far_of)):
+        sources, owner = np.unique(template, return_inverse=True)
+        order = np.argsort(values, kind="stable")
+        weights = times_drawn(rng.integers(0, len(sources), (rules.repeats, len(sources))), len(sources))
+        drawn.append((weights, owner[order], np.searchsorted(values[order], thresholds, side="right")))
+    found = [
+        statistic.of_counts(*(counts_within(weights[block], owner, ends) for weights, owner, ends in drawn))
+        for block in blocks(rules.repeats, len(sides.near) + len(sides.far) + len(thresholds))
+    ]
+    return percentiles(np.concatenate(found), _CONFIDENCE)
+
+
+def _share_interval(hits: NDArray[np.bool_], sides: TemplateEnds, rules: Rules) -> Interval:
+    sources, owner = np.unique(sides.far_of, return_inverse=True)
+    drawn = np.random.default_rng(rules.seed).integers(0, len(sources), (rules.repeats, len(sources)))
+    weights = times_drawn(drawn, len(sources))
+    return percentiles((weights @ np.bincount(owner, hits)) / (weights @ np.bincount(owner)), _CONFIDENCE)

@@ -1,0 +1,218 @@
+"""`simsearch embed`: rows as files, for other programs or for `index --rows`."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs, require_listed
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    BatchSize,
+    Config,
+    Devices,
+    FromList,
+    MaxPixels,
+    Model,
+    Paths,
+    Quiet,
+    Strict,
+    Workers,
+    examples,
+    named,
+)
+from simsearch.cli.progress import shown
+from simsearch.cli.signals import end_with
+
+if TYPE_CHECKING:
+    from simsearch.extract.extractor import Extractor
+    from simsearch.images.input_lists import Entry
+    from simsearch.images.source import Rejected, Source
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED = 1
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    PARQUET = "parquet"
+    NPY = "npy"
+
+
+def read_shard(text: str | None) -> tuple[int, int]:
+    """Return (i, n) from `i/n`, i counted from 1.
+
+    Raises:
+        typer.BadParameter: it is no such thing.
+
+    Example:
+        >>> read_shard("2/8")
+        (2, 8)
+    """
+    if text is None:
+        return 1, 1
+    left, slash, right = text.partition("/")
+    if not (slash and left.isdecimal() and right.isdecimal() and 1 <= int(left) <= int(right)):
+        raise typer.BadParameter(f"--shard {text}: write i/n with i from 1 to n, as 1/4 to 4/4")
+    return int(left), int(right)
+
+
+@app.command(
+    epilog=examples(
+        "embed photos/ --output rows/",
+        "embed --from-list photos.csv --output rows/ --format npy",
+        "embed photos/ --output rows-1/ --shard 1/4",
+        "embed photos/ --output rows/ --device cuda:0,cuda:1",
+        "index --rows rows/part-00000.parquet --library photos.library",
+    )
+)
+def embed(
+    paths: Paths = None,
+    *,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", parser=named, help="Folder for the rows: new, empty, or of a broken run."
+        ),
+    ],
+    model: Model = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="One Parquet file a part, or .npy beside it.")
+    ] = Format.PARQUET,
+    from_list: FromList = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="i/n", help="Only every n-th input, from the i-th; 1/n to n/n.")
+    ] = None,
+    part_rows: Annotated[
+        int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
+    ] = 65_536,
+    device: Devices = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
+    ] = False,
+    on_device: Annotated[
+        bool,
+        typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
+    ] = False,
+    share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1",
+    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0,
+    workers: Workers = None,
+    batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Write embeddings as Parquet or npy.
+
+    part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
+    path, code and message of what could not be used. Broken off in any way, the same command goes on; when it is done,
+    the same command embeds what was added to the inputs since. One process at a time writes to a folder.
+    """
+    from simsearch.cli.commands.embed_processes import embed_in_processes, share_of
+    from simsearch.extract.embeddings.folder import write_folder
+    from simsearch.extract.load import load_extractor
+    from simsearch.images import Limits, find
+    from simsearch.images.source import source_of
+    from simsearch.runtime.cpu import default_workers
+
+    if parent:
+        end_with(parent)
+    require_inputs(paths, from_list)
+    first, of = read_shard(shard)
+    mine, shares = read_shard(share)
+    devices = [name.strip() for name in device.split(",")]
+    listed, others = read_inputs(paths, from_list), Others(first + (mine - 1) * of, of * shares)
+    require_listed(paths, listed, from_list)
+    with shown("embed") as advance, counted(paths or [], listed) as total, ExitStack() as stack:
+
+        def progress(done: int) -> None:
+            advance(done, total() if of == 1 else None)
+
+        if len(devices) > 1:
+            each = workers if workers is not None else max(1, default_workers() // len(devices))
+            flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
+            flags += ["--part-rows", str(part_rows), "--workers", str(each), "--max-pixels", str(max_pixels)]
+            flags += [] if from_list is None else ["--from-list", str(stack.enter_context(_copied(listed)))]
+            flags += ["--compile"] if compiled else []
+            flags += ["--decode-on-device"] if on_device else []
+            inputs = [*(str(path) for path in paths or []), *flags]
+            facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
+        else:
+            extractor = load_extractor(model or "mini", device=device)
+            _quicken(extractor, compiled=compiled, on_device=on_device)
+            sources: Iterator[Source | Rejected] = itertools.islice(
+                find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
+            )
+            if shares > 1:
+                sources = (one for one in sources if share_of(source_of(one).path, shares) == mine)
+            report = write_folder(
+                extractor,
+                sources,
+                output,
+                form=form.value,
+                batch_size=batch_size,
+                workers=workers,
+                limits=Limits(max_pixels=max_pixels),
+                part_rows=part_rows,
+                share=of > 1,
+                progress=progress,
+            )
+            counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
+            facts = {**counts, "rejected_by_code": dict(report.codes), **others.facts, "model": extractor.name}
+    _show(facts, output, as_json=as_json)
+    if strict and facts["rejected"]:
+        raise typer.Exit(SOME_REJECTED)
+
+
+@contextmanager
+def _copied(entries: Sequence[Entry]) -> Iterator[Path]:
+    """A list that several processes can read, each from its beginning."""
+    with tempfile.NamedTemporaryFile(suffix=".list") as file:
+        for entry in entries:
+            file.write(entry.root.rstrip(b"/") + b"/" + entry.name + b"\0")
+        file.flush()
+        yield Path(file.name)
+
+
+def _quicken(extractor: Extractor, *, compiled: bool, on_device: bool) -> None:
+    """Compile an extractor's network, decode where it runs, and make sure that it still gives the same rows."""
+    from simsearch.extract.neural.extractor import NeuralExtractor
+    from simsearch.extract.quantise.extractor import QuantisedExtractor
+
+    if not (compiled or on_device):
+        return
+    network = extractor.inner if isinstance(extractor, QuantisedExtractor) else extractor
+    if not isinstance(network, NeuralExtractor):
+        flag = "--compile" if compiled else "--decode-on-device"
+        raise typer.BadParameter(f"{flag} is for networks; {extractor.name} is none")
+    if compiled:
+        network.compile()
+    if on_device:
+        network.decode_on_device()
+    network.admit()
+
+
+def _show(facts: dict[str, Any], output: Path, *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_json({"output": str(output), **facts})
+        return
+    terminal.show(
+        f"{facts['rows'] + facts['rejected']:,} inputs: {facts['rows']:,} rows, {facts['rejected']:,} rejected"
+    )
+    codes = [(code, f"{count:,}") for code, count in facts["rejected_by_code"].items()]
+    terminal.show_columns(codes, right=(1,))
+    if facts["skipped"]:
+        terminal.show(about_others(facts["skipped_by_kind"]))
+    terminal.show(f"rows are in {output}, {facts['parts']} part(s)")

@@ -1,0 +1,339 @@
+"""`simsearch index, remove`: what goes into a library and out of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs, require_listed
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    BatchSize,
+    Config,
+    Devices,
+    DryRun,
+    FromList,
+    LibraryFolder,
+    MaxPixels,
+    Model,
+    Paths,
+    Quiet,
+    Strict,
+    Workers,
+    examples,
+    named,
+)
+from simsearch.cli.progress import shown
+
+if TYPE_CHECKING:
+    from simsearch.images.input_lists import Entry
+    from simsearch.library import AddReport, AddSettings, Library, Progress
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED = 1
+
+
+@app.command(
+    epilog=examples(
+        "index photos/ --library photos.library",
+        "index photos/ --library photos.library --prune",
+        "index photos/ --library photos.library --prune --dry-run",
+        "index --from-list photos.csv --library photos.library --workers 8",
+        "index photos/ --library photos.library --device cuda:0,cuda:1",
+        "index photos/ --library small.library --bits 96",
+        "index --rows rows/part-00000.parquet --library photos.library",
+    )
+)
+def index(
+    paths: Paths = None,
+    *,
+    library: LibraryFolder,
+    model: Model = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(
+            "--bits", metavar="N", help="Keep so many bits an image: 96 or 256 of mini, or a quantiser's file."
+        ),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
+    ] = None,
+    from_list: FromList = None,
+    device: Devices = "auto",
+    workers: Workers = None,
+    batch_size: BatchSize = 64,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
+    ] = False,
+    prune_empty: Annotated[
+        bool,
+        typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
+    ] = False,
+    dry_run: DryRun = False,
+    rescan: Annotated[
+        bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
+    ] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Add images to a library.
+
+    The library is made on first use; run the command again after images were added or changed. Unchanged files are not
+    read again, exact copies are not embedded again. Interrupted, it keeps what it has done, and the same command goes
+    on from there.
+    """
+    from simsearch.extract.embeddings.parquet import rows_info
+    from simsearch.images.source import Limits
+    from simsearch.library import AddSettings, Library
+
+    require_inputs(paths, from_list, rows)
+    if rows is not None and (paths or from_list or prune or rescan):
+        raise typer.BadParameter(
+            "--rows takes rows from its file alone: leave out PATH, --from-list, --prune, --rescan"
+        )
+    if bits is not None:
+        from simsearch.naming import quantised_name
+
+        model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
+    if prune and not paths:
+        raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
+    if prune_empty and not prune:
+        raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
+    if dry_run and not prune:
+        raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
+    settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
+    # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
+    listed = read_inputs(None if prune_empty and library.is_dir() else paths, from_list)
+    require_listed(paths, listed, from_list)
+    if dry_run:
+        with closing(Library.open(library)) as opened:
+            gone = opened.would_prune(paths or [], from_list=listed, prune_empty=prune_empty)
+        _show_dry_run(gone, as_json=as_json)
+        return
+    if rows is not None:
+        rows_info(rows)
+    devices = [name.strip() for name in device.split(",")]
+    with _on_devices(library, model=model, rows=rows, devices=devices) as opened:
+        started = time.monotonic()
+        if rows is not None:
+            report = _add_rows(opened, rows, settings)
+        else:
+            how = {"prune": prune, "prune_empty": prune_empty, "rescan": rescan}
+            report = _add(opened, paths or [], listed, settings, how)
+        terminal.note_swept(opened.swept)
+        _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
+    if strict and report.rejected:
+        raise typer.Exit(SOME_REJECTED)
+
+
+@app.command(
+    epilog=examples(
+        "remove photos/old/ --library photos.library",
+        "remove photos/old/ --library photos.library --dry-run",
+        "remove id:17 --library photos.library --purge",
+        "remove --owner Anna --library photos.library --purge",
+    )
+)
+def remove(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")
+    ] = None,
+    *,
+    library: LibraryFolder,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="Only images that belong to this owner.")
+    ] = None,
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge",
+            help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Remove images from a library.
+
+    The images themselves stay where they are. --purge also drops indexes that knew a removed image (optimize --recall
+    builds new ones) and what `repair` put aside.
+    """
+    from simsearch.library import Library
+
+    if not paths and owner is None:
+        raise typer.BadParameter("give PATH or --owner: nothing is named to be removed")
+    for path in paths or []:
+        named(path)
+    with Library.open(library) as opened:
+        if dry_run:
+            _show_dry_run(opened.would_remove(paths or [], owner=owner, purge=purge), as_json=as_json)
+            return
+        removed = opened.remove(paths or [], owner=owner, purge=purge)
+        left, purged = len(opened), opened.last_purge
+        terminal.note_swept(opened.swept)
+    if as_json:
+        more = {} if purged is None else {"purged_" + key: value for key, value in asdict(purged).items()}
+        terminal.show_json({"removed": removed, "purged": purge, "library_size": left, **more})
+        return
+    terminal.show(f"removed {removed:,}; {library} now holds {left:,} images")
+    if purged is not None and purged.rejects:
+        terminal.show(f"erased the names of {purged.rejects:,} rejected files")
+    if purged is not None and purged.indexes:
+        terminal.show(f"dropped {purged.indexes} index(es) that knew what was removed; optimize --recall builds anew")
+    for name in () if purged is None else purged.aside:
+        terminal.show(f"erased {name}, which repair had put aside")
+
+
+def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
+    """What would go, one line each."""
+    for path in paths:
+        if as_json:
+            terminal.show_json(terminal.path_fields("path", path))
+        else:
+            terminal.show(os.fsdecode(path))
+    terminal.note(f"dry run: {len(paths):,} would go, nothing was changed")
+
+
+def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:
+    """The library in a folder; a new one is of the model given, of the rows' model, or mini."""
+    from simsearch.errors import LibraryNotFound
+    from simsearch.library import Library
+
+    if model is not None:
+        return Library.create(folder, model=model, device=device)
+    try:
+        return Library.open(folder, device=device)
+    except LibraryNotFound:
+        if rows is None:
+            return Library.create(folder, device=device)
+        from simsearch.extract.embeddings.parquet import rows_info
+        from simsearch.extract.load import described_by_file
+
+        told = rows_info(rows)
+        found = described_by_file(
+            told.model, told.fingerprint, whose=str(rows), device=device
+        )  # refuses what is unsafe
+        known = found if found.name == told.model else told.model
+        Library.create(folder, model=known, device=device).close()
+        return Library.open(folder, device=device)
+
+
+@contextmanager
+def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: list[str]) -> Iterator[Library]:
+    """The library, whose images are embedded on all the devices."""
+    if len(devices) > 1:
+        from simsearch.runtime.device import choose_device
+
+        for device in devices:  # before a library is made
+            choose_device(device)
+    with closing(_open_or_make(folder, model=model, rows=rows, device=devices[0])) as library:
+        if len(devices) == 1 or rows is not None:
+            yield library
+            return
+        from simsearch.extract.load import load_extractor
+        from simsearch.extract.multi_device import OnDevices
+        from simsearch.library import Library
+
+        extractors = [library.extractor]
+        for device in devices[1:]:
+            if model is not None:
+                extractors.append(load_extractor(model, device=device))
+            else:  # by what the library says, within the bounds of that
+                with Library.open(folder, device=device) as other:
+                    extractors.append(other.extractor)
+        with OnDevices(extractors) as each, Library.open(folder, extractor=each, device=devices[0]) as opened:
+            yield opened
+
+
+def _add(
+    library: Library, paths: list[Path], listed: Sequence[Entry], settings: AddSettings, how: dict[str, bool]
+) -> AddReport:
+    with shown("index") as advance, counted(paths, listed) as total:
+
+        def tell(progress: Progress) -> None:
+            advance(progress.done, total())
+
+        return library.add(paths, from_list=listed, settings=settings, progress=tell, **how)
+
+
+def _add_rows(library: Library, rows: Path, settings: AddSettings) -> AddReport:
+    from simsearch.extract.embeddings.parquet import rows_info
+
+    total = rows_info(rows).rows
+    with shown("index") as advance:
+        return library.add_rows(rows, settings=settings, progress=lambda progress: advance(progress.done, total))
+
+
+def _show_report(report: AddReport, library: Library, *, seconds: float, as_json: bool) -> None:
+    counts: dict[str, Any] = {
+        "added": report.added,
+        "unchanged": report.unchanged,
+        "exact_copies": report.exact_copies,
+        "replaced": report.replaced,
+        "rejected": report.rejected,
+        "skipped": report.skipped,
+    }
+    rate = report.inputs / max(seconds, 1e-9)
+    if as_json:
+        counts["first_only"] = report.first_only
+        more = {
+            "rejected_by_code": dict(report.codes),
+            "skipped_by_kind": dict(report.skipped_by_kind),
+            "same_file": report.same_file,
+            "copies_of_gone": report.copies_of_gone,
+            "pruned": report.pruned,
+            "library_size": len(library),
+        }
+        terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate})
+        return
+    terminal.show(f"{report.inputs:,} inputs in {seconds:.1f} s, {rate:,.1f} a second")
+    rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.items() if name != "skipped"]
+    if report.pruned:
+        rows.append(("pruned", f"{report.pruned:,}"))
+    terminal.show_columns(rows, right=(1,))
+    _show_notes(report)
+    _show_rejected(report)
+    if report.first_only:
+        files = "1 file has" if report.first_only == 1 else f"{report.first_only:,} files have"
+        terminal.show(f"{files} further pages or frames, which are left out")
+    terminal.show(f"{library.path} now holds {len(library):,} images")
+
+
+def _show_notes(report: AddReport) -> None:
+    """What the counts alone do not say."""
+    if report.skipped:
+        terminal.show(about_others(report.skipped_by_kind))
+    if report.same_file:
+        terminal.show(f"{report.same_file:,} of these: further links or hard links to a file that was counted already")
+    if report.copies_of_gone and not report.pruned:
+        terminal.show(
+            f"{report.copies_of_gone:,} of the exact copies are of files that are no longer where they were: after a "
+            "move, --prune removes the old paths (with --prune-empty where the whole folder is gone)"
+        )
+
+
+def _show_rejected(report: AddReport) -> None:
+    if report.rejected:
+        from simsearch.errors import shortened
+
+        terminal.show("rejected:")
+        terminal.show_columns([(code, f"{count:,}") for code, count in report.codes.items()], right=(1,))
+        for one in report.first_rejected:
+            terminal.show(f"    {shortened(one.source.printable, 200)}: {shortened(one.message, 300)}")
+        if report.rejected > len(report.first_rejected):
+            terminal.show(f"    and {report.rejected - len(report.first_rejected):,} more")

@@ -1,0 +1,209 @@
+"""`simsearch info, verify, repair, optimize`: what a library says of itself, and how it is kept in order."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, Quiet, examples
+from simsearch.cli.progress import shown
+
+if TYPE_CHECKING:
+    from simsearch.library.indexes.curve import Curve
+    from simsearch.library.info import IndexInfo
+
+app = typer.Typer(rich_markup_mode=None)
+DAMAGED = 3
+
+
+@app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
+def info(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+    """Print what a library holds."""
+    from simsearch.library import Library
+
+    with Library.open(library) as opened:
+        facts = opened.info()
+    if as_json:
+        terminal.show_json({**asdict(facts), **terminal.path_fields("path", facts.path)})
+        return
+    lines = [
+        ("library", facts.path),
+        ("images", f"{facts.items:,}"),
+        ("removed", f"{facts.removed:,} (optimize drops them from the disk)" if facts.removed else "0"),
+        ("rejected", f"{facts.rejected:,}"),
+        ("on disk", f"{terminal.size(facts.bytes)} in {facts.segments} segment(s)"),
+    ]
+    for channel in facts.channels:
+        lines.append(("model", f"{channel.model}, {channel.dimension} x {channel.dtype}, searched by {channel.metric}"))
+        lines.append(("fingerprint", channel.fingerprint))
+    lines += [("folder", path) for path in facts.roots.values()]
+    terminal.show_columns(lines, indent=0)
+    for index in facts.indexes:
+        _show_index(index)
+
+
+@app.command(epilog=examples("verify --library photos.library", "verify --library photos.library --deep"))
+def verify(
+    library: LibraryFolder,
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Check a library against itself.
+
+    Exits with 3 when something is wrong.
+    """
+    from simsearch.errors import LibraryDamaged
+    from simsearch.library.format.manifest import Manifest
+    from simsearch.library.verify import verify as problems_of
+
+    with suppress(LibraryDamaged):  # which is told below, with all else that is wrong
+        Manifest(library).read()
+    problems = problems_of(library, deep=deep)
+    if as_json:
+        terminal.show_json({"sound": not problems, "deep": deep, "problems": problems})
+    else:
+        for problem in problems:
+            terminal.show(problem)
+        if not problems:
+            terminal.show(f"{library} is sound")
+    if problems:
+        mended = all("simsearch optimize" in problem for problem in problems)  # indexes are made from the rows
+        cure = f"run: simsearch {'optimize' if mended else 'repair'} --library {library}"
+        terminal.note(f"error: {len(problems)} problem(s) found in {library}; {cure}")
+        raise typer.Exit(DAMAGED)
+
+
+@app.command(epilog=examples("repair --library photos.library"))
+def repair(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+    """Make a library's lost or damaged manifest again from its segments.
+
+    Nothing is deleted: the old manifest and segments that cannot be used are renamed. What could not be known is said,
+    such as which images had been removed. A sound library is left as it is.
+    """
+    from simsearch.library import Library
+
+    report = Library.repair(library)
+    if as_json:
+        terminal.show_json(asdict(report))
+        return
+    if not report.made:
+        terminal.show(f"{library} is sound, nothing to repair: {report.items:,} images in {report.segments} segment(s)")
+        return
+    terminal.show(f"{library} has a manifest again: {report.items:,} images in {report.segments} segment(s)")
+    if report.kept is not None:
+        terminal.show(f"the old one is kept as {report.kept}")
+    for name, why in report.aside.items():
+        terminal.show(f"left aside: {name}: {why}")
+    for sentence in report.unknown:
+        terminal.show(f"not known: {sentence}")
+    terminal.show(f"look it over: simsearch verify --deep --library {library}")
+
+
+@app.command(
+    epilog=examples(
+        "optimize --library photos.library",
+        "optimize --library photos.library --recall 0.95",
+        "optimize --library photos.library --recall 0.9 --metric cosine --kind rabitq --bytes 40",
+    )
+)
+def optimize(
+    library: LibraryFolder,
+    *,
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            "--recall", min=0.01, max=1, metavar="R", help="Build an index that finds this share of the nearest."
+        ),
+    ] = None,
+    metric: Metric = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            metavar="K",
+            help="auto, flat, ivf_flat, ivf_sq8, ivf_pq, hnsw or rabitq; of bits flat, ivf_flat or multi_hash.",
+        ),
+    ] = "auto",
+    bytes_a_row: Annotated[
+        int | None,
+        typer.Option("--bytes", min=1, metavar="B", help="Most that a row's code may take, in ivf_pq and rabitq."),
+    ] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Merge segments, drop what was removed, and build indexes for libraries too large to be searched row by row.
+
+    Removed images leave the disk; ids stay. An index is asked in such a way that it finds the share of true neighbours
+    that --recall says, as measured against exact search with rows of the library that are left out of it for that;
+    `query --exact` goes without. Indexes that no longer fit are built again.
+    """
+    from simsearch.library import Library
+
+    if recall is None and (kind != "auto" or bytes_a_row is not None):
+        raise typer.BadParameter("--kind and --bytes go with --recall, the share of neighbours that must be found")
+    with Library.open(library, device=device) as opened:
+        before = opened.info()
+        with shown("optimize") as advance:
+            opened.optimize(
+                recall=recall,
+                metric=metric and str(metric),
+                kind=kind,
+                bytes_a_row=bytes_a_row,
+                progress=lambda _what, done, of: advance(done, of or None),
+            )
+        after = opened.info()
+        terminal.note_swept(opened.swept)
+    if as_json:
+        facts = {"segments_before": before.segments, "segments": after.segments}
+        indexes = [asdict(index) for index in after.indexes]
+        terminal.show_json({**facts, "bytes_before": before.bytes, "bytes": after.bytes, "indexes": indexes})
+        return
+    terminal.show(f"segments  {before.segments} -> {after.segments}")
+    terminal.show(f"on disk   {terminal.size(before.bytes)} -> {terminal.size(after.bytes)}")
+    for index in after.indexes:
+        _show_index(index)
+    if recall is not None and not after.indexes:
+        terminal.show(
+            f"no index: {after.items:,} images are searched exactly and soon enough (--kind builds one all the same)"
+        )
+
+
+def _show_index(index: IndexInfo) -> None:
+    """The index, what it finds, and what each way of asking it found, and how fast; those in use are marked."""
+    state = f"{index.fresh:,} rows beside it" if index.usable else "NOT USED: its segments changed; run optimize"
+    terminal.show(
+        f"index  {index.metric}, {index.kind}, {index.bytes_a_row} bytes a row, {terminal.size(index.bytes)}, "
+        f"{index.rows:,} rows, {state}"
+    )
+    for recall in index.recalls:
+        terminal.show(f"  {recall}")
+    for curve in (index.curve, *index.wider):
+        _show_curve(curve, index.device)
+
+
+def _show_curve(curve: Curve, device: str) -> None:
+    head = ("", f"recall@{curve.k}", "95 % interval", f"queries/s, {device}", "effort", "measured")
+    chosen = curve.chosen and (curve.chosen.effort, curve.chosen.depth)
+    rows = [
+        (
+            "->" if (point.effort, point.depth) == chosen else "",
+            f"{point.recall:.4f}",
+            f"{point.low:.4f}-{point.high:.4f}",
+            f"{point.rate:,.0f}",
+            f"{point.effort:,}",
+            f"{point.depth:,}",
+        )
+        for point in curve.points
+    ]
+    terminal.show_columns([head, *rows], right=(1, 3, 4, 5))

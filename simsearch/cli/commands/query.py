@@ -1,0 +1,268 @@
+"""`simsearch query` and `simsearch compare`: what resembles an image, and how much two do."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simsearch.cli import terminal
+from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.options import (
+    MAX_PIXELS,
+    AsJson,
+    Config,
+    Device,
+    FromList,
+    LibraryFolder,
+    MaxPixels,
+    Metric,
+    Model,
+    OrderName,
+    Paths,
+    QueryMetric,
+    QueryMetricName,
+    Quiet,
+    examples,
+    named,
+)
+from simsearch.cli.progress import shown
+
+if TYPE_CHECKING:
+    from simsearch.images.sidecars import Skipped
+    from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
+
+app = typer.Typer(rich_markup_mode=None)
+SOME_REJECTED = 1
+QUERIES_AT_ONCE = 512
+COPIES_SHOWN = 3
+
+
+@app.command(
+    epilog=examples(
+        "query cat.jpg --library photos.library -k 3",
+        "query new-photos/ --library photos.library --max-distance 0.2 --json",
+        "query --rows rows/part-00000.parquet --library photos.library",
+        "query cat.jpg --library small.library --asymmetric",
+    )
+)
+def query(
+    paths: Paths = None,
+    *,
+    library: LibraryFolder,
+    k: Annotated[
+        int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
+    ] = 10,
+    metric: QueryMetric = None,
+    max_distance: Annotated[
+        float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Look at every row, also where optimize built an index.")
+    ] = False,
+    order: Annotated[
+        OrderName | None,
+        typer.Option(
+            "--order",
+            help="What the nearest of an index's candidates are chosen by; by default what its recall was measured by.",
+        ),
+    ] = None,
+    asymmetric: Annotated[
+        bool,
+        typer.Option(
+            "--asymmetric", help="Compare bits with how surely the query has each: ranks better, for --bits libraries."
+        ),
+    ] = False,
+    group_copies: Annotated[
+        bool,
+        typer.Option(
+            "--group-copies/--no-group-copies",
+            help="Show exact copies (the same bytes) below the first of them, so that -k counts different images.",
+        ),
+    ] = True,
+    exclude_self: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-self",
+            help="Leave out the item of the query's own path; copies of it under other paths are matches and stay.",
+        ),
+    ] = False,
+    min_quality: Annotated[
+        int,
+        typer.Option(
+            "--min-quality",
+            min=0,
+            max=100,
+            metavar="Q",
+            help="Leave out items whose quality, 0 (blank) to 100, is known to be lower.",
+        ),
+    ] = 0,
+    from_list: FromList = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Search rows that `simsearch embed` wrote."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."
+        ),
+    ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Find what resembles images, nearest first.
+
+    A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
+    other. Exits with 1 when an image could not be used.
+    """
+    from simsearch.extract.load import load_extractor
+    from simsearch.library import Library
+
+    require_inputs(paths, from_list, rows)
+    if rows is not None and (paths or from_list):
+        raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
+    if metric is QueryMetricName.ASYMMETRIC:  # as Python takes it; the flag says the same
+        asymmetric, metric = True, None
+    if asymmetric and (metric or rows):
+        raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
+    name = "asymmetric" if asymmetric else metric and str(metric)
+    if exclude_self and rows is not None:
+        raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
+    if exact and order is not None:
+        raise typer.BadParameter("--exact looks at every row, and asks no index: leave --order out")
+    if k == 0 and (max_distance is None or asymmetric):
+        raise typer.BadParameter("-k 0 lists all within --max-distance D, by a distance other than --asymmetric")
+    how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
+    how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
+    some_rejected = False
+    extractor = None if model is None else load_extractor(model, device=device)
+    with Library.open(library, extractor=extractor, device=device) as opened:
+        images = partial(_answers, opened, paths or [], from_list, max_pixels)
+        for matches in _row_answers(opened, rows, how) if rows else images(how | {"exclude_self": exclude_self}):
+            some_rejected |= any(answer.rejected is not None for answer in matches)
+            for line in matches.to_list() if as_json else ():
+                terminal.show_json(line)
+            for answer in () if as_json else matches:
+                _show(answer, max_distance)
+    if some_rejected:
+        raise typer.Exit(SOME_REJECTED)
+
+
+@app.command(epilog=examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
+    b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
+    *,
+    model: Model = None,
+    metric: Metric = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Print the distance between two images."""
+    from simsearch.distance import by_name, hamming
+    from simsearch.extract.load import load_extractor
+    from simsearch.images.source import Limits
+
+    extractor = load_extractor(model or "mini", device=device)
+    name = str(metric or extractor.metric)
+    rows = extractor.embed([a, b], limits=Limits(max_pixels=max_pixels))
+    measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
+    distance = float(measure(rows[:1], rows[1:])[0, 0])
+    if as_json:
+        paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
+        terminal.show_json({**paths, "distance": distance, "metric": name, "model": extractor.name})
+        return
+    terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
+
+
+def _isolated(images: int, max_pixels: int) -> AddSettings:
+    """Settings under which a file that crashes a decoder costs one reject, however few there are."""
+    from simsearch.images.source import Limits
+    from simsearch.library import AddSettings
+    from simsearch.runtime.cpu import default_workers
+
+    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
+
+
+def _answers(
+    library: Library, paths: list[Path], from_list: Path | None, max_pixels: int, how: dict[str, Any]
+) -> Iterator[Matches]:
+    """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
+    from simsearch.images import find
+    from simsearch.library.inputs import outside, own_files
+
+    listed, others, own = read_inputs(paths, from_list), Others(), own_files(library.path)
+
+    def skip(other: Skipped) -> None:
+        if not other.path.startswith(own):
+            others.skip(other)
+
+    sources = outside(library.path, find(paths, from_list=listed, skipped=skip))
+    done = 0
+    with shown("query", streams=True) as advance, counted(paths, listed) as total:
+        chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+        while chunk:
+            matches = library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
+            done += len(chunk)
+            advance(done, total())
+            chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
+            if chunk:
+                yield matches
+    if done:  # what stands last is a result, not how far it was
+        yield matches
+    if others.kinds:
+        terminal.note(about_others(others.kinds))
+
+
+def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:
+    """The answers to a file of rows, some thousand at once, each under its image's path."""
+    from simsearch.extract.embeddings.parquet import read_rows, rows_info
+
+    library.channel.require(rows_info(path).fingerprint, str(path))
+    for batch in read_rows(path):
+        matches = library.search_rows(batch.rows, **how)
+        named = [
+            answer if name is None else _named(answer, name) for answer, name in zip(matches, batch.paths, strict=True)
+        ]
+        yield replace(matches, queries=tuple(named))
+
+
+def _named(answer: QueryMatches, path: bytes) -> QueryMatches:
+    fields = terminal.path_fields("query", path)
+    return replace(answer, query=fields["query"], query_b64=fields.get("query_b64"))
+
+
+def _show(answer: QueryMatches, max_distance: float | None) -> None:
+    terminal.show(answer.query or "(row without a path)")
+    if answer.rejected is not None:
+        terminal.show(f"  rejected, {answer.rejected.code}: {answer.rejected.message}")
+    elif not answer.matches:
+        terminal.show("  no match")
+    else:
+        terminal.show_columns(
+            [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)], right=(0, 1)
+        )
+        if answer.recall is not None:
+            terminal.show(f"  through an index: {answer.recall}")
+        if answer.more:
+            terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
+
+
+def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:
+    yield number, f"{match.distance:.4f}", match.path
+    for copy in match.copies[:COPIES_SHOWN]:
+        yield "", "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
+    if len(match.copies) > COPIES_SHOWN:
+        yield "", "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"

@@ -1,0 +1,1 @@
+"""Embeddings as files: Parquet, folders of parts, and the journal of what is there."""

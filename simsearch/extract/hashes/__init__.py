@@ -1,0 +1,1 @@
+"""Perceptual hashes, one file a hash."""

@@ -1,0 +1,235 @@
+"""A network of the zoo as an extractor: folded, in the device's fastest exact-enough precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from simsearch.errors import InputError, ModelError
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.networks.build import load_network
+from simsearch.extract.neural.cuda_graphs import Forward, Recorded
+from simsearch.extract.neural.folding import FromPixels
+from simsearch.extract.neural.gpu_decode import DeviceDecoder
+from simsearch.extract.zoo.card import ModelCard, load_card
+from simsearch.images.source import Rejected
+from simsearch.images.workers.prepared import Prepared
+from simsearch.runtime.device import choose_device, choose_dtype
+from simsearch.runtime.oom import Halving
+from simsearch.runtime.transfers import Transfers
+
+_FEW_IMAGES, _FEW_WEIGHTS = 16, 1 << 22  # a product of so few takes a core less time than to wake the others
+_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+class NeuralExtractor(Extractor):
+    """An extractor made from a model folder; weights checked, batch norm folded, ready on a device.
+
+    On a GPU batches of a size that comes again are replayed as CUDA graphs.
+
+    Attributes:
+        unrecorded: The same as `forward`, never replayed.
+    """
+
+    def __init__(self, folder: Path, *, device: str = "auto", dtype: str = "auto") -> None:
+        """Load a model.
+
+        Args:
+            folder: Holds model.toml and, unless the card names a URL, the weights.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            dtype: "auto" (bfloat16 where the device computes it natively), "float32" or "bfloat16".
+
+        Raises:
+            ModelError: no such network, or arguments that it does not take.
+            WeightsError: weights missing, damaged or of another network.
+            InputError: no such device or dtype.
+        """
+        card = load_card(folder)
+        self._begin(card, folder, load_network(card, folder), device, dtype)
+
+    @classmethod
+    def of_network(
+        cls, card: ModelCard, network: nn.Module, *, device: str = "auto", dtype: str = "auto"
+    ) -> NeuralExtractor:
+        """Return the extractor of a network that is there already, with the card that says what it is.
+
+        The network is taken over: its norms and the card's normalisation are folded into its layers.
+        """
+        made = cls.__new__(cls)
+        made._begin(card, None, network, device, dtype)
+        return made
+
+    def _begin(self, card: ModelCard, folder: Path | None, network: nn.Module, device: str, dtype: str) -> None:
+        self.card = card
+        self.card_folder = folder
+        self.name = self.card.name
+        self.fingerprint = self.card.fingerprint
+        self.dimension = self.card.dimension
+        self.non_negative = self.card.non_negative
+        self.metric = self.card.metric
+        self.preprocessing = self.card.preprocessing
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
+        self._rows = self._recorded(self.unrecorded)
+        self._is_small = sum(each.numel() for each in network.parameters()) < _FEW_WEIGHTS
+        self.works_ahead = int(self.device.type == "cuda")
+        release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
+        self._transfers = Transfers(self.device)
+        self._halving = Halving(is_out_of_memory, release)
+        self._decoder: DeviceDecoder | None = None
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8; on out-of-memory in smaller pieces.
+
+        Raises:
+            InputError: the pixels have another shape or type.
+        """
+        pieces = self._halving.run(self._forward, self._checked(pixels))
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
+
+    def admit(self) -> None:
+        """Make sure that this runtime gives the golden rows; an unverified card may have none.
+
+        Raises:
+            ModelError: they differ by more than the card's tolerance, or the golden file is missing or damaged.
+        """
+        from simsearch.extract.zoo.golden import check_golden, has_golden
+
+        if self.card_folder is None or not has_golden(self.card, self.card_folder):
+            return
+        decoded = None if self._decoder is None else self._decoder.pixels
+        worst = check_golden(self, self.card_folder, decoded=decoded)
+        if worst > self.card.tolerance:
+            raise ModelError(
+                f"{self.name} gives rows here ({self.runtime()}) that are {worst:.4f} from its golden rows by "
+                f"{self.metric}; {self.card.tolerance} is allowed. Run simsearch doctor, and try --device cpu"
+            )
+
+    def runtime(self) -> dict[str, str]:
+        """Return device, dtype and versions."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        told = {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "torch": str(torch.__version__)}
+        return told if self._decoder is None else {**told, "decoder": self._decoder.name}
+
+    def _where(self) -> str:
+        return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
+
+    def compile(self) -> None:
+        """From here on run the network as torch.compile makes it, for batches of one size, smaller ones filled up.
+
+        The first batch takes a minute or so, again where a larger one comes: for many thousand images. `admit` says
+        whether the rows are still the model's.
+        """
+        frozen: dict[str, Any] = {"freezing": True}  # weights in the order that a CPU's kernels read
+        options = frozen if self.device.type == "cpu" else None
+        self._rows = self._recorded(Filled(torch.compile(self.unrecorded, dynamic=False, options=options)))
+
+    def decode_on_device(self) -> None:
+        """From here on `prepare` decodes and resizes plain JPEGs on the device (`DeviceDecoder`); others as before.
+
+        `admit` says whether the rows are still the model's.
+
+        Raises:
+            InputError: what is installed cannot decode JPEGs on the device.
+        """
+        self._decoder = DeviceDecoder(self.preprocessing, self.device)
+
+    def prepare(self, sources: Any, **settings: Any) -> Iterator[Prepared | Rejected]:
+        """Yield each input with its pixels, or rejected, as `Extractor.prepare`."""
+        prepare = super().prepare if self._decoder is None else self._decoder.prepare
+        return prepare(sources, **settings)
+
+    def _recorded(self, rows: Forward) -> Forward:
+        return Recorded(rows) if self.device.type == "cuda" else rows
+
+    @torch.inference_mode()
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8 that are on the extractor's device; they stay there.
+
+        Memory that runs out is the caller's to handle; `embed_pixels` does.
+        """
+        return self._rows(pixels)
+
+    def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
+        """Begin to embed pixels (n, s, s, 3) uint8, and return what waits for their rows.
+
+        On a GPU pixels go there while the batch before is worked on, and rows come back while the caller prepares the
+        next.
+        """
+        if self.device.type != "cuda" or self._halving.size is not None or not len(pixels):
+            return super().start(pixels)
+        try:
+            with torch.inference_mode():
+                rows = self.forward(self._transfers.send(self._checked(pixels)).arrived())
+                with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+                    back = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
+                    done = torch.cuda.current_stream().record_event()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return super().start(pixels)  # which goes on in smaller pieces
+
+        def finish() -> NDArray[Any]:
+            done.synchronize()
+            return back.numpy().copy()
+
+        return finish
+
+    def _forward(self, pixels: Any) -> NDArray[np.float32]:
+        on_device = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        alone = self.device.type == "cpu" and self._is_small and len(pixels) <= _FEW_IMAGES
+        with _one_thread() if alone else nullcontext():
+            rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
+        return rows
+
+    def _checked(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        side = self.preprocessing.size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
+            raise InputError(
+                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
+            )
+        return pixels
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an exception says that a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use this thread alone for the block; another that begins meanwhile may be given one as well."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _nothing() -> None:
+    return None
+
+
+class Filled:
+    """Calls a function of batches with as many pixels as the largest batch so far had, and gives the first rows."""
+
+    def __init__(self, forward: Callable[[Tensor], Tensor]) -> None:
+        self._forward = forward
+        self._size = 0
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """What the function gives for these pixels (n, ...)."""
+        count = len(pixels)
+        self._size = max(self._size, count)
+        if count < self._size:
+            pixels = torch.cat([pixels, pixels.new_zeros((self._size - count, *pixels.shape[1:]))])
+        return self._forward(pixels)[:count]

@@ -1,0 +1,122 @@
+"""Any network of timm by its name, `timm:NAME`, with the weights and the preprocessing that timm has for it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from simsearch.errors import ModelNotFound, WeightsError
+from simsearch.extract.networks.timm import TimmArguments, TimmNetwork, is_network
+from simsearch.extract.neural.extractor import NeuralExtractor
+from simsearch.extract.neural.timm_weights import thrown_away, weights_file
+from simsearch.extract.zoo.card import ModelCard, Weights
+from simsearch.images.preprocess import KERNELS, Kernel, Preprocessing
+from simsearch.naming import TIMM
+
+
+def load_timm(
+    name: str, *, device: str = "auto", dtype: str = "auto", pretrained: bool = True, fetch: bool = True
+) -> NeuralExtractor:
+    """Return the extractor of a network of timm: its pooled features, by cosine.
+
+    Args:
+        name: As timm calls it, such as `vit_base_patch14_dinov2.lvd142m`, with or without `timm:`.
+        device: Where it runs.
+        dtype: As for `NeuralExtractor`.
+        pretrained: Whether the weights are wanted; without them they are random.
+        fetch: Whether weights that are not here may be fetched, once.
+
+    Raises:
+        ModelNotFound: timm has no such network, or no weights of that name for it.
+        WeightsError: its weights are not here and cannot or may not be fetched.
+    """
+    import timm
+
+    name = name.removeprefix(TIMM)
+    if not is_network(name):
+        raise ModelNotFound(f"timm has no network {name[:80]!r}; there are: {_near(name, timm.list_models())}")
+    file = weights_file(name, fetch=fetch) if pretrained else None
+    overlay = None if file is None else {"file": str(file)}
+    try:
+        made: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay)
+    except Exception as error:
+        told = "" if file is None or not thrown_away(file) else "; what was fetched was thrown away, run it again"
+        raise WeightsError(f"timm:{name}: {file} cannot be read: {_first_line(error)}{told}") from error
+    network = _wrapped(name, made)
+    card = ModelCard(
+        name=f"timm-{name.lower()}",
+        summary=f"{name} of timm, its pooled features",
+        status="unverified",
+        network="timm",
+        arguments={"name": name, "dimension": int(made.num_features)},
+        dimension=int(made.num_features),
+        non_negative=False,
+        metric="cosine",
+        preprocessing=_preprocessing(_transform_of(made)),
+        weights=Weights(
+            file="timm", sha256=_digest(network), licence=str(made.pretrained_cfg.get("license") or "unknown")
+        ),
+        training_data=str(made.pretrained_cfg.get("tag") or "unknown"),
+        reference=f"timm: {name}",
+        limits="Not tried by this project.",
+    )
+    return NeuralExtractor.of_network(card, network, device=device, dtype=dtype)
+
+
+def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:
+    """The network as a card of the family has it, around one that is made already."""
+    network = TimmNetwork.__new__(TimmNetwork)
+    nn.Module.__init__(network)
+    network.arguments = TimmArguments(name, int(backbone.num_features))  # type: ignore[arg-type]
+    network.backbone = backbone
+    return network
+
+
+def _transform_of(network: nn.Module) -> dict[str, Any]:
+    from timm.data.config import resolve_model_data_config
+
+    config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call, unused-ignore]
+    return config
+
+
+def _preprocessing(config: dict[str, Any]) -> Preprocessing:
+    """Timm's evaluation transform as ours: the shorter side resized, the centre kept."""
+    size = int(config["input_size"][-1])
+    kernel: Kernel = config["interpolation"] if config["interpolation"] in KERNELS else "bicubic"
+    squash = config.get("crop_mode") == "squash"
+    resize = math.floor(size / config["crop_pct"])
+    if squash:
+        return Preprocessing(
+            size,
+            "squash_crop" if resize > size else "squash",
+            resize,
+            kernel,
+            tuple(config["mean"]),
+            tuple(config["std"]),
+        )
+    return Preprocessing(size, "crop", resize, kernel, tuple(config["mean"]), tuple(config["std"]))
+
+
+def _digest(network: nn.Module) -> str:
+    """SHA-256 of all weights with their names."""
+    whole = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        whole.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        whole.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """The names most like one that timm has not."""
+    near = difflib.get_close_matches(name.split(".", maxsplit=1)[0], known, n=6, cutoff=0.5)
+    return ", ".join(near) or "see timm.list_models()"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

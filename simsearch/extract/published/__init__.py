@@ -1,0 +1,1 @@
+"""Published weights: download, convert, and write as a model folder."""

@@ -1,0 +1,1 @@
+"""From rows to bits: hyperplanes, their fit, and the extractor of bits."""

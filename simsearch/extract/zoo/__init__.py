@@ -1,0 +1,1 @@
+"""The model zoo: cards, where they are found, golden rows, background rows."""

@@ -1,0 +1,1 @@
+"""The edits themselves, by what they do to an image."""

@@ -1,0 +1,1 @@
+"""Decoding in worker processes, each killable: a crash or a hang costs one reject."""

@@ -1,0 +1,152 @@
+"""A channel: what one extractor says about every item of a library."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import FingerprintMismatch, InputError, MetricError, RejectCode, RowError, shown
+from simsearch.extract.extractor import Extractor
+
+Row = NDArray[Any]
+
+DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
+DEFAULT_DTYPE = "float16"
+_BITS = "bits"
+ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query that kept its margins to stored bits
+_METRICS_OF = {_BITS: ("hamming", ASYMMETRIC)}
+_METRICS = ("js", "cosine", "l1", "l2")
+_MANY = 1 << 20  # values that numpy rounds alike, at half the speed, in the time in which pyarrow.compute is loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The identity of a channel; rows of two channels are never compared.
+
+    Attributes:
+        name: Unique in the library, fit for a file name.
+        model: What `load_extractor` takes to make such rows again.
+        fingerprint: Hex digest of all that decides a row's meaning.
+        dimension: Values in a row, or bytes in packed bits.
+        dtype: How rows are kept: float16, float32, uint8, or bits (packed, uint8).
+        metric: The recommended distance.
+        non_negative: Whether js is defined.
+        card: SHA-256 of the copy of the model's card, if the library has one.
+        bits: Length of a code where it does not fill its last byte; None elsewhere.
+    """
+
+    name: str
+    model: str
+    fingerprint: str
+    dimension: int
+    dtype: str
+    metric: str
+    non_negative: bool
+    card: str | None = None
+    bits: int | None = None
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype in which rows are kept."""
+        return np.dtype(DTYPES[self.dtype])
+
+    def round(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows as the library keeps them, read-only; what overflows is infinite, for the caller to refuse."""
+        if rows.dtype == np.float32 and self.numpy_dtype == np.float16 and rows.size >= _MANY:
+            import pyarrow as pa
+            import pyarrow.compute as pc
+
+            return np.asarray(pc.cast(pa.array(rows.reshape(-1)), pa.float16()).to_numpy()).reshape(rows.shape)
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(rows, self.numpy_dtype)
+
+    def require(self, fingerprint: str, whose: str) -> None:
+        """Refuse rows of another model.
+
+        Raises:
+            FingerprintMismatch: the fingerprints differ.
+        """
+        if fingerprint != self.fingerprint:
+            raise FingerprintMismatch(
+                f"{whose} has fingerprint {fingerprint[:16]} and channel {self.name!r} holds rows of "
+                f"{self.fingerprint[:16]} (model {self.model!r}); use that model, or index into a new library"
+            )
+
+    def choose_metric(self, metric: str | None) -> str:
+        """Return the metric, by default the recommended one.
+
+        Raises:
+            MetricError: it does not exist or is not defined on this channel's rows.
+        """
+        allowed = metrics_of(self.dtype)
+        if metric is None:
+            return self.metric
+        if not isinstance(metric, str) or metric not in allowed:
+            raise MetricError(f"metric {shown(metric)} is not defined on {self.dtype} rows; use {' or '.join(allowed)}")
+        if metric == "js" and not self.non_negative:
+            raise MetricError(
+                f"js is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
+            )
+        return metric
+
+    def asked(self, metric: str) -> Channel:
+        """What the rows of queries are: as those that are kept, but margins, one a bit, for the asymmetric metric."""
+        if metric != ASYMMETRIC:
+            return self
+        bits = self.bits or 8 * self.dimension
+        return replace(self, dtype="float32", dimension=bits, bits=None, non_negative=False)
+
+
+def metrics_of(dtype: str) -> tuple[str, ...]:
+    """Return the metrics that rows kept in a dtype can be searched by."""
+    return _METRICS_OF.get(dtype, _METRICS)
+
+
+def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
+    """Return the channel that an extractor's rows make.
+
+    Raises:
+        InputError: no such dtype, or one that cannot hold these rows.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {shown(dtype)} is not known; use {', '.join(DTYPES)}")
+    if extractor.metric == "hamming":
+        dtype = _BITS
+    elif dtype in {_BITS, "uint8"}:
+        raise InputError(f"dtype {dtype!r} cannot hold the rows of {extractor.name!r}; use float16 or float32")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", extractor.name).strip(".-") or "model"
+    if name in {"items", "rejects"}:
+        name += "-rows"  # those two names are taken in a segment's folder
+    return Channel(
+        name=name,
+        model=model,
+        fingerprint=extractor.fingerprint,
+        dimension=extractor.dimension,
+        dtype=dtype,
+        metric=extractor.metric,
+        non_negative=extractor.non_negative,
+        bits=None if extractor.bits == 8 * extractor.dimension else extractor.bits,
+    )
+
+
+def problem_of(row: Row, channel: Channel, what: str) -> tuple[RejectCode, str] | None:
+    """Return why a row, rounded to the channel's dtype, cannot be kept.
+
+    Raises:
+        RowError: the extractor itself is wrong: another length, or a negative value where it promised none.
+    """
+    if row.shape != (channel.dimension,):
+        raise RowError(f"{what} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)")
+    if row.dtype.kind != "f":
+        return None
+    if not np.isfinite(row).all():
+        return RejectCode.NON_FINITE, f"the row holds NaN, infinity, or values that {channel.dtype} cannot hold"
+    if not row.any():
+        return RejectCode.ZERO_ROW, f"the row is all zeros in {channel.dtype}"
+    if channel.non_negative and row.min() < 0:
+        raise RowError(f"{what} has a negative value, and model {channel.model!r} promises none")
+    return None

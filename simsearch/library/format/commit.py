@@ -1,0 +1,74 @@
+"""What a manifest says at one commit, and what one commit changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.library.format.channel import Channel
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a segment as it was committed."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """One committed segment.
+
+    Attributes:
+        uuid: The name of its folder.
+        rank: Where it stands in the order of segments, lowest first.
+        items: Items in its files, removed ones included.
+        removed: (items,) bool, or None when nothing was removed.
+        files: As they were committed; empty in a change, which tells them beside.
+    """
+
+    uuid: str
+    rank: int
+    items: int
+    removed: Mask | None = None
+    files: tuple[FileRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the manifest says at one commit."""
+
+    uuid: str
+    generation: int
+    next_id: int
+    roots: Mapping[bytes, int]
+    channels: tuple[Channel, ...]
+    segments: tuple[SegmentRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One commit: all of it happens or none.
+
+    Attributes:
+        next_id: The first id that is still free afterwards.
+        new: Segments that now exist, with their files.
+        roots: Roots that are numbered from now on, if they are not already.
+        removed: The whole new bitmap of segments, by uuid.
+        dropped: Segments that no longer exist.
+        unrooted: Roots that nothing lies below any more.
+    """
+
+    next_id: int
+    new: Sequence[tuple[SegmentRecord, Sequence[FileRecord]]] = ()
+    roots: Sequence[bytes] = ()
+    removed: Mapping[str, Mask] = field(default_factory=dict)
+    dropped: Sequence[str] = ()
+    unrooted: Sequence[bytes] = ()

@@ -1,0 +1,1 @@
+"""The indexes of a library: built, measured, kept."""

@@ -1,0 +1,275 @@
+"""What a search answers, and how it is handed on: as dicts, an Arrow table, a data frame, text and HTML."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import DependencyMissing
+from simsearch.images.source import Rejected, printable
+from simsearch.library.indexes.curve import Recall
+from simsearch.search.arguments import Order
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA = 1  # of the dicts; it may gain keys, never lose them
+_SHOWN_QUERIES, _SHOWN_MATCHES = 5, 10  # in texts and pages; what is left out is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another item with the content of a match: the same bytes under another path.
+
+    Attributes:
+        id: The item's id.
+        path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
+        path_b64: The path's bytes in base64 when they are not UTF-8.
+        same_file: Whether both paths lead to one file on the disk, by a link or a hard link, when it was answered.
+    """
+
+    id: int
+    path: str
+    path_b64: str | None = None
+    same_file: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `query --json` prints it."""
+        told = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
+        return told | ({"same_file": True} if self.same_file else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One item near a query.
+
+    Attributes:
+        id: The item's id, never reused.
+        path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
+        path_b64: The path's bytes in base64 when they are not UTF-8.
+        distance: In the metric of the search; lower is more similar, 0 is equal.
+        expected_false_matches: Chance matches to expect within this distance, once calibrated.
+        decision: Whether it is a match at the rate asked for, once calibrated.
+        copies: Other items with exactly its content, by id, unless copies are not to be grouped.
+    """
+
+    id: int
+    path: str
+    path_b64: str | None
+    distance: float
+    expected_false_matches: float | None = None
+    decision: bool | None = None
+    copies: tuple[Copy, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{_more(len(self.copies), ', copies={}')})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `query --json` prints it."""
+        return {
+            "id": self.id,
+            **_path_fields("path", self.path, self.path_b64),
+            "distance": self.distance,
+            "expected_false_matches": self.expected_false_matches,
+            "decision": self.decision,
+            "copies": [copy.to_dict() for copy in self.copies],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class QueryMatches:
+    """The matches of one query, nearest first.
+
+    Attributes:
+        query: Its path, None for an image or row from memory.
+        matches: At most k; none when the query was rejected.
+        certified: Whether these are proved to be the nearest.
+        rejected: Why the query could not be used.
+        query_b64: The path's bytes in base64 when they are not UTF-8.
+        recall: Of the index that was asked; None where the search was exact, or went beyond what was measured.
+        more: Whether there are more than k within the distance that was asked for; None where none was.
+        order: "exact", or "float32" where the matches are those that distances in float32 chose of an index's
+            candidates; the distances told, and the order of the matches, are exact all the same.
+    """
+
+    query: str | None
+    matches: tuple[Match, ...]
+    certified: bool = True
+    rejected: Rejected | None = None
+    query_b64: str | None = None
+    recall: Recall | None = None
+    more: bool | None = None
+    order: Order = "exact"
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines(_SHOWN_MATCHES))
+
+    def _repr_html_(self) -> str:
+        from simsearch.library.read.thumbnails import line, table
+
+        query = (self.query, self.query_b64)
+        problem = None if self.rejected is None else f"rejected, {self.rejected.code}: {self.rejected.message}"
+        cells = [
+            (match.path, match.path_b64, f"{match.distance:.4f}{_more(len(match.copies), ' +{} copies')}")
+            for match in self.matches[:_SHOWN_MATCHES]
+        ]
+        return table([line(query, cells, problem, left_out=len(self.matches) - len(cells))])
+
+    def _lines(self, most: int) -> list[str]:
+        name = printable(self.query.encode(errors="surrogateescape")) if self.query else "(from memory)"
+        if self.rejected is not None:
+            return [f"{name}: rejected, {self.rejected.code}: {self.rejected.message}"]
+        lines = [
+            f"  {i}  {match.distance:.4f}  {printable(match.path.encode())}{_more(len(match.copies), '  (+{} copies)')}"
+            for i, match in enumerate(self.matches[:most], 1)
+        ]
+        return [f"{name}:{'' if lines else ' no match'}", *lines, *_rest(len(self.matches) - most, "more", "  ")]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches(Sequence[QueryMatches]):
+    """The answers of a search, in the order of the queries.
+
+    Attributes:
+        queries: One entry a query.
+        k: How many neighbours were asked for.
+        library_size: Items that were searched.
+        channel: Whose rows were compared.
+        metric: The distance.
+    """
+
+    queries: tuple[QueryMatches, ...]
+    k: int
+    library_size: int
+    channel: str
+    metric: str
+
+    def __repr__(self) -> str:
+        most = _SHOWN_MATCHES if len(self) == 1 else 3
+        lines = [line for answer in self.queries[:_SHOWN_QUERIES] for line in answer._lines(most)]
+        return "\n".join([self._title(), *lines, *_rest(len(self) - _SHOWN_QUERIES, "more queries")])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        parts = [answer._repr_html_() for answer in self.queries[:_SHOWN_QUERIES]]
+        rest = _rest(len(self) - _SHOWN_QUERIES, "more queries")
+        return f"<div>{escape(self._title())}</div>" + "".join(parts) + "".join(f"<div>{line}</div>" for line in rest)
+
+    def _title(self) -> str:
+        queries = "1 query" if len(self) == 1 else f"{len(self):,} queries"
+        return f"{queries} by {self.metric} among {self.library_size:,} images"
+
+    @overload
+    def __getitem__(self, index: int) -> QueryMatches: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[QueryMatches, ...]: ...
+    def __getitem__(self, index: int | slice) -> QueryMatches | tuple[QueryMatches, ...]:
+        return self.queries[index]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def __iter__(self) -> Iterator[QueryMatches]:
+        return iter(self.queries)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids of the matches, (q, k) int64, -1 where there are fewer."""
+        ids = np.full((len(self), self.k), -1, np.int64)
+        for i, query in enumerate(self):
+            ids[i, : len(query.matches)] = [match.id for match in query.matches]
+        return ids
+
+    @property
+    def distances(self) -> NDArray[np.float32]:
+        """Distances of the matches, (q, k) float32, infinite where there are fewer."""
+        distances = np.full((len(self), self.k), np.inf, np.float32)
+        for i, query in enumerate(self):
+            distances[i, : len(query.matches)] = [match.distance for match in query.matches]
+        return distances
+
+    @property
+    def paths(self) -> list[list[str]]:
+        """Paths of the matches of each query."""
+        return [[match.path for match in query.matches] for query in self]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return one dict a query, just as `query --json` prints it on one line."""
+        return [self._as_dict(answer) for answer in self.queries]
+
+    def _as_dict(self, answer: QueryMatches) -> dict[str, Any]:
+        rejected = answer.rejected
+        return {
+            "schema": SCHEMA,
+            **_path_fields("query", answer.query, answer.query_b64),
+            "matches": [match.to_dict() for match in answer.matches],
+            "certified": answer.certified,
+            "recall": None if answer.recall is None else asdict(answer.recall),
+            "more": answer.more,
+            "order": answer.order,
+            "library_size": self.library_size,
+            "channel": self.channel,
+            "metric": self.metric,
+            "rejected": None if rejected is None else {"code": str(rejected.code), "message": rejected.message},
+        }
+
+    def to_arrow(self) -> pa.Table:
+        """Return a table with one line a match, in order; a query without one has a line of nulls.
+
+        Its columns: query_number (from 0), query, query_b64, rank (from 1), id, path, path_b64, distance, copies
+        (paths), expected_false_matches, decision, certified, rejected (a code).
+        """
+        import pyarrow as pa
+
+        lines: list[tuple[int, QueryMatches, int | None, Match | None]] = []
+        for i, answer in enumerate(self.queries):
+            lines += [(i, answer, rank, match) for rank, match in enumerate(answer.matches, 1)]
+            lines += [] if answer.matches else [(i, answer, None, None)]
+        told = [match for _, _, _, match in lines]
+        columns = {
+            "query_number": pa.array([i for i, _, _, _ in lines], pa.int64()),
+            "query": pa.array([answer.query for _, answer, _, _ in lines], pa.string()),
+            "query_b64": pa.array([answer.query_b64 for _, answer, _, _ in lines], pa.string()),
+            "rank": pa.array([rank for _, _, rank, _ in lines], pa.int32()),
+            "id": pa.array([match and match.id for match in told], pa.int64()),
+            "path": pa.array([match and match.path for match in told], pa.string()),
+            "path_b64": pa.array([match and match.path_b64 for match in told], pa.string()),
+            "distance": pa.array([match and match.distance for match in told], pa.float32()),
+            "copies": pa.array([match and [c.path for c in match.copies] for match in told], pa.list_(pa.string())),
+            "expected_false_matches": pa.array(
+                [match and match.expected_false_matches for match in told], pa.float64()
+            ),
+            "decision": pa.array([match and match.decision for match in told], pa.bool_()),
+            "certified": pa.array([answer.certified for _, answer, _, _ in lines], pa.bool_()),
+            "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in lines], pa.string()),
+        }
+        facts = {"metric": self.metric, "channel": self.channel, "library_size": str(self.library_size)}
+        return pa.table(columns, metadata=facts)
+
+    def to_pandas(self) -> Any:
+        """Return what `to_arrow` does as a data frame.
+
+        Raises:
+            DependencyMissing: pandas is not installed.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise DependencyMissing("data frames need pandas: pip install pandas")
+        return self.to_arrow().to_pandas()
+
+
+def _path_fields(key: str, path: str | None, encoded: str | None) -> Mapping[str, str | None]:
+    return {key: path} if encoded is None else {key: path, f"{key}_b64": encoded}
+
+
+def _more(count: int, form: str) -> str:
+    return form.format(count) if count else ""
+
+
+def _rest(count: int, what: str, indent: str = "") -> list[str]:
+    return [f"{indent}... {count:,} {what}"] if count > 0 else []

@@ -1,0 +1,353 @@
+"""From rows to the items nearest to them in a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import IndexFailed, InputError, RowError
+from simsearch.images.source import as_text
+from simsearch.library.format.channel import ASYMMETRIC, Channel
+from simsearch.library.format.items import numbers as as_numbers
+from simsearch.library.format.row_checks import naming_damage
+from simsearch.library.format.snapshot import Place, Snapshot
+from simsearch.library.indexes.curve import Recall
+from simsearch.library.read.exact_copies import Hit, Near, grouped, grouped_all
+from simsearch.library.read.id_order import Stretch, rising, whole
+from simsearch.library.read.matches import Copy, Match
+from simsearch.search.arguments import Order
+
+if TYPE_CHECKING:
+    from simsearch.library.read.open_indexes import Ready, Resident
+    from simsearch.search.results import Neighbours
+    from simsearch.search.scan.blocks import Live
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What is searched, and how.
+
+    Attributes:
+        snapshot: The commit.
+        channel: Whose rows.
+        k: Matches a query; 0 for all within the distance.
+        metric: The distance.
+        max_distance: What is farther is left out.
+        device: Where.
+        exact: Look at every row, also where there is an index.
+        resident: What is kept open between searches; None for a search without indexes.
+        group_copies: Items with the same content are one match.
+        min_quality: Items that are known to be of lower quality are left out.
+        hidden: Items that are left out.
+        spare: Further matches that are looked for, some of which may be left out later.
+        order: What an index's candidates are chosen by; None for what it was measured by.
+    """
+
+    snapshot: Snapshot
+    channel: Channel
+    k: int
+    metric: str
+    max_distance: float | None = None
+    device: str = "auto"
+    exact: bool = False
+    resident: Resident | None = None
+    group_copies: bool = False
+    min_quality: int = 0
+    hidden: tuple[Place, ...] = ()
+    spare: int = 0
+    order: Order | None = None
+
+    @property
+    def asked(self) -> Channel:
+        """What the rows of queries are."""
+        return self.channel.asked(self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The nearest items of one row.
+
+    Attributes:
+        matches: Nearest first.
+        certified: Whether it is proved that no other is nearer.
+        recall: Of the index that was asked, if one was.
+        order: What its candidates were chosen by; exact order without one.
+    """
+
+    matches: tuple[Match, ...]
+    certified: bool = True
+    recall: Recall | None = None
+    order: Order = "exact"
+
+
+def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
+    """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id.
+
+    Raises:
+        LibraryDamaged: a stored row was damaged; it is named.
+    """
+    if plan.resident is not None:
+        plan = replace(plan, device=plan.resident.device(len(rows)))
+    with naming_damage(plan.snapshot, plan.channel):
+        return [_found(plan.snapshot, near) for near in _asked(rows, plan)]
+
+
+def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    snapshot, name = plan.snapshot, plan.channel.name
+    if plan.k == 0:
+        within = _all_within(rows, plan)
+        return grouped_all(snapshot, name, within, least=plan.min_quality) if plan.group_copies else within
+    if not plan.group_copies:
+        return _nearest(rows, plan)
+
+    def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
+        return _nearest(rows[list(lines)], replace(plan, spare=count - plan.k, hidden=tuple(hidden)))
+
+    most = plan.k + plan.spare
+    return grouped(snapshot, name, count=len(rows), k=most, search=search, least=plan.min_quality)
+
+
+def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    snapshot, name = plan.snapshot, plan.channel.name
+    total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
+    if not len(rows) or not total:
+        return [Near()] * len(rows)
+    parts = max(segment.channels[name].parts for segment in snapshot.segments)
+    most = min((plan.k + plan.spare) * parts, total)
+    resident = None if plan.exact else plan.resident
+    while resident is not None and (ready := resident.index(snapshot, name, plan.metric, plan.device)) is not None:
+        try:
+            found = _by_index(rows, plan, ready, most, told=min(plan.k * parts, most))
+        except IndexFailed as error:
+            resident.failed(ready, error)  # which has another one for us, or none
+            continue
+        if found is None:
+            break
+        return found
+    return _exactly(rows, plan, most)
+
+
+def _found(snapshot: Snapshot, near: Near) -> Found:
+    copies = near.copies or ((),) * len(near.hits)
+    matches = [
+        Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
+        for hit, others in zip(near.hits, copies, strict=True)
+    ]
+    return Found(tuple(matches), near.certified, near.recall, near.order)
+
+
+def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:
+    ids = [snapshot.id(place) for place in places]
+    return tuple(Copy(i, *_named_item(snapshot, place, i)) for i, place in zip(ids, places, strict=True))
+
+
+def _named_item(snapshot: Snapshot, place: Place, number: int) -> tuple[str, str | None]:
+    path = snapshot.path(place)
+    return (f"id:{number}", None) if path is None else as_text(path)
+
+
+def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int, numbers: Sequence[int] | None = None) -> list[Near]:
+    """The nearest items of some segments, by default all: ties among rows go by position, and so by id."""
+    numbers = range(len(plan.snapshot.segments)) if numbers is None else numbers
+    search = _by_margins if plan.metric == ASYMMETRIC else _by_distance
+    lists = rising(plan.snapshot, plan.channel.name, numbers)
+    return _joined([search(rows, plan, most, stretches) for stretches in lists], len(rows), plan)
+
+
+def _joined(answers: Sequence[list[Near]], count: int, plan: SearchPlan) -> list[Near]:
+    """The nearest of several answers for as many rows."""
+    if len(answers) == 1:
+        return answers[0]
+    joined = []
+    for i in range(count):
+        nears = [answer[i] for answer in answers]
+        hits = sorted(hit for near in nears for hit in near.hits)[: plan.k + plan.spare]
+        recall = next((near.recall for near in nears if near.recall is not None), None)
+        order: Order = "exact" if all(near.order == "exact" for near in nears) else "float32"
+        joined.append(Near(tuple(hits), all(near.certified for near in nears), recall, order))
+    return joined
+
+
+def _by_distance(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
+    from simsearch.search.exact import knn
+
+    found = knn(
+        rows,
+        _blocks(plan, stretches, resident=True),
+        k=most,
+        metric=plan.metric,
+        live=_live(plan, stretches),
+        max_distance=plan.max_distance,
+        device=plan.device,
+        bits=plan.channel.bits,
+        rounded=True,
+    )
+    return _named(plan, stretches, found, None)
+
+
+def _blocks(plan: SearchPlan, stretches: Sequence[Stretch], *, resident: bool = False) -> list[Any]:
+    """The rows of stretches, as they lie in the files or as they stay on a device."""
+    snapshot, name = plan.snapshot, plan.channel.name
+    if resident and plan.resident is not None:
+        rows = plan.resident.blocks(snapshot, name, plan.device)
+    else:
+        rows = [segment.channels[name].row for segment in snapshot.segments]
+    return [rows[s] if end - first == len(rows[s]) else rows[s][first:end] for s, first, end in stretches]
+
+
+def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+    """Every item within the distance, exactly."""
+    from simsearch.search.range_search import within
+
+    if plan.max_distance is None or plan.metric == ASYMMETRIC:
+        raise InputError("k is None, which asks for all within a max_distance, by no asymmetric metric: give k or that")
+    stretches = whole(plan.snapshot, plan.channel.name, range(len(plan.snapshot.segments)))
+    if not len(rows) or not any(stretch.rows for stretch in stretches):
+        return [Near()] * len(rows)
+    found = within(
+        rows,
+        _blocks(plan, stretches),
+        max_distance=plan.max_distance,
+        metric=plan.metric,
+        live=_live(plan, stretches),
+        device=plan.device,
+        bits=plan.channel.bits,
+    )
+    parts = [slice(*ends) for ends in zip(found.starts[:-1], found.starts[1:], strict=True)]
+    return [Near(_hits(plan, stretches, found.distances[i], found.positions[i])) for i in parts]
+
+
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
+    from simsearch.search.hamming.asymmetric import nearest_by_margins
+
+    blocks, live = _blocks(plan, stretches), _live(plan, stretches)
+    found = nearest_by_margins(rows, blocks, k=most, live=live, max_distance=plan.max_distance)
+    return _named(plan, stretches, found, None)
+
+
+def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, told: int) -> list[Near] | None:
+    """Ask an index, and search exactly what it does not cover; None where exact search is the better way.
+
+    Args:
+        rows: The queries.
+        plan: What is searched.
+        ready: The index.
+        most: Rows that are looked for.
+        told: Neighbours whose recall is told.
+    """
+    from simsearch.library.indexes.asking import asking
+    from simsearch.search.approximate import approximate
+    from simsearch.search.hamming.code_length import CodeScale
+
+    snapshot, name = plan.snapshot, plan.channel.name
+    covered = [snapshot.uuids[uuid] for uuid in ready.record.segments]
+    stretches = whole(snapshot, name, covered)
+    live, bits = _live(plan, stretches), plan.channel.bits
+    gone = sum(int(np.count_nonzero(~mask)) for mask in live if mask is not None)
+    left = ready.record.rows - gone
+    order: Order = "exact" if plan.metric == "hamming" else plan.order or ready.record.order
+    way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left, order=order)
+    if way is None or way.depth > ready.index.most:  # a GPU names no more
+        return None
+    scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
+    limit = plan.max_distance
+    found = approximate(
+        rows,
+        _blocks(plan, stretches),
+        ready.index,
+        k=most,
+        effort=way.effort,
+        depth=way.depth,
+        order=order,
+        live=live,
+        max_distance=limit if scale is None or limit is None else scale.padded(limit),
+        ids=None if len(rising(snapshot, name, covered)) == 1 else partial(_ids, plan, stretches),
+    )
+    if scale is not None:
+        found = replace(found, distances=scale.true(found.distances))
+    answer = [replace(near, order=order) for near in _named(plan, stretches, found, way.recall)]
+    others = [s for s in range(len(snapshot.segments)) if s not in set(covered)]
+    return _joined([answer, _exactly(rows, plan, most, others)], len(rows), plan) if others else answer
+
+
+def _live(plan: SearchPlan, stretches: Sequence[Stretch]) -> Live:
+    """Which rows of stretches count: those of live items that are neither hidden nor of too low a quality."""
+    masks: list[NDArray[np.bool_] | None] = []
+    for s, first, end in stretches:
+        mask = plan.snapshot.live_rows(s, plan.channel.name)
+        item = plan.snapshot.segments[s].channels[plan.channel.name].item
+        hidden = [place.position for place in plan.hidden if place.segment == s]
+        if plan.min_quality > 0:
+            quality = as_numbers(plan.snapshot.segments[s].items.column("quality"))
+            hidden += np.flatnonzero((quality >= 0) & (quality < plan.min_quality)).tolist()
+        if hidden:
+            kept = ~np.isin(item, np.asarray(hidden, item.dtype))
+            mask = kept if mask is None else mask & kept
+        masks.append(None if mask is None else mask[first:end])
+    return masks
+
+
+def _named(plan: SearchPlan, stretches: Sequence[Stretch], found: Neighbours, recall: Recall | None) -> list[Near]:
+    """The items of positions in the rows of these stretches, one behind the other."""
+    return [
+        Near(_hits(plan, stretches, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
+        for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
+    ]
+
+
+def _places(
+    plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.intp]]]:
+    """Of positions (any shape), by stretch: its segment, which lie there, and the positions of their items in it."""
+    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
+    block = np.searchsorted(starts, positions, side="right") - 1
+    for b in sorted(set(block[positions >= 0].tolist())):
+        segment, first, _ = stretches[b]
+        here = (block == b) & (positions >= 0)
+        item = plan.snapshot.segments[segment].channels[plan.channel.name].item
+        yield segment, here, item[positions[here] - starts[b] + first].astype(np.intp)
+
+
+def _ids(plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ids of the items at positions (any shape); -1 for none."""
+    ids = np.full(positions.shape, -1, np.int64)
+    for segment, here, items in _places(plan, stretches, positions):
+        ids[here] = plan.snapshot.segments[segment].ids[items]
+    return ids
+
+
+def _hits(
+    plan: SearchPlan, stretches: Sequence[Stretch], distances: NDArray[np.float32], positions: NDArray[np.int64]
+) -> tuple[Hit, ...]:
+    """The items of row positions (k,), each once, at its nearest part."""
+    best: dict[Place, Hit] = {}
+    for segment, here, items in _places(plan, stretches, positions):
+        ids = plan.snapshot.segments[segment].ids[items]
+        for distance, item, number in zip(distances[here].tolist(), items.tolist(), ids.tolist(), strict=True):
+            best.setdefault(Place(segment, item), Hit(distance, number, Place(segment, item)))
+    return tuple(sorted(best.values()))
+
+
+def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[Any]:
+    """Return query rows in the dtype of the channel that they are of: (q, d).
+
+    Raises:
+        RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+        MetricError: the metric is not defined on these rows.
+    """
+    from simsearch.distance import check_rows
+
+    rows = np.asarray(rows)
+    rows = rows[None] if rows.ndim == 1 else rows
+    if channel.numpy_dtype == np.uint8 and rows.dtype != np.uint8:
+        raise RowError(f"rows are {rows.dtype}; channel {channel.name!r} holds uint8")
+    known = None if metric == ASYMMETRIC else metric
+    check_rows(rows, dimension=channel.dimension, metric=known, what="row")
+    rounded = np.array(channel.round(rows))
+    check_rows(rounded, dimension=channel.dimension, metric=known, what=f"row (as {channel.dtype})")
+    return rounded

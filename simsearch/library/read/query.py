@@ -1,0 +1,217 @@
+"""From images to the rows that are searched: a content that the library has uses its stored row."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.image_input import are_several, is_path, is_tensor
+from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.extract.quantise.extractor import margins_of
+from simsearch.images.find import find
+from simsearch.images.source import Rejected, Source, as_text
+from simsearch.library.format.channel import problem_of
+from simsearch.library.format.snapshot import Snapshot
+from simsearch.library.inputs import given_source, outside
+from simsearch.library.path_aliases import names_of
+from simsearch.library.read.exact_copies import with_same_files
+from simsearch.library.read.matches import Match, Matches, QueryMatches
+from simsearch.library.read.neighbours import Found, SearchPlan, checked_rows, nearest
+from simsearch.library.reports import AddSettings
+from simsearch.library.select_items import PathLike
+from simsearch.runtime.cpu import default_workers
+
+Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
+
+_FEW = 32  # images that are decoded in this process: starting decoders would take longer
+_HELD = 256  # pictures from memory that are held at once, where they come one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query: what is known of it, and its row or why there is none.
+
+    Attributes:
+        path: None for an image or row from memory.
+        row: In the dtype that is asked with; None for one that cannot be used.
+        rejected: Why it cannot be used.
+        sha256: Of its content; None for a row.
+    """
+
+    path: bytes | None
+    row: NDArray[Any] | None
+    rejected: Rejected | None = None
+    sha256: bytes | None = None
+
+
+def as_sequence(queries: Any) -> Iterable[Any]:
+    """Return one query or several as several."""
+    return queries if are_several(queries) else [queries]
+
+
+def as_rows(queries: Any) -> NDArray[Any] | None:
+    """Return queries that are rows, a float array or tensor (d,) or (q, d), as an array; None for images."""
+    if is_tensor(queries) and queries.is_floating_point() and queries.ndim <= 2:
+        queries = queries.detach().cpu().float().numpy()
+    if isinstance(queries, np.ndarray) and queries.dtype.kind == "f" and queries.ndim in (1, 2):
+        return queries
+    return None
+
+
+class QueryEmbedder:
+    """Makes rows of query images for a plan."""
+
+    def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings, *, library: Path) -> None:
+        """Make it.
+
+        Args:
+            plan: What will be searched; its snapshot's rows are used again where they are what is asked with.
+            extractor: Of the library.
+            settings: How images are read.
+            library: Where the library lies.
+
+        Raises:
+            MetricError: The plan asks with margins, and the extractor has none.
+        """
+        self._snapshot = plan.snapshot
+        self._channel = plan.asked
+        self._reuse = plan.asked is plan.channel
+        self._extractor = extractor if self._reuse else margins_of(extractor)
+        self._settings = settings
+        self._library = library
+
+    def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
+        """Return one query an image, in order; folders and tars give one for each image in them, a `Source` one.
+
+        The library's own files are left out, where a folder or list contains them.
+
+        Raises:
+            InputError: a path does not exist, or a value is no image.
+        """
+        found: list[Query] = []
+        for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
+            while run := list(itertools.islice(group, None if on_disk else _HELD)):
+                found += self._from_sources(
+                    _sources(run, self._library)
+                    if on_disk
+                    else [given_source(image, self._extractor.preprocessing, self._settings.limits) for image in run]
+                )
+        return found + (
+            [] if from_list is None else self._from_sources(list(outside(self._library, find([], from_list=from_list))))
+        )
+
+    def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
+        workers = self._settings.workers
+        if workers is None:
+            workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))
+        outcomes = embed_sources(
+            self._extractor,
+            sources,
+            batch_size=self._settings.batch_size,
+            workers=workers,
+            limits=self._settings.limits,
+            known=lambda sha256: self._stored(sha256) is not None,
+        )
+        return [self._query(outcome) for outcome in outcomes]
+
+    def _query(self, outcome: Embedded | Rejected) -> Query:
+        source = outcome.source
+        path = source.path if source.has_path else None
+        if isinstance(outcome, Rejected):
+            return Query(path, None, outcome)
+        row = self._stored(outcome.sha256)
+        if row is None and outcome.row is not None:
+            row = self._channel.round(outcome.row)
+            problem = problem_of(row, self._channel, f"the row of {source.printable}")
+            if problem is not None:
+                return Query(path, None, Rejected(source, *problem))
+        return Query(path, row, sha256=outcome.sha256)
+
+    def _stored(self, sha256: bytes) -> NDArray[Any] | None:
+        place = self._snapshot.by_content(sha256) if self._reuse else None
+        return None if place is None else self._snapshot.row(place, self._channel.name)
+
+
+def _is_on_disk(value: Any) -> bool:
+    return isinstance(value, Source | Rejected) or is_path(value)
+
+
+def _sources(values: Iterable[Any], library: Path) -> list[Source | Rejected]:
+    sources: list[Source | Rejected] = []
+    for value in values:
+        sources += [value] if isinstance(value, Source | Rejected) else outside(library, find([value]))
+    return sources
+
+
+def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
+    """Return rows as queries, in the channel's dtype.
+
+    Raises:
+        RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+        MetricError: the metric is not defined on these rows.
+    """
+    return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
+
+
+def answer(
+    queries: Sequence[Query], plan: SearchPlan, search: Search = nearest, *, exclude_self: bool = False
+) -> Matches:
+    """Return the matches of every query, in order; a rejected one has none.
+
+    Args:
+        queries: Images or rows.
+        plan: What is searched.
+        search: Gives what is found for each row, given the rows (q, d) and the plan.
+        exclude_self: Leave out the item that the query itself is.
+    """
+    asked = plan.asked
+    most = plan.k or len(plan.snapshot)
+    own = _own(queries, plan.snapshot) if exclude_self else [set[int]()] * len(queries)
+    extra = max(map(len, own), default=0) + (plan.max_distance is not None)
+    wider = replace(plan, spare=extra)
+    rows = [query.row for query in queries if query.row is not None]
+    found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
+    answers = []
+    for query, ids in zip(queries, own, strict=True):
+        text, encoded = (None, None) if query.path is None else as_text(query.path)
+        one = Found((), certified=False) if query.row is None else next(found)
+        matches = _without(one.matches, ids) if exclude_self else one.matches
+        more = None if plan.max_distance is None else len(matches) > most
+        told = tuple(map(with_same_files, matches[:most]))
+        answers.append(QueryMatches(text, told, one.certified, query.rejected, encoded, one.recall, more, one.order))
+    k = plan.k or max((len(one.matches) for one in answers), default=0)
+    return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
+
+
+def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
+    """Ids of the items that each query is: of its path, or for one from memory of its content and without a path."""
+    names, own = names_of(snapshot), []
+    for query in queries:
+        if query.path is not None:
+            places = [place for place in snapshot.by_paths(names.of_file(query.path)) if place is not None]
+        else:
+            places = [place for place in snapshot.contents(query.sha256 or b"") if snapshot.path(place) is None]
+        own.append({snapshot.id(place) for place in places})
+    return own
+
+
+def _without(matches: Sequence[Match], own: set[int]) -> tuple[Match, ...]:
+    """Matches but for some items; where a match is one of these, the first of its copies takes its place."""
+    return tuple(sorted(_remaining(matches, own), key=lambda match: (match.distance, match.id)))
+
+
+def _remaining(matches: Sequence[Match], own: set[int]) -> Iterator[Match]:
+    for match in matches:
+        copies = tuple(copy for copy in match.copies if copy.id not in own)
+        if match.id not in own:
+            yield replace(match, copies=copies)
+        elif copies:
+            first = copies[0]
+            yield replace(match, id=first.id, path=first.path, path_b64=first.path_b64, copies=copies[1:])

@@ -1,0 +1,73 @@
+"""Matches as HTML for notebooks: small pictures inside the page, names escaped, nothing remote."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+
+from simsearch.errors import ImageRejected
+from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, printable, read_range
+from simsearch.images.workers.single import decode_apart
+
+SIDE = 96  # pixels
+_LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
+_BOX = f"width:{SIDE}px;height:{SIDE}px;object-fit:contain;background:#eee;display:block"
+_CELL = f"max-width:{SIDE + 16}px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:left"
+
+
+def table(lines: Iterable[str]) -> str:
+    """Return lines as one table."""
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def line(
+    query: tuple[str | None, str | None],
+    cells: Sequence[tuple[str, str | None, str]],
+    problem: str | None = None,
+    *,
+    left_out: int = 0,
+) -> str:
+    """Return a query and its matches as cells of one line.
+
+    Args:
+        query: Its path, None for one from memory, and the path's bytes in base64 when they are not UTF-8.
+        cells: Of each match the same, and what stands below its picture.
+        problem: What is said in place of matches.
+        left_out: Matches that are not among the cells.
+    """
+    parts = [_cell(*query, "query")]
+    parts += [_cell(*cell) for cell in cells]
+    if problem is not None or not cells:
+        parts.append(f"<td>{html.escape(_printable(problem or 'no match'))}</td>")
+    if left_out > 0:
+        parts.append(f"<td>... {left_out:,} more</td>")
+    return "".join(parts)
+
+
+def thumbnail(path: bytes) -> str | None:
+    """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
+    try:
+        data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
+        picture = decode_apart(data, limits=_LIMITS, at_least=SIDE).image
+    except ImageRejected:
+        return None
+    picture.thumbnail((SIDE, SIDE))
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _cell(path: str | None, encoded: str | None, below: str) -> str:
+    raw = None if path is None else base64.b64decode(encoded) if encoded else path.encode()
+    small = None if raw is None else thumbnail(raw)
+    name = html.escape(_printable(path or "(from memory)"))
+    short = html.escape(_printable(os.path.basename(path or "") or "(from memory)"))  # noqa: PTH119
+    box = f'<span style="{_BOX}"></span>' if small is None else f'<img src="{small}" style="{_BOX}" alt="">'
+    return f'<td style="{_CELL}" title="{name}">{box}{short}<br>{html.escape(below)}</td>'
+
+
+def _printable(text: str) -> str:
+    return printable(text.encode(errors="surrogateescape"))

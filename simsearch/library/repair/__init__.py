@@ -1,0 +1,1 @@
+"""A lost or damaged manifest made again from the segments."""

@@ -1,0 +1,284 @@
+"""What becomes of each input, and committing as it goes: shared by images and by rows without images."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from simsearch.errors import LibraryDamaged, RejectCode
+from simsearch.images.source import Rejected
+from simsearch.library.format.channel import Channel, Row
+from simsearch.library.format.commit import FileRecord, Mask
+from simsearch.library.format.items import Item, items_batch, path_key, rejects_batch
+from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.snapshot import Place
+from simsearch.library.path_aliases import split_member
+from simsearch.library.reports import AddReport, AddSettings, Progress
+from simsearch.library.write.merge import merge_small
+from simsearch.library.write.writer import Writer, positions_of
+
+_SHOWN_REJECTS = 10  # enough to see what is wrong; all of them are in the segments
+_ORIGINALS = 8  # of an exact copy that are looked for on the disk
+
+
+class Pending:
+    """Outcomes that are decided and not yet committed."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[int, Item, Row]] = []  # id, or -1 for a new one
+        self.rejects: list[Rejected] = []
+        self.removed: list[Place] = []
+        self.paths: set[bytes] = set()
+        self.rows: dict[bytes, Row] = {}
+        self.nameless: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self.items) + len(self.rejects) + len(self.removed)
+
+    def add(self, item: Item, row: Row, *, number: int = -1) -> None:
+        """Hold an item back, with the id that it keeps or -1."""
+        self.items.append((number, item, row))
+        path = item.path
+        if path is not None:
+            self.paths.add(path)
+        if item.sha256 is not None:
+            self.rows[item.sha256] = row
+            if path is None:
+                self.nameless.add(item.sha256)
+
+    def draft(self, channel: Channel, runtime: Callable[[], Mapping[str, str]]) -> Draft | None:
+        """Return the segment to write, None when there is nothing for one; kept ids come first, in order."""
+        if not self.items and not self.rejects:
+            return None
+        ordered = sorted(self.items, key=lambda entry: (entry[0] < 0, entry[0]))
+        rows = np.array([row for _, _, row in ordered], channel.numpy_dtype).reshape(-1, channel.dimension)
+        return Draft(
+            items_batch([item for _, item, _ in ordered]),
+            {channel.name: ChannelRows.whole(rows, runtime() if ordered else {})},
+            rejects_batch(self.rejects),
+            np.array([number for number, _, _ in ordered], np.int64),
+        )
+
+
+class Intake:
+    """Counts every input once and commits in segments of bounded size, so that a broken run can go on."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        channel: Channel,
+        *,
+        settings: AddSettings,
+        runtime: Callable[[], Mapping[str, str]],
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.writer = writer
+        self.channel = channel
+        self._settings = settings
+        self._runtime = runtime
+        self._progress = progress
+        self._reporting = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter()
+        self._first_rejected: list[Rejected] = []
+        self._of_gone = 0  # exact copies of paths that are no longer there
+        self._skipped = 0  # counted in the reader's thread, all else in the writer's
+        self._committed = 0
+        self._committed_at = time.monotonic()
+        self._known_rejects = _reject_keys(writer)
+        self._merges = True
+        self._told: set[str] = set()
+        self.pending = Pending()
+
+    @property
+    def report(self) -> AddReport:
+        """The counts so far."""
+        counts = dict(self._counts)
+        counts["unchanged"] = counts.get("unchanged", 0) + self._skipped
+        counts["copies_of_gone"] = self._of_gone
+        first = tuple(self._first_rejected)
+        return AddReport(**counts, codes=dict(self._codes), first_rejected=first, skipped_by_kind={})
+
+    def skip(self, count: int) -> None:
+        """Count inputs that were not even read; may be called from another thread."""
+        self._skipped += count
+        self._tell()
+
+    def count(self, outcome: str, number: int = 1) -> None:
+        """Count an outcome, and commit when enough is pending."""
+        self._counts[outcome] += number
+        if len(self.pending) >= self._settings.commit_every or (self.late and len(self.pending)):
+            self.flush()
+        self._tell()
+
+    @property
+    def late(self) -> bool:
+        """Whether what is done is to be committed, however little it is."""
+        return time.monotonic() - self._committed_at >= self._settings.commit_seconds
+
+    def note_first_only(self) -> None:
+        """Count a file of which the first page or frame alone is taken."""
+        self._counts["first_only"] += 1
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count an input that cannot become a row; it is recorded once, however often it is tried."""
+        key = _reject_key(rejected.source.path, rejected.code)
+        if rejected.source.has_path and key not in self._known_rejects:
+            self._known_rejects.add(key)
+            self.pending.rejects.append(rejected)
+        self._codes[str(rejected.code)] += 1
+        if len(self._first_rejected) < _SHOWN_REJECTS:
+            self._first_rejected.append(rejected)
+        self.count("rejected")
+
+    def take(self, item: Item, row: Row | None) -> bool:
+        """Take an input in.
+
+        Args:
+            item: Who it is.
+            row: (d,) in the channel's dtype; None when its content has a row already.
+
+        Returns:
+            Whether it was counted; False when there is no row after all, and it has to be embedded.
+        """
+        path = item.path
+        if path in self.pending.paths:
+            self.flush()
+        place = None if path is None else self.writer.snapshot.by_path(path)
+        if place is not None and self.same(place, item.sha256, row):
+            self._touch(place, item)
+            self.count("unchanged")
+            return True
+        if path is None and self._is_nameless_known(item):
+            self.count("unchanged")
+            return True
+        stored = self._stored_row(item.sha256)
+        kept = row if stored is None else stored
+        if kept is None:
+            return False
+        if place is not None:
+            self.pending.removed.append(place)
+        if place is None and stored is not None and item.mtime_ns is not None:
+            self._of_gone += self._is_gone(item.sha256)
+        self.pending.add(item, kept)
+        self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
+        return True
+
+    def same(self, place: Place, sha256: bytes | None, row: Row | None) -> bool:
+        """Return whether an item has this content, or this row where no content is known of either."""
+        segment = self.writer.snapshot.segments[place.segment]
+        content = segment.content(place.position)
+        if content is not None or sha256 is not None or row is None:
+            return content == sha256
+        stored = segment.row_of(self.channel.name, place.position)
+        return stored is not None and np.array_equal(stored, row)
+
+    def copied(self, place: Place) -> Row | None:
+        """Return a stored row, to be written once more; None, told once, where its file is not what was written."""
+        wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
+        if wrong is None:
+            return self.writer.snapshot.row(place, self.channel.name)
+        self._warn(f"{wrong}; no row is copied from it")
+        return None
+
+    def _is_gone(self, sha256: bytes | None) -> bool:
+        """Whether the images of a content are known and none is where it was, as after a folder was moved."""
+        snapshot = self.writer.snapshot
+        places = [] if sha256 is None or sha256 in self.pending.rows else snapshot.contents(sha256)[:_ORIGINALS]
+        paths = [path for path in map(snapshot.path, places) if path is not None]
+        return bool(paths) and not any(os.path.lexists(split_member(path)[0]) for path in paths)
+
+    def _is_nameless_known(self, item: Item) -> bool:
+        if item.sha256 is None:
+            return False
+        snapshot = self.writer.snapshot
+        return item.sha256 in self.pending.nameless or any(
+            snapshot.path(place) is None for place in snapshot.contents(item.sha256)
+        )
+
+    def _touch(self, place: Place, item: Item) -> None:
+        """Record a new time stamp or label of unchanged content; the item keeps its id."""
+        snapshot = self.writer.snapshot
+        stamp = (-1 if item.n_bytes is None else item.n_bytes, -1 if item.mtime_ns is None else item.mtime_ns)
+        labels = (item.owner, item.attributes)
+        same = stamp in {snapshot.stamp(place), (-1, -1)} and labels in {snapshot.labels(place), (None, None)}
+        row = None if same else self.copied(place)
+        if row is not None:
+            self.pending.removed.append(place)
+            self.pending.add(item, row, number=snapshot.id(place))
+
+    def _stored_row(self, sha256: bytes | None) -> Row | None:
+        if sha256 is None:
+            return None
+        if sha256 in self.pending.rows:
+            return self.pending.rows[sha256]
+        place = self.writer.snapshot.by_content(sha256)
+        return None if place is None else self.copied(place)
+
+    def flush(self) -> None:
+        """Commit what is pending."""
+        pending = self.pending
+        self.commit(pending.draft(self.channel, self._runtime), pending.removed)
+
+    def commit(self, draft: Draft | None, removed: Sequence[Place], own: Mask | None = None) -> None:
+        """Commit what all inputs that were counted came to.
+
+        Args:
+            draft: The items that were added.
+            removed: Those whose place they take.
+            own: Which of the new ones are removed from the start, (n,) bool; None for none.
+        """
+        if draft is not None or removed:
+            self.writer.commit(draft, removed=positions_of(removed), own=own)
+            self.pending = Pending()
+            self._merge_small()
+        self._note_committed()
+
+    def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
+        """Commit segments that the writer wrote before, and with them all inputs that were counted."""
+        self.writer.commit_written(segments)
+        self._merge_small()
+        self._note_committed()
+
+    def _note_committed(self) -> None:
+        self._committed = sum(self._counts.values())
+        self._committed_at = time.monotonic()
+
+    def _merge_small(self) -> None:
+        """Merge what is small; what is damaged stays as it is, so that `verify --deep` goes on naming it."""
+        if self._merges:
+            try:
+                merge_small(self.writer)
+            except LibraryDamaged as error:
+                self._merges = False
+                self._warn(f"segments are not merged: {error}")
+
+    def _warn(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            with self._reporting:
+                report = self.report
+                self._progress(Progress(report.inputs, None, report, self._committed + self._skipped))
+
+
+def _reject_key(path: bytes, code: RejectCode) -> int:
+    return path_key(path + b"\0" + str(code).encode())
+
+
+def _reject_keys(writer: Writer) -> set[int]:
+    keys: set[int] = set()
+    for segment in writer.snapshot.segments:
+        paths, codes = segment.rejects.column("path").to_pylist(), segment.rejects.column("code").to_pylist()
+        keys |= {_reject_key(path, RejectCode(code)) for path, code in zip(paths, codes, strict=True)}
+    return keys

@@ -1,0 +1,60 @@
+"""Erasing: what was removed leaves the segments, the manifest, the indexes and what was put aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync_folder
+from simsearch.library.format.layout import kept_aside
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.indexes.store import discard, records, sweep
+from simsearch.library.write import merge
+from simsearch.library.write.remove import Removal
+from simsearch.library.write.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge erased beside the items.
+
+    Attributes:
+        rejects: Names of rejected inputs.
+        indexes: Indexes that knew rows of removed items; `optimize --recall` builds new ones.
+        aside: Manifests and segments that `repair` had put aside, which may name what was removed.
+    """
+
+    rejects: int = 0
+    indexes: int = 0
+    aside: tuple[str, ...] = ()
+
+
+def purge(writer: Writer, removal: Removal) -> Purged:
+    """Leave nothing on disk of what was ever removed from the library, nor of rejected inputs below the same paths.
+
+    Raises:
+        StorageFull: there is no room to rewrite; what is left is found by the same call.
+        LibraryLocked: a reader holds an old state of the manifest for too long.
+    """
+    merge.purge(writer, removal.forgets)
+    _forget_roots(writer)
+    with naming_full_disk(writer.folder):
+        stale = [record for record in records(writer.folder) if not record.covers(writer.snapshot)]
+        for record in stale:
+            discard(writer.folder, record)
+        writer.swept += sweep(writer.folder)
+        aside = kept_aside(writer.folder)
+        for path in aside:
+            if path.is_dir():
+                remove_folder(path)
+            else:
+                path.unlink()
+        sync_folder(writer.folder)
+    Manifest(writer.folder).erase()
+    return Purged(len(removal.rejects), len(stale), tuple(path.name for path in aside))
+
+
+def _forget_roots(writer: Writer) -> None:
+    snapshot = writer.snapshot
+    used = {root for s in range(len(snapshot.segments)) for root in merge.used_roots(snapshot, s)}
+    if unused := [root for root in snapshot.state.roots if root not in used]:
+        writer.commit(unrooted=unused)

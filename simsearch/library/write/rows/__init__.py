@@ -1,0 +1,1 @@
+"""Rows from files, without images: taken in by thousands."""

@@ -1,0 +1,114 @@
+"""Rows that are all new, as those of most files: written while the file is checked, and committed when it was read."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.extract.embeddings.batch import RowBatch
+from simsearch.library.format.atomic_files import remove_folder
+from simsearch.library.format.commit import FileRecord
+from simsearch.library.format.items import contents_of, keys_of_contents, keys_of_paths, known, sorted_keys
+from simsearch.library.write.ingest import Intake
+from simsearch.library.write.rows.draft import RowsDraft, room_of
+from simsearch.library.write.rows.paths import Located
+
+_MOST_SEGMENTS = 8  # whatever interrupts the reading of a longer file costs no more than these
+
+Written = tuple[Path, list[FileRecord]]
+
+
+class NewRows:
+    """Takes in the first rows of a file, up to one that may not be new or up to some segments.
+
+    One segment is written in a thread while the next is filled. What is not committed when the block ends is removed.
+
+    Attributes:
+        taken: How many rows it has.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self.taken = 0
+        self._intake = intake
+        self._room = room_of(intake.channel)
+        self._open = True
+        self._pool = ThreadPoolExecutor(1)
+        self._written: list[Future[Written]] = []
+        self._met = set[int](), set[int]()  # the keys of paths, and of contents
+        self._begin(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for written in self._written:
+            if not written.cancelled() and written.exception() is None:
+                remove_folder(written.result()[0])
+
+    def take(self, batch: RowBatch, places: Located) -> None:
+        """Take rows in, all of which the channel can keep; none once one was met that may not be new."""
+        count = len(batch.rows)
+        if not self._open or not count:
+            return
+        if self._held and self._held + count > self._room:
+            self._end()
+        named = [path for path in places.paths if path is not None]
+        paths, contents = keys_of_paths(named), keys_of_contents(contents_of(batch.sha256)[known(batch.sha256)])
+        self._open = len(self._written) < _MOST_SEGMENTS and self._are_new(paths, contents)
+        if not self._open:
+            return
+        if count > len(self._rows):  # one batch is more than a segment
+            self._begin(count)
+        self._rows[self._held : self._held + count] = self._intake.channel.round(batch.rows)
+        self._items.add(batch, places)
+        at = np.flatnonzero(known(places.names))
+        self._keys.append(np.stack([paths, (self._held + at).astype(np.uint64)]))
+        self._held += count
+        self.taken += count
+        self._intake.count("added", count)
+
+    def commit(self) -> None:
+        """Commit all of them at once."""
+        if self._held:
+            self._end()
+        written = dict(future.result() for future in self._written)
+        if written:
+            self._intake.commit_written(written)
+            self._written = []
+
+    def _are_new(self, paths: NDArray[np.uint64], contents: NDArray[np.uint64]) -> bool:
+        """Whether no path and no content is in the library, and none came before or comes twice."""
+        if self._intake.writer.snapshot.may_hold(paths, contents):
+            return False
+        for met, keys in zip(self._met, (paths, contents), strict=True):
+            before = len(met)
+            met.update(keys.tolist())
+            if len(met) < before + len(keys):
+                return False
+        return True
+
+    def _begin(self, count: int) -> None:
+        channel = self._intake.channel
+        self._held = 0
+        self._rows = np.empty((max(count, self._room), channel.dimension), channel.numpy_dtype)
+        self._items = RowsDraft()
+        self._keys: list[NDArray[np.uint64]] = []
+
+    def _end(self) -> None:
+        """Have the segment written that is full; of those that are, one at most waits in memory."""
+        if self._written:
+            self._written[-1].result()
+        writer = self._intake.writer
+        keys = sorted_keys(*np.concatenate(self._keys, axis=1))
+        draft = self._items.draft(self._intake.channel, self._rows[: self._held], keys)
+        first = writer.snapshot.state.next_id + self.taken - self._held
+        self._written.append(self._pool.submit(writer.write, draft, first=first))
+        self._begin(0)

@@ -1,0 +1,302 @@
+"""The one writer of a library: publishes segments, commits them, and clears away what a dead writer left."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.errors import LibraryDamaged
+from simsearch.library.format.atomic_files import (
+    OnStep,
+    Step,
+    digest,
+    fault,
+    naming_full_disk,
+    nothing,
+    publish,
+    remove_folder,
+    save_array,
+)
+from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord
+from simsearch.library.format.items import roots_of
+from simsearch.library.format.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
+from simsearch.library.format.lock import WriterLock
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.segment import IDS, Commit, Draft, open_segment, write_segment
+from simsearch.library.format.snapshot import Place, Snapshot, load_snapshot, of_state
+from simsearch.library.repair.put_aside import segment_aside
+from simsearch.library.repair.survey import is_newer
+
+
+class Writer:
+    """Holds the lock while it is entered; `snapshot` is what is committed so far.
+
+    Attributes:
+        swept: What a dead writer left and this one removed or put aside, as names below the library's folder.
+
+    Raises:
+        LibraryLocked: on entering, when another process writes.
+        LibraryDamaged: on entering, when one of our names is taken by a link or the like.
+    """
+
+    def __init__(
+        self, folder: Path, *, previous: Snapshot | None = None, on_step: OnStep = nothing, sweeps: bool = True
+    ) -> None:
+        """Make it.
+
+        Args:
+            folder: The library's.
+            previous: What is known of it.
+            on_step: Told of every step.
+            sweeps: Whether a dead writer may have been here before: not where this session made the library.
+        """
+        self.folder = folder
+        self.swept: list[str] = []
+        self._sweeps = sweeps
+        self.on_step = on_step
+        self._manifest = Manifest(folder)
+        self._segments = folder / SEGMENTS
+        self._lock = WriterLock(folder / LOCK)
+        self._previous = previous
+        self._faults: dict[tuple[str, str], str | None] = {}
+        self.snapshot: Snapshot
+
+    def __enter__(self) -> Self:
+        require_own(self.folder)
+        if not self._manifest.path.exists():
+            load_snapshot(self.folder)  # names what is wrong, before a lock is put there
+        with naming_full_disk(self.folder):
+            self._lock.__enter__()
+            try:
+                self.snapshot = load_snapshot(self.folder, self._previous)
+                self._manifest.require_sealed()  # before anything goes by what it says
+                self._sweep()
+            except BaseException:
+                self._lock.__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+
+    def _sweep(self) -> None:
+        """Remove what a dead writer left half-written or had dropped, and put aside what it published uncommitted.
+
+        A published segment that the manifest does not name is whole. As a rule a writer died before it committed it,
+        and nobody was told of it; after an older manifest was put back it is all that is left of it.
+        """
+        self._segments.mkdir(exist_ok=True)
+        if not self._sweeps:
+            return
+        committed, dropped = set(self.snapshot.uuids), self._manifest.dropped()
+        ours = (path for path in sorted(self._segments.iterdir()) if is_segment_name(path.name))
+        left = [path for path in ours if path.is_dir() and not path.is_symlink() and path.name not in committed]
+        if any(is_newer(path, self.snapshot.state.generation) for path in left):
+            raise LibraryDamaged(
+                f"{self._manifest.path} is older than segments that are there, as after putting back a copy of it; "
+                f"`simsearch repair --library {self.folder}` makes it again from them"
+            )
+        for leftover in left:
+            self.on_step(Step.RECOVERY)
+            if leftover.name not in dropped and not leftover.name.endswith(PARTIAL):
+                self.swept.append(segment_aside(self.folder, leftover.name))
+            elif holds_only_ours(leftover):
+                remove_folder(leftover)
+                self.swept.append(f"{SEGMENTS}/{leftover.name}")
+
+    def commit(
+        self,
+        draft: Draft | None = None,
+        *,
+        removed: Mapping[int, NDArray[np.intp]] | None = None,
+        own: Mask | None = None,
+        dropped: Sequence[int] = (),
+        unrooted: Sequence[bytes] = (),
+    ) -> None:
+        """Make one segment and some removals durable, all or nothing.
+
+        Args:
+            draft: What the new segment holds.
+            removed: Positions of items that are removed, by the number of their segment in `snapshot`.
+            own: Which items of the new segment are removed from the start, (n,) bool.
+            dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
+            unrooted: Roots that nothing lies below any more.
+
+        Raises:
+            StorageFull: there is no room; nothing changed.
+        """
+        with naming_full_disk(self.folder):
+            masks = self._masks(removed or {})
+            if draft is None:
+                names = self._names(dropped)
+                self._apply(Change(self.snapshot.state.next_id, removed=masks, dropped=names, unrooted=unrooted))
+                return
+            name = uuid.uuid4().hex
+            temporary = self._segments / f"{name}{PARTIAL}"
+            try:
+                told = self._commit_of(draft, dropped)
+                write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
+                self._publish({temporary: ()}, draft.ids, masks, dropped, own)
+            except BaseException:
+                remove_folder(temporary)
+                raise
+
+    def write(self, draft: Draft, *, first: int) -> tuple[Path, list[FileRecord]]:
+        """Write a segment of new items without committing it; return its folder and files, for `commit_written`.
+
+        May be called in another thread.
+
+        Args:
+            draft: What it holds; its items have no ids yet.
+            first: The id that the first will have.
+
+        Raises:
+            StorageFull: there is no room; nothing is left of it.
+        """
+        temporary, state = self.incoming(uuid.uuid4().hex), self.snapshot.state
+        told = Commit(state.generation + 1, first, first + draft.items.num_rows)
+        with naming_full_disk(self.folder):
+            try:
+                write_segment(temporary, draft, state.channels, commit=told)
+                return temporary, _records(temporary)
+            except BaseException:
+                remove_folder(temporary)
+                raise
+
+    def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
+        """Make segments durable that `write` wrote, in their order, all or none.
+
+        Raises:
+            StorageFull: there is no room; nothing changed.
+        """
+        with naming_full_disk(self.folder):
+            self._publish(segments, None, {}, ())
+
+    def take_over(self, temporary: Path, *, removed: Mapping[int, NDArray[np.intp]], own: Mask | None) -> None:
+        """Commit a segment that another process wrote into `temporary`, a folder made by `incoming`.
+
+        Args:
+            temporary: The folder.
+            removed: As for `commit`.
+            own: Which of its items are removed from the start, (n,) bool.
+        """
+        with naming_full_disk(self.folder):
+            try:
+                self._publish({temporary: ()}, None, self._masks(removed), (), own)
+            except BaseException:
+                remove_folder(temporary)
+                raise
+
+    def incoming(self, name: str) -> Path:
+        """Return where a segment of that name is put before it is published."""
+        return self._segments / f"{name}{PARTIAL}"
+
+    def _publish(
+        self,
+        segments: Mapping[Path, Sequence[FileRecord]],
+        ids: NDArray[np.int64] | None,
+        masks: Mapping[str, Mask],
+        dropped: Sequence[int],
+        own: Mask | None = None,
+    ) -> None:
+        """Commit segments, by their folders, with what is known already of their files."""
+        next_id, roots = self.snapshot.state.next_id, dict[bytes, None]()
+        new: list[tuple[SegmentRecord, list[FileRecord]]] = []
+        for temporary, known in segments.items():
+            opened = open_segment(temporary, self.snapshot.state.channels, adopted=False)
+            rank = self._rank(dropped) if dropped else next_id
+            given, next_id = _numbered(ids, len(opened), next_id)
+            save_array(temporary / IDS, given)
+            record = SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), own)
+            new.append((record, _records(temporary, known)))
+            roots |= dict.fromkeys(roots_of(opened.items.schema))
+        self.on_step(Step.SEGMENT_WRITTEN)
+        for temporary, (record, _) in zip(segments, new, strict=True):
+            publish(temporary, self._segments / record.uuid)
+            self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
+        try:
+            names = self._names(dropped)
+            self._apply(Change(next_id, new=new, roots=list(roots), removed=masks, dropped=names))
+        except BaseException:
+            committed = load_snapshot(self.folder).uuids
+            for record, _ in new:
+                if record.uuid not in committed:
+                    remove_folder(self._segments / record.uuid)
+            raise
+
+    def _apply(self, change: Change) -> None:
+        state = self._manifest.commit(change)
+        self.on_step(Step.MERGE_COMMITTED if change.dropped else Step.MANIFEST_COMMITTED)
+        self.snapshot = of_state(self.folder, state, self.snapshot)
+        for name in change.dropped:
+            remove_folder(self._segments / name)
+
+    def unsound(self, number: int, names: Collection[str] | None = None) -> str | None:
+        """Return what is wrong with a segment's files, all or those of some names; None if they are what was written.
+
+        Each file is read once while the lock is held, since segments never change.
+        """
+        record = self.snapshot.state.segments[number]
+        for file in record.files:
+            key = record.uuid, file.name
+            if names is not None and file.name not in names:
+                continue
+            if key not in self._faults:
+                path = self._segments / record.uuid / file.name
+                self._faults[key] = fault(path, file.bytes, file.sha256, deep=True)
+            if self._faults[key] is not None:
+                return self._faults[key]
+        return None
+
+    def _rank(self, dropped: Sequence[int]) -> int:
+        state = self.snapshot.state
+        return state.segments[dropped[0]].rank if dropped else state.next_id
+
+    def _commit_of(self, draft: Draft, dropped: Sequence[int]) -> Commit:
+        state = self.snapshot.state
+        _, next_id = _numbered(draft.ids, draft.items.num_rows, state.next_id)
+        return Commit(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
+
+    def _masks(self, removed: Mapping[int, NDArray[np.intp]]) -> dict[str, Mask]:
+        masks = {}
+        for number, positions in removed.items():
+            old = self.snapshot.removed[number]
+            mask = np.zeros(len(self.snapshot.segments[number]), bool) if old is None else old.copy()
+            mask[positions] = True
+            masks[self.snapshot.segments[number].uuid] = mask
+        return masks
+
+    def _names(self, numbers: Sequence[int]) -> list[str]:
+        return [self.snapshot.segments[number].uuid for number in numbers]
+
+
+def positions_of(places: Sequence[Place]) -> dict[int, NDArray[np.intp]]:
+    """Return places as positions by segment."""
+    grouped: dict[int, list[int]] = {}
+    for place in places:
+        grouped.setdefault(place.segment, []).append(place.position)
+    return {number: np.array(positions, np.intp) for number, positions in grouped.items()}
+
+
+def _records(folder: Path, known: Sequence[FileRecord] = ()) -> list[FileRecord]:
+    """The files of a segment, of which some may be known."""
+    named = {record.name: record for record in known}
+    paths = sorted(folder.iterdir())
+    return [named.get(path.name) or FileRecord(path.name, path.stat().st_size, digest(path)) for path in paths]
+
+
+def _numbered(ids: NDArray[np.int64] | None, n: int, next_id: int) -> tuple[NDArray[np.int64], int]:
+    """Return ids with new ones where they are -1, and the next free one."""
+    given = np.full(n, -1, np.int64) if ids is None else ids.copy()
+    new = given < 0
+    count = int(new.sum())
+    given[new] = np.arange(next_id, next_id + count)
+    return given, next_id + count

@@ -1,0 +1,128 @@
+"""Names that carry arguments, as `overlay_image_25(opacity=0.5,place=centre)`: read and written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from simsearch.errors import (
+    InputError,
+)
+
+_NAME = re.compile(r"(.+)\(bits=([^()]+)\)")
+
+TIMM = "timm:"
+
+Value = int | float | bool | str
+_CALL = re.compile(r"(?P<head>[^()]+)(?:\((?P<inside>.*)\))?", re.DOTALL)
+_WORDS: Mapping[str, bool] = {"true": True, "false": False}
+
+
+def parse(text: str) -> tuple[str, dict[str, str]]:
+    """The name before the parentheses and the arguments inside, as text.
+
+    Raises:
+        InputError: The parentheses are not closed, an argument has no `=`, or one is given twice.
+
+    Example:
+        >>> parse("overlay_image_25(opacity=0.5,place=centre)")
+        ('overlay_image_25', {'opacity': '0.5', 'place': 'centre'})
+    """
+    match = _CALL.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is no name; write name or name(key=value,key=value)")
+    arguments: dict[str, str] = {}
+    for argument in filter(None, map(str.strip, (match["inside"] or "").split(","))):
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if not (key and equals) or key in arguments:
+            raise InputError(f"{text!r}: {argument!r} must be key=value, each key once")
+        arguments[key] = value
+    return match["head"].strip(), arguments
+
+
+def written(head: str, arguments: Mapping[str, object]) -> str:
+    """The name with its arguments in the order of their keys.
+
+    Example:
+        >>> written("overlay_image_25", {"place": "centre", "opacity": 0.5})
+        'overlay_image_25(opacity=0.5,place=centre)'
+    """
+    inside = ",".join(f"{key}={arguments[key]}" for key in sorted(arguments))
+    return f"{head}({inside})" if inside else head
+
+
+def value_of(text: str) -> Value:
+    """The whole number, number or truth value that the text stands for, or the text itself.
+
+    Example:
+        >>> value_of("3"), value_of("0.5"), value_of("true"), value_of("red")
+        (3, 0.5, True, 'red')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return _WORDS.get(text.lower(), text)
+
+
+def is_class_name(model: str) -> bool:
+    """Tell whether a model name is that of a class, `module:Class`, or of its bits: that module would be run."""
+    base = base_name(model)
+    return ":" in base and "/" not in base and not base.startswith(TIMM)
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a list with commas; those in parentheses separate parameters.
+
+    Raises:
+        InputError: a name is empty, or parentheses do not match.
+
+    Example:
+        >>> split_names("mini, sift(count=100,cutoff=5),dhash")
+        ['mini', 'sift(count=100,cutoff=5)', 'dhash']
+    """
+    names, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            break
+        if letter == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    names = [name.strip() for name in names]
+    if depth != 0 or not all(names):
+        raise InputError(f"cannot read the names {text!r}; write them as mini,dhash,phash(size=16,shift=1)")
+    return names
+
+
+def is_quantised_name(model: str) -> bool:
+    """Tell whether a model name asks for bits.
+
+    Example:
+        >>> is_quantised_name("mini(bits=96)"), is_quantised_name("phash(size=16)")
+        (True, False)
+    """
+    return _NAME.fullmatch(model) is not None
+
+
+def base_name(model: str) -> str:
+    """The name of the model whose rows become bits; any other name as it is.
+
+    Example:
+        >>> base_name("mini(bits=96)"), base_name("mini")
+        ('mini', 'mini')
+    """
+    match = _NAME.fullmatch(model)
+    return match[1] if match else model
+
+
+def quantised_name(model: str, bits: str) -> str:
+    """The name of a model whose rows become bits: a number of them, or a quantiser's file.
+
+    Example:
+        >>> quantised_name("mini", "96")
+        'mini(bits=96)'
+    """
+    return f"{model}(bits={bits})"

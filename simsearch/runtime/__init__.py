@@ -1,0 +1,1 @@
+"""The machine: devices, processors, threads, processes, memory, compiled kernels, provenance."""

@@ -1,0 +1,81 @@
+"""The device that a name stands for, and how much memory it has to give."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from simsearch.errors import InputError, shortened, shown
+
+if TYPE_CHECKING:
+    import torch
+
+# What the drivers of NVIDIA and AMD put there, also on Jetson and in Windows; without one of them no GPU is seen.
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes of a GPU that can be had: what is free, and what torch's allocator keeps without using it."""
+    import torch
+
+    told = torch.cuda.memory_stats(device)  # empty before the first allocation
+    kept: int = told.get("reserved_bytes.all.current", 0) - told.get("allocated_bytes.all.current", 0)
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device that a name stands for.
+
+    Raises:
+        InputError: there is no such device on this machine.
+    """
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        why = shortened(str(error).splitlines()[0], 150)
+        raise InputError(f"cannot use device {shown(device)!r}: {why}; try 'auto' or 'cpu'") from error
+    return chosen
+
+
+def type_of(device: str) -> str:
+    """Return what kind of device a name stands for, "cpu" or "cuda"; torch is loaded only where it has to be asked.
+
+    Raises:
+        InputError: there is no such device on this machine.
+    """
+    no_driver = sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS)
+    if device == "cpu" or (device == "auto" and "torch" not in sys.modules and no_driver):
+        return "cpu"
+    return choose_device(device).type
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of the convolutions.
+
+    Raises:
+        InputError: it is none of "auto", "float32", "bfloat16".
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
+    if dtype not in ("float32", "bfloat16"):
+        raise InputError(f"dtype {shown(dtype)} is not one of auto, float32, bfloat16")
+    return torch.float32 if dtype == "float32" else torch.bfloat16
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN emulates it, slowly, on any AVX-512
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

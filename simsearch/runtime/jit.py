@@ -1,0 +1,68 @@
+"""Passes compiled by numba, and kept on disk (`kept`) between processes.
+
+Numba's own cache keys closures by what they pickle to, which may differ between processes, and does not see that a
+function in another file has changed. Here a pass has a label of its own, and all sources count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from numba import njit
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from simsearch.runtime.kernel_cache import kept, named
+
+_rebuild: Any = CompileResult._rebuild
+_dumps: Any = dumps
+
+
+def compiled(*label: object, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function without Python's lock, as `njit(nogil=True)`, unless it is on disk.
+
+    Only functions that Python calls need it: their code holds all that they call.
+
+    Args:
+        label: Which pass it is and what it was made for, in parts; no other function has the same.
+        options: Further ones of `njit`.
+    """
+
+    def made(function: Callable[..., Any]) -> Any:
+        dispatcher: Any = njit(nogil=True, **options)(function)
+        if dispatcher is not function:  # which it is where numba is told to compile nothing
+            dispatcher._cache = _OnDisk(named(*label))
+        return dispatcher
+
+    return made
+
+
+class _OnDisk(NullCache):
+    """What numba asks before it compiles a function for arguments of some types, and gives what it compiled."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function; None where there is none that can be used."""
+        target_context.refresh()
+        data = kept().read(self._name(sig, target_context.codegen()))
+        if data is None:
+            return None
+        with suppress(Exception):  # of another numba's making, whatever its version said
+            return _rebuild(target_context, *pickle.loads(data))  # the user's own, see `kept`
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep it, unless it holds addresses of this process."""
+        if not data.library.has_dynamic_globals and not any(not lifted.can_cache for lifted in data.lifted):
+            kept().write(self._name(sig, data.codegen), _dumps(data._reduce()))
+
+    def _name(self, sig: Any, codegen: Any) -> str:
+        types = hashlib.sha256(f"{sig!r} {codegen.magic_tuple()!r}".encode()).hexdigest()
+        return f"{self._label}.{types[:24]}"

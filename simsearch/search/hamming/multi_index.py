@@ -1,0 +1,166 @@
+"""Exact search of codes within a radius by multi-index hashing: look only where a part of the code nearly agrees.
+
+A code is cut into chunks, each with a table of the codes that have a value there. Of two codes that differ in at most r
+bits, one of m chunks differs in at most r // m (the pigeonhole principle): the values that near are looked up, and the
+codes found are counted in full. That pays for small radii, where it looks at a small share of the codes; for large
+ones `simsearch.search.hamming.search` is faster.
+
+Reference:
+    Norouzi, Punjani, Fleet, "Fast exact search in Hamming space with multi-index hashing", 2014.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import check_rows
+from simsearch.errors import InputError
+from simsearch.runtime.threads import pool, thread_count
+from simsearch.search.arguments import checked_radius
+from simsearch.search.hamming.search import NO_HITS, Codes, Hits, in_order
+from simsearch.search.packing import as_words
+
+_WIDEST = 22  # bits of a chunk: a table of 4 million values
+_NARROWEST = 8
+_ROOM = 1 << 16  # hits that one pass gives
+_SHARE = 512  # queries a thread takes at once
+
+
+class _Chunk(NamedTuple):
+    """Consecutive bits of a code: the first, and how many."""
+
+    first: int
+    bits: int
+
+
+def looks(codes: int, bits: int, radius: int) -> float:
+    """How many values and candidates a query looks at in the tables of so many codes, where bits are independent.
+
+    Raises:
+        InputError: Such codes cannot be cut into chunks.
+
+    Example:
+        >>> looks(1_000_000, 64, 2) < 10 < 1000 < looks(1_000_000, 64, 10)
+        True
+    """
+    chunks = _cut(bits, codes)
+    near = _radii(radius, len(chunks))
+    values = [
+        sum(math.comb(chunk.bits, i) for i in range(min(r, chunk.bits) + 1))
+        for chunk, r in zip(chunks, near, strict=True)
+    ]
+    return sum(each * (1 + codes / (1 << chunk.bits)) for each, chunk in zip(values, chunks, strict=True))
+
+
+def _cut(bits: int, codes: int, chunks: int | None = None) -> list[_Chunk]:
+    wanted = min(_WIDEST, max(_NARROWEST, round(math.log2(max(2, codes)))))
+    count = max(1, round(bits / wanted), -(-bits // _WIDEST)) if chunks is None else chunks
+    if not -(-bits // _WIDEST) <= count <= bits:
+        raise InputError(f"{bits} bits cannot be cut into {count} chunks of 1 to {_WIDEST} bits; leave chunks out")
+    bounds = [bits * i // count for i in range(count + 1)]
+    return [_Chunk(first, stop - first) for first, stop in itertools.pairwise(bounds)]
+
+
+def _radii(radius: int, chunks: int) -> list[int]:
+    each, more = divmod(radius, chunks)
+    return [each if i <= more else each - 1 for i in range(chunks)]
+
+
+class MultiIndex:
+    """Tables of the chunks of codes; memory is 4 bytes a code and chunk, and 8 a value."""
+
+    def __init__(self, codes: Codes, *, chunks: int | None = None) -> None:
+        """Build the tables.
+
+        Args:
+            codes: Packed codes (n, bytes), below 2^32 of them; kept, not copied, where their length is a multiple of 4.
+            chunks: How many a code is cut into; by default so that a table has about as many values as there are codes.
+
+        Raises:
+            RowError, MetricError: The codes are not (n, bytes) uint8.
+            InputError: Chunks would have no bit, or more than 22.
+        """
+        from simsearch.search.hamming.multi_index_kernels import values_of
+
+        check_rows(codes, metric="hamming", what="code")
+        self.bits = 8 * codes.shape[1]
+        self._words = as_words(codes, np.uint32)
+        self.chunks = _cut(self.bits, len(codes), chunks)
+        count = len(self.chunks)
+        self._order = np.empty((count, len(codes)), np.uint32)  # codes by their value in each chunk, rising
+        starts = []
+        for chunk, order in zip(self.chunks, self._order, strict=True):
+            values = values_of(self._words, chunk.first, chunk.bits)
+            order[:] = np.argsort(values, kind="stable")
+            starts.append(np.concatenate([[0], np.cumsum(np.bincount(values, minlength=1 << chunk.bits))]))
+        self._starts = np.concatenate(starts)  # where the codes of each value begin, chunk after chunk
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def radii(self, radius: int) -> list[int]:
+        """How near a chunk must be looked for: one of them is that near in every code within the radius; -1 is never.
+
+        Example:
+            >>> MultiIndex(np.zeros((1, 8), np.uint8), chunks=4).radii(10)
+            [2, 2, 2, 1]
+        """
+        return _radii(min(radius, self.bits), len(self.chunks))
+
+    def within(
+        self,
+        queries: Codes,
+        *,
+        radius: int,
+        after: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> tuple[Hits, NDArray[np.int64]]:
+        """All codes that differ from a query in at most `radius` bits, and how many were counted for each query (q,).
+
+        Args:
+            queries: Packed codes (q, bytes).
+            radius: Bits.
+            after: Only codes behind this position count, one for each query; by default all.
+            threads: By default one a core.
+
+        Raises:
+            RowError, MetricError: The queries are no codes of this length.
+            InputError: radius is no whole number or below 0, or threads below 1.
+
+        Example:
+            >>> index = MultiIndex(np.array([[0b0000], [0b1000], [0b1111]], np.uint8))
+            >>> found, looked_at = index.within(np.array([[0b1100]], np.uint8), radius=1)
+            >>> found.positions, found.counts
+            (array([1]), array([1], dtype=int32))
+        """
+        check_rows(queries, dimension=self.bits // 8, metric="hamming", what="query")
+        count = thread_count(threads)
+        radius = checked_radius(radius, self.bits)
+        words = as_words(queries, np.uint32)
+        starts = np.full(len(queries), -1) if after is None else after
+        parts = [slice(i, i + _SHARE) for i in range(0, len(queries), _SHARE)]
+        found = list(pool(count).map(lambda part: self._part(words[part], starts[part], part.start, radius), parts))
+        looked_at = np.concatenate([np.empty(0, np.int64), *(result[1] for result in found)])
+        return in_order([NO_HITS, *(result[0] for result in found)]), looked_at
+
+    def _part(
+        self, queries: NDArray[np.uint32], after: NDArray[np.int64], first: int, radius: int
+    ) -> tuple[Hits, NDArray[np.int64]]:
+        from simsearch.search.hamming.multi_index_kernels import probe
+
+        tables = self._words, self._starts, self._order, np.array(self.chunks), np.array(self.radii(radius))
+        looked_at = np.zeros(len(queries), np.int64)
+        parts, room, start = [NO_HITS], _ROOM, 0
+        while start < len(queries):
+            lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
+            found = lines, counts, positions, looked_at
+            stop, length = probe(tables, queries, after, (start, radius), found)
+            parts.append(Hits(lines[:length] + first, counts[:length], positions[:length]))
+            room = room if stop > start else 2 * room  # one query has more hits than that
+            start = stop
+        return in_order(parts), looked_at

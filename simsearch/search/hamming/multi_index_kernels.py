@@ -1,0 +1,106 @@
+"""Compiled loops of multi-index hashing: values of chunks, and codes looked up by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from simsearch.runtime.jit import compiled
+from simsearch.search.hamming.kernels import popcount, trailing_zeros
+
+
+@compiled("values of chunks")
+def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
+    """The value (n,) of some consecutive bits of codes (n, m)."""
+    values = np.empty(len(words), np.int64)
+    for i in range(len(words)):
+        values[i] = _value(words[i], first, bits)
+    return values
+
+
+@compiled("probe")
+def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
+    """Find the codes within a radius of queries, from one of them on, until there may be no room for the next.
+
+    Args:
+        tables: Codes (n, m) uint32; where those of each value begin, chunk after chunk; positions by chunk (c, n);
+            first bit and length of each chunk (c, 2); how near each is looked for (c,).
+        queries: Their words (q, m).
+        after: Only codes behind this position count (q,).
+        task: The query to start with, and the radius.
+        found: Takes query, count and position of each hit (room,), and how many codes were counted (q,).
+
+    Returns:
+        The query to go on with, whose hits are not among those written, and how many are.
+    """
+    words, starts, order, chunks, radii = tables
+    first, radius = task
+    lines, counts, positions, looked_at = found
+    length = 0
+    for query in range(first, len(queries)):
+        line, before, looked = queries[query], length, 0
+        base = 0
+        for chunk in range(len(chunks)):
+            bits = chunks[chunk, 1]
+            own = _value(line, chunks[chunk, 0], bits)
+            for near in range(radii[chunk] + 1):
+                flips = (np.int64(1) << near) - 1
+                while flips < np.int64(1) << bits:
+                    value = base + (own ^ flips)
+                    low = starts[value]
+                    for place in range(starts[value + 1] - 1, low - 1, -1):
+                        code = np.int64(order[chunk, place])
+                        if code <= after[query]:
+                            break
+                        looked += 1
+                        count = _differing(words[code], line)
+                        if count <= radius and not _seen(words[code], line, chunks[:chunk], radii):
+                            if length == len(lines):
+                                return query, before
+                            lines[length], counts[length], positions[length] = query, count, code
+                            length += 1
+                    if near == 0:
+                        break
+                    flips = _next_with_as_many_ones(flips)
+            base += (np.int64(1) << bits) + 1
+        looked_at[query] = looked
+    return len(queries), length
+
+
+@njit(nogil=True)
+def _value(code: Any, first: Any, bits: Any) -> Any:
+    word = first >> 5
+    pair = np.uint64(code[word])
+    if word + 1 < len(code):
+        pair |= np.uint64(code[word + 1]) << np.uint64(32)
+    return np.int64((pair >> np.uint64(first & 31)) & np.uint64((np.int64(1) << bits) - 1))
+
+
+@njit(nogil=True)
+def _differing(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> Any:
+    count = np.uint64(0)
+    for w in range(len(a)):
+        count += popcount(np.uint64(a[w] ^ b[w]))
+    return int(count)
+
+
+@njit(nogil=True)
+def _seen(code: Any, line: Any, chunks: Any, radii: Any) -> Any:
+    """Whether an earlier chunk has led to the code."""
+    for chunk in range(len(chunks)):
+        first, bits = chunks[chunk]
+        apart = np.uint64(_value(code, first, bits)) ^ np.uint64(_value(line, first, bits))
+        if np.int64(popcount(apart)) <= radii[chunk]:
+            return True
+    return False
+
+
+@njit(nogil=True)
+def _next_with_as_many_ones(value: Any) -> Any:
+    """The next larger number with as many ones."""
+    lowest = value & -value
+    ripple = value + lowest
+    return ripple | (((value ^ ripple) >> 2) >> np.int64(trailing_zeros(np.uint64(value))))

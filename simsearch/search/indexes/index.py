@@ -1,0 +1,267 @@
+"""An index over the rows of blocks: candidates for a query, to be measured exactly afterwards.
+
+Rows become features, whose squared Euclidean distance is that of the metric or a bound of it: for js the roots of
+distributions (the Hellinger map of `maps`), for cosine rows of length 1, for l2 the rows as they are. An index knows
+rows by their position in the concatenation of the blocks that it was built over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.distance import Rows, check_rows
+from simsearch.errors import IndexFailed, InputError, RowError
+from simsearch.search.indexes.engine import read_engine, trained_engine
+from simsearch.search.indexes.faiss_float import POINTS_A_LIST, Features, Positions
+from simsearch.search.indexes.faiss_process import FaissChild
+from simsearch.search.indexes.gpu_limits import Gpus, gpus_of, refused
+from simsearch.search.indexes.spec import IndexSpec, checked
+from simsearch.search.packing import padded
+
+_STEP = 1 << 15  # rows mapped and added at once
+_LEAST_SAMPLE = 1 << 14
+_HELD_OUT = 2000
+
+Where = Literal["auto", "process", "child"]
+Progress = Callable[[int, int], None]
+
+
+class Engine(Protocol):
+    """What holds the features: FAISS in this process, or in a child."""
+
+    spec: IndexSpec
+
+    @property
+    def count(self) -> int:
+        """Rows in it."""
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name."""
+
+    def add(self, features: Features) -> None:
+        """Add rows behind the others."""
+
+    def search(self, features: Features, kept: int, effort: int) -> Positions:
+        """Positions of the nearest (q, kept), -1 where none is left."""
+
+    def efforts(self) -> tuple[int, ...]:
+        """Values of its one knob, ascending."""
+
+    def write(self, path: Path) -> None:
+        """Write it to a file."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index over rows.
+
+    Attributes:
+        spec: What it is.
+        engine: What holds the features.
+        on: Where it is searched: "cpu", or "cuda" for FAISS's GPUs.
+    """
+
+    spec: IndexSpec
+    engine: Engine
+    on: str = "cpu"
+
+    @property
+    def count(self) -> int:
+        """Rows that it was built over, removed ones included."""
+        return self.engine.count
+
+    @property
+    def most(self) -> int:
+        """Candidates of a query that it can name: all its rows on the CPU, 2,048 on a GPU."""
+        return self.engine.most
+
+    def candidates(self, rows: Rows, kept: int, effort: int) -> Positions:
+        """Positions (q, kept) of likely neighbours, by the index's own estimate nearest first; -1 where none is left.
+
+        Args:
+            rows: Queries (q, d), as they would be compared.
+            kept: How many for each.
+            effort: One of `efforts`; more looks at more rows.
+
+        Raises:
+            RowError: A query is not finite, all zeros, or of another dimension.
+            IndexFailed: The index cannot be searched.
+        """
+        return self.engine.search(features(self.spec, rows), kept, effort)
+
+    def efforts(self) -> tuple[int, ...]:
+        """Values of its one knob, ascending: lists looked into, or nodes kept open."""
+        return self.engine.efforts()
+
+    def write(self, path: Path) -> None:
+        """Write it to a file, which `read` reads.
+
+        Raises:
+            IndexFailed: The file cannot be written.
+        """
+        self.engine.write(path)
+
+    def close(self) -> None:
+        """Let go of it; it must not be searched after."""
+        self.engine.close()
+
+
+def build(
+    spec: IndexSpec,
+    blocks: Sequence[Rows],
+    *,
+    device: str | Gpus | None = "auto",
+    where: Where = "auto",
+    progress: Progress = lambda _done, _of: None,
+) -> Index:
+    """Train an index on a sample of rows and add all of them, piece by piece in bounded memory.
+
+    The sample has none of the rows that `held_out` names.
+
+    Args:
+        spec: What to build.
+        blocks: Arrays (n_i, d), often memory-mapped; removed rows keep their place.
+        device: "cpu" (or None), or where FAISS's GPUs are used for what they serve: "cuda" and "auto" for all that
+            there are, "cuda:1" for one, or `Gpus`.
+        where: FAISS in this process, or in one of its own, which torch's CUDA libraries cannot disturb; by default
+            there where a GPU is used.
+        progress: Told rows added, and rows.
+
+    Raises:
+        InputError: There are no rows, the blocks are of another dimension, or there is no such device.
+        IndexFailed: FAISS cannot build it.
+    """
+    checked(spec)
+    count = sum(len(block) for block in blocks)
+    if not count:
+        raise InputError("there are no rows to build an index over")
+    for block in blocks:
+        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    gpus = _serving(spec, device, count)
+    sample = features(spec, _sample(spec, blocks, count))
+    engine: Engine
+    if _apart(where, gpus):
+        engine = FaissChild.train(spec, sample, gpus, count)
+    else:
+        engine = trained_engine(spec, sample, gpus, count)
+    try:
+        for done, rows in _pieces(blocks):
+            engine.add(features(spec, rows))
+            progress(done, count)
+    except BaseException:
+        engine.close()
+        raise
+    return Index(spec, engine, "cpu" if gpus is None else "cuda")
+
+
+def held_out(count: int, seed: int) -> Positions:
+    """Positions of rows, in no order, that no index over so many rows is trained on: it can be measured by them."""
+    return np.random.default_rng([seed, 1]).choice(count, min(_HELD_OUT, max(count // 4, 2), count - 1), replace=False)
+
+
+def read(
+    path: Path,
+    spec: IndexSpec,
+    *,
+    device: str | Gpus | None = "cpu",
+    mapped: bool = False,
+    where: Where = "auto",
+) -> Index:
+    """Read what `Index.write` wrote.
+
+    Args:
+        path: The file.
+        spec: What it is.
+        device: As for `build`.
+        mapped: Leave lists in the file, and read those that a search looks into; not for GPUs, which hold all.
+        where: As for `build`.
+
+    Raises:
+        IndexFailed: The file is missing, damaged, or another index.
+    """
+    checked(spec)
+    if not path.is_file():
+        raise IndexFailed(f"{path} is missing; build the index again")
+    gpus = _serving(spec, device, 0)
+    if _apart(where, gpus):
+        return Index(spec, FaissChild.read(path, spec, gpus, mapped=mapped), "cpu" if gpus is None else "cuda")
+    return Index(spec, read_engine(path, spec, gpus, mapped), "cpu" if gpus is None else "cuda")
+
+
+def features(spec: IndexSpec, rows: Rows) -> Any:
+    """Rows (n, d) as the index has them, near where the metric is small: float32, or padded codes, uint8.
+
+    Raises:
+        RowError: A row is not finite, is all zeros, or is of another dimension.
+        MetricError: The metric is js and a row has a negative value.
+    """
+    check_rows(rows, dimension=spec.dimension, metric=spec.metric, what="row")
+    if spec.metric == "hamming":
+        return padded(rows, spec.code_width)
+    values = np.asarray(rows, np.float64 if _wide(rows) else np.float32)
+    if spec.metric == "l2":
+        return _single(values)
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    values = values / np.where(largest > 0, largest, 1)
+    if spec.metric == "js":
+        values /= values.sum(axis=1, keepdims=True)
+        return _single(np.sqrt(values))
+    values /= np.sqrt(np.vecdot(values, values))[:, None]
+    return _single(values)
+
+
+def _single(values: NDArray[Any]) -> Features:
+    with np.errstate(over="ignore"):
+        found = np.asarray(values, np.float32)
+    if not np.isfinite(found).all():
+        raise RowError("a row is beyond the range of float32, which an index works in; search it exactly")
+    return found
+
+
+def _wide(rows: Rows) -> bool:
+    return rows.dtype.kind == "f" and rows.dtype.itemsize > 4
+
+
+def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | None:
+    """The GPUs that such an index is put on; None where it stays on the CPU, as kinds do that GPUs lack."""
+    gpus = gpus_of(device) if isinstance(device, str) else device
+    return None if gpus is None or refused(spec, gpus, rows) else gpus
+
+
+def _apart(where: Where, gpus: Gpus | None) -> bool:
+    """torch, which looked for GPUs here, wants CUDA 13 and FAISS 12: not proved to get on in one process."""
+    return where == "child" or (where == "auto" and gpus is not None)
+
+
+def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
+    """Rows drawn from all blocks but those held out, enough for the lists, in their order."""
+    held = held_out(count, spec.seed)
+    wanted = max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE) if spec.lists else 1
+    drawn = np.random.default_rng(spec.seed).choice(count, min(count, wanted + len(held)), replace=False)
+    chosen = np.sort(drawn[~np.isin(drawn, held)][:wanted])
+    starts = np.cumsum([0, *(len(block) for block in blocks)])
+    parts = [
+        block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
+        for block, start in zip(blocks, starts[:-1], strict=True)
+    ]
+    kind = np.float64 if any(map(_wide, blocks)) else np.uint8 if spec.metric == "hamming" else np.float32
+    return np.concatenate([np.asarray(part, kind) for part in parts])
+
+
+def _pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+    done = 0
+    for block in blocks:
+        for start in range(0, len(block), _STEP):
+            piece = block[start : start + _STEP]
+            done += len(piece)
+            yield done, piece

@@ -1,0 +1,1 @@
+"""Passes over all rows: blocks of bounded memory, and top-k."""

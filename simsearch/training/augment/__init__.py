@@ -1,0 +1,39 @@
+"""Which families of edits have a tensor form, by the name of the family in `simsearch.images`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from simsearch.training.augment import geometry as shape
+from simsearch.training.augment import jpeg, pixels
+from simsearch.training.augment.image_batch import Squares
+
+Form = Callable[[Squares, Tensor, torch.Generator], Squares]
+
+FORMS: Mapping[str, Form] = {
+    "gaussian_noise": pixels.gaussian_noise,
+    "s&p_noise": pixels.salt_and_pepper_noise,
+    "speckle_noise": pixels.speckle_noise,
+    "gaussian_filter": pixels.gaussian_filter,
+    "jpg_compression": jpeg.jpg_compression,
+    "scaling": shape.scaling,
+    "cropping": shape.cropping,
+    "crop_anywhere": shape.crop_anywhere,
+    "rotation": shape.rotation,
+    "shearing": shape.shearing,
+    "contrast_enhancement": pixels.contrast_enhancement,
+    "color_enhancement": pixels.color_enhancement,
+    "brightness_enhancement": pixels.brightness_enhancement,
+    "sharpness_enhancement": pixels.sharpness_enhancement,
+    "perspective": shape.perspective,
+    "flip_horizontal": shape.flip_horizontal,
+    "flip_vertical": shape.flip_vertical,
+    "turn": shape.turn,
+    "blur": pixels.blur,
+    "gamma": pixels.gamma,
+    "vignette": pixels.vignette,
+    "posterisation": pixels.posterisation,
+}

@@ -1,0 +1,1 @@
+"""Photographs, batches and pairs that a run trains on."""

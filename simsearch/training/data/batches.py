@@ -1,0 +1,142 @@
+"""What a step trains on: which pictures, what happens to them, and what Pillow has made of them already.
+
+A batch depends on the seed and its number alone, so worker processes may make it anywhere and a run that is gone on
+with sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from simsearch.errors import InputError
+from simsearch.training.data.augmentation_plan import Draw, Plan
+from simsearch.training.data.images import Pictures, square
+from simsearch.training.data.pairs import PairList
+
+Batch = dict[str, Any]
+
+_ORDER, _DRAW, _PAIRS = 0, 1, 2  # streams of the random generator
+VIEWS = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What batches are made from.
+
+    Attributes:
+        plans: Of the first and the second view.
+        mirror: Share of the images of which both views are mirrored.
+        size: Images of a batch.
+        side: Of the squares.
+        seed: Of all that is drawn.
+        rank: Of this device among several.
+        world: Number of devices; each takes another part of the same order.
+        pairs: Labelled pairs.
+        n_pairs: Pairs of a batch.
+    """
+
+    plans: tuple[Plan, Plan]
+    mirror: float
+    size: int
+    side: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+    pairs: PairList | None = None
+    n_pairs: int = 0
+
+
+class Batches(Dataset[Batch]):
+    """Batch number i of a run.
+
+    Each holds `index` (n,), `mirror` (n,) and, for the first and the second view, `hits` (e, n), `strengths` (e, n),
+    and of the images that Pillow edited `at` (k,), `pixels` (k, 3, s, s) uint8 and `sizes` (k, 2).
+    """
+
+    def __init__(self, pictures: Pictures, recipe: Recipe) -> None:
+        """Make sure that there are enough pictures.
+
+        Raises:
+            InputError: a batch needs more pictures than there are.
+        """
+        if recipe.size * recipe.world > len(pictures):
+            raise InputError(
+                f"a batch of {recipe.size * recipe.world} needs as many photographs, and {len(pictures)} are left to "
+                "train on; give a smaller `batch` or more images"
+            )
+        self.pictures = pictures
+        self.recipe = recipe
+
+    def __getitem__(self, number: int) -> Batch:
+        """Return batch `number`, counted from 0."""
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, _DRAW, number, recipe.rank))
+        index = self.index(number)
+        batch: Batch = {
+            "number": number,
+            "index": torch.from_numpy(index),
+            "mirror": torch.from_numpy(rng.random(recipe.size) < recipe.mirror),
+            "seed": int(rng.integers(2**62)),
+        }
+        for name, plan in zip(VIEWS, recipe.plans, strict=True):
+            batch[name] = self._view(plan, index, rng)
+        if recipe.pairs is not None:
+            chosen = np.random.default_rng((recipe.seed, _PAIRS, number, recipe.rank))
+            batch["pairs"] = recipe.pairs.drawn(chosen, recipe.n_pairs)
+        return batch
+
+    def index(self, number: int) -> NDArray[np.int64]:
+        """Return which pictures batch `number` holds (n,): each once a pass, the last few of a pass left out."""
+        recipe, whole = self.recipe, self.recipe.size * self.recipe.world
+        turn, place = divmod(number, len(self.pictures) // whole)
+        order = np.random.default_rng((recipe.seed, _ORDER, turn)).permutation(len(self.pictures))
+        first = place * whole + recipe.rank * recipe.size
+        return order[first : first + recipe.size].astype(np.int64)
+
+    def _view(self, plan: Plan, index: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
+        draw = plan.draw(rng, len(index))
+        by_pillow = np.array([not entry.form for entry in plan.entries], bool)
+        at = np.flatnonzero(draw.hits[by_pillow].any(axis=0))
+        pixels = torch.empty((len(at), 3, self.recipe.side, self.recipe.side), dtype=torch.uint8)
+        sizes = torch.empty((len(at), 2))
+        for k, (i, own) in enumerate(zip(at, rng.spawn(len(at)), strict=True)):
+            image = self.pictures.image(int(index[i]))
+            for perturbation in _chain(plan, draw, int(i), by_pillow, own):
+                image = perturbation.apply(image, own)
+            pixels[k], sizes[k] = square(image, self.recipe.side), torch.tensor(image.size)
+        return {
+            "hits": torch.from_numpy(draw.hits),
+            "strengths": torch.from_numpy(draw.strengths).float(),
+            "at": torch.from_numpy(at),
+            "pixels": pixels,
+            "sizes": sizes,
+        }
+
+
+def _chain(plan: Plan, draw: Draw, i: int, by_pillow: NDArray[np.bool_], rng: np.random.Generator) -> Iterator[Any]:
+    """What Pillow does to image i, in order."""
+    for e, entry in enumerate(plan.entries):
+        if by_pillow[e] and draw.hits[e, i]:
+            yield entry.perturbation(float(draw.strengths[e, i]), rng)
+
+
+class From(Sampler[int]):
+    """Batch numbers from the first that is still to be trained on; they never end."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield first, first + 1, and so on."""
+        number = self.first
+        while True:
+            yield number
+            number += 1

@@ -1,0 +1,63 @@
+"""From a batch to the views that the network sees, on the device that holds the photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from simsearch.images.preprocess import Preprocessing
+from simsearch.training.augment import FORMS
+from simsearch.training.augment.image_batch import Squares, prepared
+from simsearch.training.data.augmentation_plan import Plan
+from simsearch.training.data.batches import VIEWS
+
+
+@dataclass(frozen=True, slots=True)
+class ViewMaker:
+    """Makes the two views of a batch.
+
+    Attributes:
+        squares: (n, 3, s, s) uint8, all photographs on the device.
+        sizes: (n, 2) float32, widths and heights of the photographs.
+        plans: Of the first and the second view.
+    """
+
+    squares: Tensor
+    sizes: Tensor
+    plans: tuple[Plan, Plan]
+
+    def views(self, batch: dict[str, Any]) -> tuple[Squares, Squares]:
+        """Return both views of a batch, mirrored alike."""
+        generator = torch.Generator(self.squares.device).manual_seed(batch["seed"])
+        turned = batch["mirror"].nonzero().squeeze(1)
+        first, second = (
+            self._view(batch["index"], batch[name], plan, generator)
+            for name, plan in zip(VIEWS, self.plans, strict=True)
+        )
+        for view in (first, second):
+            view.write(turned, _mirrored(view.at(turned)))
+        return first, second
+
+    def _view(self, index: Tensor, drawn: dict[str, Tensor], plan: Plan, generator: torch.Generator) -> Squares:
+        view = Squares(self.squares[index].float(), self.sizes[index])
+        view.write(drawn["at"], Squares(drawn["pixels"].float(), drawn["sizes"]))
+        for e, entry in enumerate(plan.entries):
+            at = drawn["hits"][e].nonzero().squeeze(1)
+            if entry.form and len(at):
+                view.write(at, FORMS[entry.form](view.at(at), drawn["strengths"][e, at], generator))
+        return view
+
+
+def network_input(squares: Squares, how: Preprocessing) -> Tensor:
+    """Return what a network takes of squares: (n, 3, size, size), normalised, channels last."""
+    scale = 255 * torch.tensor([how.mean, how.std], device=squares.pixels.device)
+    mean, std = scale.view(2, 1, 3, 1, 1)
+    normalised: Tensor = (prepared(squares, how) - mean) / std
+    return normalised.contiguous(memory_format=torch.channels_last)
+
+
+def _mirrored(squares: Squares) -> Squares:
+    return Squares(squares.pixels.flip(3), squares.sizes)

@@ -1,0 +1,1 @@
+"""How good a network is while it is trained, and after."""
