@@ -7,15 +7,29 @@ exactly 0. Memory beyond the arguments and the result stays bounded, whatever q 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import MetricError, RowError
 
-__all__ = ["METRICS", "Distances", "Metric", "Rows", "by_name", "check_rows", "cosine", "hamming", "js", "l1", "l2"]
+__all__ = [
+    "METRICS",
+    "Distances",
+    "Metric",
+    "Rows",
+    "by_name",
+    "check_rows",
+    "cosine",
+    "hamming",
+    "js",
+    "l1",
+    "l2",
+    "metric_name",
+]
 
 Rows: TypeAlias = NDArray[Any]
 Distances: TypeAlias = NDArray[np.float64]
@@ -24,13 +38,6 @@ _CELLS = 1 << 16  # coordinates worked on at once: four float64 temporaries of 5
 _CONVERTED_CELLS = 1 << 22  # coordinates held in float64 at once: 32 MiB
 _SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
-
-
-class Metric(Protocol):
-    """A distance between queries (q, d) and rows (n, d)."""
-
-    def __call__(self, a: Rows, b: Rows, /) -> Distances:
-        """The distances (q, n), float64."""
 
 
 def js(a: Rows, b: Rows) -> Distances:
@@ -139,7 +146,44 @@ def hamming(a: Rows, b: Rows, *, bits: int | None = None) -> Distances:
     return _pairwise(a, b, _as_they_are, _differing_bits) / length
 
 
-METRICS: Mapping[str, Metric] = MappingProxyType({"js": js, "cosine": cosine, "l1": l1, "l2": l2, "hamming": hamming})
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A distance by its name, with what others must know of it; called with queries and rows it gives the distances.
+
+    Attributes:
+        name: As users write it.
+        distance: From queries (q, d) and rows (n, d) to distances (q, n), float64.
+        largest: No two rows are farther apart than this.
+        of_codes: Whether rows are packed codes, uint8.
+        non_negative: Whether it is defined for rows without negative values only.
+        needs_length: Whether a row is divided by a length of its own, so that one of zeros has no distances.
+    """
+
+    name: str
+    distance: Callable[[Rows, Rows], Distances]
+    largest: float = float("inf")
+    of_codes: bool = False
+    non_negative: bool = False
+    needs_length: bool = False
+
+    def __call__(self, a: Rows, b: Rows, /) -> Distances:
+        """Return the distances (q, n), float64, from queries (q, d) to rows (n, d)."""
+        return self.distance(a, b)
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("js", js, largest=1.0, non_negative=True, needs_length=True),
+            Metric("cosine", cosine, largest=1.0, needs_length=True),
+            Metric("l1", l1),
+            Metric("l2", l2),
+            Metric("hamming", hamming, largest=1.0, of_codes=True),
+        )
+    }
+)
+"""Every distance, by its name; a further one is a function and a line here, and a file in `search/metrics/`."""
 
 
 def by_name(metric: str) -> Metric:
@@ -149,12 +193,23 @@ def by_name(metric: str) -> Metric:
         MetricError: There is none.
 
     Example:
-        >>> by_name("js") is js
-        True
+        >>> by_name("js").non_negative, by_name("l2").largest
+        (True, inf)
     """
     if metric not in METRICS:
         raise MetricError(f"no metric {metric!r}; choose one of {', '.join(METRICS)}")
     return METRICS[metric]
+
+
+def metric_name(value: str) -> str:
+    """Return the name of a distance, for settings that are checked when they are read.
+
+    Raises:
+        ValueError: There is no such distance.
+    """
+    if value not in METRICS:
+        raise ValueError(f"no metric {value!r}; choose one of {', '.join(METRICS)}")
+    return value
 
 
 def check_rows(
@@ -178,8 +233,7 @@ def check_rows(
         Traceback (most recent call last):
         simsearch.errors.RowError: query 1 holds NaN or infinity; leave it out or embed it again
     """
-    if metric is not None:
-        by_name(metric)
+    known = None if metric is None else by_name(metric)
     if rows.ndim != 2 or rows.shape[1] == 0 or (dimension is not None and rows.shape[1] != dimension):
         wanted = "(n, d)" if dimension is None else f"(n, {dimension})"
         raise RowError(
@@ -187,25 +241,25 @@ def check_rows(
         )
     if rows.dtype.kind not in "fiu":
         raise RowError(f"{_plural(what)} are {rows.dtype} and must be numbers")
-    if metric == "hamming" and rows.dtype != np.uint8:
+    if known is not None and known.of_codes and rows.dtype != np.uint8:
         raise MetricError(
-            f"hamming needs packed uint8 codes and the {_plural(what)} are {rows.dtype}; use another metric"
+            f"{known.name} needs packed uint8 codes and the {_plural(what)} are {rows.dtype}; use another metric"
         )
     step = max(1, _CONVERTED_CELLS // rows.shape[1])
     for i in range(0, len(rows), step):
-        _check_block(rows[i : i + step], start + i, metric, what)
+        _check_block(rows[i : i + step], start + i, known, what)
 
 
-def _check_block(rows: Rows, start: int, metric: str | None, what: str) -> None:
+def _check_block(rows: Rows, start: int, metric: Metric | None, what: str) -> None:
     if rows.dtype.kind == "f":
         if rows.dtype.itemsize > 8:  # distances are computed in float64
             with np.errstate(over="ignore", under="ignore"):
                 rows = rows.astype(np.float64)
         _refuse(~np.isfinite(rows).all(axis=1), RowError, start, f"{what} {{}} holds NaN or infinity")
-    if metric == "js" and rows.dtype.kind != "u":
-        message = f"{what} {{}} has a negative value and js is defined for non-negative rows only"
+    if metric is not None and metric.non_negative and rows.dtype.kind != "u":
+        message = f"{what} {{}} has a negative value and {metric.name} is defined for non-negative rows only"
         _refuse((rows < 0).any(axis=1), MetricError, start, message, "use cosine, l1 or l2")
-    if rows.dtype.kind == "f" or metric in {"js", "cosine"}:
+    if rows.dtype.kind == "f" or (metric is not None and metric.needs_length):
         _refuse(~rows.any(axis=1), RowError, start, f"{what} {{}} is all zeros")
 
 

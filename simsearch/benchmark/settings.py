@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from simsearch.distance import metric_name
 from simsearch.errors import InputError
 
-Metric = Literal["js", "cosine", "l1", "l2", "hamming"]
+Metric = Annotated[str, pydantic.AfterValidator(metric_name)]
 Protocol = Literal["paper", "perception", "copy_detection", "times", "needle"]
-
-ALL_DISTANCES: tuple[Metric, ...] = ("js", "cosine", "l1", "l2")
 
 
 class Sweeps(pydantic.BaseModel, frozen=True, extra="forbid"):

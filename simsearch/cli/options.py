@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +9,6 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.config import load_config
-
-
-class MetricName(StrEnum):
-    """The distances by name; a test holds them equal to `simsearch.distance.METRICS`."""
-
-    JS = "js"
-    COSINE = "cosine"
-    L1 = "l1"
-    L2 = "l2"
-    HAMMING = "hamming"
 
 
 def named(text: str) -> Path:
@@ -40,15 +29,27 @@ class OrderName(StrEnum):
     FLOAT32 = "float32"
 
 
-class QueryMetricName(StrEnum):
-    """What a query may ask by: the distances, and that from bits with margins; a test holds them together."""
+def metric_named(text: str) -> str:
+    """Return the name of a distance from the command line.
 
-    JS = "js"
-    COSINE = "cosine"
-    L1 = "l1"
-    L2 = "l2"
-    HAMMING = "hamming"
-    ASYMMETRIC = "asymmetric"
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
+    from simsearch.distance import metric_name
+
+    try:
+        return metric_name(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def query_metric_named(text: str) -> str:
+    """Return what a query asks by: a distance, or `asymmetric`, that from bits that kept their margins.
+
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
+    return text if text == "asymmetric" else metric_named(text)
 
 
 def examples(*lines: str) -> str:
@@ -76,12 +77,22 @@ Model = Annotated[
     ),
 ]
 Metric = Annotated[
-    MetricName | None,
-    typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        parser=metric_named,
+        help="Distance, as js or cosine; lower is more similar.  [default: what the model recommends]",
+    ),
 ]
 QueryMetric = Annotated[
-    QueryMetricName | None,
-    typer.Option("--metric", help="Distance; lower is more similar.  [default: what the model recommends]"),
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        parser=query_metric_named,
+        help="Distance, as js or cosine; lower is more similar.  [default: what the model recommends]",
+    ),
 ]
 FromList = Annotated[
     Path | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.distance import METRICS
 from simsearch.errors import InputError, RowError
 from simsearch.extract.image_input import are_several, as_rgb
 from simsearch.images.preprocess import Preprocessing
@@ -62,6 +63,11 @@ class Extractor(ABC):
     def _where(self) -> str:
         """On what device and in which precision it works, where that is not the same for all."""
         return ""
+
+    @property
+    def gives_codes(self) -> bool:
+        """Whether its rows are packed codes, uint8."""
+        return METRICS[self.metric].of_codes
 
     @property
     def bits(self) -> int | None:
@@ -138,7 +144,7 @@ class Extractor(ABC):
         """
         require_one_row(self)
         stream = iter(images if are_several(images) else [images])
-        parts = [np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)]
+        parts = [np.empty((0, self.dimension), np.uint8 if self.gives_codes else np.float32)]
         while decoded := [
             as_rgb(image, self.preprocessing, limits) for image in itertools.islice(stream, _DECODED_AT_ONCE)
         ]:

@@ -59,7 +59,7 @@ class Keypoints(SeveralExtractor):
     def parts(self, images: Sequence[Image]) -> list[NDArray[Any]]:
         """Return the descriptors of each RGB PIL image: arrays (p_i, d), most often p_i = `count`."""
         cv2 = _opencv(self.base)
-        none = np.empty((0, self.dimension), np.uint8 if self.metric == "hamming" else np.float32)
+        none = np.empty((0, self.dimension), np.uint8 if self.gives_codes else np.float32)
         out = []
         for image in images:
             grey = np.asarray(image.convert("L"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.distance import Rows, by_name, check_rows
+from simsearch.distance import METRICS, Rows, by_name, check_rows
 from simsearch.errors import RowError
 from simsearch.runtime.device import type_of
 from simsearch.search.arguments import Wanted, checked_k, checked_limit
@@ -111,7 +111,7 @@ def knn(
 
 def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str) -> bool:
     """Check codes, and tell whether the Hamming search of a CPU is the way to compare them."""
-    if metric != "hamming" or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
+    if not METRICS[metric].of_codes or not all(isinstance(rows, np.ndarray) for rows in (queries, *blocks)):
         return False
     if type_of(device) != "cpu":
         return False

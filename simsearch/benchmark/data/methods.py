@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from simsearch.benchmark.data.array_cache import digest
 from simsearch.benchmark.data.edits import module_source
 from simsearch.benchmark.results import Kind, Method
-from simsearch.benchmark.settings import ALL_DISTANCES, Settings
+from simsearch.benchmark.settings import Settings
+from simsearch.distance import METRICS
 from simsearch.errors import DependencyMissing, InputError, WeightsError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
@@ -108,7 +109,7 @@ def enter(name: str, settings: Settings) -> Entry:
     extractor = load_method(name, settings.device)
     kind = _kind(extractor, name)
     # A hash says how many bits it has; where it does not, every bit of its bytes is one.
-    bits = (extractor.bits or 8 * extractor.dimension) if extractor.metric == "hamming" else None
+    bits = (extractor.bits or 8 * extractor.dimension) if extractor.gives_codes else None
     method = Method(
         name=extractor.name,
         label=label(extractor.name),
@@ -175,10 +176,16 @@ def _expanded(names: Sequence[str]) -> list[str]:
 def _metrics(extractor: Extractor, kind: Kind, settings: Settings) -> tuple[str, ...]:
     asked = settings.metrics.get(extractor.name, ())
     if not asked and settings.compare_distances and kind == "network":
-        asked = tuple(metric for metric in ALL_DISTANCES if metric != "js" or extractor.non_negative)
-    if "js" in asked and not extractor.non_negative:
-        raise InputError(f"js is not defined on the rows of {extractor.name}, which may be negative; leave it out")
-    if asked and (extractor.metric == "hamming") != (asked == ("hamming",)):
+        asked = tuple(
+            name
+            for name, metric in METRICS.items()
+            if not metric.of_codes and (extractor.non_negative or not metric.non_negative)
+        )
+    if wrong := [name for name in asked if METRICS[name].non_negative and not extractor.non_negative]:
+        raise InputError(
+            f"{wrong[0]} is not defined on the rows of {extractor.name}, which may be negative; leave it out"
+        )
+    if any(METRICS[name].of_codes != extractor.gives_codes for name in asked):
         raise InputError(f"{extractor.name} is compared by {extractor.metric}, not by {', '.join(asked)}")
     first = [metric for metric in asked if metric == extractor.metric]
     return (*first, *(metric for metric in asked if metric != extractor.metric)) or (extractor.metric,)

@@ -19,7 +19,7 @@ from simsearch.benchmark.data.methods import Maker
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.row_cache import Shelf
 from simsearch.benchmark.data.splits import Split
-from simsearch.distance import by_name
+from simsearch.distance import METRICS, by_name
 from simsearch.search.exact import knn
 from simsearch.search.multi_vector.distances import image_distances
 
@@ -148,7 +148,7 @@ class _Several:
 
     def nearest(self, rows: Parts, own: Positions) -> Found:
         method, originals = self.maker.method, self.originals
-        if self.metric != "hamming":
+        if not METRICS[self.metric].of_codes:
             rows, originals = ([image[_seen(image)] for image in images] for images in (rows, originals))
         matrix = image_distances(rows, originals, metric=self.metric, cutoff=method.cutoff, bits=method.bits, threads=1)
         return _of_matrix(matrix, own)
@@ -164,7 +164,7 @@ class _Single:
 
     def nearest(self, rows: Parts, own: Positions) -> Found:
         queries, database = np.concatenate(rows), np.concatenate(self.originals)
-        if self.metric == "hamming":
+        if METRICS[self.metric].of_codes:
             bits = self.maker.method.bits or 8 * database.shape[1]
             scale = 8 * database.shape[1] / bits  # bytes may end in bits that no hash fills
             return _of_matrix((by_name("hamming")(queries, database) * scale).astype(np.float32), own)

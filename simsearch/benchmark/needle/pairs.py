@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simsearch.benchmark.data.methods import Maker
 from simsearch.decide.pair_rate import Strangers
-from simsearch.distance import by_name
+from simsearch.distance import METRICS, by_name
 from simsearch.search.multi_vector.distances import image_distances
 from simsearch.search.range_search import within
 
@@ -65,7 +65,7 @@ class Library:
             return self._matrix(copies, [original])[:, 0]
         rows = np.concatenate(copies)
         out = np.full(len(rows), np.inf)
-        if self.metric == "hamming":
+        if METRICS[self.metric].of_codes:
             differing = np.rint(by_name("hamming")(rows, original)[:, 0] * 8 * rows.shape[1])
             out[:] = (differing / self._bits).astype(np.float32)
         elif original.any():
@@ -83,7 +83,7 @@ class Library:
             left, right = np.nonzero((matrix <= reach) & np.isfinite(matrix))
             return Pairs(left, right, matrix[left, right])
         queries, rows = np.concatenate(asked), np.concatenate(self.parts[behind:])
-        bits = self._bits if self.metric == "hamming" else None
+        bits = self._bits if METRICS[self.metric].of_codes else None
         asking = np.arange(len(queries)) if bits else np.flatnonzero(queries.any(axis=1))
         found = within(
             queries[asking],
@@ -99,7 +99,7 @@ class Library:
 
     def _matrix(self, asked: Parts, there: Parts) -> Values:
         method = self.maker.method
-        if self.metric != "hamming":
+        if not METRICS[self.metric].of_codes:
             asked, there = ([image[image.any(axis=1)] for image in images] for images in (asked, there))
         matrix = image_distances(asked, there, metric=self.metric, cutoff=method.cutoff, bits=method.bits)
         return matrix.astype(np.float64)
@@ -149,7 +149,7 @@ def _first_reach(library: Library, strangers: Strangers, share: float, seed: int
 
 
 def _reach_of_all(metric: str) -> float:
-    return np.inf if metric in ("l1", "l2") else 1.0
+    return METRICS[metric].largest
 
 
 def _after(pairs: Pairs, start: int) -> Pairs:

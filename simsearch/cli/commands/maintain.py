@@ -157,7 +157,7 @@ def optimize(
         with shown("optimize") as advance:
             opened.optimize(
                 recall=recall,
-                metric=metric and str(metric),
+                metric=metric,
                 kind=kind,
                 bytes_a_row=bytes_a_row,
                 progress=lambda _what, done, of: advance(done, of or None),

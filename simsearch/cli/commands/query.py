@@ -26,7 +26,6 @@ from simsearch.cli.options import (
     OrderName,
     Paths,
     QueryMetric,
-    QueryMetricName,
     Quiet,
     examples,
     named,
@@ -130,11 +129,11 @@ def query(
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
-    if metric is QueryMetricName.ASYMMETRIC:  # as Python takes it; the flag says the same
+    if metric == "asymmetric":  # as Python takes it; the flag says the same
         asymmetric, metric = True, None
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
-    name = "asymmetric" if asymmetric else metric and str(metric)
+    name = "asymmetric" if asymmetric else metric
     if exclude_self and rows is not None:
         raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
     if exact and order is not None:
@@ -176,7 +175,7 @@ def compare(
     from simsearch.images.source import Limits
 
     extractor = load_extractor(model or "mini", device=device)
-    name = str(metric or extractor.metric)
+    name = metric or extractor.metric
     rows = extractor.embed([a, b], limits=Limits(max_pixels=max_pixels))
     measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
     distance = float(measure(rows[:1], rows[1:])[0, 0])

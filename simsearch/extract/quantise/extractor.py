@@ -42,7 +42,7 @@ class QuantisedExtractor(Extractor):
             InputError: The extractor gives several rows an image, or bits already.
         """
         require_one_row(inner)
-        if inner.metric == "hamming":
+        if inner.gives_codes:
             raise InputError(f"{inner.name} gives bits already; quantise a network")
         if quantiser.model != inner.fingerprint:
             raise FingerprintMismatch(

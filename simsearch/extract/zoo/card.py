@@ -6,10 +6,11 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
+from simsearch.distance import METRICS, metric_name
 from simsearch.errors import ModelError, ModelNotFound, WeightsError
 from simsearch.images.preprocess import Preprocessing
 
@@ -93,7 +94,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     arguments: dict[str, Any]
     dimension: int = pydantic.Field(gt=0, le=65_536)
     non_negative: bool
-    metric: Literal["js", "cosine", "l1", "l2", "hamming"]
+    metric: Annotated[str, pydantic.AfterValidator(metric_name)]
     tolerance: float = pydantic.Field(default=0.02, gt=0)
     preprocessing: Preprocessing
     weights: Weights
@@ -117,8 +118,10 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @pydantic.model_validator(mode="after")
     def _metric_is_defined(self) -> ModelCard:
-        if self.metric == "js" and not self.non_negative:
-            raise ValueError("metric js is defined for non-negative rows only; use cosine, or say non_negative = true")
+        if METRICS[self.metric].non_negative and not self.non_negative:
+            raise ValueError(
+                f"metric {self.metric} is defined for non-negative rows only; use cosine, or say non_negative = true"
+            )
         return self
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.distance import METRICS
 from simsearch.errors import FingerprintMismatch, InputError, MetricError, RejectCode, RowError, shown
 from simsearch.extract.extractor import Extractor
 
@@ -18,8 +19,6 @@ DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits
 DEFAULT_DTYPE = "float16"
 _BITS = "bits"
 ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query that kept its margins to stored bits
-_METRICS_OF = {_BITS: ("hamming", ASYMMETRIC)}
-_METRICS = ("js", "cosine", "l1", "l2")
 _MANY = 1 << 20  # values that numpy rounds alike, at half the speed, in the time in which pyarrow.compute is loaded
 
 
@@ -87,9 +86,9 @@ class Channel:
             return self.metric
         if not isinstance(metric, str) or metric not in allowed:
             raise MetricError(f"metric {shown(metric)} is not defined on {self.dtype} rows; use {' or '.join(allowed)}")
-        if metric == "js" and not self.non_negative:
+        if metric in METRICS and METRICS[metric].non_negative and not self.non_negative:
             raise MetricError(
-                f"js is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
+                f"{metric} is defined for non-negative rows only and model {self.model!r} makes signed ones; use cosine"
             )
         return metric
 
@@ -103,7 +102,9 @@ class Channel:
 
 def metrics_of(dtype: str) -> tuple[str, ...]:
     """Return the metrics that rows kept in a dtype can be searched by."""
-    return _METRICS_OF.get(dtype, _METRICS)
+    of_codes = dtype == _BITS
+    names = (name for name, metric in METRICS.items() if metric.of_codes == of_codes)
+    return (*names, ASYMMETRIC) if of_codes else tuple(names)
 
 
 def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
@@ -114,7 +115,7 @@ def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {shown(dtype)} is not known; use {', '.join(DTYPES)}")
-    if extractor.metric == "hamming":
+    if METRICS[extractor.metric].of_codes:
         dtype = _BITS
     elif dtype in {_BITS, "uint8"}:
         raise InputError(f"dtype {dtype!r} cannot hold the rows of {extractor.name!r}; use float16 or float32")

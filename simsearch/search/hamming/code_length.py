@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.distance import METRICS
 from simsearch.errors import InputError, RowError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class CodeScale:
             InputError: The metric counts no bits.
             RowError: Codes of that many bytes cannot have so many bits.
         """
-        if metric != "hamming":
+        if not METRICS[metric].of_codes:
             raise InputError(f"bits is {bits} and only hamming counts bits, not {metric}")
         room = 8 * int(queries.shape[1])
         if not room - 8 < bits <= room:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simsearch.distance import Rows, check_rows
+from simsearch.distance import METRICS, Rows, check_rows
 from simsearch.runtime.transfers import Transfers, plain, plain_type, to_device
 from simsearch.search.metrics.base import Prepared, Score
 
@@ -167,11 +167,15 @@ def check_tensor(rows: Tensor, *, dimension: int | None, metric: str, what: str)
     """As `simsearch.distance.check_rows`, of a tensor where it is: only rows that look bad are brought here."""
     fits = rows.ndim == 2 and dimension in (None, rows.shape[1])
     check_rows(to_numpy(rows[:0] if fits else rows), dimension=dimension, metric=metric, what=what)
-    if metric == "hamming" or not len(rows):
+    if METRICS[metric].of_codes or not len(rows):
         return
     rows = plain(rows)
     largest = rows.abs().amax(dim=1)
-    good = (largest > 0) & (largest < torch.inf) & (rows.amin(dim=1) >= (0 if metric == "js" else -torch.inf))
+    good = (
+        (largest > 0)
+        & (largest < torch.inf)
+        & (rows.amin(dim=1) >= (0 if METRICS[metric].non_negative else -torch.inf))
+    )
     for i in (~good).nonzero()[:, 0].tolist():
         check_rows(to_numpy(rows[i : i + 1]), metric=metric, what=what, start=i)
 
