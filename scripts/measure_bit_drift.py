@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from compare_models import SIDE
 from simsearch.distance import js
+from simsearch.extract.load import load_extractor
 from simsearch.extract.neural.extractor import NeuralExtractor
-from simsearch.extract.quantise.extractor import QuantisedExtractor, load_quantised
+from simsearch.extract.quantise.extractor import QuantisedExtractor
 from simsearch.extract.quantise.hyperplanes import Quantiser, unstable
 from simsearch.extract.zoo.find import find_model
 from simsearch.naming import quantised_name
@@ -35,7 +36,7 @@ def main() -> None:
     folder = find_model(arguments.model)
     plain = NeuralExtractor(folder, device="cpu", dtype="float32")
     pixels = np.stack([plain.preprocessing.apply(pictures.image(i)) for i in range(len(pictures))])
-    loaded = [load_quantised(quantised_name(arguments.model, str(bits)), device="cpu") for bits in arguments.bits]
+    loaded = [load_extractor(quantised_name(arguments.model, str(bits)), device="cpu") for bits in arguments.bits]
     codes = [QuantisedExtractor(plain, one.quantiser) for one in loaded]
     rows = codes[0].floats(pixels)
     others = {

@@ -22,7 +22,7 @@ from measure_strangers import estimate
 from simsearch.decide import supported
 from simsearch.decide.bootstrap import Area, RecallAtFpr
 from simsearch.distance import by_name, hamming
-from simsearch.extract.load import method
+from simsearch.extract.load import load_extractor
 from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.extract.quantise.fit import fit_quantiser
 from simsearch.extract.quantise.hyperplanes import KINDS, Map, Quantiser, map_for
@@ -75,7 +75,7 @@ def main() -> None:
         seed=arguments.seed,
     )
     how = map_for(model.metric)
-    hashes = [method(name) for name in HASHES]
+    hashes = [load_extractor(name) for name in HASHES]
     extractors = [model, *hashes]
     trial = trial_of(
         arguments.photographs,

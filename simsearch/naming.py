@@ -32,10 +32,11 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     if match is None:
         raise InputError(f"{text!r} is no name; write name or name(key=value,key=value)")
     arguments: dict[str, str] = {}
-    for argument in filter(None, map(str.strip, (match["inside"] or "").split(","))):
+    inside = (match["inside"] or "").strip()
+    for argument in inside.split(",") if inside else ():
         key, equals, value = (part.strip() for part in argument.partition("="))
         if not (key and equals) or key in arguments:
-            raise InputError(f"{text!r}: {argument!r} must be key=value, each key once")
+            raise InputError(f"{text!r}: {argument.strip()!r} must be key=value, each key once")
         arguments[key] = value
     return match["head"].strip(), arguments
 
@@ -114,8 +115,23 @@ def base_name(model: str) -> str:
         >>> base_name("mini(bits=96)"), base_name("mini")
         ('mini', 'mini')
     """
-    match = _NAME.fullmatch(model)
-    return match[1] if match else model
+    return quantised_parts(model)[0] if is_quantised_name(model) else model
+
+
+def quantised_parts(name: str) -> tuple[str, str]:
+    """The model in a name that asks for bits, and what stands for the quantiser: a number of bits, or a file.
+
+    Raises:
+        InputError: It asks for none.
+
+    Example:
+        >>> quantised_parts("mini(bits=96)")
+        ('mini', '96')
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"{name!r} does not ask for bits; write it as mini(bits=96)")
+    return match[1], match[2].strip()
 
 
 def quantised_name(model: str, bits: str) -> str:

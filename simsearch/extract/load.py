@@ -24,7 +24,7 @@ from simsearch.errors import (
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import ModelCard, how_to_get
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
-from simsearch.naming import TIMM, is_class_name
+from simsearch.naming import TIMM, base_name, is_class_name, is_quantised_name, parse
 
 _ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(bits=[0-9]+\))?")
 _LONGEST = 80
@@ -55,20 +55,31 @@ def load_extractor(
             ...
         simsearch.errors.ModelNotFound: no model is called 'no-such-model'; ...
     """
-    from simsearch.extract.quantise.extractor import load_quantised
-    from simsearch.naming import is_quantised_name
-
     for what, value in (("device", device), ("dtype", dtype)):
         if not isinstance(value, str):
             raise InputError(f"{what} is {shown(value)} and must be text")
     if not isinstance(model, (str, Path)):
         raise InputError(f"{shown(model)} is no model: give a name, or the Path of a model's folder")
-    if isinstance(model, str) and is_quantised_name(model):
-        return load_quantised(model, device=device, dtype=dtype, fetch=fetch)
-    if isinstance(model, str) and (is_class_name(model) or is_method_name(model)):
+    name = "" if isinstance(model, Path) else model.strip()
+    if is_quantised_name(name):
+        from simsearch.extract.quantise.extractor import quantised
+
+        return quantised(name, load_extractor(base_name(name), device=device, dtype=dtype, fetch=fetch))
+    if not name or "/" in name:
+        return _network(model, device=device, dtype=dtype, fetch=fetch)
+    if is_class_name(name) or is_method_name(name):
         if dtype != "auto":
-            raise InputError(f"dtype is {shown(dtype)} and {shown(model)} is no network: leave dtype out")
-        return _load_class(model) if is_class_name(model) else method(model, device=device)
+            raise InputError(f"dtype is {shown(dtype)} and {shown(name)} is no network: leave dtype out")
+        return _load_class(name) if is_class_name(name) else _method(*parse(name))
+    if not name.startswith(TIMM) and name.endswith(")"):
+        raise InputError(
+            f"{parse(name)[0]!r} takes no parameters: hashes and keypoints do ({', '.join(CLASSES)}), and networks "
+            "bits=N"
+        )
+    return _network(name, device=device, dtype=dtype, fetch=fetch)
+
+
+def _network(model: str | Path, *, device: str, dtype: str, fetch: bool) -> Extractor:
     if isinstance(model, str) and model.startswith(TIMM):
         from simsearch.extract.neural.timm_model import load_timm
 
@@ -118,7 +129,6 @@ def described_by_file(model: str, fingerprint: str, *, whose: str, device: str =
 def _described(model: str) -> Extractor | None:
     """What the card of that very name says; None for what is no network, and for an earlier version by its number."""
     from simsearch.extract.zoo.described import Described
-    from simsearch.naming import is_quantised_name
 
     if is_method_name(model) or is_quantised_name(model):
         return None
@@ -172,7 +182,6 @@ CLASSES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Where the class of each method is that needs no network; its parameters are those of the constructor."""
-_CALL = re.compile(r"([A-Za-z0-9_.-]+)\s*\((.*)\)", re.DOTALL)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -195,48 +204,6 @@ class Method:
     advice: str
 
 
-def method(name: str, *, device: str = "auto") -> Extractor:
-    """Return the extractor of a name: `phash`, `phash(size=16)`, a model card's name or folder, `module:Class`.
-
-    Args:
-        name: One name; parameters are numbers, true or false, or words.
-        device: Where a network runs.
-
-    Raises:
-        InputError: there is no method of that name, or a parameter does not exist or is out of range.
-        DependencyMissing: an optional package that it needs is not installed.
-        ModelError: the model of that name cannot be loaded.
-
-    Example:
-        >>> method("phash(size=11)").name
-        'phash(size=11)'
-        >>> method("phash(length=11)")
-        Traceback (most recent call last):
-        simsearch.errors.InputError: phash has no parameter 'length'; it has size=8, factor=4, first=true, shift=0
-    """
-    from simsearch.naming import is_quantised_name
-
-    if is_quantised_name(name.strip()):
-        return load_extractor(name.strip(), device=device)
-    base, arguments = _parsed(name)
-    if base in CLASSES:
-        kind = _class_of(base)
-        return kind(**_values(base, arguments, parameters_of(kind)))
-    if arguments is not None:
-        raise InputError(
-            f"{base!r} takes no parameters: hashes and keypoints do ({', '.join(CLASSES)}), and networks bits=N"
-        )
-    try:
-        return load_extractor(name, device=device)
-    except ModelNotFound as error:
-        if is_class_name(name) or "/" in name:
-            raise
-        known = [*CLASSES, *(card.name for card in list_models())]
-        raise InputError(
-            f"no method is called {name!r}; there are {', '.join(known)}, a model's folder, or module:Class"
-        ) from error
-
-
 def is_method_name(name: str) -> bool:
     """Tell whether a name is that of a hash or of keypoints, with or without parameters.
 
@@ -244,8 +211,7 @@ def is_method_name(name: str) -> bool:
         >>> is_method_name("phash(size=16)"), is_method_name("mini")
         (True, False)
     """
-    match = _CALL.fullmatch(name.strip())
-    return (match[1] if match else name.strip()) in CLASSES
+    return name.partition("(")[0].strip() in CLASSES
 
 
 def known_methods() -> tuple[Method, ...]:
@@ -265,17 +231,9 @@ def parameters_of(kind: type[Extractor]) -> Mapping[str, Any]:
     return parameters
 
 
-def _parsed(name: str) -> tuple[str, dict[str, str] | None]:
-    """A name's base and the texts of its parameters; None without parentheses."""
-    match = _CALL.fullmatch(name.strip())
-    if match is None:
-        return name.strip(), None
-    base, inside = match[1], match[2].strip()
-    pairs = [pair.partition("=") for pair in inside.split(",")] if inside else []
-    arguments = {key.strip(): value.strip() for key, _, value in pairs}
-    if len(arguments) < len(pairs) or not all(key and value for key, value in arguments.items()):
-        raise InputError(f"cannot read the parameters of {name!r}; write them as phash(size=16,shift=1), each once")
-    return base, arguments
+def _method(base: str, arguments: Mapping[str, str]) -> Extractor:
+    kind = _class_of(base)
+    return kind(**_values(base, arguments, parameters_of(kind)))
 
 
 def _class_of(base: str) -> type[Extractor]:
@@ -284,9 +242,9 @@ def _class_of(base: str) -> type[Extractor]:
     return kind
 
 
-def _values(base: str, arguments: dict[str, str] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _values(base: str, arguments: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
-    for key, text in (arguments or {}).items():
+    for key, text in arguments.items():
         if key not in defaults:
             offer = ", ".join(f"{name}={_text(default)}" for name, default in defaults.items())
             raise InputError(f"{base} has no parameter {key!r}; it has {offer or 'none'}")

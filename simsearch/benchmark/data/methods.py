@@ -10,7 +10,7 @@ from simsearch.benchmark.data.edits import module_source
 from simsearch.benchmark.results import Kind, Method
 from simsearch.benchmark.settings import Settings
 from simsearch.distance import METRICS
-from simsearch.errors import DependencyMissing, InputError, WeightsError
+from simsearch.errors import DependencyMissing, InputError, ModelNotFound, WeightsError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
 from simsearch.naming import base_name, is_class_name
@@ -139,9 +139,15 @@ def renamed(entry: Entry, name: str) -> Entry:
 
 def load_method(name: str, device: str = "auto") -> Extractor:
     """The extractor of that name: a hash, keypoints, a network or a user's own class."""
-    from simsearch.extract.load import method
+    from simsearch.extract.load import known_methods, load_extractor
 
-    return method(name, device=device)
+    try:
+        return load_extractor(name, device=device)
+    except ModelNotFound as error:
+        if is_class_name(name) or _SLASH in name:
+            raise
+        known = ", ".join(method.name for method in known_methods())
+        raise InputError(f"no method is called {name!r}; there are {known}, a folder, or module:Class") from error
 
 
 def label(name: str) -> str:

@@ -161,12 +161,12 @@ def encode(
     Two lines that differ in few bits are of images that resemble each other.
     """
     from simsearch.extract.hashes.formats import to_base64, to_hex
+    from simsearch.extract.load import load_extractor
     from simsearch.extract.pipeline import Embedded
-    from simsearch.extract.quantise.extractor import load_quantised
     from simsearch.naming import quantised_name
 
     require_inputs(paths, from_list)
-    extractor = load_quantised(quantised_name(model or "mini", bits), device=device)
+    extractor = load_extractor(quantised_name(model or "mini", bits), device=device)
     spelled = to_hex if spelling == Spelling.HEX else to_base64
     rejected = 0
     for one in _embedded(extractor, paths, from_list, workers=workers, batch_size=batch_size, max_pixels=max_pixels):

@@ -14,7 +14,7 @@ from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.quantise.hyperplanes import Quantiser, load_quantiser
 from simsearch.extract.zoo.card import load_card
 from simsearch.extract.zoo.find import find_model
-from simsearch.naming import _NAME
+from simsearch.naming import quantised_parts
 
 _AT_ONCE = 8  # images: on a CPU, fewer or more at once give rows that differ by 1e-6
 _AT_ONCE_ON_GPU = 64
@@ -129,22 +129,17 @@ def margins_of(extractor: Extractor) -> MarginExtractor:
     return MarginExtractor(extractor)
 
 
-def load_quantised(name: str, *, device: str = "auto", dtype: str = "auto", fetch: bool = True) -> QuantisedExtractor:
-    """Return the extractor of such a name: `mini(bits=96)`, or `./folder(bits=own.safetensors)`.
+def quantised(name: str, inner: Extractor) -> QuantisedExtractor:
+    """Return the extractor of such a name as `mini(bits=96)` or `./folder(bits=own.safetensors)`, from its rows'.
 
     Raises:
         ModelNotFound: There is no such model.
         ModelError: It has no quantiser of so many bits, or the file is damaged.
         FingerprintMismatch: The quantiser is of another model.
     """
-    from simsearch.extract.load import load_extractor
-
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise InputError(f"{name!r} does not ask for bits; write it as mini(bits=96)")
-    model, which = match[1], match[2].strip()
+    model, which = quantised_parts(name)
     quantiser = load_quantiser(Path(which)) if not which.isdecimal() else _of_model(find_model(model), int(which))
-    return QuantisedExtractor(load_extractor(model, device=device, dtype=dtype, fetch=fetch), quantiser)
+    return QuantisedExtractor(inner, quantiser)
 
 
 def _of_model(folder: Path, bits: int) -> Quantiser:

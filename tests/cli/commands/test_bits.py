@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simsearch.extract.hashes.formats import from_base64, from_hex
-from simsearch.extract.quantise.extractor import load_quantised
+from simsearch.extract.load import load_extractor
 from simsearch.extract.quantise.hyperplanes import load_quantiser
 from tests.cli.conftest import FAKE, OTHER, Run
 
@@ -31,7 +31,7 @@ def test_images_are_fitted_encoded_and_searched_by_bits_alone(
     code, out, err = run("bits", "encode", *common)
     assert code == 1, err  # broken.jpg
     printed = {Path(line[4:]).name: line[:2] for line in out.splitlines()}
-    extractor = load_quantised(f"{FAKE}(bits={fitted})")
+    extractor = load_extractor(f"{FAKE}(bits={fitted})")
     for name, text in printed.items():
         np.testing.assert_array_equal(from_hex([text], bits=5), extractor.embed(pictures / name))
     assert len(printed) == 7

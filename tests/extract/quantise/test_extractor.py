@@ -10,7 +10,7 @@ from simsearch.distance import hamming
 from simsearch.errors import FingerprintMismatch, InputError, MetricError, ModelError, ModelNotFound, RowError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.hashes.ahash import DHash
-from simsearch.extract.load import load_extractor, method
+from simsearch.extract.load import load_extractor
 from simsearch.extract.pipeline import embed_sources
 from simsearch.extract.quantise.extractor import QuantisedExtractor, margins_of
 from simsearch.extract.quantise.fit import fit_quantiser
@@ -89,7 +89,7 @@ def test_another_quantiser_is_another_model(quantiser):
 
 def test_names(file):
     name = f"tests.fake:FakeExtractor(bits={file})"
-    for load in (load_extractor, method):
+    for load in (load_extractor,):
         extractor: Extractor = load(name, device="cpu")
         assert extractor.name == "fake-21bits"
     assert is_class_name(name)  # it runs the module, so a library must not do so unasked
