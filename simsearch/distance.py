@@ -6,9 +6,8 @@ exactly 0. Memory beyond the arguments and the result stays bounded, whatever q 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -156,6 +155,8 @@ class Metric:
         largest: No two rows are farther apart than this.
         of_codes: Whether rows are packed codes, uint8.
         non_negative: Whether it is defined for rows without negative values only.
+        indexed: Whether an index can serve it: rows have a map after which Euclidean distance orders them nearly as it
+            does, or are codes.
         needs_length: Whether a row is divided by a length of its own, so that one of zeros has no distances.
     """
 
@@ -164,6 +165,7 @@ class Metric:
     largest: float = float("inf")
     of_codes: bool = False
     non_negative: bool = False
+    indexed: bool = True
     needs_length: bool = False
 
     def __call__(self, a: Rows, b: Rows, /) -> Distances:
@@ -171,18 +173,16 @@ class Metric:
         return self.distance(a, b)
 
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        metric.name: metric
-        for metric in (
-            Metric("js", js, largest=1.0, non_negative=True, needs_length=True),
-            Metric("cosine", cosine, largest=1.0, needs_length=True),
-            Metric("l1", l1),
-            Metric("l2", l2),
-            Metric("hamming", hamming, largest=1.0, of_codes=True),
-        )
-    }
-)
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("js", js, largest=1.0, non_negative=True, needs_length=True),
+        Metric("cosine", cosine, largest=1.0, needs_length=True),
+        Metric("l1", l1, indexed=False),
+        Metric("l2", l2),
+        Metric("hamming", hamming, largest=1.0, of_codes=True),
+    )
+}
 """Every distance, by its name; a further one is a function and a line here, and a file in `search/metrics/`."""
 
 

@@ -22,7 +22,8 @@ from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds, synchronise
 from simsearch.benchmark.goals import Measured, judge
 from simsearch.search.exact import knn
-from simsearch.search.metrics.base import UNIT, JensenShannon, minus_product
+from simsearch.search.metrics.base import UNIT, minus_product
+from simsearch.search.metrics.js import JensenShannonScore
 from simsearch.search.metrics.js_log_sums import log_sums
 from simsearch.search.results import Neighbours
 
@@ -106,11 +107,11 @@ def _hard_rows(d: int, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]
 def _kernel(run: Run, bounds: dict[str, Any]) -> dict[str, Any]:
     """Coordinates a second of exact js, beside the rate of log2 alone."""
     q, n, d = run.size(1024, 5), run.size(65_536, 300), run.size(2048, 40)
-    p, r = (JensenShannon().prepare(_features(run, count, d, seed)).rows for seed, count in enumerate((q, n)))
+    p, r = (JensenShannonScore().prepare(_features(run, count, d, seed)).rows for seed, count in enumerate((q, n)))
     sample = log_sums(p[:8], r[:500]).double()
     exact = torch.xlogy(total := p[:8, None].double() + r[None, :500].double(), total).sum(dim=2)
     wrong = float((sample - exact).abs().max())
-    if not wrong <= JensenShannon().error(d, (0.0, 0.0)):
+    if not wrong <= JensenShannonScore().error(d, (0.0, 0.0)):
         raise ArithmeticError(f"the kernel is wrong by {wrong}")
     rates = {"default": rate(q * n * d, seconds(lambda: log_sums(p, r), run.device))}
     if run.device.type == "cuda":

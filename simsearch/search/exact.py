@@ -27,8 +27,8 @@ from simsearch.search.scan.deletion_mask import check_live
 if TYPE_CHECKING:
     import torch
 
-    from simsearch.search.metrics.base import Prepared
-    from simsearch.search.refine.pairs import Doubles, Positions
+    from simsearch.search.metrics.base import Doubles, Prepared
+    from simsearch.search.refine.pairs import Positions
     from simsearch.search.scan.blocks import Block, Live, Scan
 
 _SLACK = 54  # candidates kept beyond k
@@ -164,12 +164,12 @@ def open_scan(
     if not len(queries) or not any(len(block) for block in blocks):
         return None
     from simsearch.runtime.device import choose_device
-    from simsearch.search.metrics.base import score_for
+    from simsearch.search.metrics import SEARCH_METRICS
     from simsearch.search.scan.blocks import Scan
 
     where = choose_device(device)
     masks = [None] * len(blocks) if live is None else live
-    score = score_for(metric, blocks[0].shape[1], where)
+    score = SEARCH_METRICS[metric].score(blocks[0].shape[1], where)
     return Scan(_uploaded(blocks, where), masks, metric, where, score, _budget(where) if budget is None else budget)
 
 

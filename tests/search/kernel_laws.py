@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from simsearch.distance import METRICS
 from simsearch.errors import InputError
 from simsearch.search.exact import knn
 from simsearch.search.few_queries import gpu_scores
-from simsearch.search.metrics import base
+from simsearch.search.metrics import SEARCH_METRICS, base, hamming, js
 from simsearch.search.metrics.hamming_triton import BLOCK, as_int32, bit_counts, keys_of, lowest_keys
 from simsearch.search.metrics.js_log_sums import _by_torch
 from simsearch.search.metrics.js_triton import Tile, fused_log_sums
@@ -58,8 +60,8 @@ def sums_are_those_of_torch(device):
 
 def how_rows_lie_in_memory_does_not_matter(device):
     rng = np.random.default_rng(0)
-    kinds = [(base.BitKernel(width), codes_of(rng, 11, width)) for width in (7, 12)]
-    kinds += [(base.JensenShannon(), rng.gamma(0.5, size=(11, 19)).astype(kind)) for kind in ("f4", "f8", "f2")]
+    kinds = [(hamming.BitKernel(width), codes_of(rng, 11, width)) for width in (7, 12)]
+    kinds += [(js.JensenShannonScore(), rng.gamma(0.5, size=(11, 19)).astype(kind)) for kind in ("f4", "f8", "f2")]
     for score, values in kinds:
         plain = score.prepare(torch.from_numpy(values).to(device))
         expected = score.between(plain, plain)
@@ -204,7 +206,7 @@ LAWS = (
 
 def main() -> None:
     """All of them on the CPU, as on a GPU, under the interpreter."""
-    base._bits = lambda width, device: base.BitKernel(width)
+    SEARCH_METRICS["hamming"] = replace(SEARCH_METRICS["hamming"], score=lambda width, device: hamming.BitKernel(width))
     gpu_scores.serves = lambda scan, queries: scan.metric in gpu_scores._METRICS
     for law in LAWS:
         law("cpu")

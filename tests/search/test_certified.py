@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from simsearch.errors import MetricError, RowError
 from simsearch.runtime import tiles
 from simsearch.search import range_search
 from simsearch.search.exact import knn
-from simsearch.search.metrics import base, feature_maps
+from simsearch.search.metrics import SEARCH_METRICS, cosine, feature_maps, js
 from simsearch.search.metrics.feature_maps import FOUR, HELLINGER, TWO
 from simsearch.search.range_search import within
 from simsearch.search.refine import second_pass
@@ -31,7 +32,8 @@ def independent(rng, n, d):
 
 def use(monkeypatch, score):
     """Let the first look go by that score."""
-    monkeypatch.setattr(base, "score_for", lambda metric, width, device: score)
+    for name, metric in list(SEARCH_METRICS.items()):
+        monkeypatch.setitem(SEARCH_METRICS, name, replace(metric, score=lambda width, device: score))
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -48,7 +50,7 @@ def test_every_map_and_precision_gives_the_exact_answer(rng, monkeypatch, half, 
 @pytest.mark.parametrize(
     "second",
     [
-        base.JensenShannon(),
+        js.JensenShannonScore(),
         *(feature_maps.Mapped(each, half=half) for each in (HELLINGER, FOUR) for half in (False, True)),
     ],
 )
@@ -108,7 +110,7 @@ def test_rows_are_brought_to_a_device_piece_by_piece(rng, monkeypatch, kind):
 
 def test_half_precision_cosine_gives_the_exact_answer(rng, monkeypatch):
     rows, queries = make(rng, 700, 48, "cosine"), make(rng, 20, 48, "cosine")
-    use(monkeypatch, base.Cosine(half=True))
+    use(monkeypatch, cosine.CosineScore(half=True))
     found = knn(queries, [rows], k=6, metric="cosine", device="cpu")
     assert_exact(found, oracle(queries, [rows], 6, "cosine"))
 
@@ -187,7 +189,7 @@ def test_a_range_over_nothing_is_empty(rng):
 def test_both_ways_to_sum_the_logarithms_agree(rng, monkeypatch):
     from simsearch.search.metrics import js_log_sums
 
-    p, q = (base.JensenShannon().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
+    p, q = (js.JensenShannonScore().prepare(torch.from_numpy(make(rng, n, 37, "js"))).rows for n in (9, 50))
     on_cpu = js_log_sums._on_cpu(p, q)
     for cells in (1, 400, 1 << 20):
         monkeypatch.setattr(js_log_sums, "_GPU_CELLS", cells)
@@ -203,8 +205,8 @@ def test_the_compiled_kernel_agrees_with_torch_on_a_gpu(rng, shape):
     from simsearch.search.metrics.js_triton import fused_log_sums
 
     q, n, d = shape
-    p, r = (base.JensenShannon().prepare(torch.from_numpy(independent(rng, m, d)).cuda()).rows for m in (q, n))
-    error = base.JensenShannon().error(d, (0.0, 0.0))
+    p, r = (js.JensenShannonScore().prepare(torch.from_numpy(independent(rng, m, d)).cuda()).rows for m in (q, n))
+    error = js.JensenShannonScore().error(d, (0.0, 0.0))
     assert float((fused_log_sums(p, r).double() - _by_torch(p.double(), r.double())).abs().max()) <= 2 * error
 
 

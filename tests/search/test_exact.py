@@ -125,9 +125,9 @@ def test_values_so_small_that_products_lose_them_are_measured_all_the_same(rng, 
 
 def test_direct_js_takes_float64_rows_of_any_size(rng):
     torch = pytest.importorskip("torch")
-    from simsearch.search.metrics.base import JensenShannon
+    from simsearch.search.metrics.js import JensenShannonScore
 
-    scores = JensenShannon()
+    scores = JensenShannonScore()
     rows = rng.dirichlet(np.ones(9), 40)
     expected = scores.between(*[scores.prepare(torch.from_numpy(rows))] * 2)
     for scale in (1e-44, 1e-300, 1e300):
@@ -241,15 +241,18 @@ def test_unusable_arguments_are_refused(rng):
 @pytest.mark.parametrize("d", [3, 64, 512, 2048])
 def test_no_score_is_farther_from_exact_than_its_bound(rng, metric, d):
     torch = pytest.importorskip("torch")
-    from simsearch.search.metrics.base import BitProduct, Cosine, JensenShannon, score_for
+    from simsearch.search.metrics import SEARCH_METRICS
+    from simsearch.search.metrics.cosine import CosineScore
+    from simsearch.search.metrics.hamming import BitProduct
+    from simsearch.search.metrics.js import JensenShannonScore
 
     a, b = make(rng, 20, d, metric), make(rng, 200, d, metric)
     b[0] = a[0]
-    scores = [JensenShannon() if metric == "js" else score_for(metric, d, torch.device("cpu"))]
+    scores = [JensenShannonScore() if metric == "js" else SEARCH_METRICS[metric].score(d, torch.device("cpu"))]
     if metric == "hamming":
         scores.append(BitProduct(d))  # what a GPU uses
     if metric == "cosine":
-        scores.append(Cosine(half=True))
+        scores.append(CosineScore(half=True))
     for score in scores:
         prepared = [score.prepare(torch.from_numpy(rows)) for rows in (a, b)]
         found = score.between(*prepared).numpy().astype(np.float64)

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simsearch.search.metrics.base import UNIT, Euclidean, Prepared, Score
+from simsearch.search.metrics.base import UNIT, Prepared, Score
 from simsearch.search.metrics.feature_maps import HELLINGER
+from simsearch.search.metrics.l2 import EuclideanScore
 from simsearch.search.scan.blocks import Scan
 
 FEW = 8  # queries, beyond which a product of matrices pays for its copies
@@ -70,7 +71,7 @@ class Few(Score):
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
         """What the module's text says; of squared distances what products would lose, which is more."""
         if self._metric == "l2":
-            return Euclidean().error(dimension, largest)
+            return EuclideanScore().error(dimension, largest)
         return 1.01 * self._weight * (1.5 * dimension + 16) * UNIT
 
 

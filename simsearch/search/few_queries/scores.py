@@ -25,9 +25,10 @@ from simsearch.distance import check_rows
 from simsearch.errors import MetricError, RowError
 from simsearch.runtime.kernel_cache import pays_by_now
 from simsearch.runtime.tiles import in_parts
+from simsearch.search.metrics.base import Doubles
 from simsearch.search.metrics.feature_maps import HELLINGER
 from simsearch.search.refine.compiled_blocks import as_stored, fits
-from simsearch.search.refine.pairs import Doubles, Positions
+from simsearch.search.refine.pairs import Positions
 from simsearch.search.scan.blocks import Scan
 
 FEW = 16  # queries, for which a product of matrices does not pay

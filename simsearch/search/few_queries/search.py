@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from simsearch.runtime.transfers import to_device
 from simsearch.search.arguments import Wanted
 from simsearch.search.few_queries.scores import Look, Scores
-from simsearch.search.refine.pairs import Doubles, Pairs, Positions, official
+from simsearch.search.metrics.base import Doubles
+from simsearch.search.refine.pairs import Pairs, Positions, official
 from simsearch.search.refine.second_pass import NOTHING, Found, nearest_found, nearest_settled
 from simsearch.search.scan.blocks import Scan
 from simsearch.search.scan.top_k import lowest

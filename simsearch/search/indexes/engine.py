@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from simsearch.distance import METRICS
 from simsearch.search.indexes.faiss_binary import FaissCodes
 from simsearch.search.indexes.faiss_float import FaissIndex, Features
 from simsearch.search.indexes.faiss_gpu import FaissGpu
@@ -36,4 +37,4 @@ def read_engine(path: Path, spec: IndexSpec, gpus: Gpus | None, mapped: bool) ->
 
 
 def _on_cpu(spec: IndexSpec) -> type[FaissIndex] | type[FaissCodes]:
-    return FaissCodes if spec.metric == "hamming" else FaissIndex
+    return FaissCodes if METRICS[spec.metric].of_codes else FaissIndex

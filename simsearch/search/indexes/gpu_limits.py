@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simsearch.distance import METRICS
 from simsearch.runtime.device import type_of
 from simsearch.search.indexes.spec import GPU_CODE_BYTES, GPU_KINDS, GPU_SQ8_BELOW, IndexSpec
 
@@ -55,7 +56,7 @@ def refused(spec: IndexSpec, gpus: Gpus, rows: int, *, effort: int = 1, depth: i
         effort: How it is asked.
         depth: Candidates that it is asked for.
     """
-    if spec.metric == "hamming":
+    if METRICS[spec.metric].of_codes:
         return "FAISS has no lists and no tables of codes for GPUs"
     if spec.kind not in GPU_KINDS:
         return f"FAISS has {', '.join(GPU_KINDS)} for GPUs, and no {spec.kind}"

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.distance import Rows, check_rows
+from simsearch.distance import METRICS, Rows, check_rows
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.search.indexes.engine import read_engine, trained_engine
 from simsearch.search.indexes.faiss_float import POINTS_A_LIST, Features, Positions
@@ -205,19 +205,13 @@ def features(spec: IndexSpec, rows: Rows) -> Any:
         RowError: A row is not finite, is all zeros, or is of another dimension.
         MetricError: The metric is js and a row has a negative value.
     """
+    from simsearch.search.metrics import SEARCH_METRICS
+
     check_rows(rows, dimension=spec.dimension, metric=spec.metric, what="row")
-    if spec.metric == "hamming":
+    of = SEARCH_METRICS[spec.metric].features
+    if of is None:
         return padded(rows, spec.code_width)
-    values = np.asarray(rows, np.float64 if _wide(rows) else np.float32)
-    if spec.metric == "l2":
-        return _single(values)
-    largest = np.abs(values).max(axis=1, keepdims=True)
-    values = values / np.where(largest > 0, largest, 1)
-    if spec.metric == "js":
-        values /= values.sum(axis=1, keepdims=True)
-        return _single(np.sqrt(values))
-    values /= np.sqrt(np.vecdot(values, values))[:, None]
-    return _single(values)
+    return _single(of(np.asarray(rows, np.float64 if _wide(rows) else np.float32)))
 
 
 def _single(values: NDArray[Any]) -> Features:
@@ -254,7 +248,7 @@ def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
         block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
         for block, start in zip(blocks, starts[:-1], strict=True)
     ]
-    kind = np.float64 if any(map(_wide, blocks)) else np.uint8 if spec.metric == "hamming" else np.float32
+    kind = np.float64 if any(map(_wide, blocks)) else np.uint8 if METRICS[spec.metric].of_codes else np.float32
     return np.concatenate([np.asarray(part, kind) for part in parts])
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from simsearch.distance import METRICS
 from simsearch.errors import InputError, MetricError
 
 Kind = Literal["flat", "ivf_flat", "ivf_sq8", "ivf_pq", "hnsw", "rabitq", "multi_hash"]
@@ -20,7 +21,6 @@ GPU_CODE_BYTES = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 distances in float16, fill the 48 KiB of shared memory of a block (GpuIndexIVFPQ.cu, verifyPQSettings_)."""
 GPU_SQ8_BELOW = 6144
 """Dimensions that `ivf_sq8` stays below on a GPU: two float32 of each in 48 KiB (GpuIndexIVFScalarQuantizer.cu)."""
-METRICS = ("js", "cosine", "l2", "hamming")
 FACTORS, MORE_FACTORS = 8, 20
 """Bytes that RaBitQ keeps of each row beside its bits: two numbers, or five where a coordinate has several bits."""
 _FLAT_BELOW = 50_000  # rows that exact search answers before an index would be worth its training
@@ -62,7 +62,7 @@ class IndexSpec:
     @property
     def row_bytes(self) -> int:
         """What the index keeps of a row, its number and links included."""
-        if self.metric == "hamming":
+        if METRICS[self.metric].of_codes:
             return self.code_width + (8 * self.links if self.kind == "multi_hash" else 8 if self.lists else 0)
         if self.kind == "flat":
             return 4 * self.dimension
@@ -124,7 +124,7 @@ def spec_for(
         >>> spec_for(1_000_000, 512, "js").kind, spec_for(1_000_000, 512, "js", bytes_a_row=40).reduced
         ('rabitq', 256)
     """
-    if metric == "hamming":
+    if METRICS[metric].of_codes:
         return _for_codes(count, dimension, kind, bytes_a_row)
     chosen = _suited(count, dimension, bytes_a_row, gpu_room) if kind == "auto" else kind
     if chosen not in KINDS:
@@ -170,10 +170,11 @@ def checked(spec: IndexSpec) -> IndexSpec:
         InputError: It names no kind, or sizes that do not go together.
         MetricError: No index serves the metric.
     """
-    if spec.metric not in METRICS:
-        raise MetricError(f"no index serves {spec.metric}; there are indexes for {', '.join(METRICS)}")
+    if spec.metric not in METRICS or not METRICS[spec.metric].indexed:
+        served = ", ".join(name for name, metric in METRICS.items() if metric.indexed)
+        raise MetricError(f"no index serves {spec.metric}; there are indexes for {served}")
     sizes = (spec.dimension, spec.lists, spec.code_bytes, spec.reduced, spec.bits, spec.links)
-    kinds = CODE_KINDS if spec.metric == "hamming" else KINDS
+    kinds = CODE_KINDS if METRICS[spec.metric].of_codes else KINDS
     if spec.kind not in kinds or not all(isinstance(size, int) and size >= 0 for size in sizes) or not spec.dimension:
         raise InputError(f"{spec} is no description of an index")
     whole = spec.kind != "ivf_pq" or (spec.code_bytes > 0 and spec.reduced % spec.code_bytes == 0)

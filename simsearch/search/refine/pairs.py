@@ -7,11 +7,8 @@ as no finite number is measured by `simsearch.distance`: no row is lost.
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, final
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,163 +19,17 @@ from simsearch.distance import by_name
 from simsearch.runtime.threads import pool
 from simsearch.runtime.tiles import in_parts
 from simsearch.search.arguments import MOST_DISTANT, Wanted
+from simsearch.search.metrics import SEARCH_METRICS
+from simsearch.search.metrics.base import Doubles
 from simsearch.search.refine.compiled_blocks import StoredBlock, safe_in_single, stored_blocks
 from simsearch.search.scan.blocks import Scan, to_numpy
 
 _FIRST = 2  # and those of them measured at once; the others only where the distances found leave them open
 
-Doubles = NDArray[np.float64]
-_UNIT = 2.0**-53
-_NORMAL = 2.0**-1022  # the smallest normal float64
-_SMALLEST = 2.0**-1074  # and the smallest of all
 _CPU_CELLS = 1 << 15  # coordinates in one tile: small enough for a core's cache, and for torch not to split it
 _ALONE = 1 << 18  # coordinates, some milliseconds' work: threads would wait for each other on a busy machine
 _COMPILED_CELLS = 1 << 18  # and for compiled loops, which keep no more than two rows
 _CELL_BYTES = 64  # of memory for a coordinate of a tile: the pair as stored and in float64, and three temporaries
-
-
-class Measure(ABC):
-    """A distance between the two rows of each pair."""
-
-    @abstractmethod
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Rows (c, d) in the form that `between` takes."""
-
-    @abstractmethod
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distances (c,), float64, of prepared a (c, d) and b (c, d)."""
-
-    @abstractmethod
-    def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """How far two float64 computations of these distances can be apart."""
-
-
-@final
-class JensenShannon(Measure):
-    """As `simsearch.distance.js`."""
-
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Distributions."""
-        p = rows.double()
-        p = p / p.amax(dim=1, keepdim=True)
-        p /= p.sum(dim=1, keepdim=True)
-        return p
-
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Square roots of divergences in bits."""
-        total = torch.add(a, b).clamp_min_(_NORMAL)
-        surprise = torch.div(a, total).mul_(2).clamp_min_(_NORMAL).log_()
-        nats = _dot(a, surprise)
-        torch.div(b, total, out=surprise).mul_(2).clamp_min_(_NORMAL).log_()
-        nats += _dot(b, surprise)
-        bits: Tensor = nats.div_(2 * math.log(2)).clamp_(0, 1)
-        return bits.sqrt_()
-
-    def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Of a divergence J in nats 6 u, and (2 d + 16) u times A, half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
-
-        6 u from the arguments of the logarithms, whose relative error of 3 u counts with weight p or q; the rest from
-        p and q, known within (d + 3) u, from the logarithms, the products and the sum. A <= J + sqrt(2 J): a term is
-        at least (p - q) / 2, so that the negative ones sum to at most the total variation T, and J >= T^2 / 2.
-        A root then errs by that over the root, or by the root of that, whichever is less.
-        """
-        nats = distances**2 * math.log(2)
-        bits = _UNIT * (6 + (2 * dimension + 16) * (nats + np.sqrt(2 * nats))) * 1.01 / math.log(2)
-        with np.errstate(divide="ignore"):
-            return 2 * np.minimum(np.sqrt(bits), bits / distances)
-
-
-@final
-class Cosine(Measure):
-    """As `simsearch.distance.cosine`."""
-
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Rows of length 1."""
-        unit = rows.double()
-        unit = unit / unit.abs().amax(dim=1, keepdim=True)
-        unit /= _dot(unit, unit).sqrt_()[:, None]
-        return unit
-
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """A quarter of the squared gap."""
-        gap = torch.sub(a, b)
-        return _dot(gap, gap).div_(4).clamp_(0, 1)
-
-    def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """The units are known within e = (d/2 + 4) u of their values: the squared gap g^2 moves by 4 e g + 4 e^2."""
-        e = _UNIT * (dimension / 2 + 4)
-        moved = 2 * e * np.sqrt(distances) + e**2 + _UNIT * (dimension + 3) * distances
-        error: Doubles = 2.02 * moved
-        return error
-
-
-@final
-class Euclidean(Measure):
-    """As `simsearch.distance.l2`."""
-
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Rows as they are."""
-        return rows.double()
-
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Lengths of the gaps."""
-        gap = torch.sub(a, b)
-        return _dot(gap, gap).sqrt_()
-
-    def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Relative: gaps, squares, sum and root; and what squares below the smallest normal number lose."""
-        lost = 2 * dimension * _SMALLEST
-        with np.errstate(divide="ignore"):
-            return 2 * _UNIT * (dimension / 2 + 4) * distances + np.minimum(math.sqrt(lost), lost / distances)
-
-
-@final
-class CityBlock(Measure):
-    """As `simsearch.distance.l1`."""
-
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Rows as they are."""
-        return rows.double()
-
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Sums of absolute gaps."""
-        return torch.sub(a, b).abs_().sum(dim=1)
-
-    def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Relative: gaps and sum."""
-        return 2 * _UNIT * (dimension + 2) * distances
-
-
-@final
-class Hamming(Measure):
-    """As `simsearch.distance.hamming`."""
-
-    def prepare(self, rows: Tensor) -> Tensor:
-        """Codes as they are."""
-        return rows
-
-    def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Shares of differing bits."""
-        counts = torch.tensor([i.bit_count() for i in range(256)], dtype=torch.float64, device=a.device)
-        return counts[torch.bitwise_xor(a, b).int()].sum(dim=1) / (8 * a.shape[1])
-
-    def error(self, distances: Doubles, dimension: int) -> Doubles:  # noqa: ARG002
-        """None: counts are exact, and both divide once."""
-        return np.zeros_like(distances)
-
-
-_MEASURES: Mapping[str, type[Measure]] = MappingProxyType(
-    {"js": JensenShannon, "cosine": Cosine, "l1": CityBlock, "l2": Euclidean, "hamming": Hamming}
-)
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
-    if a.device.type == "cpu":
-        with np.errstate(over="ignore"):
-            return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
-    product: Tensor = torch.linalg.vecdot(a, b)
-    return product
 
 
 class Measured(NamedTuple):
@@ -195,7 +46,7 @@ class Pairs:
         self._scan = scan
         self._queries = queries
         self._blocks: Sequence[StoredBlock] | None = None
-        self._measure = _MEASURES[scan.metric]()
+        self._measure = SEARCH_METRICS[scan.metric].measure
         self._prepared = self._measure.prepare(queries)
 
     def __call__(self, lines: NDArray[np.int64], positions: NDArray[np.int64]) -> Measured:

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from simsearch.search.arguments import Wanted
-from simsearch.search.metrics.base import JensenShannon, Prepared, Score
+from simsearch.search.metrics.base import Doubles, Prepared, Score
 from simsearch.search.metrics.feature_maps import FOUR, Mapped
+from simsearch.search.metrics.js import JensenShannonScore
 from simsearch.search.refine.equal_rows import SEVERAL, Repeats, alike
-from simsearch.search.refine.pairs import Doubles, Measured, Official, Pairs, Positions, official, settle
+from simsearch.search.refine.pairs import Measured, Official, Pairs, Positions, official, settle
 from simsearch.search.scan.blocks import to_numpy
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _second_score(scan: Scan, queries: torch.Tensor, limits: Doubles) -> Score:
     left = sum(int(within.sum()) for _, within in _open(scan, chunk, scan.score.prepare(queries), limits))
     if left <= (1 + len(queries) / 100) * len(chunk.rows):
         return scan.score
-    return JensenShannon() if len(queries) <= _FEW else Mapped(FOUR, half=scan.score.half)
+    return JensenShannonScore() if len(queries) <= _FEW else Mapped(FOUR, half=scan.score.half)
 
 
 def nearest_found(found: Found, queries: int, wanted: Wanted) -> tuple[Found, Doubles]:

@@ -10,7 +10,7 @@ import torch
 from simsearch import distance
 from simsearch.errors import RowError
 from simsearch.search.arguments import Wanted, checked_limit
-from simsearch.search.metrics.base import score_for
+from simsearch.search.metrics import SEARCH_METRICS
 from simsearch.search.refine import compiled_blocks, compiled_pairs
 from simsearch.search.refine.pairs import Measured, Pairs, settle
 from simsearch.search.scan.blocks import Scan
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 def pairs_of(queries, blocks, metric, budget=1 << 20):
-    scan = Scan(blocks, [None] * len(blocks), metric, CPU, score_for(metric, queries.shape[1], CPU), budget)
+    scan = Scan(blocks, [None] * len(blocks), metric, CPU, SEARCH_METRICS[metric].score(queries.shape[1], CPU), budget)
     return Pairs(scan, torch.from_numpy(queries))
 
 

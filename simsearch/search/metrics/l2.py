@@ -1,0 +1,71 @@
+"""The Euclidean distance: scores in float32 with a bound on their error, and distances in float64 with theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simsearch.search.metrics.base import (
+    DOUBLE_UNIT,
+    SMALLEST,
+    TINY,
+    Doubles,
+    Measure,
+    Prepared,
+    Score,
+    SearchMetric,
+    dot,
+    product_unit,
+)
+
+
+@final
+class EuclideanScore(Score):
+    """The squared distance, as a matrix product."""
+
+    def prepare(self, rows: Tensor) -> Prepared:
+        """Rows, and their squared lengths."""
+        values = rows.to(torch.float32)
+        return Prepared(values, torch.linalg.vecdot(values, values))
+
+    def between(self, a: Prepared, b: Prepared) -> Tensor:
+        """Squared distances (q, n), not clipped at zero."""
+        return (a.rows @ b.rows.T).mul_(-2).add_(a.term[:, None]).add_(b.term)
+
+    def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared distances."""
+        with np.errstate(over="ignore"):
+            return np.square(distance)
+
+    def error(self, dimension: int, largest: tuple[float, float]) -> float:
+        """Rounding of the three terms."""
+        lengths = math.sqrt(largest[0]) + math.sqrt(largest[1])
+        return product_unit() * (2 * dimension + 16) * lengths**2 + (dimension + 1) * TINY
+
+
+@final
+class EuclideanDistance(Measure):
+    """As `simsearch.distance.l2`."""
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Rows as they are."""
+        return rows.double()
+
+    def between(self, a: Tensor, b: Tensor) -> Tensor:
+        """Lengths of the gaps."""
+        gap = torch.sub(a, b)
+        return dot(gap, gap).sqrt_()
+
+    def error(self, distances: Doubles, dimension: int) -> Doubles:
+        """Relative: gaps, squares, sum and root; and what squares below the smallest normal number lose."""
+        lost = 2 * dimension * SMALLEST
+        with np.errstate(divide="ignore"):
+            return 2 * DOUBLE_UNIT * (dimension / 2 + 4) * distances + np.minimum(math.sqrt(lost), lost / distances)
+
+
+METRIC = SearchMetric(lambda *_: EuclideanScore(), EuclideanDistance(), lambda rows: rows)
