@@ -1,4 +1,4 @@
-"""The wheel holds the package, its type marker and the models, and nothing else."""
+"""The wheel holds the package with its templates, its type marker and the models, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SUFFIXES = {".py", ".html", ".css"}
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,10 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return archive.namelist()
 
 
-def test_every_module_and_the_type_marker_are_in_it(names: list[str]) -> None:
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "simsearch").rglob("*.py")}
-    assert modules | {"simsearch/py.typed"} <= set(names)
+def test_every_module_template_and_the_type_marker_are_in_it(names: list[str]) -> None:
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "simsearch").rglob("*.*") if path.suffix in SUFFIXES}
+    assert {path.suffix for path in map(Path, files)} == SUFFIXES
+    assert files | {"simsearch/py.typed"} <= set(names)
 
 
 def test_every_model_is_in_it_whole(names: list[str]) -> None:
