@@ -171,10 +171,12 @@ def test_a_store_gives_back_what_it_was_given(tmp_path, rng):
         "none": np.empty((0, 128), np.float32),
         "nan": np.array([np.nan, np.inf], np.float32),
         "double": rng.random((2, 2)),
+        "strided": rng.random((4, 6))[::2, ::3],
+        "scalar": np.array(3),
     }
     store.write("rows", "ab" * 32, arrays)
     found = store.read("rows", "ab" * 32)
-    assert list(found) == list(arrays)
+    assert set(found) == set(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
@@ -183,7 +185,7 @@ def test_a_store_gives_back_what_it_was_given(tmp_path, rng):
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert path.stat().st_size < 256 + 1024, "whole numbers below 256 take a byte each"
     data = path.read_bytes()
-    for damaged in (b"", data[:-1], data + b"x", b"{}\n", data.replace(b"sha256", b"sha257"), data[:-1] + b"\x01"):
+    for damaged in (b"", data[:-1], data + b"x", b"{}\n", data.replace(b"sift", b"soft"), data[:-1] + b"\x01"):
         path.write_bytes(damaged)
         assert store.read("rows", "ab" * 32) is None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,34 +40,30 @@ class Store:
     folder: Path
 
     def read(self, kind: str, key: str) -> Arrays | None:
-        """The arrays of a part, or None."""
+        """Return the arrays of a part, writable, or None."""
         try:
             data = self._path(kind, key).read_bytes()
         except OSError:
             return None
-        head, _, body = data.partition(b"\n")
-        try:
-            facts = json.loads(head)
-            if hashlib.sha256(body).hexdigest() != facts["sha256"]:
-                return None
-            return dict(_unpacked(facts["arrays"], body))
-        except (ValueError, KeyError, TypeError):
+        seal, _, sealed = data.partition(b"\n")
+        if hashlib.sha256(sealed).hexdigest().encode() != seal:
             return None
+        narrowed, _, body = sealed.partition(b"\n")
+        floats = set(json.loads(narrowed))
+        return {name: array.astype(np.float32 if name in floats else array.dtype) for name, array in load(body).items()}
 
     def write(self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a part, whole or not at all."""
-        packed = {name: _smallest(array) for name, array in arrays.items()}
-        body = b"".join(np.ascontiguousarray(array).tobytes() for array in packed.values())
-        facts = [
-            [name, stored.dtype.str, list(stored.shape), arrays[name].dtype.str] for name, stored in packed.items()
-        ]
-        head = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "arrays": facts}).encode()
+        """Write a part, whole or not at all: its SHA-256, the names of floats kept as bytes, a safetensors file."""
+        packed = {name: np.asarray(_smallest(array), order="C") for name, array in arrays.items()}
+        narrowed = json.dumps([name for name, array in packed.items() if array.dtype != arrays[name].dtype])
+        sealed = narrowed.encode() + b"\n" + save(packed)
+        seal = hashlib.sha256(sealed).hexdigest().encode()
         path = self._path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(prefix=".part-", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(head + b"\n" + body)
+                file.write(seal + b"\n" + sealed)
             Path(part).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -85,13 +82,3 @@ def _smallest(array: NDArray[Any]) -> NDArray[Any]:
         if np.array_equal(small, array):
             return small
     return array
-
-
-def _unpacked(facts: list[Any], body: bytes) -> list[tuple[str, NDArray[Any]]]:
-    out, at = [], 0
-    for name, stored, shape, dtype in facts:
-        n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(stored).itemsize
-        array = np.frombuffer(bytearray(body[at : at + n_bytes]), stored).reshape(shape)  # aligned, may be written to
-        out.append((name, array.astype(dtype, copy=False)))
-        at += n_bytes
-    return out
