@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from simsearch.benchmark.merge import merged
+from merge_results import merged
 from simsearch.benchmark.results import Results, read_results
 
 DECIMALS = 5

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from simsearch.benchmark.goals import judge
+from goals import judge
 from simsearch.runtime.provenance import write_record
 from simsearch.search.hamming.search import nearest_codes
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from goals import goal, judge
 from simsearch import distance, load_extractor
-from simsearch.benchmark.goals import goal, judge
 from simsearch.extract.extractor import Extractor
 from simsearch.images.decode import decode
 from simsearch.images.find import find

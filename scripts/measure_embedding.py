@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from goals import Measured, judge
 from measure_js import spread
 from proof.embed import NETWORKS, operations_of, path_rates, pixels_of, random_extractor
 from proof.stage import Run, attempt, is_measured
 from proof.timing import alternate, rate, seconds
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.distance import js
 from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.runtime.cpu import default_workers

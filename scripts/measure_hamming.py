@@ -20,9 +20,9 @@ import numpy as np
 from llvmlite import binding
 from numpy.typing import NDArray
 
+from goals import judge
 from measure_js import alternate, spread
 from popcount_rate import popcount_rate
-from simsearch.benchmark.goals import judge
 from simsearch.extract.hashes.formats import to_hex
 from simsearch.runtime.provenance import write_record
 from simsearch.search.hamming.multi_index import MultiIndex

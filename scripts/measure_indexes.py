@@ -24,8 +24,8 @@ import faiss
 import numpy as np
 import torch
 
+from goals import Measured, judge
 from measure_js import K, alternate, clustered, distributions, photographs, spread
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.benchmark.report.palette import style
 from simsearch.benchmark.report.plots import drawing
 from simsearch.library.indexes.curve import Point

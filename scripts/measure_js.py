@@ -19,8 +19,8 @@ import faiss
 import numpy as np
 import torch
 
+from goals import judge
 from simsearch import distance, load_extractor
-from simsearch.benchmark.goals import judge
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find
 from simsearch.images.perturb import paper

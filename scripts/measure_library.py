@@ -21,8 +21,8 @@ import faiss
 import numpy as np
 import torch
 
+from goals import judge
 from measure_js import clustered, spread
-from simsearch.benchmark.goals import judge
 from simsearch.library import Library, write_segment
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change

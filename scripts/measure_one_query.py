@@ -25,9 +25,9 @@ import faiss
 import numpy as np
 import torch
 
+from goals import Measured, judge
 from measure_js import alternate, clustered, spread
 from measure_library import made
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.library import Library
 from simsearch.runtime.provenance import write_record
 from simsearch.search.exact import knn

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from goals import judge
 from simsearch import load_extractor
-from simsearch.benchmark.goals import judge
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import embed_sources
 from simsearch.images.find import find

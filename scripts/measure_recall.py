@@ -21,9 +21,9 @@ import faiss
 import numpy as np
 import torch
 
+from goals import judge
 from measure_js import K, Task, alternate, clustered, spread
 from measure_library import made
-from simsearch.benchmark.goals import judge
 from simsearch.library import Library
 from simsearch.library.indexes.build import order_of
 from simsearch.library.indexes.curve import Point

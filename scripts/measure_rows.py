@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simsearch.benchmark.goals import judge
+from goals import judge
 from simsearch.extract.zoo.card import load_card
 from simsearch.extract.zoo.find import find_model
 from simsearch.runtime.provenance import write_record

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from goals import judge
 from measure_rows import keeping_byte_code, write
-from simsearch.benchmark.goals import judge
 from simsearch.runtime.provenance import write_record
 
 FILES = 200

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simsearch.benchmark.bits_page import bits_page
-from simsearch.benchmark.card_page import model_page, protocol
-from simsearch.benchmark.goals import goal
-from simsearch.benchmark.goals_page import goals_page
-from simsearch.benchmark.models_page import models_table, speed
-from simsearch.benchmark.page import benchmark_page
+from goals import goal
+from pages.benchmark import benchmark_page
+from pages.bits import bits_page
+from pages.goals import goals_page
+from pages.model_card import model_page, protocol
+from pages.models import models_table, speed
 from simsearch.benchmark.report.markdown import cell, paragraph, table
 from simsearch.benchmark.report.needle_tables import needle_brief
 from simsearch.benchmark.results import Results

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from goals import judge
+
 ROOT = Path(__file__).parents[1]
 FIRST = ["coexist", "serve", "js", "embed", "faiss", "train"]
 SECONDS = {"a": 1, "b": 1, "c": 1, "d": 100}
@@ -23,11 +25,7 @@ SECONDS = {"a": 1, "b": 1, "c": 1, "d": 100}
 @pytest.fixture(scope="module")
 def proof() -> Any:
     """The script as a module."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        yield importlib.import_module("gpu_proof")
-    finally:
-        sys.path.remove(str(ROOT / "scripts"))
+    return importlib.import_module("gpu_proof")
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +125,8 @@ def settled(proof: ModuleType, work: Any, folder: Path) -> bool:
 
 
 def test_a_record_holds_verdict_limits_and_goals(proof: ModuleType, tmp_path: Path) -> None:
-    stages, goals = importlib.import_module("proof.stage"), importlib.import_module("simsearch.benchmark.goals")
-    finding = stages.Finding("it runs", {"figure": 3}, (goals.judge("G5", 0.7),))
+    stages = importlib.import_module("proof.stage")
+    finding = stages.Finding("it runs", {"figure": 3}, (judge("G5", 0.7),))
     assert settled(proof, lambda run: finding, tmp_path)
     record = json.loads((tmp_path / "example.json").read_text())
     assert (record["verdict"], record["figure"], record["limits"]) == ("it runs", 3, {"copy": 1})

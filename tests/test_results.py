@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simsearch.benchmark.goals import GOALS, judge
-from simsearch.benchmark.goals_page import goals_page
+from goals import GOALS, judge
+from pages.goals import goals_page
 
 ROOT = Path(__file__).parents[1]
 

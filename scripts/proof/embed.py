@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from goals import Measured, judge
 from proof.limits import ceilings, jpegs
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.extract.networks.build import build_network
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
 from simsearch.extract.neural.extractor import NeuralExtractor

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from goals import Measured, judge
 from proof.limits import ceilings
 from proof.stage import Finding, Run, Stage, is_measured
 from proof.timing import rate, seconds
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.search.exact import knn
 
 K, BITS = 10, 96

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from goals import Measured, judge
 from proof.js_faiss_child import positive_queries, positive_rows
 from proof.stage import Finding, Run, Stage, is_measured
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.library.indexes.build import order_of
 from simsearch.library.indexes.recall import tune
 from simsearch.search.approximate import approximate

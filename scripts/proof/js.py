@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goals import Measured, judge
 from proof.js_faiss_child import positive_queries, positive_rows
 from proof.limits import ceilings
 from proof.stage import Finding, Run, Stage, attempt, is_measured
 from proof.timing import alternate, rate, seconds, synchronise
-from simsearch.benchmark.goals import Measured, judge
 from simsearch.search.exact import knn
 from simsearch.search.metrics.base import UNIT, minus_product
 from simsearch.search.metrics.js import JensenShannonScore

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from simsearch.benchmark.goals import Measured
+from goals import Measured
 
 CARRY_MIB = 46.0
 """Most that may be carried in one call, beside the checkout."""

@@ -20,7 +20,7 @@ from simsearch.runtime.transfers import to_device
 from simsearch.search.arguments import Wanted
 from simsearch.search.metrics.base import Doubles, Prepared
 from simsearch.search.refine.compiled_blocks import StoredBlock
-from simsearch.search.refine.pairs import Measured, Pairs
+from simsearch.search.refine.pairs import Measured, Pairs, Positions, measure, official, settle
 from simsearch.search.scan.blocks import Block, Scan, to_numpy
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simsearch.benchmark.models_page import beside_g16
+from pages.models import beside_g16
 from simsearch.benchmark.report.markdown import cell, table
 
 Record = Mapping[str, Any]

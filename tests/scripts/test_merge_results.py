@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from simsearch.benchmark.merge import merged
+from merge_results import merged
 from simsearch.benchmark.results import Results
 from simsearch.errors import InputError
 from tests.benchmark.example_results import example

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simsearch.benchmark.card_page import EDITS, left_out, model_page, protocol
+from pages.model_card import EDITS, left_out, model_page, protocol
 from simsearch.benchmark.report.labels import edit_title
 from simsearch.benchmark.report.needle_tables import needle_brief
 from simsearch.benchmark.results import Results

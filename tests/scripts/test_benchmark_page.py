@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from simsearch.benchmark.page import benchmark_page, difference
+from pages.benchmark import benchmark_page, difference
 from simsearch.benchmark.report.tables import tables
 from simsearch.benchmark.results import Results, Spread
 from simsearch.benchmark.settings import Needle, Settings, Sweeps

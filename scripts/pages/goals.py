@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simsearch.benchmark.goals import GOALS, Goal
+from goals import GOALS, Goal
 from simsearch.benchmark.report.markdown import table
 
 HEAD = """# Performance
