@@ -1,4 +1,4 @@
-"""`docs/benchmark.md`: how to use the benchmark, and ours beside the paper's, made from results alone.
+"""`docs/benchmark.md`: the answer, how to use the benchmark, and ours beside the paper's, made from results alone.
 
 What is compared is the area on the paper's own 20 thresholds, the mean over our splits, with the published value. The
 paper's photographs were renumbered and its split is not known, so agreement within 0.015 is what can be asked. Text is
@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pages.answer import needle_lines, paper_lines
 from simsearch.benchmark.report.labels import edit_title
 from simsearch.benchmark.report.leaderboard import Contender, contenders
 from simsearch.benchmark.report.markdown import cell, spread, table
@@ -25,7 +26,7 @@ from simsearch.benchmark.settings import Needle, Settings, Sweeps
 TOLERANCE = 0.015
 
 _HEAD = """\
-# Which method suits your images
+## Ask your own photographs
 
     simsearch benchmark photos/ --models ahash,phash,dhash,sift,mini --output out/
 
@@ -60,12 +61,14 @@ def benchmark_page(
             compared, so that no method stands twice; all are listed.
         published: The paper's figures, as `results/published/needle_in_a_haystack.json`.
         notes: By method why it lies outside the tolerance.
-        needle: Of the needle protocol, with which the page begins.
+        needle: Of the needle protocol, with whose answer the page begins.
     """
     same = [run for run in runs.values() if run.photographs.name == published["source"]["photographs"]]
-    lines = [_HEAD, *(_needle(needle) if needle else [])]
-    if same:
-        found = contenders(max(same, key=lambda run: (len({split.seed for split in run.paper}), len(run.methods))))
+    compared = max(same, key=lambda run: (len({split.seed for split in run.paper}), len(run.methods)), default=None)
+    lines = ["# Which method suits your images", "", *_answer(compared, needle), _HEAD]
+    lines += _needle(needle) if needle else []
+    if compared:
+        found = contenders(compared)
         lines += [*_beside(found, published, notes or {}), *_text(found, published), *_strongest(found, published)]
     for run in same:
         lines += _swept(run, published)
@@ -73,6 +76,12 @@ def benchmark_page(
     for name, run in runs.items():
         lines += ["", f"## {cell(run.photographs.name)} (`results/benchmark/{name}.json`)", "", *_whole(run)]
     return "\n".join([*lines, "", *_settings()]) + "\n"
+
+
+def _answer(compared: Results | None, needle: Results | None) -> list[str]:
+    """What a reader came for, before how it was measured."""
+    lines = [*needle_lines(needle, needle.needle), ""] if needle and needle.needle else []
+    return [*lines, *(paper_lines(compared) if compared else []), ""] if lines or compared else []
 
 
 def _needle(run: Results) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from simsearch.benchmark.report import labels, leaderboard, palette, summary, tables
 from simsearch.benchmark.report.leaderboard import answer_rate, contenders
 from simsearch.benchmark.report.summary import between, per_cent
-from simsearch.benchmark.results import Estimate, Results
+from simsearch.benchmark.results import Estimate, Results, Spread
 from simsearch.images.perturb import names
 from tests.benchmark.example_results import example
 
@@ -88,6 +88,22 @@ def test_overlapping_intervals_are_told_apart_from_clear_ones():
     )
     means = tuple(mean for mean in results.means if mean.metric != "cosine")
     assert any("do not overlap" in line for line in summary.answer(replace(results, paper=sure, means=means)).sentences)
+
+
+def test_edits_that_none_sees_through_are_told_also_where_only_means_were_kept():
+    results = example()
+    kept = tuple(replace(split, attacks=()) for split in results.paper)
+    assert any("Every edit is seen through" in line for line in summary.answer(replace(results, paper=kept)).sentences)
+    low = Spread(0.4, 0.3, 0.5)
+    lost = tuple(
+        replace(mean, attacks=(replace(mean.attacks[0], recall_right_image=low), *mean.attacks[1:]))
+        for mean in results.means
+    )
+    said = summary.answer(replace(results, paper=kept, means=lost)).sentences
+    assert "After these edits no method finds half of the copies: JPEG quality 10." in said
+    bare = tuple(replace(mean, attacks=()) for mean in results.means)
+    said = summary.answer(replace(results, paper=kept, means=bare)).sentences
+    assert not any("edit" in line for line in said), "nothing is said of edits that were not measured"
 
 
 def test_a_run_without_the_paper_s_protocol_has_no_answer():

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from pages.answer import needle_lines
 from pages.benchmark import benchmark_page, difference
 from simsearch.benchmark.report.tables import tables
 from simsearch.benchmark.results import Results, Spread
 from simsearch.benchmark.settings import Needle, Settings, Sweeps
-from tests.benchmark.example_results import example
+from tests.benchmark.example_results import estimate, example
 from tests.benchmark.test_output import columns_agree
 
 PUBLISHED = json.loads(
@@ -44,6 +45,40 @@ def test_the_page_begins_with_the_needle():
     assert "| mini by js | 0.800 (0.780-0.820) | 0.700 (0.680-0.720) † |  |" in page
     assert "(commit 0000000, `results/needle.json`" in page
     assert columns_agree(page.splitlines())
+
+
+def test_the_page_begins_with_the_answer():
+    page = benchmark_page({"bsds500": example()}, PUBLISHED, needle=example())
+    head = " ".join(page.partition("## Ask your own photographs")[0].split())
+    assert head.startswith("# Which method suits your images **In a library of 100,000 strangers, with 1 false match")
+    assert "| paper, 1 edits | mini by js 0.700 (0.680-0.720) † | dHash 0.600 (0.580-0.620) † | apart |" in head
+    assert "mini by js's distance for N = 1e5 is 0.300 (0.280-0.320 †); 6 pairs of 7 different" in head
+    assert "No edit defeats all methods." in head
+    assert "For these photographs mini by cosine finds" in head
+
+
+def test_the_answer_tells_what_was_promised_and_what_came():
+    results = example()
+    held = replace(results.needle.methods[1].held_out[0], library=1e5)
+    assert "0.3 to 1.4 times the false matches" in answer_of(held_out=(held, replace(held, observed=12)))
+    assert "false matches promised" not in answer_of(held_out=(replace(held, library=1e4),))
+    assert "11.1 times as often" in answer_of()
+
+
+def test_edits_that_all_lose_are_told_apart_from_those_that_one_loses():
+    turned, lost = example().needle.methods[1].edits[1], estimate(0.4)
+    weak = replace(turned, recall=(lost, lost, lost))
+    text = answer_of(edits=(example().needle.methods[1].edits[0], weak))
+    assert "No edit defeats all methods. mini by js finds fewer than half where another finds more: " in text
+    assert "turned by 60° (0.40; dHash 0.60)." in text
+    assert "No method finds half of the copies after: JPEG quality 10; turned by 60°." in answer_of(0, 1, edits=(weak,))
+
+
+def answer_of(*methods: int, **changes) -> str:
+    """The answer of the example with changes of mini, or of these methods."""
+    results = example()
+    told = [replace(one, **changes) if i in (methods or (1,)) else one for i, one in enumerate(results.needle.methods)]
+    return " ".join(" ".join(needle_lines(results, replace(results.needle, methods=tuple(told)))).split())
 
 
 def test_an_outlier_is_told_and_explained():

@@ -113,10 +113,17 @@ def size(limit: NeedleLimit) -> str:
     return power if float(power) == limit.library else f"{limit.library:,.0f}"
 
 
+def recall_text(found: Estimate | None, support: Support) -> str:
+    """Write a recall with its interval and the mark of its support; nothing where there is none."""
+    if found is None:
+        return ""
+    return f"{found.value:.3f} ({found.low:.3f}-{found.high:.3f}){MARKS[support]}"
+
+
 def _recalls(results: Results, needle: NeedleResults, header: list[str], limits: Sequence[int]) -> list[str]:
     rows = []
     for one, name in zip(needle.methods, _names(results, needle), strict=True):
-        cells = [_share(group.recall[i], one.thresholds[i].support) for group in one.groups for i in limits]
+        cells = [recall_text(group.recall[i], one.thresholds[i].support) for group in one.groups for i in limits]
         rows.append([name, *cells])
     return table(["", *header], rows) if rows else []
 
@@ -215,12 +222,6 @@ def _distractors_table(results: Results, needle: NeedleResults) -> list[str]:
                     rows.append([name, cell(many.name), f"{many.count:,}", size(needle.limits[i]), *told])
     header = ["", "set", "images", "distance of N", "predicted pairs", "observed", "photographs hit"]
     return table(header, rows) if rows else []
-
-
-def _share(share: Estimate | None, support: Support) -> str:
-    if share is None:
-        return ""
-    return f"{share.value:.3f} ({share.low:.3f}-{share.high:.3f}){MARKS[support]}"
 
 
 def _edit(one: NeedleMethod, name: str, limit: int) -> Estimate | None:

@@ -59,12 +59,7 @@ def answer(results: Results) -> Answer:
 
 def needle_answer(needle: NeedleResults, results: Results) -> str:
     """Who finds most copies of all groups together at the middle library."""
-    i = needle.middle
-
-    def found(one: NeedleMethod) -> float:
-        return sum(share.value for group in one.groups if (share := group.recall[i]))
-
-    best = max(needle.methods, key=found)
+    i, best = needle.middle, strongest(needle)
     shares = [f"{per_cent(share)} of {group.name}" for group in best.groups if (share := group.recall[i])]
     limit = needle.limits[i]
     told = " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]])) or "no share that could be measured"
@@ -72,6 +67,15 @@ def needle_answer(needle: NeedleResults, results: Results) -> str:
         f"In a library of {limit.library:,.0f} strangers, with {limit.expected:g} false match expected a query, "
         f"{label(results, best.key)} finds {told}."
     )
+
+
+def strongest(needle: NeedleResults) -> NeedleMethod:
+    """Return the method that finds most copies of all groups together at the middle library."""
+
+    def found(one: NeedleMethod) -> float:
+        return sum(share.value for group in one.groups if (share := group.recall[needle.middle]))
+
+    return max(needle.methods, key=found)
 
 
 def per_cent(share: Estimate | float, digits: int | None = None) -> str:
@@ -148,8 +152,10 @@ def _strict(best: Contender, rate: float) -> str:
 
 
 def _hard(found: tuple[Contender, ...]) -> str:
-    every = [one.attacks() for one in found]
-    best = [(max(a.recall_right_image.value for a in same), same[0]) for same in zip(*every, strict=True)]
+    every = [one.mean.attacks for one in found]
+    best = [(max(a.recall_right_image.mean for a in same), same[0]) for same in zip(*every, strict=True)]
+    if not best:
+        return ""
     lost = [attack for share, attack in sorted(best, key=lambda pair: pair[0]) if share < _HARD]
     if not lost:
         return "Every edit is seen through by one of the methods for at least half of the copies."
