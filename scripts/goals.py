@@ -236,7 +236,7 @@ GOALS = (
 
 
 def goal(number: str) -> Goal:
-    """The goal of that number.
+    """Return the goal of that number.
 
     Raises:
         InputError: There is none.
@@ -252,7 +252,7 @@ def goal(number: str) -> Goal:
 
 
 def judge(number: str, value: float, *, part: str = "", note: str = "") -> Measured:
-    """A figure beside its target.
+    """Return a figure beside its target.
 
     Raises:
         InputError: No goal has that number, or it has no such part.

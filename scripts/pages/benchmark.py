@@ -54,7 +54,7 @@ def benchmark_page(
     notes: Mapping[str, str] | None = None,
     needle: Results | None = None,
 ) -> str:
-    """The page's Markdown.
+    """Return the page's Markdown.
 
     Args:
         runs: Results by the name of their file; of those on the paper's photographs the one over most splits is
@@ -80,7 +80,7 @@ def benchmark_page(
 
 def _answer(compared: Results | None, needle: Results | None) -> list[str]:
     """What a reader came for, before how it was measured."""
-    lines = [*needle_lines(needle, needle.needle), ""] if needle and needle.needle else []
+    lines = [*needle_lines(needle, needle.needle), ""] if needle and needle.needle and needle.needle.methods else []
     return [*lines, *(paper_lines(compared) if compared else []), ""] if lines or compared else []
 
 
@@ -97,7 +97,7 @@ def _needle(run: Results) -> list[str]:
 
 
 def difference(mean: PaperMean, published: Mapping[str, Any]) -> float:
-    """Ours minus the paper's, both on its thresholds.
+    """Return ours minus the paper's, both on its thresholds.
 
     Raises:
         KeyError: The paper did not measure this method.

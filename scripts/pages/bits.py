@@ -12,7 +12,7 @@ Record = Mapping[str, Any]
 
 
 def bits_page(quality: Record, drift: Record, search: Record, asymmetric: Record, billion: Record) -> list[str]:
-    """The lines between the page's markers.
+    """Return the lines between the page's markers.
 
     Args:
         quality: `results/bits.json`.

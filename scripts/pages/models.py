@@ -10,7 +10,7 @@ from simsearch.extract.zoo.card import ModelCard
 
 
 def models_table(cards: Sequence[ModelCard], counted: Mapping[str, Any]) -> list[str]:
-    """The lines between the page's markers.
+    """Return the lines between the page's markers.
 
     Args:
         cards: Of every model.
@@ -35,7 +35,7 @@ _WAYS = ("ours", "ours_compiled", "eager", "compiled")
 
 
 def speed(records: Sequence[Mapping[str, Any]], memory: Mapping[str, Any], drift: Mapping[str, Any]) -> Iterator[str]:
-    """The lines on how fast machines embed.
+    """Yield the lines on how fast machines embed.
 
     Args:
         records: `results/embedding*.json`, one of each machine.

@@ -89,19 +89,21 @@ def report(results: Results, folder: Path) -> str:
         "templates": templates_table(results) if results.templates else None,
         "measured": True,
     }
-    figures = {"needle": plots.FIGURES["needle_recall"], "right": plots.roc_right_image, "any": plots.roc}
-    return (
-        _environment()
-        .get_template(FILE)
-        .render(
-            results=results,
-            said=said,
-            found=found,
-            sections={anchor: values for anchor, values in sections.items() if values},
-            figures={name: _svg(name, draw, results) for name, draw in {**figures, "transfer": plots.transfer}.items()},
-            cards=cards,
-            facts={"seconds": results.seconds, **results.provenance},
-        )
+    figures = {
+        "needle": _svg("needle", plots.FIGURES["needle_recall"], results),
+        "right": _svg("right", plots.roc_right_image, results),
+        "any": _svg("any", plots.roc, results),
+        "transfer": _svg("transfer", plots.transfer, results),
+    }
+    template = _environment().get_template(FILE)
+    return template.render(
+        results=results,
+        said=said,
+        found=found,
+        sections={anchor: values for anchor, values in sections.items() if values},
+        figures=figures,
+        cards=cards,
+        facts={"seconds": results.seconds, **results.provenance},
     )
 
 
