@@ -1,38 +1,41 @@
 """simsearch: deep image embeddings, their near-copies, and how far each match can be trusted.
 
-Importing this package loads neither torch nor faiss: public names resolve on first use (PEP 562).
+Importing this package loads neither torch nor faiss: public names resolve on first use.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch import distance as distance
+    from simsearch import errors as errors
     from simsearch.extract import Extractor as Extractor
     from simsearch.extract import load_extractor as load_extractor
+    from simsearch.images import Rejected as Rejected
+    from simsearch.images import perturbation as perturbation
     from simsearch.library import Library as Library
+    from simsearch.library import Match as Match
     from simsearch.library import Matches as Matches
+    from simsearch.search import knn as knn
 
 __version__ = "0.1.0"
-__all__ = ["Extractor", "Library", "Matches", "__version__", "distance", "load_extractor"]
 
-_HOMES = {
-    "Extractor": "simsearch.extract",
-    "Library": "simsearch.library",
-    "Matches": "simsearch.library",
-    "distance": "simsearch",
-    "load_extractor": "simsearch.extract",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'simsearch' has no attribute {name!r}")
-    if name == "distance":
-        return importlib.import_module("simsearch.distance")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+attach(
+    __name__,
+    {
+        "Extractor": "extract",
+        "Library": "library",
+        "Match": "library",
+        "Matches": "library",
+        "Rejected": "images",
+        "distance": "",
+        "errors": "",
+        "knn": "search",
+        "load_extractor": "extract",
+        "perturbation": "images",
+    },
+    "__version__",
+)

@@ -1,7 +1,8 @@
 """Distances between rows: js, cosine, l1, l2, hamming; exact in float64, safe with zeros, lower is more similar.
 
 Every function takes queries `a` (q, d) and rows `b` (n, d) and gives (q, n) float64. Equal rows are at distance
-exactly 0. Memory beyond the arguments and the result stays bounded, whatever q and n.
+exactly 0. Memory beyond the arguments and the result stays bounded, whatever q and n. `METRICS` maps each name to its
+`Metric`; `Rows` and `Distances` are the types of what goes in and comes out.
 """
 
 from __future__ import annotations

@@ -26,6 +26,29 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import PurePath
 
+__all__ = [
+    "DependencyMissing",
+    "FingerprintMismatch",
+    "ImageRejected",
+    "IndexFailed",
+    "InputError",
+    "LibraryDamaged",
+    "LibraryError",
+    "LibraryExists",
+    "LibraryLocked",
+    "LibraryNotFound",
+    "LibraryTooNew",
+    "MetricError",
+    "ModelError",
+    "ModelNotFound",
+    "OutputLocked",
+    "RejectCode",
+    "RowError",
+    "SimsearchError",
+    "StorageFull",
+    "WeightsError",
+]
+
 LONGEST = 1000  # characters of an InputError, whatever was given: a list of names to choose from fits
 _SHOWN = 80  # and of a value in a message
 

@@ -14,15 +14,27 @@ import simsearch
 
 ROOT = Path(simsearch.__file__).parent
 LAYERS = (
-    *("errors", "distance", "naming", "runtime", "images", "extract", "search", "decide", "library", "benchmark"),
+    *(
+        "_lazy",
+        "errors",
+        "distance",
+        "naming",
+        "runtime",
+        "images",
+        "extract",
+        "search",
+        "decide",
+        "library",
+        "benchmark",
+    ),
     *("training", "scale", "serve", "cli"),
 )
 RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scale")}
-HOMES = {name: ([*home.split("."), name])[1] for name, home in simsearch._HOMES.items()}
+HOMES = {name: home or name for name, home in simsearch._homes.items()}
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
-    *("runtime.device", "runtime.oom", "runtime.threads", "runtime.transfers", "runtime.triton_launch"),
+    *("runtime.device", "runtime.oom", "runtime.tiles", "runtime.transfers", "runtime.triton_launch"),
     *("extract.networks.", "extract.neural.", "extract.published."),
     *("search.", "training.", "benchmark."),
 )

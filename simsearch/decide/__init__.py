@@ -1,4 +1,4 @@
-"""How far to trust a match: arrays in, values out."""
+"""How far to trust a match: arrays in, values out; a `Statistic` maps a draw of source images to a number."""
 
 from __future__ import annotations
 

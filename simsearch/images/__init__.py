@@ -1,43 +1,45 @@
-"""What an image is: find files, decode safely, preprocess, perturb.
-
-The functions below are imported at once, not lazily: some share their name with their module, which a lazy lookup would
-find instead. They need the standard library, numpy and Pillow only.
-"""
+"""What an image is: find files, decode safely, preprocess, perturb."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from simsearch.images.decode import Decoded, decode
-from simsearch.images.find import find
-from simsearch.images.formats.colour import to_rgb
-from simsearch.images.preprocess import Preprocessing
-from simsearch.images.quality import quality
-from simsearch.images.source import Limits, Rejected, Source, load_bytes
+from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch.images import perturb
+    from simsearch.images.decode import Decoded as Decoded
+    from simsearch.images.decode import decode as decode
+    from simsearch.images.find import find as find
+    from simsearch.images.formats.colour import to_rgb as to_rgb
+    from simsearch.images.perturb import Perturbation as Perturbation
+    from simsearch.images.preprocess import Preprocessing as Preprocessing
+    from simsearch.images.quality import quality as quality
+    from simsearch.images.source import Limits as Limits
+    from simsearch.images.source import Rejected as Rejected
+    from simsearch.images.source import Source as Source
+    from simsearch.images.source import load_bytes as load_bytes
     from simsearch.images.workers.pool import prepare as prepare
     from simsearch.images.workers.prepared import Prepared as Prepared
 
-__all__ = [
-    "Decoded",
-    "Limits",
-    "Prepared",
-    "Preprocessing",
-    "Rejected",
-    "Source",
-    "decode",
-    "find",
-    "load_bytes",
-    "prepare",
-    "quality",
-    "to_rgb",
-]
+    perturbation = perturb.by_name
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("Prepared", "prepare"):
-        raise AttributeError(f"module 'simsearch.images' has no attribute {name!r}")
-    from simsearch.images.workers import pool
-
-    return getattr(pool, name)
+attach(
+    __name__,
+    {
+        "Decoded": "decode",
+        "Limits": "source",
+        "Perturbation": "perturb",
+        "Prepared": "workers.prepared",
+        "Preprocessing": "preprocess",
+        "Rejected": "source",
+        "Source": "source",
+        "decode": "decode",
+        "find": "find",
+        "load_bytes": "source",
+        "perturbation": "perturb:by_name",
+        "prepare": "workers.pool",
+        "quality": "quality",
+        "to_rgb": "formats.colour",
+    },
+)

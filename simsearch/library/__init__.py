@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from simsearch._lazy import attach
 
 if TYPE_CHECKING:
     from simsearch.library.format.segment import write_segment as write_segment
@@ -16,31 +17,17 @@ if TYPE_CHECKING:
     from simsearch.library.reports import AddSettings as AddSettings
     from simsearch.library.reports import Progress as Progress
 
-_HOMES = {
-    "AddReport": "reports",
-    "AddSettings": "reports",
-    "Library": "library",
-    "LibraryInfo": "info",
-    "Match": "read.matches",
-    "Matches": "read.matches",
-    "Progress": "reports",
-    "QueryMatches": "read.matches",
-    "write_segment": "format.segment",
-}
-__all__ = [
-    "AddReport",
-    "AddSettings",
-    "Library",
-    "LibraryInfo",
-    "Match",
-    "Matches",
-    "Progress",
-    "QueryMatches",
-    "write_segment",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'simsearch.library' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"simsearch.library.{_HOMES[name]}"), name)
+attach(
+    __name__,
+    {
+        "AddReport": "reports",
+        "AddSettings": "reports",
+        "Library": "library",
+        "LibraryInfo": "info",
+        "Match": "read.matches",
+        "Matches": "read.matches",
+        "Progress": "reports",
+        "QueryMatches": "read.matches",
+        "write_segment": "format.segment",
+    },
+)

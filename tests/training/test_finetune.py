@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_another_run_in_the_same_folder_is_refused(done: Outcome, photos: Path, 
 def test_a_spoiled_network_is_not_exported_unless_forced(
     photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simsearch.training.finetune.compare", as_if_fallen)
+    monkeypatch.setattr(sys.modules["simsearch.training.finetune"], "compare", as_if_fallen)
     spoiling = config(photos, tiny, guard={"edits": [], "margin": 0.0, "draws": 20})
     with pytest.raises(GuardRefused, match=r"recall fell by more than 0: .*--force"):
         finetune(spoiling, tmp_path, device="cpu")

@@ -1,8 +1,8 @@
 """Perturbations: named, parameterised edits of an image, the same for benchmark and training.
 
 `PAPER` holds the 58 of Vallez, Kucharavy and Dolamic, "Needle In A Haystack, Fast", 2022, in their order and under
-their names, `PLATFORM` what today's platforms and their users do, `CHAINS` several mild edits after each other;
-`by_name` makes any of the same families at any strength, or loads a user's own.
+their names, `PLATFORM` what today's platforms and their users do, `CHAINS` several of the `MILD` edits after each
+other; `by_name` makes any of the same `FAMILIES`, sorted by `CATEGORIES`, at any strength, or loads a user's own.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_model_comes_out_that_index_accepts(run: Run, photos: Path, tiny: Path
 def test_the_table_is_printed_also_when_the_guard_refuses(
     run: Run, photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simsearch.training.finetune.compare", as_if_fallen)
+    monkeypatch.setattr(sys.modules["simsearch.training.finetune"], "compare", as_if_fallen)
     guard = {"edits": [], "margin": 0.0, "draws": 20}
     settings = written(tmp_path / "x.yaml", photos, tiny, tensorboard=False, guard=guard)
     code, out, err = run("finetune", settings, "--output", tmp_path / "out", "--device", "cpu")
