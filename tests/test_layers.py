@@ -1,11 +1,14 @@
-"""The house rules: imports point down, images stay light, torch loads only where it is needed."""
+"""The house rules: imports point down, between rooms and inside them, without circles; what is light stays light."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,23 +17,25 @@ import simsearch
 
 ROOT = Path(simsearch.__file__).parent
 LAYERS = (
-    *(
-        "_lazy",
-        "errors",
-        "distance",
-        "naming",
-        "runtime",
-        "images",
-        "extract",
-        "search",
-        "decide",
-        "library",
-        "benchmark",
-    ),
-    *("training", "scale", "serve", "cli"),
+    *("_lazy", "errors", "distance", "naming", "runtime", "images", "extract", "search", "decide", "spatial"),
+    *("library", "act", "benchmark", "training", "scale", "serve", "cli"),
 )
 RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scale")}
-HOMES = {name: home or name for name, home in simsearch._homes.items()}
+# What stands left of "<" may be imported by what stands right of it; beside each other, neither by the other.
+ORDER = {
+    "images": "paths quality source tar < formats input_lists < contact_sheet decode preprocess sidecars"
+    " < find workers < perturb",
+    "extract": "image_input < extractor < hashes multi_device pipeline < embeddings keypoints zoo"
+    " < networks quantise < neural < load published",
+    "search": "arguments packing results < metrics < indexes scan < hamming < multi_vector refine"
+    " < few_queries < exact < approximate range_search < self_join warm_up",
+    "library": "format reports < indexes path_aliases repair < info select_items < inputs write"
+    " < read < verify < reader < library",
+    "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
+    "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network"
+    " < module validation < callback setup < trainer < finetune",
+}
+MOST_MODULES = 14
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
@@ -48,6 +53,12 @@ def dotted(path: Path) -> str:
 
 
 MODULES = {dotted(path): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
+
+
+HOMES = {
+    name: getattr(importlib.import_module(name), "_homes", {})
+    for name in ("simsearch", *(f"simsearch.{room}" for room in LAYERS if (ROOT / room / "__init__.py").exists()))
+}
 
 
 def imports(text: str, module: str = "") -> Iterator[Import]:
@@ -79,7 +90,7 @@ def room_of(name: str) -> str | None:
     parts = name.split(".")
     if parts[0] != "simsearch" or len(parts) < 2:
         return None
-    room = HOMES.get(parts[1], parts[1])
+    room = HOMES["simsearch"].get(parts[1]) or parts[1]
     return room if room in RANK else None
 
 
@@ -124,6 +135,80 @@ def test_an_upward_import_is_seen(text: str) -> None:
 )
 def test_a_downward_import_passes(text: str) -> None:
     assert not upward("extract.load", text)
+
+
+def file_of(name: str) -> str | None:
+    """The module that an import leads to, also through a package whose names load on first use."""
+    package, _, last = name.rpartition(".")
+    if home := HOMES.get(package, {}).get(last):
+        return file_of(f"{package}.{home.replace(':', '.')}" if ":" in home else f"{package}.{home}.{last}")
+    return next((known for n in (name, package) if (known := n.removeprefix("simsearch.")) in MODULES), None)
+
+
+def arrows(modules: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Which module imports which, as (importing, imported), of modules given by their texts."""
+    found = [(module, file_of(name)) for module, text in modules.items() for name, _, _ in imports(text, module)]
+    return [(module, target) for module, target in found if target is not None]
+
+
+def child(folder: str, module: str) -> str | None:
+    """The file or folder of a folder that a module is or lies in; None outside of it."""
+    if module == folder:
+        return "__init__"
+    inside = module.removeprefix(f"{folder}.") if folder else module
+    return None if folder and inside == module else inside.split(".")[0]
+
+
+def circle(folder: str, among: list[tuple[str, str]]) -> list[str]:
+    """Files and folders of a folder that import each other in a circle; empty where there is none."""
+    graph = defaultdict(set)
+    for source, target in among:
+        one, other = child(folder, source), child(folder, target)
+        if one and other and one != other:
+            graph[one].add(other)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+ARROWS = arrows({module: path.read_text() for module, path in MODULES.items()})
+FOLDERS = ["", *(module for module, path in MODULES.items() if path.name == "__init__.py")]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_circle_of_files_or_of_folders(folder: str) -> None:
+    assert circle(folder, ARROWS) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "one", "other"),
+    [
+        ("search", ("exact", "from simsearch.search import approximate"), ("approximate", "from . import exact")),
+        ("search", ("scan.top_k", "import simsearch.search.exact"), ("exact", "from .scan import blocks")),
+        ("search.scan", ("scan.top_k", "def f():\n    from . import blocks"), ("scan.blocks", "from .top_k import x")),
+        ("library", ("info", "from simsearch import Library"), ("library", "from .info import LibraryInfo")),
+    ],
+)
+def test_a_circle_is_seen(folder: str, one: tuple[str, str], other: tuple[str, str]) -> None:
+    room = folder.split(".", maxsplit=1)[0]
+    texts = {f"{room}.{module}": text for module, text in (one, other)}
+    assert circle(folder, arrows(texts))
+    assert not circle(folder, arrows({f"{room}.{one[0]}": one[1]}))
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_imports_inside_a_room_keep_its_order(room: str) -> None:
+    rank = {name: i for i, level in enumerate(ORDER[room].split("<")) for name in level.split()} | {"__init__": 99}
+    assert {child(room, module) for module in MODULES if child(room, module)} == set(rank)
+    inside = [(m, t) for m, t in ARROWS if child(room, m) and child(room, t) and child(room, m) != child(room, t)]
+    assert [f"{m} imports {t}" for m, t in inside if rank[child(room, m)] <= rank[child(room, t)]] == []
+
+
+def test_no_folder_is_a_corridor() -> None:
+    sizes = Counter(path.parent.relative_to(ROOT) for path in MODULES.values() if path.name != "__init__.py")
+    assert {str(folder): size for folder, size in sizes.items() if size > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.split(".")[0] == "images"])
