@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from tests.library.helpers import make as make_library
 from tests.library.rows import grow
 
 GOLDEN = Path(__file__).parent / "golden"
-ROOT = Path(__file__).parents[2]
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir() and path.name.startswith("v"))
 LIVE = [0, 1, 3, 4, 5, 7]
 
@@ -60,7 +63,7 @@ def test_a_library_of_every_version_is_read_searched_and_written_to(tmp_path: Pa
 def test_there_is_a_golden_library_of_the_present_version() -> None:
     versions = {int(re.match(r"v(\d+)", name)[1]) for name in VERSIONS}  # type: ignore[index]
     assert versions == set(range(1, FORMAT + 1))
-    assert f"| {FORMAT} | " in (ROOT / "docs" / "format.md").read_text()
+    assert f"| {FORMAT} | " in PAGE
 
 
 def test_what_is_made_today_is_what_the_golden_libraries_hold(tmp_path: Path) -> None:
@@ -71,9 +74,6 @@ def test_what_is_made_today_is_what_the_golden_libraries_hold(tmp_path: Path) ->
 
 @pytest.mark.parametrize("stated", ["DELETE FROM meta", "UPDATE meta SET value = '1; no'"])
 def test_a_manifest_without_a_version_is_of_the_first(tmp_path: Path, stated: str) -> None:
-    import sqlite3
-    from contextlib import closing
-
     folder = shutil.copytree(GOLDEN / "v1", tmp_path / "library")
     with closing(sqlite3.connect(folder / MANIFEST)) as db, db:
         db.execute(f"{stated} WHERE key = 'format'")
@@ -84,17 +84,91 @@ def test_a_manifest_without_a_version_is_of_the_first(tmp_path: Path, stated: st
             Library.open(folder, device="cpu")
 
 
-def documented() -> Any:
-    """`copy_library` of docs/format.md."""
-    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "format.md").read_text(), re.DOTALL)
+def documented(name: str) -> Any:
+    """A function of docs/format.md."""
     names: dict[str, Any] = {}
-    exec(block, names)
-    return names["copy_library"]
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(block, names)
+    return names[name]
+
+
+def tables() -> list[list[list[str]]]:
+    """The tables of docs/format.md: the cells of their lines, without heads."""
+    found = re.findall(r"^\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    return [[line.strip("|").split(" | ") for line in table.splitlines()] for table in found]
+
+
+def table_of(first: str) -> dict[str, str]:
+    """First and second cell of each line of the one table that begins with a name."""
+    [table] = [table for table in tables() if first in table[0][0]]
+    return {line[0].strip(" `"): line[1].strip() for line in table}
+
+
+@pytest.fixture(params=["v1", "today"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A library that is read as docs/format.md says."""
+    if request.param == "today":
+        make(tmp_path / "library")
+        return tmp_path / "library"
+    return shutil.copytree(GOLDEN / request.param, tmp_path / "library")
+
+
+def queried(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / MANIFEST)) as db:
+        return db.execute(query).fetchall()
+
+
+def test_a_library_is_read_without_simsearch(folder: Path) -> None:
+    found = list(documented("read_library")(folder, "rows"))
+    assert [(i, path) for i, path, _ in found] == [(i, b"/photos/" + NAMES[i]) for i in LIVE]
+    np.testing.assert_array_equal([row for _, _, row in found], rows()[LIVE])
+
+
+def test_the_page_names_every_table_and_column_of_the_manifest(folder: Path) -> None:
+    stated = table_of("meta")
+    assert set(stated) == {name for (name,) in queried(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table, columns in stated.items():
+        named = re.findall(r"`(\w+)`", columns.partition(":")[0])
+        assert [row[1] for row in queried(folder, f"PRAGMA table_info({table})")] == named
+    keys = set(re.findall(r"`(\w+)`", stated["meta"].partition(":")[2]))
+    assert {key for (key,) in queried(folder, "SELECT key FROM meta")} <= keys
+
+
+def test_the_page_names_every_column_of_a_segment(folder: Path) -> None:
+    only_batch = documented("only_batch")
+    for segment in (folder / "segments").iterdir():
+        items, rows_of, rejects = (only_batch(segment / f"{name}.arrow") for name in ("items", "rows", "rejects"))
+        assert {field.name: str(field.type) for field in items.schema} == table_of("path")
+        kinds = {field.name: str(field.type).partition("<")[0] for field in rows_of.schema}
+        kinds["row"] = kinds["row"].partition("[")[0]
+        assert kinds == table_of("`item`")
+        assert rejects.schema.names == ["path", "code", "message"]
+        assert b"roots" in items.schema.metadata
+        assert {b"fingerprint", b"dtype", b"runtime"} <= set(rows_of.schema.metadata)
+
+
+def test_files_and_keys_are_what_the_page_says(folder: Path) -> None:
+    stated = queried(folder, "SELECT segment, name, bytes, sha256 FROM files")
+    for segment, name, size, digest in stated:
+        data = (folder / "segments" / segment / name).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
+    assert {name for _, name, _, _ in stated} == {"items.arrow", "rows.arrow", "rejects.arrow", *table_of("ids.npy")}
+    for segment in {segment for segment, *_ in stated}:
+        items = documented("only_batch")(folder / "segments" / segment / "items.arrow")
+        paths = [hashlib.blake2b(b"/photos/" + name, digest_size=8).digest() for name in items["path"].to_pylist()]
+        contents = [content[:8] for content in items["sha256"].to_pylist()]
+        for name, expected in (("keys.npy", paths), ("contents.npy", contents)):
+            keys, positions = np.load(folder / "segments" / segment / name)
+            assert [int(key).to_bytes(8, "big") for key in keys] == sorted(expected)
+            assert [expected[i] for i in positions] == sorted(expected)
+        ids = np.load(folder / "segments" / segment / "ids.npy")
+        assert ids.dtype == np.int64
+        assert sorted(ids) == list(ids)
 
 
 def test_a_library_is_copied_while_it_is_written_to(tmp_path: Path) -> None:
     """Items come and go in pairs, and segments merge away, under fourteen copies; each is one commit, whole."""
-    copy_library, problems, stop = documented(), list[str](), threading.Event()
+    copy_library, problems, stop = documented("copy_library"), list[str](), threading.Event()
     library = make_library(tmp_path / "library")
     pairs = [album(tmp_path / f"pair-{i}", (2 * i, 2 * i + 1)) for i in range(6)]
     library.add(pairs[0], settings=HERE)
