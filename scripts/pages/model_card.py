@@ -73,7 +73,7 @@ def protocol(name: str, run: Results, records: Records) -> list[str]:
     chosen = [one for one in contenders(run) if one.method.name in (name, *BESIDE)]
     own = next(one for one in chosen if one.method.name == name)
     attacks = sorted(own.mean.attacks, key=lambda attack: attack.auc_right_image.mean)[:WEAKEST]
-    told = ", ".join(f"{edit_title(one.name, one.family)} {one.auc_right_image.mean:.3f}" for one in attacks)
+    told = ", ".join(f"{edit_title(one.name)} {one.auc_right_image.mean:.3f}" for one in attacks)
     first = own.splits[0]
     lines = [
         *paragraph(
@@ -133,7 +133,7 @@ def _first(chosen: Sequence[Contender]) -> list[str]:
     columns = [one for one in chosen if one.metric == one.method.metric]
     by_name = [{attack.name: attack for attack in one.mean.attacks} for one in columns]
     rows = [
-        [cell(edit_title(edit, by_name[0][edit].family)), *(spread(each[edit].right_image_first) for each in by_name)]
+        [cell(edit_title(edit)), *(spread(each[edit].right_image_first) for each in by_name)]
         for edit in EDITS
         if edit in by_name[0]
     ]

@@ -31,11 +31,11 @@ import pydantic
 from simsearch.benchmark.needle_results import NeedleResults
 from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
 from simsearch.errors import InputError
+from simsearch.extract.extractor import Kind
 
 SCHEMA = 1
 FILE = "results.json"
 
-Kind = Literal["hash", "keypoints", "network", "user"]
 ExampleKind = Literal["closest_stranger", "false_match", "missed_copy"]
 
 

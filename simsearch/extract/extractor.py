@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simsearch.images.source import Limits, Rejected, Source
     from simsearch.images.workers.prepared import Prepared
 
+Kind = Literal["hash", "keypoints", "network", "user"]
 _DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
 
 
@@ -41,6 +42,8 @@ class Extractor(ABC):
         works_ahead: How many batches `start` may begin before the rows of the first are fetched; 0 where it waits.
         cutoff: Which of the distances from an image's rows to their nearest rows in another image stands for both
             images: 1 is the smallest, 5 the fifth.
+        kind: What sort of method it is; a user's own class is "user".
+        label: What tables print in place of the name, up to its parentheses; empty where that is the name.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Extractor(ABC):
     several: bool = False
     works_ahead: int = 0
     cutoff: int = 1
+    kind: Kind = "user"
+    label: str = ""
 
     def __repr__(self) -> str:
         try:

@@ -33,6 +33,7 @@ class Keypoints(SeveralExtractor):
         recipe: How points are found and described; the fingerprint is the SHA-256 of this and the parameters.
     """
 
+    kind = "keypoints"
     base: ClassVar[str]
     recipe: ClassVar[str]
     preprocessing = Preprocessing(1024, "squash", 1024, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -98,6 +99,7 @@ class Sift(Keypoints):
     """
 
     base = "sift"
+    label = "SIFT"
     recipe = "SIFT"
     dimension = 128
     non_negative = True
@@ -116,6 +118,7 @@ class Orb(Keypoints):
     """
 
     base = "orb"
+    label = "ORB"
     recipe = "ORB"
     dimension = 32
     non_negative = True
@@ -136,6 +139,7 @@ class Daisy(Keypoints):
     """
 
     base = "daisy"
+    label = "DAISY"
     recipe = "DAISY on ORB's corners"
     dimension = 200
     non_negative = True
@@ -154,6 +158,7 @@ class Latch(Keypoints):
     """
 
     base = "latch"
+    label = "LATCH"
     recipe = "LATCH on ORB's corners"
     dimension = 32
     non_negative = True

@@ -232,12 +232,13 @@ def parameters_of(kind: type[Extractor]) -> Mapping[str, Any]:
 
 
 def _method(base: str, arguments: Mapping[str, str]) -> Extractor:
-    kind = _class_of(base)
+    kind = class_of(base)
     return kind(**_values(base, arguments, parameters_of(kind)))
 
 
-def _class_of(base: str) -> type[Extractor]:
-    module, _, attribute = CLASSES[base].partition(":")
+def class_of(name: str) -> type[Extractor]:
+    """Return the class of a hash or of keypoints, named with or without parameters."""
+    module, _, attribute = CLASSES[name.partition("(")[0].strip()].partition(":")
     kind: type[Extractor] = getattr(importlib.import_module(module), attribute)
     return kind
 
@@ -267,11 +268,7 @@ def _text(value: Any) -> str:
 
 
 def _known(name: str) -> Method:
-    try:
-        kind = _class_of(name)
-    except ImportError as error:  # the package that the whole module needs
-        return Method(name, "", {}, False, f'{error}: pip install -e ".[benchmark]"')
-    advice = ""
+    kind, advice = class_of(name), ""
     try:
         kind()
     except DependencyMissing as error:

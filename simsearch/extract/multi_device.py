@@ -36,6 +36,7 @@ class OnDevices(Extractor):
         self._each = tuple(extractors)
         self.name, self.fingerprint, self.dimension = first.name, first.fingerprint, first.dimension
         self.non_negative, self.metric, self.preprocessing = first.non_negative, first.metric, first.preprocessing
+        self.kind, self.label = first.kind, first.label
         self.works_ahead = sum(1 + one.works_ahead for one in self._each)
         self.card_folder: Path | None = getattr(first, "card_folder", None)
         self._turn = 0

@@ -13,7 +13,7 @@ from simsearch.benchmark.report import labels, leaderboard, palette, summary, ta
 from simsearch.benchmark.report.leaderboard import answer_rate, contenders
 from simsearch.benchmark.report.summary import between, per_cent
 from simsearch.benchmark.results import Estimate, Results, Spread
-from simsearch.images.perturb import names
+from simsearch.images.perturb import FAMILIES, names
 from tests.benchmark.example_results import example
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "needle_in_a_haystack.json"
@@ -136,6 +136,12 @@ def test_every_edit_has_a_title(name):
     assert title != name
     assert "_" not in title
     assert "{" not in title
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_titles_of_families_hold_the_strength_as_often_as_names_and_headings_hold_none(family):
+    assert family.title.count("{}") == family.template.count("{}")
+    assert not {"_", "{"} & set(labels.family_title(family.name))
 
 
 def test_an_unknown_edit_keeps_its_name():

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simsearch import Library
+from simsearch import Extractor, Library
 from simsearch.errors import InputError, ModelNotFound
 from simsearch.extract import load, load_extractor
-from simsearch.extract.load import CLASSES, is_method_name, known_methods, parameters_of
+from simsearch.extract.load import CLASSES, class_of, is_method_name, known_methods, parameters_of
 from simsearch.extract.zoo.find import list_models
 from simsearch.naming import split_names
 from tests.images.pictures import encoded, scene
@@ -84,7 +84,7 @@ def test_a_list_that_cannot_be_read_is_refused(text):
         ("phash(size=1000000)", "size=1000000 must lie in 2 to 64"),
         ("phash(size)", "must be key=value"),
         ("phash(size=)", "size must be a whole number, as size=8, and is ''"),
-        ("phash(size=8,size=9)", "each once"),
+        ("phash(size=8,size=9)", "each key once"),
         ("phash(size=8,)", "must be key=value"),
     ],
 )
@@ -104,6 +104,24 @@ def test_networks_and_classes_are_methods_too(tiny):
     assert load_extractor("simsearch.extract.hashes.ahash:AHash").name == "ahash"
     assert not is_method_name(str(tiny))
     assert not is_method_name("simsearch.extract.hashes.ahash:AHash")
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_method_says_its_kind_and_has_a_label_of_its_own(name):
+    keypoints = {"sift", "orb", "daisy", "latch"}
+    found = class_of(name)
+    assert found.kind == ("keypoints" if name in keypoints else "hash")
+    assert found.label
+    assert [other for other in CLASSES if class_of(other).label == found.label] == [name]
+
+
+def test_networks_say_their_kind_and_bits_of_them_are_a_hash(tiny):
+    assert (load_extractor(str(tiny), device="cpu").kind, load_extractor(str(tiny), device="cpu").label) == (
+        "network",
+        "",
+    )
+    assert load_extractor("mini(bits=96)", device="cpu").kind == "hash"
+    assert Extractor.kind == "user"
 
 
 def test_the_listing_tells_what_works_here():
@@ -165,4 +183,4 @@ def test_a_library_of_hashes_opens_again_by_the_name_it_keeps(name, tmp_path):
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(load).failed == 0
+    assert doctest.testmod(load, optionflags=doctest.ELLIPSIS).failed == 0

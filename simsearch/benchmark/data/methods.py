@@ -7,33 +7,16 @@ from dataclasses import dataclass, replace
 
 from simsearch.benchmark.data.array_cache import digest
 from simsearch.benchmark.data.edits import module_source
-from simsearch.benchmark.results import Kind, Method
+from simsearch.benchmark.results import Method
 from simsearch.benchmark.settings import Settings
 from simsearch.distance import METRICS
 from simsearch.errors import DependencyMissing, InputError, ModelNotFound, WeightsError
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, Kind
+from simsearch.extract.load import class_of, is_method_name, known_methods, load_extractor
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
 from simsearch.naming import base_name, is_class_name
 from simsearch.runtime.provenance import portable
 
-_LABELS = {
-    "ahash": "aHash",
-    "phash": "pHash",
-    "dhash": "dHash",
-    "whash": "wHash",
-    "crop_resistant": "crop-resistant",
-    "marr_hildreth": "Marr-Hildreth",
-    "blockmean": "block mean",
-    "colour_moments": "colour moments",
-    "pdq": "PDQ",
-    "pdq_float": "PDQ float",
-    "phash_float": "pHash float",
-    "haar": "Haar signature",
-    "sift": "SIFT",
-    "orb": "ORB",
-    "daisy": "DAISY",
-    "latch": "LATCH",
-}
 _NETWORKS = "networks"
 _SLASH = "/"
 
@@ -84,7 +67,7 @@ def assemble(settings: Settings) -> tuple[list[Entry], list[Method]]:
         try:
             entry = enter(name, settings)
         except (DependencyMissing, WeightsError) as error:
-            methods.append(Method(name, label(name), _kind_of_name(name), missing=str(error)))
+            methods.append(_missing(name, str(error)))
             continue
         taken = {method.name for method in methods}
         if entry.method.name in taken and _SLASH in name:
@@ -107,12 +90,12 @@ def enter(name: str, settings: Settings) -> Entry:
         InputError: There is no such method, or a metric is not defined on its rows.
     """
     extractor = load_method(name, settings.device)
-    kind = _kind(extractor, name)
+    kind = "user" if is_class_name(name) else extractor.kind
     # A hash says how many bits it has; where it does not, every bit of its bytes is one.
     bits = (extractor.bits or 8 * extractor.dimension) if extractor.gives_codes else None
     method = Method(
         name=extractor.name,
-        label=label(extractor.name),
+        label=label_of(extractor.name, extractor.label),
         kind=kind,
         metric=extractor.metric,
         metrics=_metrics(extractor, kind, settings),
@@ -139,8 +122,6 @@ def renamed(entry: Entry, name: str) -> Entry:
 
 def load_method(name: str, device: str = "auto") -> Extractor:
     """The extractor of that name: a hash, keypoints, a network or a user's own class."""
-    from simsearch.extract.load import known_methods, load_extractor
-
     try:
         return load_extractor(name, device=device)
     except ModelNotFound as error:
@@ -150,16 +131,15 @@ def load_method(name: str, device: str = "auto") -> Extractor:
         raise InputError(f"no method is called {name!r}; there are {known}, a folder, or module:Class") from error
 
 
-def label(name: str) -> str:
-    """What tables print for a method's name.
+def label_of(name: str, label: str) -> str:
+    """Return what tables print for a method's name: the label, where it has one, in place of all but the parameters.
 
     Example:
-        >>> label("phash(size=16)"), label("mini")
+        >>> label_of("phash(size=16)", "pHash"), label_of("mini", "")
         ('pHash (size=16)', 'mini')
     """
     head, bracket, tail = name.partition("(")
-    printed = _LABELS.get(head, head)
-    return f"{printed} ({tail}" if bracket else printed
+    return f"{label or head} ({tail}" if bracket else label or head
 
 
 def with_parameter(name: str, parameter: str, value: int) -> str:
@@ -170,6 +150,13 @@ def with_parameter(name: str, parameter: str, value: int) -> str:
         ('phash(size=11)', 'orb(count=40,cutoff=5)')
     """
     return f"{name[:-1]},{parameter}={value})" if name.endswith(")") else f"{name}({parameter}={value})"
+
+
+def _missing(name: str, why: str) -> Method:
+    if is_method_name(name):
+        found = class_of(name)
+        return Method(name, label_of(name, found.label), found.kind, missing=why)
+    return Method(name, label_of(name, ""), "user" if is_class_name(name) else "network", missing=why)
 
 
 def _expanded(names: Sequence[str]) -> list[str]:
@@ -195,21 +182,3 @@ def _metrics(extractor: Extractor, kind: Kind, settings: Settings) -> tuple[str,
         raise InputError(f"{extractor.name} is compared by {extractor.metric}, not by {', '.join(asked)}")
     first = [metric for metric in asked if metric == extractor.metric]
     return (*first, *(metric for metric in asked if metric != extractor.metric)) or (extractor.metric,)
-
-
-def _kind(extractor: Extractor, name: str) -> Kind:
-    module = type(extractor).__module__
-    if is_class_name(name) or not module.startswith("simsearch."):
-        return "user"
-    if module.endswith(".neural"):
-        return "network"
-    return "keypoints" if ".keypoints" in module else "hash"
-
-
-def _kind_of_name(name: str) -> Kind:
-    head = name.partition("(")[0]
-    if is_class_name(name):
-        return "user"
-    if head in ("sift", "orb", "daisy", "latch"):
-        return "keypoints"
-    return "hash" if head in _LABELS else "network"

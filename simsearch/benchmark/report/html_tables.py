@@ -54,7 +54,7 @@ def heat_map(found: Sequence[Contender]) -> HeatMap:
                 family_title(family),
                 [
                     (
-                        edit_title(same[0].name, family),
+                        edit_title(same[0].name),
                         [_heat_cell(one.label, attack) for one, attack in zip(found, same, strict=True)],
                     )
                     for same in group
@@ -69,7 +69,7 @@ def _heat_cell(label: str, attack: Attack) -> HeatCell:
     right, any_match = attack.recall_right_image, attack.recall
     return HeatCell(
         right.value,
-        f"{label}, {edit_title(attack.name, attack.family)}: original found {per_cent(right, 1)} "
+        f"{label}, {edit_title(attack.name)}: original found {per_cent(right, 1)} "
         f"({100 * right.low:.0f}-{100 * right.high:.0f}), any match {per_cent(any_match, 1)}, "
         f"AUC {attack.auc:.3f}, right image {attack.auc_right_image:.3f}",
     )

@@ -159,7 +159,7 @@ def _hard(found: tuple[Contender, ...]) -> str:
     lost = [attack for share, attack in sorted(best, key=lambda pair: pair[0]) if share < _HARD]
     if not lost:
         return "Every edit is seen through by one of the methods for at least half of the copies."
-    names = [edit_title(attack.name, attack.family) for attack in lost]
+    names = [edit_title(attack.name) for attack in lost]
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return f"After these edits no method finds half of the copies: {'; '.join(names[:4])}{more}."
 

@@ -72,8 +72,7 @@ def edits_table(found: Sequence[Contender]) -> list[str]:
         return []
     every = [one.attacks() for one in found]
     rows = [
-        [cell(edit_title(same[0].name, same[0].family)), *(f"{attack.auc:.3f}" for attack in same)]
-        for same in zip(*every, strict=True)
+        [cell(edit_title(same[0].name)), *(f"{attack.auc:.3f}" for attack in same)] for same in zip(*every, strict=True)
     ]
     return table(["edit", *(cell(one.label) for one in found)], rows)
 

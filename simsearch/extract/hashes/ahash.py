@@ -33,6 +33,7 @@ class AHash(BitHash):
     """
 
     base: ClassVar = "ahash"
+    label = "aHash"
     recipe: ClassVar = "ahash {size}x{size}, PIL luma, Lanczos, pixel > mean"
     packages: ClassVar = ("imagehash",)
 
@@ -72,6 +73,7 @@ class DHash(BitHash):
     """
 
     base: ClassVar = "dhash"
+    label = "dHash"
     recipe: ClassVar = "dhash {size}x{size} horizontal, PIL luma, Lanczos"
     packages: ClassVar = ("imagehash",)
 
@@ -116,6 +118,7 @@ class WHash(BitHash):
     """
 
     base: ClassVar = "whash"
+    label = "wHash"
     recipe: ClassVar = "whash {size}x{size} from {scale} (0: power of two), {mode}, PIL luma, Lanczos, > median"
 
     size: int = between(8, 2, 64)

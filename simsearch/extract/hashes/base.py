@@ -38,6 +38,7 @@ class Hash(Extractor):
         packages: The modules that it needs besides those that simsearch always has.
     """
 
+    kind = "hash"
     base: ClassVar[str]
     recipe: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()

@@ -42,6 +42,8 @@ class CropResistant(SeveralExtractor):
                [255, 255, 255, 255, 255, 255, 255, 255]], dtype=uint8)]
     """
 
+    kind = "hash"
+    label = "crop-resistant"
     non_negative = True
     metric = "hamming"
     preprocessing = Preprocessing(512, "squash", 512, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

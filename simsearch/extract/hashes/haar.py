@@ -79,6 +79,7 @@ class Haar(FloatHash):
     """
 
     base: ClassVar = "haar"
+    label = "Haar signature"
     recipe: ClassVar = "haar {side}x{side} YIQ, Lanczos, {count} signs a channel, weights for {weights}, ballast 8x128"
     metric = "l1"
 

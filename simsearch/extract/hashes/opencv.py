@@ -36,6 +36,7 @@ class MarrHildreth(BitHash):
     """
 
     base: ClassVar = "marr_hildreth"
+    label = "Marr-Hildreth"
     recipe: ClassVar = "marr_hildreth of OpenCV, alpha {alpha}, scale {scale}"
     packages: ClassVar = ("cv2",)
 
@@ -73,6 +74,7 @@ class BlockMean(BitHash):
     """
 
     base: ClassVar = "blockmean"
+    label = "block mean"
     recipe: ClassVar = "blockmean of OpenCV, mode {mode}"
     packages: ClassVar = ("cv2",)
 
@@ -110,6 +112,7 @@ class ColourMoments(FloatHash):
     """
 
     base: ClassVar = "colour_moments"
+    label = "colour moments"
     recipe: ClassVar = "colour_moments of OpenCV, x 10000"
     packages: ClassVar = ("cv2",)
     metric = "l2"

@@ -43,6 +43,7 @@ class Pdq(BitHash):
     """
 
     base: ClassVar = "pdq"
+    label = "PDQ"
     recipe: ClassVar = "pdq 256 bits, luma 0.299 0.587 0.114, two Jarosz passes to 64x64, DCT 1-16, > median"
     packages: ClassVar = ("pdqhash",)
 
@@ -87,6 +88,7 @@ class PdqFloat(FloatHash):
     """
 
     base: ClassVar = "pdq_float"
+    label = "PDQ float"
     recipe: ClassVar = "pdq_float 256, luma 0.299 0.587 0.114, two Jarosz passes to 64x64, DCT 1-16"
     packages: ClassVar = ("pdqhash",)
     metric = "cosine"

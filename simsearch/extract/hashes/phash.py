@@ -43,6 +43,7 @@ class PHash(BitHash):
     """
 
     base: ClassVar = "phash"
+    label = "pHash"
     recipe: ClassVar = (
         "phash {size}x{size} of DCT-II {factor}x, from frequency {shift}, first {first}, PIL luma, Lanczos, > median"
     )
@@ -94,6 +95,7 @@ class PHashFloat(FloatHash):
     """
 
     base: ClassVar = "phash_float"
+    label = "pHash float"
     recipe: ClassVar = "phash_float {size}x{size} of DCT-II {factor}x, from {shift}, first {first}, PIL luma, Lanczos"
     metric = "cosine"
 

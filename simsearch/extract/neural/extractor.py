@@ -38,6 +38,8 @@ class NeuralExtractor(Extractor):
         unrecorded: The same as `forward`, never replayed.
     """
 
+    kind = "network"
+
     def __init__(self, folder: Path, *, device: str = "auto", dtype: str = "auto") -> None:
         """Load a model.
 

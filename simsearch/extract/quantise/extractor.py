@@ -31,6 +31,7 @@ class QuantisedExtractor(Extractor):
         quantiser: What makes bits of them.
     """
 
+    kind = "hash"
     non_negative = True
     metric = "hamming"
 
@@ -97,6 +98,7 @@ class QuantisedExtractor(Extractor):
 class MarginExtractor(Extractor):
     """An extractor whose rows are the margins behind a quantiser's bits: how surely an image has each."""
 
+    kind = "network"
     non_negative = False
     metric = "l2"
 

@@ -16,6 +16,8 @@ from simsearch.extract.zoo.card import load_card
 class Described(Extractor):
     """Says what a model's rows are, and makes none."""
 
+    kind = "network"
+
     def __init__(self, folder: Path) -> None:
         """Read the card in a model's folder.
 

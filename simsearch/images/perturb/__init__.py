@@ -12,7 +12,7 @@ from pathlib import Path
 
 from simsearch import naming
 from simsearch.images.perturb.chains import FAMILIES as _CHAINS
-from simsearch.images.perturb.chains import MILD
+from simsearch.images.perturb.chains import MILD, chains
 from simsearch.images.perturb.edits.text import dejavu_sans_bold
 from simsearch.images.perturb.family import CATEGORIES, Family, Perturbation, find
 from simsearch.images.perturb.paper import FAMILIES as _PAPER

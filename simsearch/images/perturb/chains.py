@@ -45,7 +45,7 @@ def chains(k: int, seed: int) -> tuple[Perturbation, ...]:
 
 FAMILIES = (
     Family(
-        "chain_{}", chain, "edits", ("1", "2", "3", "4", "5", "6"), Range(0, len(MILD), whole=True), "chain",
-        writes=True,
+        "chain_{}", "{} mild edits in a row", chain, "edits", ("1", "2", "3", "4", "5", "6"),
+        Range(0, len(MILD), whole=True), "chain", writes=True,
     ),
 )  # fmt: skip

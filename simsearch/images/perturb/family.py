@@ -140,6 +140,7 @@ class Family:
 
     Attributes:
         template: The name of a perturbation, with {} where the strength stands; without {} there is only one.
+        title: What it does, for people, with {} as in the template.
         edit: The function that does it.
         parameter: The keyword of `edit` that takes the strength; empty without one.
         strengths: Those of the paper or, for other families, usual ones, as written in the names.
@@ -147,9 +148,11 @@ class Family:
         category: One of `CATEGORIES`.
         options: What else may be set in parentheses, by keyword; defaults are those of `edit`.
         writes: Whether it writes letters, so that `edit` takes a `font`.
+        heading: What people call all its strengths together; empty where that is its name with spaces.
     """
 
     template: str
+    title: str
     edit: Edit
     parameter: str
     strengths: tuple[str, ...]
@@ -157,6 +160,7 @@ class Family:
     category: str
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     writes: bool = False
+    heading: str = ""
 
     @property
     def name(self) -> str:

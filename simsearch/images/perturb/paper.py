@@ -17,28 +17,56 @@ _TO_100 = Range(0, 100)
 _SIDE = Range(1, 99, whole=True, odd=True)
 
 FAMILIES = (
-    Family("gaussian_noise_{}", pixels.gaussian_noise, "variance", _VARIANCES, _TO_100, "noise"),
-    Family("s&p_noise_{}", pixels.salt_and_pepper_noise, "amount", ("0.05", "0.1", "0.15"), Range(0, 1), "noise"),
-    Family("speckle_noise_{}", pixels.speckle_noise, "variance", _VARIANCES, _TO_100, "noise"),
-    Family("gaussian_filter_{}x{}", pixels.gaussian_filter, "size", _SIDES, _SIDE, "filter"),
-    Family("median_filter_{}x{}", pixels.median_filter, "size", _SIDES, _SIDE, "filter"),
     Family(
-        "jpg_compression_{}", pixels.jpg_compression, "quality", _QUALITIES, Range(1, 100, whole=True), "compression"
-    ),
-    Family("scaling_{}", shape.scaling, "ratio", ("0.4", "0.8", "1.2", "1.6"), Range(0.01, 10), "geometry"),
-    Family(
-        "cropping_{}_and_rescaling", shape.cropping_and_rescaling, "percent", _REMOVED, Range(0, 99), "geometry"
+        "gaussian_noise_{}", "noise of variance {}", pixels.gaussian_noise, "variance", _VARIANCES, _TO_100, "noise",
     ),
     Family(
-        "rotation_{}_and_rescaling", shape.rotation_and_rescaling, "degrees", _ANGLES, Range(-360, 360), "geometry"
+        "s&p_noise_{}", "salt and pepper on {}", pixels.salt_and_pepper_noise, "amount", ("0.05", "0.1", "0.15"),
+        Range(0, 1), "noise", heading="salt and pepper",
     ),
-    Family("shearing_{}", shape.shearing, "degrees", ("1", "2", "5", "10", "20"), Range(-80, 80), "geometry"),
-    Family("contrast_enhancement_{}", pixels.contrast_enhancement, "factor", _FACTORS, _TO_100, "colour"),
-    Family("color_enhancement_{}", pixels.color_enhancement, "factor", _FACTORS, _TO_100, "colour"),
-    Family("brightness_enhancement_{}", pixels.brightness_enhancement, "factor", _FACTORS, _TO_100, "colour"),
-    Family("sharpness_enhancement_{}", pixels.sharpness_enhancement, "factor", _FACTORS, _TO_100, "filter"),
     Family(
-        "text_length_{}", text, "length", ("10", "20", "30", "40", "50"), Range(1, 1000, whole=True), "text",
-        writes=True,
+        "speckle_noise_{}", "speckle of variance {}", pixels.speckle_noise, "variance", _VARIANCES, _TO_100, "noise",
+    ),
+    Family("gaussian_filter_{}x{}", "Gaussian blur {}x{}", pixels.gaussian_filter, "size", _SIDES, _SIDE, "filter"),
+    Family("median_filter_{}x{}", "median filter {}x{}", pixels.median_filter, "size", _SIDES, _SIDE, "filter"),
+    Family(
+        "jpg_compression_{}", "JPEG quality {}", pixels.jpg_compression, "quality", _QUALITIES,
+        Range(1, 100, whole=True), "compression", heading="JPEG",
+    ),
+    Family(
+        "scaling_{}", "scaled to {} of its size", shape.scaling, "ratio", ("0.4", "0.8", "1.2", "1.6"), Range(0.01, 10),
+        "geometry",
+    ),
+    Family(
+        "cropping_{}_and_rescaling", "{} % of each side cropped", shape.cropping_and_rescaling, "percent", _REMOVED,
+        Range(0, 99), "geometry",
+    ),
+    Family(
+        "rotation_{}_and_rescaling", "turned by {}°", shape.rotation_and_rescaling, "degrees", _ANGLES,
+        Range(-360, 360), "geometry",
+    ),
+    Family(
+        "shearing_{}", "sheared by {}°", shape.shearing, "degrees", ("1", "2", "5", "10", "20"), Range(-80, 80),
+        "geometry",
+    ),
+    Family(
+        "contrast_enhancement_{}", "contrast × {}", pixels.contrast_enhancement, "factor", _FACTORS, _TO_100, "colour",
+        heading="contrast",
+    ),
+    Family(
+        "color_enhancement_{}", "colour × {}", pixels.color_enhancement, "factor", _FACTORS, _TO_100, "colour",
+        heading="colour",
+    ),
+    Family(
+        "brightness_enhancement_{}", "brightness × {}", pixels.brightness_enhancement, "factor", _FACTORS, _TO_100,
+        "colour", heading="brightness",
+    ),
+    Family(
+        "sharpness_enhancement_{}", "sharpness × {}", pixels.sharpness_enhancement, "factor", _FACTORS, _TO_100,
+        "filter", heading="sharpness",
+    ),
+    Family(
+        "text_length_{}", "{} letters of text", text, "length", ("10", "20", "30", "40", "50"),
+        Range(1, 1000, whole=True), "text", writes=True,
     ),
 )  # fmt: skip
