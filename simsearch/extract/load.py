@@ -165,8 +165,8 @@ CLASSES: Mapping[str, str] = MappingProxyType(
     {
         "ahash": "simsearch.extract.hashes.ahash:AHash",
         "phash": "simsearch.extract.hashes.phash:PHash",
-        "dhash": "simsearch.extract.hashes.ahash:DHash",
-        "whash": "simsearch.extract.hashes.ahash:WHash",
+        "dhash": "simsearch.extract.hashes.dhash:DHash",
+        "whash": "simsearch.extract.hashes.whash:WHash",
         "crop_resistant": "simsearch.extract.hashes.crop_resistant:CropResistant",
         "marr_hildreth": "simsearch.extract.hashes.opencv:MarrHildreth",
         "blockmean": "simsearch.extract.hashes.opencv:BlockMean",

@@ -15,16 +15,18 @@ from PIL import Image
 
 from simsearch import distance
 from simsearch.errors import DependencyMissing, InputError
-from simsearch.extract.hashes import ahash, base, haar, opencv, pdq, phash
+from simsearch.extract.hashes import ahash, base, dhash, haar, opencv, pdq, phash, whash
 from simsearch.extract.hashes import isometry as hashes_isometric
-from simsearch.extract.hashes.ahash import AHash, DHash, WHash
+from simsearch.extract.hashes.ahash import AHash
 from simsearch.extract.hashes.base import BitHash
+from simsearch.extract.hashes.dhash import DHash
 from simsearch.extract.hashes.formats import floats_from_base64, floats_to_base64, from_hex, to_hex
 from simsearch.extract.hashes.haar import Haar
 from simsearch.extract.hashes.isometry import Isometry, turn_image
 from simsearch.extract.hashes.opencv import BlockMean, ColourMoments, MarrHildreth
 from simsearch.extract.hashes.pdq import Pdq, PdqFloat
 from simsearch.extract.hashes.phash import PHash, PHashFloat
+from simsearch.extract.hashes.whash import WHash
 from simsearch.extract.zoo.golden import check_golden, write_golden
 
 imagehash = pytest.importorskip("imagehash")
@@ -80,8 +82,9 @@ def photos():
 
 
 def apart(extractor, a, b):
-    metric = distance.by_name(extractor.metric)
-    return metric(a, b, bits=extractor.bits) if isinstance(extractor, BitHash) else metric(a, b)
+    if isinstance(extractor, BitHash):
+        return distance.hamming(a, b, bits=extractor.bits)
+    return distance.by_name(extractor.metric)(a, b)
 
 
 def mild_edits(photo):
@@ -378,6 +381,6 @@ def test_a_plain_opencv_is_named(monkeypatch):
         BlockMean()
 
 
-@pytest.mark.parametrize("module", [haar, ahash, phash, base, hashes_isometric, opencv, pdq])
+@pytest.mark.parametrize("module", [haar, ahash, dhash, whash, phash, base, hashes_isometric, opencv, pdq])
 def test_the_examples_hold(module):
     assert doctest.testmod(module).failed == 0

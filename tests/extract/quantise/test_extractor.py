@@ -9,7 +9,7 @@ from PIL import Image
 from simsearch.distance import hamming
 from simsearch.errors import FingerprintMismatch, InputError, MetricError, ModelError, ModelNotFound, RowError
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.hashes.ahash import DHash
+from simsearch.extract.hashes.dhash import DHash
 from simsearch.extract.load import load_extractor
 from simsearch.extract.pipeline import embed_sources
 from simsearch.extract.quantise.extractor import QuantisedExtractor, margins_of
