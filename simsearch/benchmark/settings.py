@@ -169,14 +169,3 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
         where = ".".join(map(str, first["loc"]))
         known = ", ".join(Settings.model_fields)
         raise InputError(f"{where or 'settings'}: {first['msg']}; the settings are {known}") from error
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, dashes in its keys made underscores.
-
-    Raises:
-        InputError: The file cannot be read or holds no mapping.
-    """
-    from simsearch.runtime import yaml_file
-
-    return {str(key).replace("-", "_"): value for key, value in yaml_file.read_yaml(path).items()}

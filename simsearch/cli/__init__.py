@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from simsearch.cli import terminal
-from simsearch.cli.signals import SIGNALLED, ending_as_interrupt
+from simsearch.cli.exit_codes import DEFECT, FAILED, SIGNALLED, USAGE
+from simsearch.cli.signals import ending_as_interrupt
 from simsearch.errors import LibraryExists, SimsearchError
 
-USAGE, FAILED, DEFECT = 2, 3, 70
 _KEEPING = {"index", "embed", "finetune", "benchmark", "repair"}  # what goes on behind what it has done
 _GOES_ON = "what was committed is kept, and the same command goes on from there"
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 by = "interrupted" if number == signal.SIGINT else f"interrupted by {number.name}"
                 terminal.note(f"{by}; {_GOES_ON}" if _goes_on(arguments) else by)
                 code = SIGNALLED + number
-        return terminal.finish(code, failed=FAILED)
+        return terminal.finish(code)
     except KeyboardInterrupt:  # a second one, or the first again, while the first was still at work
         return SIGNALLED + ((came and came()) or signal.SIGINT)
 

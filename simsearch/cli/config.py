@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,33 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
     Raises:
         typer.BadParameter: the file cannot be read, a key is no flag, or a value is of the wrong kind.
     """
+    load_settings(context, path, ())
+    return path
+
+
+def load_settings(context: typer.Context, path: Path | None, settings: Collection[str]) -> dict[str, Any]:
+    """Return the values in a YAML file of those settings, as they stand there; all others are defaults of flags.
+
+    Raises:
+        typer.BadParameter: as for `load_config`.
+    """
+    found: dict[str, Any] = {}
     if path is None or context.resilient_parsing:
-        return path
+        return found
     known = {key: parameter for parameter in context.command.params for key in _keys(parameter)}
     defaults: dict[str, Any] = {}
     for key, value in _read(path).items():
-        parameter = known.get(str(key).replace("_", "-"))
+        if (name := str(key).replace("-", "_")) in settings:
+            found[name] = value
+            continue
+        parameter = known.get(name.replace("_", "-"))
         if parameter is None or parameter.name in {"config", "help"}:
-            allowed = ", ".join(sorted(key for key in known if key not in {"config", "help"}))
+            allowed = ", ".join(sorted({*known, *settings} - {"config", "help"}))
             raise typer.BadParameter(f"{path}: {key!r} is no flag of this command; it has {allowed}")
         if value is not None and parameter.name is not None:
             defaults[parameter.name] = _value(value, parameter, f"{path}: {key}")
     context.default_map = {**(context.default_map or {}), **defaults}
-    return path
+    return found
 
 
 def _keys(parameter: Any) -> list[str]:

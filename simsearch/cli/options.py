@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, get_type_hints
 
 import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.config import load_config
+
+_Flags = TypeVar("_Flags")
 
 
 def named(text: str) -> Path:
@@ -56,6 +60,22 @@ def query_metric_named(text: str) -> str:
 def examples(*lines: str) -> str:
     """Return an epilogue that shows commands as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
+
+
+def with_flags(kind: type[_Flags]) -> Callable[[Callable[[_Flags], None]], Callable[..., None]]:
+    """Make a command of a function of one object: each field of its dataclass is a flag or an argument."""
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = [each.replace(annotation=hints[name]) for name, each in inspect.signature(kind).parameters.items()]
+
+    def decorate(function: Callable[[_Flags], None]) -> Callable[..., None]:
+        def command(**values: object) -> None:
+            function(kind(**values))
+
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
 def be_quiet(wanted: bool) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from simsearch.cli.exit_codes import FAILED
+
 QUIET = ContextVar("quiet", default=False)
 """Whether the command under way was asked for its results alone."""
 LONGEST = 1500  # characters of an error
@@ -39,8 +41,8 @@ def open_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def finish(code: int, *, failed: int) -> int:
-    """Bring all results out, and return the command's exit code, `failed` where they cannot be written.
+def finish(code: int) -> int:
+    """Bring all results out, and return the command's exit code, FAILED where they cannot be written.
 
     Whoever read them may have gone; then they are dropped, and nothing is said.
     """
@@ -51,7 +53,7 @@ def finish(code: int, *, failed: int) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             note(f"error: results cannot be written: {error}")
-            return failed
+            return FAILED
     return code
 
 

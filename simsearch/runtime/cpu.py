@@ -6,11 +6,6 @@ import os
 from functools import cache
 from typing import Any
 
-from numba.core import codegen, config
-
-_CONFIG: Any = config
-_HOST: Any = codegen.get_host_cpu_features
-
 
 @cache
 def features() -> frozenset[str]:
@@ -18,11 +13,15 @@ def features() -> frozenset[str]:
 
     The settings of numba count (NUMBA_DISABLE_JIT, NUMBA_CPU_NAME, NUMBA_CPU_FEATURES, NUMBA_ENABLE_AVX).
     """
-    if _CONFIG.DISABLE_JIT:
+    from numba.core import codegen, config
+
+    numba: Any = config
+    if numba.DISABLE_JIT:
         return frozenset()
-    told = _CONFIG.CPU_FEATURES
+    told: str | None = numba.CPU_FEATURES
     if told is None:
-        told = _HOST() if _CONFIG.CPU_NAME in (None, "host") else ""
+        host: Any = codegen.get_host_cpu_features
+        told = host() if numba.CPU_NAME in (None, "host") else ""
     return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from simsearch import Library
-from simsearch.benchmark import settings as benchmark_settings
+from simsearch.benchmark.settings import settings_of
 from simsearch.errors import InputError, ModelError, SimsearchError
 from simsearch.extract.embeddings.parquet import read_rows, rows_info
 from simsearch.extract.networks.build import build_network
@@ -231,7 +231,7 @@ def test_yaml_that_holds_no_settings_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.yaml"
     path.write_bytes(text.encode("latin-1"))
-    for read in (read_config, lambda one: benchmark_settings.settings_of(benchmark_settings.read_yaml(one)), read_yaml):
+    for read in (read_config, lambda one: settings_of(read_yaml(one)), read_yaml):
         try:
             read(path)
         except InputError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Quiet, Strict, examples
+from simsearch.cli.config import load_settings
+from simsearch.cli.exit_codes import SOME_REJECTED
+from simsearch.cli.options import AsJson, Quiet, Strict, examples, with_flags
 from simsearch.cli.progress import shown
 from simsearch.errors import InputError
 
@@ -19,9 +22,107 @@ if TYPE_CHECKING:
     from simsearch.benchmark.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None)
-SOME_REJECTED = 1
-_OF_RUN = ("path", "output", "workers", "log", "strict", "json", "replot")
 _NEVER_CHOSEN_ON = "bsds500"
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    from simsearch.benchmark.settings import Settings
+
+    context.obj = load_settings(context, path, Settings.model_fields)
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What the command was given; None where a setting is left to the file, or to its default."""
+
+    context: typer.Context
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder or a tar of photographs.")] = None
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models",
+            metavar="A,B,C",
+            help="Hashes and keypoints, as phash(size=16); models of the zoo (networks: all); your own module:Class.",
+        ),
+    ] = None
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="DIR", help="Folder for results, report and finished parts.")
+    ] = None
+    edits: Annotated[
+        str | None,
+        typer.Option("--edits", metavar="A,B", help="paper, platform, or names of single edits.  [default: paper]"),
+    ] = None
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="N,N", help="One split of the photographs each.  [default: 0]")
+    ] = None
+    attacked: Annotated[
+        int | None,
+        typer.Option("--attacked", min=1, metavar="N", help="Photographs edited in each half.  [default: 100]"),
+    ] = None
+    fpr: Annotated[
+        str | None,
+        typer.Option("--fpr", metavar="P,P", help="False-positive rates.  [default: 0.005,0.01,0.05]"),
+    ] = None
+    chains: Annotated[
+        int | None, typer.Option("--chains", min=0, metavar="K", help="Also chains of up to K mild edits.")
+    ] = None
+    transfer: Annotated[
+        Path | None, typer.Option("--transfer", metavar="PATH", help="Use the thresholds on these photographs too.")
+    ] = None
+    templates: Annotated[
+        Path | None, typer.Option("--templates", metavar="FILE.csv", help="Columns image and template, as of memes.")
+    ] = None
+    font: Annotated[Path | None, typer.Option("--font", metavar="FILE.ttf", help="Of text in edits.")] = None
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="Where networks run.  [default: auto]")
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, metavar="N", help="Processes; 0: this one.  [default: one a core]")
+    ] = None
+    replot: Annotated[
+        bool, typer.Option("--replot", help="Make tables, plots and report again from results.json alone.")
+    ] = False
+    listed: Annotated[bool, typer.Option("--list", help="Print all methods and edits that can be named, and exit.")] = (
+        False
+    )
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE.json", help="Append the run's figures to this list.")
+    ] = None
+    strict: Strict = False
+    as_json: AsJson = False
+    quiet: Quiet = False
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.yaml",
+            is_eager=True,
+            callback=_load_config,
+            help="Read settings and flags from a file; flags win.",
+        ),
+    ] = None
+
+    def settings(self) -> Settings:
+        """Return the settings of the benchmark, from the file and from the flags, which win.
+
+        Raises:
+            typer.BadParameter: one is not allowed.
+        """
+        from simsearch.benchmark.settings import Settings, settings_of
+        from simsearch.naming import split_names
+
+        values: dict[str, Any] = dict(self.context.obj)
+        values |= {
+            key: value for key, value in vars(self).items() if key in Settings.model_fields and value is not None
+        }
+        try:
+            for key, split in (("models", split_names), ("edits", split_names), ("seeds", _parts), ("fpr", _parts)):
+                if isinstance(values.get(key), str):
+                    values[key] = split(values[key])
+            return settings_of(values)
+        except InputError as error:
+            raise typer.BadParameter(str(error)) from error
 
 
 @app.command(
@@ -34,118 +135,31 @@ _NEVER_CHOSEN_ON = "bsds500"
         "benchmark --list",
     )
 )
-def benchmark(
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder or a tar of photographs.")] = None,
-    *,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            "--models",
-            metavar="A,B,C",
-            help="Hashes and keypoints, as phash(size=16); models of the zoo (networks: all); your own module:Class.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="DIR", help="Folder for results, report and finished parts.")
-    ] = None,
-    edits: Annotated[
-        str | None,
-        typer.Option("--edits", metavar="A,B", help="paper, platform, or names of single edits.  [default: paper]"),
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="N,N", help="One split of the photographs each.  [default: 0]")
-    ] = None,
-    attacked: Annotated[
-        int | None,
-        typer.Option("--attacked", min=1, metavar="N", help="Photographs edited in each half.  [default: 100]"),
-    ] = None,
-    fpr: Annotated[
-        str | None,
-        typer.Option("--fpr", metavar="P,P", help="False-positive rates.  [default: 0.005,0.01,0.05]"),
-    ] = None,
-    chains: Annotated[
-        int | None, typer.Option("--chains", min=0, metavar="K", help="Also chains of up to K mild edits.")
-    ] = None,
-    transfer: Annotated[
-        Path | None, typer.Option("--transfer", metavar="PATH", help="Use the thresholds on these photographs too.")
-    ] = None,
-    templates: Annotated[
-        Path | None, typer.Option("--templates", metavar="FILE.csv", help="Columns image and template, as of memes.")
-    ] = None,
-    font: Annotated[Path | None, typer.Option("--font", metavar="FILE.ttf", help="Of text in edits.")] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="Where networks run.  [default: auto]")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, metavar="N", help="Processes; 0: this one.  [default: one a core]")
-    ] = None,
-    replot: Annotated[
-        bool, typer.Option("--replot", help="Make tables, plots and report again from results.json alone.")
-    ] = False,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Print all methods and edits that can be named, and exit.")
-    ] = False,
-    log: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE.json", help="Append the run's figures to this list.")
-    ] = None,
-    strict: Strict = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE.yaml", help="Read settings and flags from a file; flags win."),
-    ] = None,
-) -> None:
+@with_flags(Flags)
+def benchmark(flags: Flags) -> None:
     """Compare methods on your photographs: edited copies are looked for, strangers must not be found.
 
     Writes results.json, tables.md, plots and report.html. Finished parts are kept below the output folder: an
     interrupted run goes on where it stopped, and another method computes only what is its own.
     """
-    if listed:
+    if flags.listed:
         _print_names()
         return
-    given = {
-        "models": models,
-        "edits": edits,
-        "seeds": _listed(seeds),
-        "attacked": attacked,
-        "fpr": _listed(fpr),
-        "chains": chains,
-        "transfer": transfer,
-        "templates": templates,
-        "font": font,
-        "device": device,
-    }
-    run, settings = _settings(config, given)
-    folder = _path(output or run.get("output"), "--output")
-    if replot or run.get("replot"):
+    settings = flags.settings()
+    folder = _given(flags.output, "--output")
+    if flags.replot:
         from simsearch.benchmark.results import read_results
 
         results = read_results(folder)
     else:
-        results = _run(_path(path or run.get("path"), "PATH"), settings, folder, _count(workers, run))
-    report = _written(results, folder, log or run.get("log"), replot=replot)
-    if as_json or run.get("json"):
+        results = _run(_given(flags.path, "PATH"), settings, folder, flags.workers)
+    report = _written(results, folder, flags.log, replot=flags.replot)
+    if flags.as_json:
         terminal.show_json(_facts(results, folder, report))
     else:
         _print(results, report)
-    if (strict or run.get("strict")) and results.photographs.rejected:
+    if flags.strict and results.photographs.rejected:
         raise typer.Exit(SOME_REJECTED)
-
-
-def _settings(config: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
-    """The flags of the command in a file, and the settings of the benchmark from it and from the flags given."""
-    from simsearch.benchmark.settings import read_yaml, settings_of
-    from simsearch.naming import split_names
-
-    try:
-        values = {} if config is None else read_yaml(config)
-        run = {key: values.pop(key) for key in _OF_RUN if key in values}
-        values |= {key: value for key, value in given.items() if value is not None}
-        values |= {key: split_names(values[key]) for key in ("models", "edits") if isinstance(values.get(key), str)}
-        return run, settings_of(values)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def _run(path: Path, settings: Settings, folder: Path, workers: int | None) -> Results:
@@ -157,12 +171,12 @@ def _run(path: Path, settings: Settings, folder: Path, workers: int | None) -> R
     return results
 
 
-def _written(results: Results, folder: Path, log: Path | str | None, *, replot: bool) -> Path:
+def _written(results: Results, folder: Path, log: Path | None, *, replot: bool) -> Path:
     from simsearch.benchmark.report import write_output
     from simsearch.benchmark.run_log import append_log
 
     if log is not None and not replot:
-        append_log(results, Path(log))
+        append_log(results, log)
     elif _NEVER_CHOSEN_ON in results.photographs.name.lower() and not replot:
         terminal.hint("BSDS500 is for finished candidates only; --log results/bsds500_log.json records each run")
     return write_output(results, folder)
@@ -285,18 +299,11 @@ def _print_names() -> None:
         terminal.show(line)
 
 
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _path(value: Path | str | None, what: str) -> Path:
+def _given(value: Path | None, what: str) -> Path:
     if value is None:
         raise typer.BadParameter(f"{what} is missing: give it as a flag, or in --config")
-    return Path(value)
-
-
-def _count(workers: int | None, run: dict[str, Any]) -> int | None:
-    value = run.get("workers") if workers is None else workers
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise typer.BadParameter(f"workers is {value!r}; give 0 or more")
     return value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
+from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
     MAX_PIXELS,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from simsearch.images.source import Rejected
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-SOME_REJECTED = 1
 
 
 class FittedKind(StrEnum):

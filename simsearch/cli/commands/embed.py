@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
+from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs, require_listed
 from simsearch.cli.options import (
     MAX_PIXELS,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from simsearch.images.source import Rejected, Source
 
 app = typer.Typer(rich_markup_mode=None)
-SOME_REJECTED = 1
 
 
 class Format(StrEnum):

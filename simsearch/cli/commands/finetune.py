@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
+from simsearch.cli.exit_codes import SIGNALLED
 from simsearch.cli.options import AsJson, Device, Quiet, examples
 from simsearch.cli.progress import Advance, shown
-from simsearch.cli.signals import ENDING, SIGNALLED
+from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simsearch.cli import terminal
+from simsearch.cli.exit_codes import FAILED
 from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, Quiet, examples
 from simsearch.cli.progress import shown
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from simsearch.library.info import IndexInfo
 
 app = typer.Typer(rich_markup_mode=None)
-DAMAGED = 3
 
 
 @app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
@@ -79,7 +79,7 @@ def verify(
         mended = all("simsearch optimize" in problem for problem in problems)  # indexes are made from the rows
         cure = f"run: simsearch {'optimize' if mended else 'repair'} --library {library}"
         terminal.note(f"error: {len(problems)} problem(s) found in {library}; {cure}")
-        raise typer.Exit(DAMAGED)
+        raise typer.Exit(FAILED)
 
 
 @app.command(epilog=examples("repair --library photos.library"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
+from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import (
     MAX_PIXELS,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
 
 app = typer.Typer(rich_markup_mode=None)
-SOME_REJECTED = 1
 QUERIES_AT_ONCE = 512
 COPIES_SHOWN = 3
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from simsearch.cli.commands import doctor_checks
-from simsearch.cli.commands.doctor_checks import Health
+from simsearch.cli.commands import doctor
+from simsearch.cli.commands.doctor import Health
 from simsearch.cli.commands.models import SourceForm
 from simsearch.extract.zoo import find
 from simsearch.extract.zoo.card import Weights
@@ -33,7 +33,7 @@ def test_every_card_is_listed_with_its_state(run: Run) -> None:
     assert "models pull NAME" in err
     assert run("models", "show", "isc_ft_v107")[0] == 0
     missing = sum(one["state"] == "no weights" for one in found.values())
-    told = {check.name: check for check in doctor_checks.models()}
+    told = {check.name: check for check in doctor.models()}
     assert told.keys() == {"model mini", "other models"}
     assert told["other models"].detail.startswith(f"{missing} without")
 
@@ -59,7 +59,7 @@ def test_pull_and_convert_make_a_model_that_embeds(
     assert (code, "status unverified" in out) == (0, True), err
     code, out, err = run("compare", pictures / "1.png", pictures / "1.png", "--model", "small", "--json")
     assert json.loads(out)["distance"] == 0
-    assert [(check.name, check.health) for check in doctor_checks.models()] == [("model small", Health.OK)]
+    assert [(check.name, check.health) for check in doctor.models()] == [("model small", Health.OK)]
 
 
 def test_errors_say_what_to_do(run: Run, own: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from simsearch.cli.commands import doctor_checks
-from simsearch.cli.commands.doctor_checks import Check, Health
+from simsearch.cli.commands import doctor
+from simsearch.cli.commands.doctor import Check, Health
 from tests.cli.conftest import Run
 
 
@@ -21,38 +21,36 @@ from tests.cli.conftest import Run
     ],
 )
 def test_wheels_that_overwrite_each_other_are_named(installed: list[str], health: Health) -> None:
-    (found,) = doctor_checks.clashing(installed)
+    (found,) = doctor.clashing(installed)
     assert found.health is health
 
 
 def test_an_old_python_is_broken() -> None:
-    assert doctor_checks.python_version((3, 10, 4)).health is Health.BROKEN
-    assert doctor_checks.python_version((3, 11, 0)).health is Health.OK
+    assert doctor.python_version((3, 10, 4)).health is Health.BROKEN
+    assert doctor.python_version((3, 11, 0)).health is Health.OK
 
 
 def test_a_check_that_raises_is_a_finding() -> None:
-    found = doctor_checks.guarded("x", lambda: Check("x", Health.OK, str(1 / 0)))
+    found = doctor.guarded("x", lambda: Check("x", Health.OK, str(1 / 0)))
     assert found.health is Health.BROKEN
     assert "ZeroDivisionError" in found.detail
-    assert doctor_checks.package("no_such_package").health is Health.BROKEN
+    assert doctor.package("no_such_package").health is Health.BROKEN
 
 
 def test_little_shared_memory_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_checks, "SHARED_MEMORY_WANTED", 1 << 60)
-    found = doctor_checks.shared_memory()
+    monkeypatch.setattr(doctor, "SHARED_MEMORY_WANTED", 1 << 60)
+    found = doctor.shared_memory()
     assert found.health is Health.WARNING
     assert "--shm-size" in found.detail
 
 
 def test_a_worker_decodes() -> None:
-    assert doctor_checks.decoding_worker().health is Health.OK
+    assert doctor.decoding_worker().health is Health.OK
 
 
 @pytest.mark.parametrize("health", Health)
 def test_doctor_fails_when_something_is_broken(run: Run, monkeypatch: pytest.MonkeyPatch, health: Health) -> None:
-    monkeypatch.setattr(
-        doctor_checks, "run_checks", lambda: iter([Check("a", Health.OK, "1"), Check("b", health, "2")])
-    )
+    monkeypatch.setattr(doctor, "run_checks", lambda: iter([Check("a", Health.OK, "1"), Check("b", health, "2")]))
     expected = 3 if health is Health.BROKEN else 0
     assert run("doctor")[0] == expected
     code, out, _ = run("doctor", "--json")
