@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ from simsearch.cli.options import (
     Workers,
     examples,
     named,
+    with_flags,
 )
 from simsearch.cli.progress import shown
 from simsearch.cli.signals import end_with
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from simsearch.images.source import Rejected, Source
 
 app = typer.Typer(rich_markup_mode=None)
+Share = tuple[int, int]  # (i, n), i from 1
 
 
 class Format(StrEnum):
@@ -67,6 +70,47 @@ def read_shard(text: str | None) -> tuple[int, int]:
     return int(left), int(right)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What the command was given."""
+
+    paths: Paths = None
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", parser=named, help="Folder for the rows: new, empty, or of a broken run."
+        ),
+    ]
+    model: Model = None
+    form: Annotated[Format, typer.Option("--format", help="One Parquet file a part, or .npy beside it.")] = (
+        Format.PARQUET
+    )
+    from_list: FromList = None
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="i/n", help="Only every n-th input, from the i-th; 1/n to n/n.")
+    ] = None
+    part_rows: Annotated[
+        int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
+    ] = 65_536
+    device: Devices = "auto"
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
+    ] = False
+    on_device: Annotated[
+        bool,
+        typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
+    ] = False
+    share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1"
+    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0
+    workers: Workers = None
+    batch_size: BatchSize = 64
+    max_pixels: MaxPixels = MAX_PIXELS
+    strict: Strict = False
+    as_json: AsJson = False
+    quiet: Quiet = False
+    config: Config = None
+
+
 @app.command(
     epilog=examples(
         "embed photos/ --output rows/",
@@ -76,104 +120,86 @@ def read_shard(text: str | None) -> tuple[int, int]:
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
-def embed(
-    paths: Paths = None,
-    *,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", metavar="DIR", parser=named, help="Folder for the rows: new, empty, or of a broken run."
-        ),
-    ],
-    model: Model = None,
-    form: Annotated[
-        Format, typer.Option("--format", help="One Parquet file a part, or .npy beside it.")
-    ] = Format.PARQUET,
-    from_list: FromList = None,
-    shard: Annotated[
-        str | None, typer.Option("--shard", metavar="i/n", help="Only every n-th input, from the i-th; 1/n to n/n.")
-    ] = None,
-    part_rows: Annotated[
-        int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
-    ] = 65_536,
-    device: Devices = "auto",
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
-    ] = False,
-    on_device: Annotated[
-        bool,
-        typer.Option("--decode-on-device", help="Decode and resize JPEGs where the network runs: nvJPEG on a GPU."),
-    ] = False,
-    share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1",
-    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0,
-    workers: Workers = None,
-    batch_size: BatchSize = 64,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    strict: Strict = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+@with_flags(Flags)
+def embed(flags: Flags) -> None:
     """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
     path, code and message of what could not be used. Broken off in any way, the same command goes on; when it is done,
     the same command embeds what was added to the inputs since. One process at a time writes to a folder.
     """
-    from simsearch.cli.commands.embed_processes import embed_in_processes, share_of
+    if flags.parent:
+        end_with(flags.parent)
+    require_inputs(flags.paths, flags.from_list)
+    shard, share = read_shard(flags.shard), read_shard(flags.share)
+    devices = [name.strip() for name in flags.device.split(",")]
+    listed = read_inputs(flags.paths, flags.from_list)
+    require_listed(flags.paths, listed, flags.from_list)
+    with shown("embed") as advance, counted(flags.paths or [], listed) as total:
+
+        def progress(done: int) -> None:
+            advance(done, total() if shard[1] == 1 else None)
+
+        if len(devices) > 1:
+            facts = _embed_in_processes(flags, listed, devices, shard, progress)
+        else:
+            facts = _embed_here(flags, listed, shard, share, progress)
+    _show(facts, flags.output, as_json=flags.as_json)
+    if flags.strict and facts["rejected"]:
+        raise typer.Exit(SOME_REJECTED)
+
+
+def _embed_here(
+    flags: Flags, listed: Sequence[Entry], shard: Share, share: Share, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Embed a share of a shard of the inputs in this process."""
+    from simsearch.cli.commands.embed_processes import share_of
     from simsearch.extract.embeddings.folder import write_folder
     from simsearch.extract.load import load_extractor
     from simsearch.images import Limits, find
     from simsearch.images.source import source_of
+
+    (first, of), (mine, shares) = shard, share
+    others = Others(first + (mine - 1) * of, of * shares)
+    extractor = load_extractor(flags.model or "mini", device=flags.device)
+    _quicken(extractor, compiled=flags.compiled, on_device=flags.on_device)
+    sources: Iterator[Source | Rejected] = itertools.islice(
+        find(flags.paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
+    )
+    if shares > 1:
+        sources = (one for one in sources if share_of(source_of(one).path, shares) == mine)
+    report = write_folder(
+        extractor,
+        sources,
+        flags.output,
+        form=flags.form.value,
+        batch_size=flags.batch_size,
+        workers=flags.workers,
+        limits=Limits(max_pixels=flags.max_pixels),
+        part_rows=flags.part_rows,
+        share=of > 1,
+        progress=progress,
+    )
+    counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
+    return {**counts, "rejected_by_code": dict(report.codes), **others.facts, "model": extractor.name}
+
+
+def _embed_in_processes(
+    flags: Flags, listed: Sequence[Entry], devices: list[str], shard: Share, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Embed a shard of the inputs in one process a device, which get the flags of this one."""
+    from simsearch.cli.commands.embed_processes import embed_in_processes
     from simsearch.runtime.cpu import default_workers
 
-    if parent:
-        end_with(parent)
-    require_inputs(paths, from_list)
-    first, of = read_shard(shard)
-    mine, shares = read_shard(share)
-    devices = [name.strip() for name in device.split(",")]
-    listed, others = read_inputs(paths, from_list), Others(first + (mine - 1) * of, of * shares)
-    require_listed(paths, listed, from_list)
-    with shown("embed") as advance, counted(paths or [], listed) as total, ExitStack() as stack:
-
-        def progress(done: int) -> None:
-            advance(done, total() if of == 1 else None)
-
-        if len(devices) > 1:
-            each = workers if workers is not None else max(1, default_workers() // len(devices))
-            flags = ["--model", model or "mini", "--format", form.value, "--batch-size", str(batch_size)]
-            flags += ["--part-rows", str(part_rows), "--workers", str(each), "--max-pixels", str(max_pixels)]
-            flags += [] if from_list is None else ["--from-list", str(stack.enter_context(_copied(listed)))]
-            flags += ["--compile"] if compiled else []
-            flags += ["--decode-on-device"] if on_device else []
-            inputs = [*(str(path) for path in paths or []), *flags]
-            facts = embed_in_processes(inputs, devices, output, shard=(first, of), progress=progress)
-        else:
-            extractor = load_extractor(model or "mini", device=device)
-            _quicken(extractor, compiled=compiled, on_device=on_device)
-            sources: Iterator[Source | Rejected] = itertools.islice(
-                find(paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
-            )
-            if shares > 1:
-                sources = (one for one in sources if share_of(source_of(one).path, shares) == mine)
-            report = write_folder(
-                extractor,
-                sources,
-                output,
-                form=form.value,
-                batch_size=batch_size,
-                workers=workers,
-                limits=Limits(max_pixels=max_pixels),
-                part_rows=part_rows,
-                share=of > 1,
-                progress=progress,
-            )
-            counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
-            facts = {**counts, "rejected_by_code": dict(report.codes), **others.facts, "model": extractor.name}
-    _show(facts, output, as_json=as_json)
-    if strict and facts["rejected"]:
-        raise typer.Exit(SOME_REJECTED)
+    workers = flags.workers if flags.workers is not None else max(1, default_workers() // len(devices))
+    told = [*map(str, flags.paths or []), "--model", flags.model or "mini", "--format", flags.form.value]
+    told += ["--batch-size", str(flags.batch_size), "--part-rows", str(flags.part_rows), "--workers", str(workers)]
+    told += ["--max-pixels", str(flags.max_pixels)]
+    told += ["--compile"] * flags.compiled + ["--decode-on-device"] * flags.on_device
+    with ExitStack() as stack:
+        if flags.from_list is not None:
+            told += ["--from-list", str(stack.enter_context(_copied(listed)))]
+        return embed_in_processes(told, devices, flags.output, shard=shard, progress=progress)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from simsearch.errors import InputError
 
 if TYPE_CHECKING:
     from simsearch.training.callback import Told
+    from simsearch.training.config import FinetuneConfig
     from simsearch.training.finetune import Outcome
 
 app = typer.Typer(rich_markup_mode=None)
@@ -57,14 +58,7 @@ def finetune(
     Writes DIR/model, the table of recall before and after as DIR/guard.json (and .png), and DIR/log.csv. A run that was
     stopped goes on where it was saved last. Exits with 3, without a model, when a family of edits got worse.
     """
-    from simsearch.training.config import read_config
-
-    try:
-        config = read_config(settings)
-        if images:
-            config = config.model_copy(update={"images": tuple(map(str, images))})
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
+    config = _read(settings, images)
     folder = output or config.output
     if folder is None:
         raise typer.BadParameter("--output is missing: give it as a flag, or as `output` in the file")
@@ -85,16 +79,8 @@ def finetune(
                 stop.training = False
                 judged(done, total)
 
-            outcome = run(
-                config,
-                folder,
-                device=device,
-                force=force,
-                command=command,
-                report=step,
-                judged=judge,
-                pause=stop.now,
-            )
+            how: dict[str, Any] = {"device": device, "force": force, "command": command, "pause": stop.now}
+            outcome = run(config, folder, report=step, judged=judge, **how)
     except Paused as paused:
         terminal.note(f"stopped: {paused}; the same command goes on from there")
         raise typer.Exit(SIGNALLED + stop.asked[0]) from paused
@@ -108,6 +94,17 @@ def finetune(
         terminal.show_json(_facts(outcome))
     else:
         _print(outcome)
+
+
+def _read(settings: Path, images: list[Path] | None) -> FinetuneConfig:
+    """The settings in the file, with the images given in place of its own."""
+    from simsearch.training.config import read_config
+
+    try:
+        config = read_config(settings)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+    return config.model_copy(update={"images": tuple(map(str, images))}) if images else config
 
 
 class _Stop:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,14 +32,81 @@ from simsearch.cli.options import (
     Workers,
     examples,
     named,
+    with_flags,
 )
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.images.input_lists import Entry
-    from simsearch.library import AddReport, AddSettings, Library, Progress
+    from simsearch.library import AddReport, AddSettings, Library
 
 app = typer.Typer(rich_markup_mode=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What `index` was given."""
+
+    paths: Paths = None
+    library: LibraryFolder
+    model: Model = None
+    bits: Annotated[
+        str | None,
+        typer.Option(
+            "--bits", metavar="N", help="Keep so many bits an image: 96 or 256 of mini, or a quantiser's file."
+        ),
+    ] = None
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
+    ] = None
+    from_list: FromList = None
+    device: Devices = "auto"
+    workers: Workers = None
+    batch_size: BatchSize = 64
+    max_pixels: MaxPixels = MAX_PIXELS
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
+    ] = False
+    prune_empty: Annotated[
+        bool,
+        typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
+    ] = False
+    dry_run: DryRun = False
+    rescan: Annotated[bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")] = False
+    strict: Strict = False
+    as_json: AsJson = False
+    quiet: Quiet = False
+    config: Config = None
+
+    def check(self) -> None:
+        """Refuse flags that contradict each other.
+
+        Raises:
+            typer.BadParameter: two of them do.
+        """
+        require_inputs(self.paths, self.from_list, self.rows)
+        if self.rows is not None and (self.paths or self.from_list or self.prune or self.rescan):
+            raise typer.BadParameter(
+                "--rows takes rows from its file alone: leave out PATH, --from-list, --prune, --rescan"
+            )
+        if self.prune and not self.paths:
+            raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
+        if self.prune_empty and not self.prune:
+            raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
+        if self.dry_run and not self.prune:
+            raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
+
+    @property
+    def asked(self) -> str | None:
+        """The model's name, of its bits where --bits was given."""
+        from simsearch.naming import quantised_name
+
+        if self.bits is None:
+            return self.model
+        return quantised_name(
+            self.model or "mini", self.bits if self.bits.isdecimal() else str(Path(self.bits).resolve())
+        )
 
 
 @app.command(
@@ -53,42 +120,8 @@ app = typer.Typer(rich_markup_mode=None)
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
-def index(
-    paths: Paths = None,
-    *,
-    library: LibraryFolder,
-    model: Model = None,
-    bits: Annotated[
-        str | None,
-        typer.Option(
-            "--bits", metavar="N", help="Keep so many bits an image: 96 or 256 of mini, or a quantiser's file."
-        ),
-    ] = None,
-    rows: Annotated[
-        Path | None,
-        typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
-    ] = None,
-    from_list: FromList = None,
-    device: Devices = "auto",
-    workers: Workers = None,
-    batch_size: BatchSize = 64,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
-    ] = False,
-    prune_empty: Annotated[
-        bool,
-        typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
-    ] = False,
-    dry_run: DryRun = False,
-    rescan: Annotated[
-        bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")
-    ] = False,
-    strict: Strict = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+@with_flags(Flags)
+def index(flags: Flags) -> None:
     """Add images to a library.
 
     The library is made on first use; run the command again after images were added or changed. Unchanged files are not
@@ -96,46 +129,26 @@ def index(
     on from there.
     """
     from simsearch.extract.embeddings.parquet import rows_info
-    from simsearch.images.source import Limits
-    from simsearch.library import AddSettings, Library
+    from simsearch.library import Library
 
-    require_inputs(paths, from_list, rows)
-    if rows is not None and (paths or from_list or prune or rescan):
-        raise typer.BadParameter(
-            "--rows takes rows from its file alone: leave out PATH, --from-list, --prune, --rescan"
-        )
-    if bits is not None:
-        from simsearch.naming import quantised_name
-
-        model = quantised_name(model or "mini", bits if bits.isdecimal() else str(Path(bits).resolve()))
-    if prune and not paths:
-        raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
-    if prune_empty and not prune:
-        raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
-    if dry_run and not prune:
-        raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
-    settings = AddSettings(batch_size=batch_size, workers=workers, limits=Limits(max_pixels=max_pixels))
+    flags.check()
     # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
-    listed = read_inputs(None if prune_empty and library.is_dir() else paths, from_list)
-    require_listed(paths, listed, from_list)
-    if dry_run:
-        with closing(Library.open(library)) as opened:
-            gone = opened.would_prune(paths or [], from_list=listed, prune_empty=prune_empty)
-        _show_dry_run(gone, as_json=as_json)
+    paths = None if flags.prune_empty and flags.library.is_dir() else flags.paths
+    listed = read_inputs(paths, flags.from_list)
+    require_listed(flags.paths, listed, flags.from_list)
+    if flags.dry_run:
+        with closing(Library.open(flags.library)) as opened:
+            gone = opened.would_prune(flags.paths or [], from_list=listed, prune_empty=flags.prune_empty)
+        _show_dry_run(gone, as_json=flags.as_json)
         return
-    if rows is not None:
-        rows_info(rows)
-    devices = [name.strip() for name in device.split(",")]
-    with _on_devices(library, model=model, rows=rows, devices=devices) as opened:
+    if flags.rows is not None:
+        rows_info(flags.rows)
+    with _on_devices(flags) as opened:
         started = time.monotonic()
-        if rows is not None:
-            report = _add_rows(opened, rows, settings)
-        else:
-            how = {"prune": prune, "prune_empty": prune_empty, "rescan": rescan}
-            report = _add(opened, paths or [], listed, settings, how)
+        report = _add(opened, flags, listed) if flags.rows is None else _add_rows(opened, flags, flags.rows)
         terminal.note_swept(opened.swept)
-        _show_report(report, opened, seconds=time.monotonic() - started, as_json=as_json)
-    if strict and report.rejected:
+        _show_report(report, opened, seconds=time.monotonic() - started, as_json=flags.as_json)
+    if flags.strict and report.rejected:
         raise typer.Exit(SOME_REJECTED)
 
 
@@ -209,12 +222,13 @@ def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
     terminal.note(f"dry run: {len(paths):,} would go, nothing was changed")
 
 
-def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device: str) -> Library:
-    """The library in a folder; a new one is of the model given, of the rows' model, or mini."""
+def _open_or_make(flags: Flags, device: str) -> Library:
+    """The library; a new one is of the model given, of the rows' model, or mini."""
     from simsearch.errors import LibraryNotFound
     from simsearch.library import Library
 
-    if model is not None:
+    folder, rows = flags.library, flags.rows
+    if (model := flags.asked) is not None:
         return Library.create(folder, model=model, device=device)
     try:
         return Library.open(folder, device=device)
@@ -234,15 +248,16 @@ def _open_or_make(folder: Path, *, model: str | None, rows: Path | None, device:
 
 
 @contextmanager
-def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: list[str]) -> Iterator[Library]:
+def _on_devices(flags: Flags) -> Iterator[Library]:
     """The library, whose images are embedded on all the devices."""
+    devices = [name.strip() for name in flags.device.split(",")]
     if len(devices) > 1:
         from simsearch.runtime.device import choose_device
 
         for device in devices:  # before a library is made
             choose_device(device)
-    with closing(_open_or_make(folder, model=model, rows=rows, device=devices[0])) as library:
-        if len(devices) == 1 or rows is not None:
+    with closing(_open_or_make(flags, devices[0])) as library:
+        if len(devices) == 1 or flags.rows is not None:
             yield library
             return
         from simsearch.extract.load import load_extractor
@@ -251,32 +266,45 @@ def _on_devices(folder: Path, *, model: str | None, rows: Path | None, devices: 
 
         extractors = [library.extractor]
         for device in devices[1:]:
-            if model is not None:
-                extractors.append(load_extractor(model, device=device))
+            if flags.asked is not None:
+                extractors.append(load_extractor(flags.asked, device=device))
             else:  # by what the library says, within the bounds of that
-                with Library.open(folder, device=device) as other:
+                with Library.open(flags.library, device=device) as other:
                     extractors.append(other.extractor)
-        with OnDevices(extractors) as each, Library.open(folder, extractor=each, device=devices[0]) as opened:
+        with OnDevices(extractors) as each, Library.open(flags.library, extractor=each, device=devices[0]) as opened:
             yield opened
 
 
-def _add(
-    library: Library, paths: list[Path], listed: Sequence[Entry], settings: AddSettings, how: dict[str, bool]
-) -> AddReport:
+def _settings(flags: Flags) -> AddSettings:
+    from simsearch.images.source import Limits
+    from simsearch.library import AddSettings
+
+    limits = Limits(max_pixels=flags.max_pixels)
+    return AddSettings(batch_size=flags.batch_size, workers=flags.workers, limits=limits)
+
+
+def _add(library: Library, flags: Flags, listed: Sequence[Entry]) -> AddReport:
+    paths = flags.paths or []
     with shown("index") as advance, counted(paths, listed) as total:
+        return library.add(
+            paths,
+            from_list=listed,
+            settings=_settings(flags),
+            progress=lambda progress: advance(progress.done, total()),
+            prune=flags.prune,
+            prune_empty=flags.prune_empty,
+            rescan=flags.rescan,
+        )
 
-        def tell(progress: Progress) -> None:
-            advance(progress.done, total())
 
-        return library.add(paths, from_list=listed, settings=settings, progress=tell, **how)
-
-
-def _add_rows(library: Library, rows: Path, settings: AddSettings) -> AddReport:
+def _add_rows(library: Library, flags: Flags, rows: Path) -> AddReport:
     from simsearch.extract.embeddings.parquet import rows_info
 
     total = rows_info(rows).rows
     with shown("index") as advance:
-        return library.add_rows(rows, settings=settings, progress=lambda progress: advance(progress.done, total))
+        return library.add_rows(
+            rows, settings=_settings(flags), progress=lambda progress: advance(progress.done, total)
+        )
 
 
 def _show_report(report: AddReport, library: Library, *, seconds: float, as_json: bool) -> None:
