@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from simsearch.decide.bootstrap import Area, bootstrap_difference
-from simsearch.decide.roc import auc
+from simsearch.decide.roc_curve import auc
 from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.extract.zoo.find import find_model
 from simsearch.images.perturb import PAPER

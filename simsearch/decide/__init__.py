@@ -18,7 +18,7 @@ from simsearch.decide.ranking import (
     ranked,
     recall_at_precision,
 )
-from simsearch.decide.roc import (
+from simsearch.decide.roc_curve import (
     ImageRecall,
     OperatingPoint,
     Roc,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simsearch.decide.intervals import Interval
-from simsearch.decide.roc import Values, auc, checked, recall_at_fpr
+from simsearch.decide.roc_curve import Values, auc, checked, recall_at_fpr
 from simsearch.errors import InputError
 
 Statistic: TypeAlias = Callable[[Values, Values], float]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from simsearch.decide.bootstrap import blocks, percentiles, times_drawn
 from simsearch.decide.intervals import Interval
 from simsearch.decide.pair_rate import PairTail, Strangers
-from simsearch.decide.roc import Values
+from simsearch.decide.roc_curve import Values
 from simsearch.errors import InputError
 
 Shares = NDArray[np.float32]

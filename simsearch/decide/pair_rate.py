@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simsearch.decide.roc import Values
+from simsearch.decide.roc_curve import Values
 from simsearch.errors import InputError
 
 Support = Literal["supported", "beyond_calibration", "unsupported"]

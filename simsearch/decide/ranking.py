@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simsearch.decide.bootstrap import Counts, blocks, counts_within, percentiles, times_drawn
 from simsearch.decide.intervals import Interval
-from simsearch.decide.roc import Values
+from simsearch.decide.roc_curve import Values
 from simsearch.errors import InputError
 
 

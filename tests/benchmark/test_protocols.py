@@ -15,7 +15,7 @@ from simsearch.benchmark.data.array_cache import Store
 from simsearch.benchmark.protocols.examples import THUMBNAILS
 from simsearch.benchmark.protocols.paper import Rules
 from simsearch.benchmark.protocols.templates import TemplateEnds, template_figures
-from simsearch.decide.roc import auc
+from simsearch.decide.roc_curve import auc
 from simsearch.errors import InputError
 from simsearch.runtime.processes import Pool
 from tests.benchmark.world import CORNERS, FAKE, MEANS, measured, photographs, picture, run

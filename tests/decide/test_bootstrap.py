@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simsearch.decide import bootstrap
-from simsearch.decide.roc import auc, recall_at_fpr
+from simsearch.decide.roc_curve import auc, recall_at_fpr
 from simsearch.errors import InputError
 
 

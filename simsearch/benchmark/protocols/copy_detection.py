@@ -19,7 +19,7 @@ from simsearch.decide.ranking import (
     ranked,
     recall_at_precision,
 )
-from simsearch.decide.roc import recall_at_fpr
+from simsearch.decide.roc_curve import recall_at_fpr
 
 
 def copy_detection(found: Distances, names: tuple[str, str], rules: Rules, precision: float) -> CopyDetection:

@@ -13,7 +13,7 @@ from simsearch.benchmark.data.nearest import Distances, Values
 from simsearch.benchmark.results import Attack, Curve, Estimate, Group, OperatingPoint, PaperSplit, finite
 from simsearch.decide.bootstrap import Area, RecallAtFpr, bootstrap_by_source
 from simsearch.decide.intervals import supported
-from simsearch.decide.roc import Roc, auc, auc_on_grid, recall_at_fpr, roc
+from simsearch.decide.roc_curve import Roc, auc, auc_on_grid, recall_at_fpr, roc
 from simsearch.images.perturb import Perturbation
 
 GRIDS = {

@@ -20,7 +20,7 @@ from simsearch.benchmark.protocols.paper import Rules, share
 from simsearch.benchmark.results import Estimate, PerceptionRow, finite
 from simsearch.decide.bootstrap import RecallAtFpr, bootstrap_by_source
 from simsearch.decide.intervals import supported
-from simsearch.decide.roc import recall_at_fpr
+from simsearch.decide.roc_curve import recall_at_fpr
 
 ALL = "all"
 

@@ -30,7 +30,7 @@ from simsearch.decide.bootstrap import (
     times_drawn,
 )
 from simsearch.decide.intervals import Interval, supported
-from simsearch.decide.roc import auc_on_grid, recall_at_fpr, roc
+from simsearch.decide.roc_curve import auc_on_grid, recall_at_fpr, roc
 from simsearch.errors import InputError
 
 Values = NDArray[np.float64]

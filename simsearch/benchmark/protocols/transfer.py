@@ -8,7 +8,7 @@ from simsearch.benchmark.data.nearest import Distances
 from simsearch.benchmark.protocols.paper import Rules, share
 from simsearch.benchmark.results import Estimate, Transfer, finite
 from simsearch.decide.intervals import supported
-from simsearch.decide.roc import recall_at_fpr
+from simsearch.decide.roc_curve import recall_at_fpr
 
 
 def transferred(here: Distances, there: Distances, names: tuple[str, str], rules: Rules) -> Transfer:

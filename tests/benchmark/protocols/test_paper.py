@@ -13,7 +13,7 @@ from simsearch.benchmark.protocols.paper import Rules, Subject, curve, paper_spl
 from simsearch.benchmark.protocols.perception import perception_rows
 from simsearch.benchmark.protocols.transfer import transferred
 from simsearch.benchmark.results import Spread
-from simsearch.decide.roc import auc, auc_on_grid, roc
+from simsearch.decide.roc_curve import auc, auc_on_grid, roc
 from simsearch.images import Source
 from simsearch.images.perturb import by_name
 
