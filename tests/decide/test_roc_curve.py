@@ -111,4 +111,4 @@ def test_unusable_arguments_are_refused():
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(roc).failed == 0
+    assert doctest.testmod(roc_curve).failed == 0
