@@ -27,8 +27,8 @@ ORDER = {
     " < find workers < perturb",
     "extract": "image_input < extractor < hashes multi_device pipeline < embeddings keypoints zoo"
     " < networks quantise < neural < load published",
-    "search": "arguments packing results < metrics < indexes scan < hamming < multi_vector refine"
-    " < few_queries < exact < approximate range_search < self_join warm_up",
+    "search": "arguments llvm packing results < metrics < indexes scan < hamming < multi_vector refine"
+    " < few_queries < exact < candidates range_search < approximate < self_join warm_up",
     "library": "format reports < indexes path_aliases repair < info select_items < inputs write"
     " < read < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
@@ -39,7 +39,7 @@ MOST_MODULES = 14
 LIGHT = {"numpy", "PIL", "simsearch"}
 PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
-    *("runtime.device", "runtime.oom", "runtime.tiles", "runtime.transfers", "runtime.triton_launch"),
+    *("runtime.oom", "runtime.tiles", "runtime.transfers", "runtime.triton_launch"),
     *("extract.networks.", "extract.neural.", "extract.published."),
     *("search.", "training.", "benchmark."),
 )

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from simsearch.errors import InputError, shortened, shown
 
 if TYPE_CHECKING:
@@ -64,6 +62,8 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     Raises:
         InputError: it is none of "auto", "float32", "bfloat16".
     """
+    import torch
+
     if dtype == "auto":
         return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
     if dtype not in ("float32", "bfloat16"):
@@ -72,6 +72,8 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def _computes_bfloat16(device: torch.device) -> bool:
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
