@@ -31,7 +31,7 @@ from simsearch.benchmark.report.plots import drawing
 from simsearch.library.indexes.curve import Point
 from simsearch.library.indexes.recall import tune
 from simsearch.runtime.provenance import write_record
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.indexes.index import Index, build, held_out
 from simsearch.search.indexes.spec import spec_for

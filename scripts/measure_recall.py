@@ -29,7 +29,7 @@ from simsearch.library.indexes.build import order_of
 from simsearch.library.indexes.curve import Point
 from simsearch.library.indexes.recall import tune
 from simsearch.runtime.provenance import write_record
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.indexes.index import Index, build, features, held_out
 from simsearch.search.indexes.spec import spec_for

@@ -28,7 +28,7 @@ ORDER = {
     "extract": "image_input < extractor < hashes multi_device pipeline < embeddings keypoints zoo"
     " < networks quantise < neural < load published",
     "search": "arguments llvm packing results < metrics < indexes scan < hamming < multi_vector refine"
-    " < few_queries < exact < candidates range_search < approximate < self_join warm_up",
+    " < few_queries < exact < candidates range_search < approximate_search < self_join warm_up",
     "library": "format reports < indexes path_aliases repair < info select_items < inputs write"
     " < read < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
@@ -185,7 +185,11 @@ def test_no_circle_of_files_or_of_folders(folder: str) -> None:
 @pytest.mark.parametrize(
     ("folder", "one", "other"),
     [
-        ("search", ("exact", "from simsearch.search import approximate"), ("approximate", "from . import exact")),
+        (
+            "search",
+            ("exact", "from simsearch.search import approximate_search"),
+            ("approximate_search", "from . import exact"),
+        ),
         ("search", ("scan.top_k", "import simsearch.search.exact"), ("exact", "from .scan import blocks")),
         ("search.scan", ("scan.top_k", "def f():\n    from . import blocks"), ("scan.blocks", "from .top_k import x")),
         ("library", ("info", "from simsearch import Library"), ("library", "from .info import LibraryInfo")),

@@ -103,7 +103,7 @@ def test_type_checkers_see_the_names_that_load_on_first_use(package: str) -> Non
     "statement",
     [
         "import simsearch.training.finetune\nfrom simsearch.training import finetune as name",
-        "from simsearch.search.approximate import approximate\nfrom simsearch.search import approximate as name",
+        "from simsearch.search.approximate_search import approximate\nfrom simsearch.search import approximate as name",
         "from simsearch.images import decode as name\nimport simsearch.images.decode",
     ],
 )

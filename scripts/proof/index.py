@@ -12,7 +12,7 @@ from proof.js_faiss_child import positive_queries, positive_rows
 from proof.stage import Finding, Run, Stage, is_measured
 from simsearch.library.indexes.build import order_of
 from simsearch.library.indexes.recall import tune
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.indexes.index import Index, build, features, held_out, read
 from simsearch.search.indexes.spec import spec_for
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
-    from simsearch.search.approximate import approximate as approximate
+    from simsearch.search.approximate_search import approximate as approximate
     from simsearch.search.exact import knn as knn
     from simsearch.search.hamming.asymmetric import asymmetric as asymmetric
     from simsearch.search.indexes import index
@@ -33,7 +33,7 @@ attach(
         "Neighbours": "results",
         "Pairs": "self_join",
         "Range": "results",
-        "approximate": "approximate",
+        "approximate": "approximate_search",
         "asymmetric": "hamming.asymmetric",
         "build_index": "indexes.index:build",
         "code_pairs": "self_join",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import Rows, check_rows
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.arguments import checked_radius
 from simsearch.search.hamming.multi_index import MultiIndex, looks
 from simsearch.search.hamming.search import Codes, codes_within
@@ -131,7 +131,7 @@ def pairs_by_index(
         Pairs, with `left` rising from piece to piece.
 
     Raises:
-        RowError, MetricError, InputError: As `simsearch.search.approximate.approximate`.
+        RowError, MetricError, InputError: As `simsearch.search.approximate_search.approximate`.
         IndexFailed: The index cannot be searched.
     """
     base, total = 0, sum(len(block) for block in blocks)

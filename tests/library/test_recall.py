@@ -18,7 +18,7 @@ from simsearch.library.indexes.curve import Curve, Point, Recall
 from simsearch.library.indexes.recall import tune
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read.matches import Matches
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.indexes.index import build, held_out
 from simsearch.search.indexes.spec import IndexSpec, spec_for
 from tests.library.rows import library_of_rows

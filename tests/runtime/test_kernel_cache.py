@@ -18,8 +18,8 @@ from simsearch.runtime.kernel_cache import Kept, pays, state_of
 CHILD = """
 import json, sys
 import numpy as np
-from simsearch.search.multi_index_kernels import values_of
-from simsearch.search.pair_kernels import kernels
+from simsearch.search.hamming.multi_index_kernels import values_of
+from simsearch.search.refine.compiled_pairs import kernels
 
 measure, out = kernels("js", "float16").measure, np.zeros(2)
 rows, pairs = np.array([[0, 15360], [15360, 15360]], np.int16), (np.zeros(2, np.int64), np.arange(2))
@@ -164,7 +164,7 @@ def test_any_change_of_a_source_or_of_the_compiler_is_another_state(tmp_path, mo
 
 @pytest.mark.parametrize("error", [OSError, RuntimeError, ModuleNotFoundError])
 def test_without_a_home_or_sources_nothing_is_kept(tmp_path, monkeypatch, error):
-    def fail(_: Path) -> str:
+    def fail(*_: Path) -> str:
         raise error("no such thing")
 
     monkeypatch.setattr(module, "state_of", fail)

@@ -151,7 +151,10 @@ def test_how_much_memory_is_free_is_asked_in_one_place_for_torch_and_one_for_fai
     import simsearch
 
     asked = [path for path in Path(simsearch.__file__).parent.rglob("*.py") if "mem_get_info" in path.read_text()]
-    assert {path.name for path in asked} == {"device.py", "gpus.py"}  # FAISS cannot have what torch's allocator keeps
+    assert {path.name for path in asked} == {
+        "device.py",
+        "gpu_limits.py",
+    }  # FAISS cannot have what torch's allocator keeps
 
 
 @pytest.mark.gpu

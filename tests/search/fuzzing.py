@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from simsearch import distance
 from simsearch.errors import MetricError, RowError
 from simsearch.search import exact
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.few_queries import scores
 from simsearch.search.hamming import asymmetric, search

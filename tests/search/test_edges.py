@@ -12,7 +12,7 @@ import torch
 from simsearch import distance
 from simsearch.errors import InputError, MetricError, RowError
 from simsearch.search import arguments
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.arguments import reach
 from simsearch.search.exact import knn
 from simsearch.search.hamming import search

@@ -8,7 +8,7 @@ import pytest
 from simsearch import Library
 from simsearch.runtime import kernel_cache
 from simsearch.search import knn
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.hamming import asymmetric_kernels
 from simsearch.search.hamming.asymmetric import nearest_by_margins
 from simsearch.search.hamming.kernels import kernels as of_codes

@@ -60,7 +60,7 @@ class _Trial:
 
     def asked(self, effort: int, depth: int, most: int) -> tuple[NDArray[np.float64], float]:
         """Recalls (most,) of the nearest, the two nearest and so on, the mean over queries, and queries a second."""
-        from simsearch.search.approximate import approximate
+        from simsearch.search.approximate_search import approximate
 
         how: dict[str, Any] = {"effort": effort, "depth": depth, "live": self.live, "order": self.order}
         began = time.perf_counter()

@@ -241,7 +241,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
         told: Neighbours whose recall is told.
     """
     from simsearch.library.indexes.asking import asking
-    from simsearch.search.approximate import approximate
+    from simsearch.search.approximate_search import approximate
     from simsearch.search.hamming.code_length import CodeScale
 
     snapshot, name = plan.snapshot, plan.channel.name

@@ -124,7 +124,7 @@ def spec_for(
         >>> spec_for(1_000_000, 512, "js").kind, spec_for(1_000_000, 512, "js", bytes_a_row=40).reduced
         ('rabitq', 256)
     """
-    if METRICS[metric].of_codes:
+    if metric in METRICS and METRICS[metric].of_codes:
         return _for_codes(count, dimension, kind, bytes_a_row)
     chosen = _suited(count, dimension, bytes_a_row, gpu_room) if kind == "auto" else kind
     if chosen not in KINDS:

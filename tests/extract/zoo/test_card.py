@@ -152,7 +152,7 @@ def test_an_installed_package_does_not_look_for_models_beside_itself(
     """`site-packages/models` may be anybody's; a checkout's own is used while there is no `_models`."""
     package = tmp_path / "site-packages" / "simsearch"
     package.mkdir(parents=True)
-    monkeypatch.setattr("simsearch.__file__", str(package / "__init__.py"))
+    monkeypatch.setattr("simsearch.extract.zoo.find.PACKAGE", package)
     shutil.copytree(tiny, package.parent / "models" / "tiny")
     assert find_model("tiny") == package.parent / "models" / "tiny"
     shutil.copytree(tiny, package / "_models" / "tiny")

@@ -120,9 +120,9 @@ def test_codes_of_any_length_are_searched(rng, monkeypatch):
 ELSEWHERE = """
 import sys
 import pytest
-from simsearch.search import bit_planes, nibbles
+from simsearch.search.hamming import bit_slicing, fast_scan
 
-assert (bit_planes.LANES, nibbles.LANES, nibbles.SHUFFLES) == (4, 32, sys.argv[1] == "avx2")
+assert (bit_slicing.LANES, fast_scan.LANES, fast_scan.SHUFFLES) == (4, 32, sys.argv[1] == "avx2")
 chosen = "not the_machine_code and not processors and not example"
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *sys.argv[2:]]))
 """
@@ -134,10 +134,10 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("processor", SETTINGS)
-@pytest.mark.parametrize("files", [["asymmetric", "nibbles"], pytest.param(["hamming"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [["asymmetric", "fast_scan"], pytest.param(["search"], marks=pytest.mark.slow)])
 @needs_shuffles
 def test_processors_that_know_less_give_the_same_answers(processor, files):
-    tests = [f"tests/search/test_{name}.py" for name in files]
+    tests = [f"tests/search/hamming/test_{name}.py" for name in files]
     command = [sys.executable, "-c", ELSEWHERE, processor, *tests]
     settings = {**os.environ, **SETTINGS[processor]}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)

@@ -209,7 +209,7 @@ def test_the_machine_code_counts_in_wide_registers(rng, nothing_kept):
 
 KERNEL = """
 import numpy as np, torch
-from simsearch.search.scores import BitCount, BitKernel, BitProduct
+from simsearch.search.metrics.hamming import BitCount, BitKernel, BitProduct
 
 rng = np.random.default_rng(0)
 for q, n, width in ((1, 1, 1), (3, 300, 12), (9, 257, 8), (17, 20, 33)):

@@ -11,7 +11,7 @@ import pytest
 from simsearch.errors import IndexFailed, InputError
 from simsearch.library import Library
 from simsearch.library.indexes.recall import tune
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.indexes.index import build, features, read
 from simsearch.search.indexes.spec import CODE_KINDS, IndexSpec, spec_for

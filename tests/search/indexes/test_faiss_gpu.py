@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.indexes.faiss_float import lent
 from simsearch.search.indexes.faiss_gpu import FaissGpu

@@ -82,7 +82,7 @@ def test_every_kernel_is_started_by_the_one_function_that_guards_the_device():
         direct = [call.lineno for call in calls if isinstance(call.func, ast.Subscript)]
         assert len(direct) == (path.stem == "triton_launch"), f"{path.name}:{direct}"
         jitted = [ast.unparse(call.func) for call in calls if "jit" in ast.unparse(call.func)]
-        assert jitted == (["triton.jit"] if path.stem == "launch" else [])
+        assert jitted == (["triton.jit"] if path.stem == "triton_launch" else [])
 
 
 def test_a_launch_happens_on_the_device_of_its_tensors(monkeypatch):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from simsearch.distance import by_name
 from simsearch.errors import InputError, MetricError, RowError
-from simsearch.search.approximate import approximate
+from simsearch.search.approximate_search import approximate
 from simsearch.search.exact import knn
 from simsearch.search.indexes.index import Index, build
 from simsearch.search.indexes.spec import KINDS, spec_for
@@ -135,7 +135,7 @@ def test_however_many_are_removed_few_candidates_are_held_at_once(
         return ask(self, some, kept, effort)
 
     monkeypatch.setattr(Index, "candidates", told)
-    monkeypatch.setattr("simsearch.search.approximate._CELLS", 4 * N)
+    monkeypatch.setattr("simsearch.search.approximate_search._CELLS", 4 * N)
     again = approximate(queries, [rows], index, k=K, effort=1, depth=K, live=[live])
     np.testing.assert_array_equal(again.positions, whole.positions)
     assert max(kept for _, kept in asked) > N // 2
