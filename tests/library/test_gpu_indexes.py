@@ -189,7 +189,7 @@ def test_threads_are_answered_while_a_gpu_fails(stage: Stage) -> None:
     with Library.open(stage.path, device="cuda") as library, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         library.prepare()
-        plan = library._plan(4, None, None, exact=False, group_copies=False, min_quality=0)
+        plan = library._plan(4, None, None, exact=False, order=None, group_copies=False, min_quality=0)
         rows = asked.astype(np.float16)
         with ThreadPoolExecutor(6) as pool:
             # Not by `search`, which lets one thread work at a time.

@@ -325,10 +325,10 @@ def by_index(case: Case) -> None:
     largest = max(
         (float(np.abs(b.astype(np.float64)).max(initial=0)) for b in (*blocks, plain(case.queries))), default=0
     )
-    if case.metric == "l1" or not len(blocks[0]) or (case.metric == "l2" and largest > 1e15):
+    if case.metric == "l1" or not count or (case.metric == "l2" and largest > 1e15):
         return by_rounding(case)
     spec = IndexSpec("flat", case.metric, blocks[0].shape[1])
-    index = build(spec, blocks[:1], device="cpu")
+    index = build(spec, blocks, device="cpu")
     found = approximate(
         plain(case.queries),
         blocks,
