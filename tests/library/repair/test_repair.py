@@ -205,7 +205,7 @@ def test_what_a_merge_replaced_does_not_come_back(tmp_path: Path) -> None:
     assert opened(tmp_path / "library").verify(deep=True) == []
 
 
-@pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.glob("v*") if path.is_dir()))
 def test_segments_of_every_version_are_enough(tmp_path: Path, version: str) -> None:
     """In the oldest the model stands nowhere: what is taken for it is said, and giving the model works."""
     folder = shutil.copytree(GOLDEN / version, tmp_path / "library")
