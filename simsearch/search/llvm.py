@@ -7,9 +7,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-_LINE = 64  # bytes of a line of the cache
-_WORD = ir.IntType(64)
-_INDEX = ir.IntType(32)
+LINE = 64  # bytes of a line of the cache
+WORD = ir.IntType(64)
+INT = ir.IntType(32)
 
 
 def named(builder: Any, name: str, kind: Any, count: int, *more: Any) -> Any:
@@ -21,7 +21,7 @@ def named(builder: Any, name: str, kind: Any, count: int, *more: Any) -> Any:
 def ask_for(build: Any, first: Any, length: Any) -> None:
     """Have memory from an address on, so many bytes, brought into the cache; what does not exist is let be."""
     byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
+    kind = ir.FunctionType(ir.VoidType(), [byte, INT, INT, INT])
     prefetch = cgutils.get_or_insert_function(build.module, kind, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]
-    with cgutils.for_range_slice(build, _WORD(0), length, _WORD(_LINE), inc=True) as (line, _):
-        build.call(prefetch, [build.inttoptr(build.add(first, line), byte), _INDEX(0), _INDEX(3), _INDEX(1)])
+    with cgutils.for_range_slice(build, WORD(0), length, WORD(LINE), inc=True) as (line, _):
+        build.call(prefetch, [build.inttoptr(build.add(first, line), byte), INT(0), INT(3), INT(1)])

@@ -49,13 +49,16 @@ class Store:
         if hashlib.sha256(sealed).hexdigest().encode() != seal:
             return None
         narrowed, _, body = sealed.partition(b"\n")
-        floats = set(json.loads(narrowed))
-        return {name: array.astype(np.float32 if name in floats else array.dtype) for name, array in load(body).items()}
+        arrays = load(body)
+        return {
+            name: arrays[name].astype(np.float32 if was_float else arrays[name].dtype)
+            for name, was_float in json.loads(narrowed).items()
+        }
 
     def write(self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a part, whole or not at all: its SHA-256, the names of floats kept as bytes, a safetensors file."""
+        """Write a part, whole or not at all: its SHA-256, which floats are kept as bytes, a safetensors file."""
         packed = {name: np.asarray(_smallest(array), order="C") for name, array in arrays.items()}
-        narrowed = json.dumps([name for name, array in packed.items() if array.dtype != arrays[name].dtype])
+        narrowed = json.dumps({name: array.dtype != arrays[name].dtype for name, array in packed.items()})
         sealed = narrowed.encode() + b"\n" + save(packed)
         seal = hashlib.sha256(sealed).hexdigest().encode()
         path = self._path(kind, key)

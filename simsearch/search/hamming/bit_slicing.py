@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.runtime.cpu import features
-from simsearch.search.llvm import _INDEX, _WORD, named
+from simsearch.search.llvm import INT, WORD, named
 
 TERNARY = "avx512f" in features()  # any logic of three registers in one instruction
 LANES = 8 if TERNARY else 4  # words of 64 codes in a plane: what a register of 512 or 256 bits holds
@@ -33,7 +33,7 @@ THREES = 86  # triples of planes in one table: those of 256 bits
 _ODD, _MOST = 0b10010110, 0b11101000  # of three bits: an odd number of ones, two or three ones
 _BORROW = 0b10001110  # two or three ones once the first is turned over
 
-_PLANE = ir.VectorType(_WORD, LANES)
+_PLANE = ir.VectorType(WORD, LANES)
 
 
 def counter_planes(bits: int) -> int:
@@ -118,13 +118,13 @@ class _Wires:
 
     def spread(self, base: Any, number: int) -> Any:
         """A plane all of whose words are the word of that number."""
-        return self.spread_value(self.builder.load(self.builder.gep(base, [ir.Constant(_WORD, number)])))
+        return self.spread_value(self.builder.load(self.builder.gep(base, [ir.Constant(WORD, number)])))
 
     def spread_value(self, word: Any) -> Any:
         """A plane all of whose words are this one."""
         empty = ir.Constant(_PLANE, ir.Undefined)
-        one = self.builder.insert_element(empty, word, ir.Constant(_INDEX, 0))
-        return self.builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
+        one = self.builder.insert_element(empty, word, ir.Constant(INT, 0))
+        return self.builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
 
     def any(self, plane: Any) -> Any:
         """Whether a plane holds a one."""
@@ -189,11 +189,11 @@ class _Wires:
 
     def _ternary(self, table: int, *planes: Any) -> Any:
         """Logic of three planes, by what it gives for each of the eight cases, as the bits of a table."""
-        called = named(self.builder, "llvm.x86.avx512.pternlog.q.512", _PLANE, 3, _INDEX)
-        return self.builder.call(called, [*planes, _INDEX(table)])
+        called = named(self.builder, "llvm.x86.avx512.pternlog.q.512", _PLANE, 3, INT)
+        return self.builder.call(called, [*planes, INT(table)])
 
     def _place(self, base: Any, number: int) -> Any:
-        place = self.builder.gep(base, [ir.Constant(_WORD, number * LANES)])
+        place = self.builder.gep(base, [ir.Constant(WORD, number * LANES)])
         return self.builder.bitcast(place, _PLANE.as_pointer())
 
 
@@ -206,16 +206,16 @@ def _code(wires: _Wires, values: list[Any], size: tuple[int, int], *, first: boo
     def line(array: Any, number: Any) -> Any:
         """Where a line of an array begins."""
         stride = build.extract_value(array.strides, 0)
-        place = build.add(build.ptrtoint(array.data, _WORD), build.mul(number, stride))
+        place = build.add(build.ptrtoint(array.data, WORD), build.mul(number, stride))
         return build.inttoptr(place, array.data.type)
 
     of_query, of_limit = build.gep(line(settings, query), [start]), line(limits, query)
-    of_state = build.gep(state.data, [build.mul(query, ir.Constant(_WORD, (counters + 1) * LANES))])
+    of_state = build.gep(state.data, [build.mul(query, ir.Constant(WORD, (counters + 1) * LANES))])
 
     def leaves() -> Iterator[tuple[int, Any]]:
         for i in range(triples):
-            setting = build.load(build.gep(of_query, [ir.Constant(_WORD, i)]))
-            answer = build.gep(table.data, [build.add(build.zext(setting, _WORD), ir.Constant(_WORD, 16 * LANES * i))])
+            setting = build.load(build.gep(of_query, [ir.Constant(WORD, i)]))
+            answer = build.gep(table.data, [build.add(build.zext(setting, WORD), ir.Constant(WORD, 16 * LANES * i))])
             yield 0, wires.load(answer, 0)
             yield 1, wires.load(answer, 1)
 
@@ -254,8 +254,8 @@ def _tabled(_typing: Any, planes: Any, _first: Any, table: Any, _triple: Any) ->
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         wires = _Wires(build)
         data, made = (context.make_array(signature.args[i])(context, build, arguments[i]).data for i in (0, 2))
-        three = build.gep(data, [build.mul(arguments[1], ir.Constant(_WORD, LANES))])
-        answers = build.gep(made, [build.mul(arguments[3], ir.Constant(_WORD, 16 * LANES))])
+        three = build.gep(data, [build.mul(arguments[1], ir.Constant(WORD, LANES))])
+        answers = build.gep(made, [build.mul(arguments[3], ir.Constant(WORD, 16 * LANES))])
         planes = [wires.load(three, i) for i in range(3)]
         both = [(plane, build.not_(plane)) for plane in planes]
         for setting in range(8):
@@ -306,12 +306,12 @@ def _gathered(size: int) -> Any:
             words = build.extract_value(of_codes.shape, 1)
             line = ir.Constant(_PLANE, ir.Undefined)
             for lane in range(LANES):
-                number = build.add(arguments[1], ir.Constant(_WORD, 64 * lane))
+                number = build.add(arguments[1], ir.Constant(WORD, 64 * lane))
                 place = build.gep(of_codes.data, [build.add(build.mul(number, words), arguments[2])])
                 word = build.load(build.bitcast(place, ir.IntType(size).as_pointer()))
                 word.align = 4
-                line = build.insert_element(line, build.zext(word, _WORD) if size < 64 else word, _INDEX(lane))
-            wires.store(line, build.gep(of_square.data, [build.mul(arguments[4], _WORD(LANES))]), 0)
+                line = build.insert_element(line, build.zext(word, WORD) if size < 64 else word, INT(lane))
+            wires.store(line, build.gep(of_square.data, [build.mul(arguments[4], WORD(LANES))]), 0)
             return context.get_dummy_value()
 
         return signature, code
@@ -342,7 +342,7 @@ def _exchanged(_typing: Any, square: Any, _low: Any, _high: Any, _shift: Any, _m
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         wires = _Wires(build)
         data = context.make_array(signature.args[0])(context, build, arguments[0]).data
-        lines = [build.gep(data, [build.mul(number, ir.Constant(_WORD, LANES))]) for number in arguments[1:3]]
+        lines = [build.gep(data, [build.mul(number, ir.Constant(WORD, LANES))]) for number in arguments[1:3]]
         shifts, masks = (wires.spread_value(word) for word in arguments[3:5])
         below, above = (wires.load(line, 0) for line in lines)
         swap = build.and_(build.xor(build.lshr(below, shifts), above), masks)

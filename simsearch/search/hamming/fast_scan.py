@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.runtime.cpu import features
-from simsearch.search.llvm import ask_for, named
+from simsearch.search.llvm import INT, WORD, ask_for, named
 
 WIDE = "avx512bw" in features()
 SHUFFLES = WIDE or "avx2" in features()  # whether this processor looks bytes up so
@@ -29,14 +29,14 @@ LANES = 64 if WIDE else 32  # codes in a plane
 _SUMS = 4  # that are added up apart, so that shares may be finer
 _LEAST, _MOST = 200.0, 800.0  # shares that the limit counts: the more, the finer; one that exceeds it alone must tell
 
-_BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_BYTE = ir.IntType(8)
 _PLANE = ir.VectorType(_BYTE, LANES)
 _AHEAD = 2  # groups whose codes are asked for before their turn
 _CHUNK = 16  # bytes of a code that are read at once
 _PARTS = LANES // _CHUNK  # of a register, within which bytes are interleaved
 _INTERLEAVED = [
     ir.Constant(
-        ir.VectorType(_INT, LANES),
+        ir.VectorType(INT, LANES),
         [16 * part + 8 * half + i + LANES * source for part in range(_PARTS) for i in range(8) for source in (0, 1)],
     )
     for half in (0, 1)
@@ -109,8 +109,8 @@ def _group_asked_for(_typing: Any, codes: Any, _start: Any) -> Any:
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, build, arguments[0])
         size = build.extract_value(array.shape, 1)
-        first = build.add(build.ptrtoint(array.data, _WORD), build.mul(arguments[1], size))
-        ask_for(build, first, build.mul(size, _WORD(LANES)))
+        first = build.add(build.ptrtoint(array.data, WORD), build.mul(arguments[1], size))
+        ask_for(build, first, build.mul(size, WORD(LANES)))
         return context.get_dummy_value()
 
     return signature, code
@@ -133,15 +133,15 @@ def _chunk_split(_typing: Any, codes: Any, _start: Any, _first: Any, planes: Any
         base = build.gep(given.data, [build.add(build.mul(arguments[1], size), arguments[2])])
         planes = []
         for r in range(_CHUNK):
-            places = [build.mul(size, _WORD(_CHUNK * part + r)) for part in range(_PARTS)]
+            places = [build.mul(size, WORD(_CHUNK * part + r)) for part in range(_PARTS)]
             planes.append(_gathered(build, base, places))
         for _ in range(4):
             planes = [build.shuffle_vector(planes[i], planes[i + 8], order) for i in range(8) for order in _INTERLEAVED]
         nibble, four = (ir.Constant(_PLANE, [value] * LANES) for value in (15, 4))
-        target = build.gep(made.data, [build.mul(arguments[2], _WORD(2 * LANES))])
+        target = build.gep(made.data, [build.mul(arguments[2], WORD(2 * LANES))])
         for byte, plane in enumerate(planes):
             for half, value in enumerate((plane, build.lshr(plane, four))):
-                place = build.gep(target, [_WORD((2 * byte + half) * LANES)])
+                place = build.gep(target, [WORD((2 * byte + half) * LANES)])
                 build.store(build.and_(value, nibble), build.bitcast(place, _PLANE.as_pointer())).align = 1
         return context.get_dummy_value()
 
@@ -156,7 +156,7 @@ def _gathered(build: Any, base: Any, places: list[Any]) -> Any:
     parts = [_loaded(build, base, place, ir.VectorType(_BYTE, _CHUNK)) for place in places]
     while len(parts) > 1:
         width = parts[0].type.count
-        whole = ir.Constant(ir.VectorType(_INT, 2 * width), list(range(2 * width)))
+        whole = ir.Constant(ir.VectorType(INT, 2 * width), list(range(2 * width)))
         parts = [build.shuffle_vector(one, other, whole) for one, other in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
@@ -170,23 +170,23 @@ def _nearer(_typing: Any, planes: Any, shares: Any, _whole: Any) -> Any:
             context.make_array(kind)(context, build, value)
             for kind, value in zip(signature.args[:2], arguments[:2], strict=True)
         )
-        steps = build.udiv(build.extract_value(nibbles.shape, 0), _WORD(_SUMS))
+        steps = build.udiv(build.extract_value(nibbles.shape, 0), WORD(_SUMS))
         zero = ir.Constant(_PLANE, [0] * LANES)
         sums = [cgutils.alloca_once_value(build, zero) for _ in range(_SUMS)]  # type: ignore[no-untyped-call]
         with cgutils.for_range(build, steps) as loop:
             for i, total in enumerate(sums):
-                number = build.add(build.mul(loop.index, _WORD(_SUMS)), _WORD(i))
-                values = _loaded(build, nibbles.data, build.mul(number, _WORD(LANES)), _PLANE)
-                found = _looked_up(build, _share(build, shares.data, build.mul(number, _WORD(16))), values)
+                number = build.add(build.mul(loop.index, WORD(_SUMS)), WORD(i))
+                values = _loaded(build, nibbles.data, build.mul(number, WORD(LANES)), _PLANE)
+                found = _looked_up(build, _share(build, shares.data, build.mul(number, WORD(16))), values)
                 build.store(_added(build, build.load(total), found), total)
         means = [build.load(total) for total in sums]
         while len(means) > 1:
             means = [_mean(build, one, other) for one, other in zip(means[::2], means[1::2], strict=True)]
         most = build.add(arguments[2], _BYTE(1))  # two roundings up, by a half each
-        most = build.insert_element(zero, most, _INT(0))
-        most = build.shuffle_vector(most, most, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
+        most = build.insert_element(zero, most, INT(0))
+        most = build.shuffle_vector(most, most, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
         near = build.bitcast(build.icmp_unsigned("<=", means[0], most), ir.IntType(LANES))
-        return near if WIDE else build.zext(near, _WORD)
+        return near if WIDE else build.zext(near, WORD)
 
     return signature, code
 
@@ -203,7 +203,7 @@ def _loaded(build: Any, base: Any, place: Any, kind: Any) -> Any:
 def _share(build: Any, base: Any, place: Any) -> Any:
     """The sixteen bytes there, in every part of a register."""
     some = _loaded(build, base, place, ir.VectorType(_BYTE, 16))
-    return build.shuffle_vector(some, some, ir.Constant(ir.VectorType(_INT, LANES), list(range(16)) * (LANES // 16)))
+    return build.shuffle_vector(some, some, ir.Constant(ir.VectorType(INT, LANES), list(range(16)) * (LANES // 16)))
 
 
 def _looked_up(build: Any, table: Any, nibbles: Any) -> Any:

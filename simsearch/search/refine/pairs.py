@@ -218,7 +218,6 @@ def _doubtful(distances: Doubles, errors: Doubles, k: int, wanted: Wanted) -> ND
 def official(scan: Scan, queries: torch.Tensor) -> Official:
     """The distances of `simsearch.distance` from one of the queries to rows at some positions."""
     from simsearch.search.refine.equal_rows import SEVERAL, alike
-    from simsearch.search.scan.blocks import to_numpy
 
     def distances(line: int, positions: Positions) -> Doubles:
         rows = to_numpy(scan.gather(positions))

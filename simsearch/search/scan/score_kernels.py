@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from simsearch.runtime.cpu import features
 from simsearch.runtime.jit import compiled
-from simsearch.search.llvm import named
+from simsearch.search.llvm import INT, WORD, named
 
 _LANES = 16 if "avx512f" in features() else 8  # numbers in a register; two, where it has but four
 _REGISTERS = 4  # that sums run in at the same time, so that none waits for the last
@@ -29,7 +29,6 @@ HALVES = "f16c" in features()  # has an instruction that reads float16
 LEAST = 2.0**-60  # sums and squared lengths below which float32 may have lost of them what matters
 
 _TWO: Any = types.UniTuple(types.float32, 2)  # type: ignore[no-untyped-call]
-_INT, _WORD = ir.IntType(32), ir.IntType(64)
 
 
 def roundings(dimension: int) -> int:
@@ -99,9 +98,9 @@ def _added_up(metric: str, kind: str) -> Any:
                 build.gep(array.data, [build.mul(number, length)])
                 for array, number in zip(arrays, arguments[1::2], strict=True)
             ]
-            steps = build.udiv(length, _WORD(_STEP))
-            whole = build.mul(steps, _WORD(_STEP))
-            many = _summed(build, (metric, kind), lines, (_WORD(0), steps), (_LANES, _REGISTERS))
+            steps = build.udiv(length, WORD(_STEP))
+            whole = build.mul(steps, WORD(_STEP))
+            many = _summed(build, (metric, kind), lines, (WORD(0), steps), (_LANES, _REGISTERS))
             rest = _summed(build, (metric, kind), lines, (whole, build.sub(length, whole)), (1, 1))
             sums = [build.fadd(*pair) for pair in zip(many, rest, strict=True)]
             return context.make_tuple(build, signature.return_type, sums)
@@ -118,9 +117,9 @@ def _summed(build: Any, what: tuple[str, str], lines: list[Any], span: tuple[Any
     zero = ir.Constant(vector, [0.0] * lanes)
     sums = [[cgutils.alloca_once_value(build, zero) for _ in range(registers)] for _ in range(2)]  # type: ignore[no-untyped-call]
     with cgutils.for_range(build, steps) as loop:
-        first = build.add(start, build.mul(loop.index, _WORD(lanes * registers)))
+        first = build.add(start, build.mul(loop.index, WORD(lanes * registers)))
         for i in range(registers):
-            at = build.add(first, _WORD(lanes * i))
+            at = build.add(first, WORD(lanes * i))
             query, row = (
                 _read(build, line, at, each, lanes) for line, each in zip(lines, ("float32", kind), strict=True)
             )
@@ -162,9 +161,9 @@ def _joined(build: Any, registers: list[Any]) -> Any:
     total, lanes = registers[0], registers[0].type.count
     while lanes > 1:
         lanes //= 2
-        halves = [ir.Constant(ir.VectorType(_INT, lanes), [*range(i, i + lanes)]) for i in (0, lanes)]
+        halves = [ir.Constant(ir.VectorType(INT, lanes), [*range(i, i + lanes)]) for i in (0, lanes)]
         total = build.fadd(*(build.shuffle_vector(total, total, half) for half in halves))
-    return build.extract_element(total, _INT(0))
+    return build.extract_element(total, INT(0))
 
 
 def _read(build: Any, line: Any, at: Any, kind: str, lanes: int) -> Any:
@@ -184,7 +183,7 @@ def _read(build: Any, line: Any, at: Any, kind: str, lanes: int) -> Any:
 
 def _half(build: Any, stored: Any, lanes: int) -> Any:
     """The floats of halves' bits, by logic on integers; NaN for infinity too."""
-    whole, single = ir.VectorType(_INT, lanes), ir.VectorType(ir.FloatType(), lanes)
+    whole, single = ir.VectorType(INT, lanes), ir.VectorType(ir.FloatType(), lanes)
 
     def all_lanes(value: int) -> Any:
         return ir.Constant(whole, [value] * lanes)
