@@ -7,12 +7,16 @@ function in another file has changed. Here a pass has a label of its own, and al
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import pickle
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from numba import njit
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -21,6 +25,19 @@ from simsearch.runtime.kernel_cache import kept, named
 
 _rebuild: Any = CompileResult._rebuild
 _dumps: Any = dumps
+
+# Numba counts the functions of a process and calls their code by that number. Code that another process has kept must
+# not bear the name of other code of this one: the linker takes the first of a name, whatever it computes.
+_identity: Any = FunctionIdentity
+
+
+def _count_from_anywhere() -> None:
+    _identity._unique_ids = itertools.count(secrets.randbits(62))
+
+
+_count_from_anywhere()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_from_anywhere)
 
 
 def compiled(*label: object, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -180,3 +180,26 @@ def test_work_pays_sooner_for_a_pass_that_is_on_disk(folder, monkeypatch):
     monkeypatch.setattr(module, "kept", lambda: folder)
     assert [pays(met, 64, "a") for met in (0, 63, 64)] == [False, True, True]
     assert [pays(met, 64, "b") for met in (0, 63, 64)] == [False, False, True]
+
+
+ORDER = """
+import sys
+import numpy as np
+from simsearch.search.scan.score_kernels import scanner
+
+for metric in sys.argv[1:]:
+    out = np.zeros((1, 1), np.float32)
+    scanner(metric, "float32")(np.array([[1, 0]], np.float32), np.array([[4, 3]], np.float32), out)
+    print(metric, *map(str, out[0]))
+"""
+
+
+@pytest.mark.parametrize("order", [("l1", "l2", "cosine"), ("cosine", "l1", "l2")])
+def test_what_one_process_kept_is_not_taken_for_what_another_compiles(tmp_path, order):
+    # The linker takes the first of a name, and numba counts its names from 1 in every process.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    for metrics in (order[:1], order[1:2], (*order[2:], *order[:2])):
+        command = [sys.executable, "-c", ORDER, *metrics]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        right = {"l1": "6.0", "l2": "18.0", "cosine": "-0.8"}
+        assert dict(map(str.split, done.stdout.splitlines())) == {metric: right[metric] for metric in metrics}
