@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TOLD = [
     path
-    for folder in ("simsearch", "docs", "configs", "scripts", "models", "README.md")
+    for folder in ("simsearch", "docs", "configs", "scripts", "models", "README.md", "CONTRIBUTING.md")
     for path in [ROOT / folder, *(ROOT / folder).rglob("*")]
     if path.is_file() and path.suffix in (".py", ".md", ".yaml", ".toml", "")
 ]
@@ -30,6 +30,10 @@ def test_no_document_or_message_takes_the_package_from_an_index() -> None:
             for extra in re.findall(r"\.\[([a-z,]+)\]", line):
                 assert set(extra.split(",")) <= set(EXTRAS), f"{path}: {line}"
     assert found > 5
+
+
+def test_the_readme_explains_every_extra() -> None:
+    assert set(re.findall(r"^\| `\[(\w+)\]` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == set(EXTRAS)
 
 
 @pytest.mark.parametrize("name", ["watermark.yaml"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import runpy
 from pathlib import Path
 
@@ -18,6 +20,28 @@ ROOT = Path(__file__).parents[1]
 def test_every_page_is_rendered_from_the_results(page: tuple[str, str]) -> None:
     path, text = page
     assert (ROOT / path).read_text(encoding="utf-8") == text, "run scripts/render_results.py"
+
+
+def test_what_the_readme_says_of_hardware_is_what_the_records_say() -> None:
+    def of(name: str, *keys: str) -> float:
+        value = json.loads((ROOT / "results" / name).read_text(encoding="utf-8"))
+        return float(functools.reduce(operator.getitem, keys, value))
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    mini, resnet = ((name, "images_per_second") for name in ("mini", "ResNet-50"))
+    searches = ("seconds_of_searches", "before")
+    peaks = {of("memory.json", "peak_bytes", n) for n in ("2000", "20000")}
+    for said in (
+        f"| {of('pipeline.json', 'images_per_second', 'median', 'pipeline'):.0f} images a second with one",
+        f"| {of('embedding.json', 'networks', *mini, 'ours', 'median'):.0f} images a second |",
+        f"| {of('embedding.json', 'networks', *resnet, 'ours', 'median'):.0f} images a second, "
+        f"{of('embedding.json', 'networks', *resnet, 'ours_compiled', 'median'):.0f} compiled",
+        f"| {max(peaks) / (1 << 20):.0f} MiB of memory at most",
+        f"| {of('library.json', *searches, 'exact', 'median'):.1f} s exactly, "
+        f"{of('library.json', *searches, 'index', 'median'):.2f} s by an index of "
+        f"{of('library.json', 'opened_in', 'index_bytes') / 1e6:.0f} MB",
+    ):
+        assert said in readme
 
 
 def test_every_goal_is_judged_as_its_target_says() -> None:
