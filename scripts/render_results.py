@@ -111,7 +111,7 @@ def _block(results: Path) -> list[str]:
     pipeline, decode = _read(results / "pipeline.json"), _read(results / "decode.json")
     return [
         *paragraph(
-            "What counts in a library of a million: how many edited copies are found where one false match is "
+            "What counts in a large library: how many edited copies are found where one false match is "
             "expected, of the paper's 58 edits, 25 of today and 5 of an agency? "
             "(`scripts/measure_needle.py --mode test`, "
             "`configs/today.yaml`; each edit in [docs/benchmark.md](docs/benchmark.md))."

@@ -34,8 +34,8 @@ def _root(
 
     `index` makes a library from folders of images; `query` finds what resembles an image in it.
 
-    Exit codes: 0 done; 1 done but some inputs were rejected (index, embed: only with --strict); 2 wrong usage; 3 an
-    error, told in one line; 129, 130, 143 ended by SIGHUP, Ctrl-C or SIGTERM, with what was committed kept.
+    Exit codes: 0 done; 1 done but some inputs were rejected (index, embed, benchmark: only with --strict); 2 wrong
+    usage; 3 an error, told in one line; 129, 130, 143 ended by SIGHUP, Ctrl-C or SIGTERM, with what was committed kept.
     """
 
 

@@ -122,6 +122,13 @@ def test_every_protocol_has_its_table(tmp_path):
     assert sections(tables.tables(NOTHING)) == []
 
 
+def test_a_record_that_kept_no_single_edits_has_no_table_of_them():
+    results = example()
+    bare = replace(results, paper=tuple(replace(split, attacks=()) for split in results.paper))
+    here, there = ("## AUC of each edit, any match" in tables.tables(r) for r in (results, bare))
+    assert (here, there) == (True, False)
+
+
 def test_a_hostile_name_stays_in_its_cell():
     hostile = "a|b\n<script>alert(1)</script>"
     methods = tuple(replace(method, label=hostile) for method in example().methods)

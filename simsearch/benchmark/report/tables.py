@@ -67,14 +67,12 @@ def methods_table(found: Sequence[Contender]) -> list[str]:
 
 
 def edits_table(found: Sequence[Contender]) -> list[str]:
-    """Return the area of every edit, an edit a line, a method a column."""
-    if not found:
-        return []
+    """Return the area of every edit, an edit a line, a method a column; nothing where none was kept."""
     every = [one.attacks() for one in found]
     rows = [
         [cell(edit_title(same[0].name)), *(f"{attack.auc:.3f}" for attack in same)] for same in zip(*every, strict=True)
     ]
-    return table(["edit", *(cell(one.label) for one in found)], rows)
+    return table(["edit", *(cell(one.label) for one in found)], rows) if rows else []
 
 
 def _copy_detection(results: Results) -> list[str]:
