@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -127,6 +128,13 @@ def test_a_model_is_a_folder_without_code(tmp_path: Path, monkeypatch: pytest.Mo
     assert {"toy", "mini"} <= {method.name for method in known_methods() if method.usable}
     toy, original = (simsearch.load_extractor(name, device="cpu") for name in ("toy", "mini"))
     np.testing.assert_array_equal(toy.embed([scene()]), original.embed([scene()]))
+
+
+def test_a_network_is_one_file_that_cards_name() -> None:
+    [folder], files = stated("a network")
+    cards = [tomllib.loads(path.read_text())["network"] for path in ROOT.glob("models/*/model.toml")]
+    assert {f"{network}.py" for network in cards} <= {path.name for path in (ROOT / folder).glob("*.py")}
+    assert files == []
 
 
 def test_a_metric_is_one_file_and_two_lines() -> None:
