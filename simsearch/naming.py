@@ -12,6 +12,8 @@ from simsearch.errors import (
 _NAME = re.compile(r"(.+)\(bits=([^()]+)\)")
 
 TIMM = "timm:"
+FILES = ("onnx:", "torchscript:")
+"""What names of networks in files begin with."""
 
 Value = int | float | bool | str
 _CALL = re.compile(r"(?P<head>[^()]+)(?:\((?P<inside>.*)\))?", re.DOTALL)
@@ -70,7 +72,7 @@ def value_of(text: str) -> Value:
 def is_class_name(model: str) -> bool:
     """Tell whether a model name is that of a class, `module:Class`, or of its bits: that module would be run."""
     base = base_name(model)
-    return ":" in base and "/" not in base and not base.startswith(TIMM)
+    return ":" in base and "/" not in base and not base.startswith((TIMM, *FILES))
 
 
 def split_names(text: str) -> list[str]:

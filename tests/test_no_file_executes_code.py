@@ -91,6 +91,8 @@ NAMES = (
         "timm:resnet18",
         "timm:resnet18(bits=96)",
         "timm:hf-hub:owner/name",
+        "onnx:planted.onnx",
+        "torchscript:planted.pt(size=16)",
         "hf-hub:owner/name",
         "https://example.org/m",
     ),

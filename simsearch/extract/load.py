@@ -24,7 +24,7 @@ from simsearch.errors import (
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import ModelCard, how_to_get
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
-from simsearch.naming import TIMM, base_name, is_class_name, is_quantised_name, parse
+from simsearch.naming import FILES, TIMM, base_name, is_class_name, is_quantised_name, parse
 
 _ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(bits=[0-9]+\))?")
 _LONGEST = 80
@@ -38,7 +38,8 @@ def load_extractor(
     Args:
         model: A name of the zoo ("mini"), a model folder (a path with a separator), a hash or keypoints with or without
             parameters ("dhash", "phash(size=16)"), bits of a network ("mini(bits=96)"), a network of timm
-            ("timm:resnet50"), or a user's own class as `module:Class`, which is called without arguments.
+            ("timm:resnet50"), a network in a file ("onnx:FILE", "torchscript:FILE(size=288,mean=0.5,std=0.5)", with
+            the parameters of `neural.model_file`), or a user's own class as `module:Class`, called without arguments.
         device: "auto" (CUDA where there is a GPU), "cpu", "cuda", or "cuda:N"; for networks, a class chooses itself.
         dtype: How a network computes: "auto" (bfloat16 where the device does so natively), "float32" or "bfloat16".
         fetch: Whether weights of a network of timm that are not here may be fetched; nothing else is ever fetched.
@@ -65,6 +66,8 @@ def load_extractor(
         from simsearch.extract.quantise.extractor import quantised
 
         return quantised(name, load_extractor(base_name(name), device=device, dtype=dtype, fetch=fetch))
+    if name.startswith(FILES):
+        return _of_file(name, device=device, dtype=dtype)
     if not name or "/" in name:
         return _network(model, device=device, dtype=dtype, fetch=fetch)
     if is_class_name(name) or is_method_name(name):
@@ -87,6 +90,18 @@ def _network(model: str | Path, *, device: str, dtype: str, fetch: bool) -> Extr
     from simsearch.extract.neural.extractor import NeuralExtractor
 
     return NeuralExtractor(find_model(model), device=device, dtype=dtype)
+
+
+def _of_file(name: str, *, device: str, dtype: str) -> Extractor:
+    if dtype != "auto":
+        raise InputError(f"dtype is {shown(dtype)}, and {shown(name)} computes as its file says: leave dtype out")
+    if name.startswith("onnx:"):
+        from simsearch.extract.neural.onnx_model import OnnxExtractor
+
+        return OnnxExtractor(name, device=device)
+    from simsearch.extract.neural.torchscript_model import TorchScriptExtractor
+
+    return TorchScriptExtractor(name, device=device)
 
 
 def described_by_file(model: str, fingerprint: str, *, whose: str, device: str = "auto") -> Extractor:

@@ -251,6 +251,34 @@ def test_names_of_timm_are_no_classes_and_unknown_ones_are_named(monkeypatch: py
         load_extractor("timm:resnet18")
 
 
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "module.model.", "backbone."])
+def test_ones_own_weights_of_a_network_of_timm_become_a_model(own: Path, tmp_path: Path, rng: Any, prefix: str) -> None:
+    import timm
+
+    trained = timm.create_model("resnet10t", pretrained=False, num_classes=3).eval()
+    torch.save({prefix + key: value for key, value in trained.state_dict().items()}, tmp_path / "w.pt")
+    folder = convert(tmp_path / "w.pt", "timm:resnet10t", "torch", called="mine")
+    extractor = load_extractor("mine", device="cpu", dtype="float32")
+    assert (folder.name, extractor.name, extractor.dimension) == ("mine", "mine", 512)
+    config = timm.data.resolve_model_data_config(trained)
+    pixels = pixels_of(rng, extractor.preprocessing.size)
+    mean, std = (torch.tensor(config[key]).view(3, 1, 1) for key in ("mean", "std"))
+    with torch.inference_mode():
+        images = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
+        expected = trained.forward_head(trained.forward_features(images), pre_logits=True).numpy()
+    assert np.linalg.norm(extractor.embed_pixels(pixels) - expected) / np.linalg.norm(expected) < 1e-3
+    extractor.admit()
+
+
+def test_a_model_of_ones_own_takes_no_name_of_the_package_and_no_path(own: Path, tmp_path: Path) -> None:
+    add_resnet18(own, "https://example.org/r.pth")
+    for called, match in (("small", "give another name"), ("../mine", "no model can be called"), ("A b", "no model")):
+        with pytest.raises(InputError, match=match):
+            convert(tmp_path / "w.pt", "timm:resnet10t", "torch", called=called)
+    with pytest.raises(ModelNotFound, match="timm has no network 'resnot18'"):
+        convert(tmp_path / "w.pt", "timm:resnot18", "torch")
+
+
 def test_weights_that_are_not_here_are_told_in_one_line() -> None:
     with pytest.raises(WeightsError, match="models pull simclr_v2_r50_2x_sk1`, or fetch https") as caught:
         load_extractor("simclr_v2_r50_2x_sk1")

@@ -31,7 +31,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def list_(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
     """Print the models that there are a card of, and whether their weights are here.
 
-    Besides these every network of timm can be named, as timm:NAME, and every hash, as dhash or phash(size=16).
+    Besides these every network of timm can be named, as timm:NAME, one in a file as onnx:FILE or torchscript:FILE, and
+    every hash, as dhash or phash(size=16).
     """
     from simsearch.extract.zoo.find import find_model, has_weights, list_models
 
@@ -73,22 +74,24 @@ def pull(
     epilog=examples(
         "models convert --from simclr-tf r50_2x_sk1/ --to simclr_v2_r50_2x_sk1",
         "models convert --from torch sscd_disc_mixup.torchvision.pt --to sscd_disc_mixup",
+        "models convert --from torch mine.pt --to timm:resnet50 --name mine",
     )
 )
 def convert(
     source: Annotated[Path, typer.Argument(metavar="PATH", help="The file, or the folder of a checkpoint.")],
     *,
     form: Annotated[SourceForm, typer.Option("--from", help="What the file is.")],
-    to: Annotated[str, typer.Option("--to", metavar="NAME", help="The card of its network.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="The card of its network, or timm:NAME.")],
+    name: Annotated[str | None, typer.Option("--name", help="What to call the model; by default as the card.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make a model of published weights that were fetched by other means."""
+    """Make a model of published weights that were fetched by other means, or of your own for a network of timm."""
     from simsearch.extract.published.convert import convert as converted
     from simsearch.extract.zoo.card import load_card
 
-    folder = converted(source, to, form.value)
+    folder = converted(source, to, form.value, called=name)
     _show_made(load_card(folder), str(folder), as_json=as_json)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from simsearch.errors import ModelError
 
 _EPSILON = 1e-6
+_WRAPPERS = re.compile(r"^(module\.)?(model\.)?")  # of DataParallel and of Lightning
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
@@ -78,11 +79,17 @@ class TimmNetwork(nn.Module):
 
 
 def published(state: Mapping[str, Tensor], arguments: TimmArguments) -> dict[str, Tensor]:
-    """Return the state of our network from that of a published file: without wrappers' prefixes."""
-    names = {key: key.removeprefix("module.") for key in state}
+    """Return the state of our network from that of a published file: without wrappers' prefixes and a classifier."""
+    found = {_WRAPPERS.sub("", key): value for key, value in state.items()}
     if arguments.head:
-        return {names[key]: value for key, value in state.items()}
-    return {f"backbone.{names[key].removeprefix('backbone.')}": value for key, value in state.items()}
+        return found
+    import timm
+
+    known: Any = timm.get_pretrained_cfg(arguments.name)
+    heads = getattr(known, "classifier", None) or ()
+    unused = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
+    names = {key.removeprefix("backbone."): value for key, value in found.items()}
+    return {f"backbone.{key}": value for key, value in names.items() if not key.startswith(unused)}
 
 
 Arguments = TimmArguments

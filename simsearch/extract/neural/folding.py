@@ -121,6 +121,8 @@ def share_biases(network: nn.Module, dtype: torch.dtype) -> None:
 
 def fold_norms(module: nn.Module) -> None:
     """Fold every batch norm into the layer before it; not those that do more, such as timm's with an activation."""
+    if isinstance(module, torch.jit.ScriptModule):  # which is as it was compiled
+        return
     for child in module.children():
         fold_norms(child)
     names = list(module._modules)

@@ -38,9 +38,7 @@ def load_timm(
     """
     import timm
 
-    name = name.removeprefix(TIMM)
-    if not is_network(name):
-        raise ModelNotFound(f"timm has no network {name[:80]!r}; there are: {_near(name, timm.list_models())}")
+    name = _known(name)
     file = weights_file(name, fetch=fetch) if pretrained else None
     overlay = None if file is None else {"file": str(file)}
     try:
@@ -49,7 +47,40 @@ def load_timm(
         told = "" if file is None or not thrown_away(file) else "; what was fetched was thrown away, run it again"
         raise WeightsError(f"timm:{name}: {file} cannot be read: {_first_line(error)}{told}") from error
     network = _wrapped(name, made)
-    card = ModelCard(
+    licence = str(made.pretrained_cfg.get("license") or "unknown")
+    card = _card(name, made, Weights(file="timm", sha256=_digest(network), licence=licence))
+    return NeuralExtractor.of_network(card, network, device=device, dtype=dtype)
+
+
+def timm_card(name: str) -> ModelCard:
+    """Return the card of a network of timm for weights of one's own: its preprocessing, and no weights yet.
+
+    Args:
+        name: As timm calls it, with or without `timm:`.
+
+    Raises:
+        ModelNotFound: timm has no such network.
+    """
+    import timm
+
+    name = _known(name)
+    made: Any = timm.create_model(name, pretrained=False, num_classes=0)
+    card = _card(name, made, Weights(url="https://unknown", licence="unknown"))
+    return card.model_copy(update={"training_data": "unknown"})
+
+
+def _known(name: str) -> str:
+    """The name without `timm:`."""
+    import timm
+
+    name = name.removeprefix(TIMM)
+    if not is_network(name):
+        raise ModelNotFound(f"timm has no network {name[:80]!r}; there are: {_near(name, timm.list_models())}")
+    return name
+
+
+def _card(name: str, made: Any, weights: Weights) -> ModelCard:
+    return ModelCard(
         name=f"timm-{name.lower()}",
         summary=f"{name} of timm, its pooled features",
         status="unverified",
@@ -59,14 +90,11 @@ def load_timm(
         non_negative=False,
         metric="cosine",
         preprocessing=_preprocessing(_transform_of(made)),
-        weights=Weights(
-            file="timm", sha256=_digest(network), licence=str(made.pretrained_cfg.get("license") or "unknown")
-        ),
+        weights=weights,
         training_data=str(made.pretrained_cfg.get("tag") or "unknown"),
         reference=f"timm: {name}",
         limits="Not tried by this project.",
     )
-    return NeuralExtractor.of_network(card, network, device=device, dtype=dtype)
 
 
 def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:

@@ -13,41 +13,67 @@ from typing import Literal
 
 from torch import Tensor
 
-from simsearch.errors import WeightsError
+from simsearch.errors import InputError, WeightsError, shown
 from simsearch.extract.networks.build import arguments_of, build_network
 from simsearch.extract.published.write_model import write_model
 from simsearch.extract.zoo.card import ModelCard, load_card
-from simsearch.extract.zoo.find import find_model, own_models
+from simsearch.extract.zoo.find import find_model, is_packaged, own_models
+from simsearch.naming import TIMM
 
 Form = Literal["safetensors", "torch", "simclr-tf"]
 _PATIENCE_S = 600.0
 _PACKAGE_HOME = str(Path(__file__).resolve().parents[3])
 
 
-def convert(source: Path, name: str, form: Form, *, origin: str | None = None, folder: Path | None = None) -> Path:
-    """Make a model folder of published weights, and return it.
+def convert(
+    source: Path,
+    name: str,
+    form: Form,
+    *,
+    called: str | None = None,
+    origin: str | None = None,
+    folder: Path | None = None,
+) -> Path:
+    """Make a model folder of published weights, or of one's own, and return it.
 
     Args:
         source: The file that was fetched; of `simclr-tf` the folder of the checkpoint.
-        name: The card whose network the weights are of.
+        name: The card whose network the weights are of, or `timm:NAME`.
         form: What the file is.
+        called: What the model is called; by default as the card.
         origin: Where it came from; by default its name.
         folder: Where to write; by default among the user's own models, where commands find it by its name.
 
     Raises:
-        ModelNotFound: There is no such card.
+        ModelNotFound: There is no such card or network.
+        InputError: A model cannot be called so.
         WeightsError: The file cannot be read, or holds the weights of another network; the message says which key.
         DependencyMissing: TensorFlow is needed and not installed.
     """
-    card = load_card(find_model(name))
+    card = _card(name, called)
     state = _state(source, card, form)
     told = f"{origin or source.name}, SHA-256 {digest_of(source)}"
     unverified = card.model_copy(
         update={"status": "unverified", "weights": card.weights.model_copy(update={"origin": told})}
     )
-    target = folder or own_models() / name
+    target = folder or own_models() / card.name
     write_model(state, unverified, target)
     return target
+
+
+def _card(name: str, called: str | None) -> ModelCard:
+    if name.startswith(TIMM):
+        from simsearch.extract.neural.timm_model import timm_card
+
+        card = timm_card(name)
+    else:
+        card = load_card(find_model(name))
+    if called is not None and is_packaged(called):
+        raise InputError(f"{shown(called)} is a model that comes with the package: give another name")
+    try:
+        return card if called is None else ModelCard.model_validate(card.model_dump() | {"name": called})
+    except ValueError as error:
+        raise InputError(f"no model can be called {shown(called)}: small letters, digits, '.', '_' and '-'") from error
 
 
 def digest_of(source: Path) -> str:

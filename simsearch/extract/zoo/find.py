@@ -60,6 +60,11 @@ def own_models() -> Path:
     return model_roots()[-1]
 
 
+def is_packaged(name: str) -> bool:
+    """Tell whether a model of that name comes with the package."""
+    return any((root / name / CARD).exists() for root in model_roots()[:-1])
+
+
 def _known() -> str:
     names = sorted({card.parent.name for root in model_roots() for card in root.glob(f"*/{CARD}")})
     short = [name for i, name in enumerate(names) if len(", ".join(names[: i + 1])) <= _LISTED]
