@@ -32,7 +32,7 @@ ORDER = {
     "library": "format reports < indexes path_aliases repair < info select_items < inputs write"
     " < read < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
-    "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network"
+    "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"
     " < module validation < callback setup < trainer < finetune",
 }
 MOST_MODULES = 14

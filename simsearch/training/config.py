@@ -221,7 +221,7 @@ class Distillation(pydantic.BaseModel, frozen=True, extra="forbid"):
     """A larger model whose likeness between images the smaller one takes over.
 
     Attributes:
-        teacher: Name or folder of a model.
+        teacher: Any model that gives one row of numbers an image: of the zoo, a folder, `timm:NAME`, `onnx:FILE`.
         weight: Against the contrastive loss.
         temperature: Divisor of the teacher's similarities.
     """

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from simsearch.errors import DependencyMissing
-from simsearch.extract.networks.build import load_network
 from simsearch.extract.neural.extractor import NeuralExtractor
-from simsearch.extract.zoo.card import ModelCard, load_card
+from simsearch.extract.zoo.card import ModelCard
 from simsearch.extract.zoo.find import find_model
 from simsearch.images.source import Rejected
 from simsearch.runtime.cpu import default_workers
@@ -34,7 +33,7 @@ from simsearch.training.validation.report import verdict, write_guard, write_rea
 
 if TYPE_CHECKING:
     from simsearch.training.callback import Keeper, Told
-    from simsearch.training.module import Finetuning, Material, Teacher
+    from simsearch.training.module import Finetuning, Material
 
 MODEL = "model"
 _NOT_TRAINING = ("output", "export", "guard", "tensorboard", "workers", "save_every")
@@ -155,7 +154,7 @@ def _parts(run: Run, report: Callable[[Told], None], pause: Callable[[], bool]) 
         torch.manual_seed(config.seed + 1)
         head = head_of(config.head, run.card.dimension)
     module = Finetuning(
-        config, _material(run), network=run.network, head=head, similarity=run.similarity, teacher=_teacher(config)
+        config, _material(run), network=run.network, head=head, similarity=run.similarity, teacher=run.teacher
     )
     keeper = Keeper(
         run.folder,
@@ -191,17 +190,6 @@ def _material(run: Run) -> Material:
     workers = default_workers() if config.workers is None else config.workers
     maker = ViewMaker(run.train.squares(run.side), run.train.sizes.float(), run.plans)
     return Material(run.train, recipe, maker, run.card.preprocessing, workers if by_pillow else 0)
-
-
-def _teacher(config: FinetuneConfig) -> Teacher | None:
-    if config.distillation is None:
-        return None
-    from simsearch.training.module import Teacher
-
-    folder = find_model(config.distillation.teacher)
-    card = load_card(folder)
-    network = load_network(card, folder).eval().requires_grad_(requires_grad=False)
-    return Teacher(network, card.preprocessing, "js" if card.metric == "js" else "cosine")
 
 
 def _digest(run: Run) -> str:

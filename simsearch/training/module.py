@@ -25,21 +25,7 @@ from simsearch.training.loss import Keys, blended_contrast, contrast, distillati
 from simsearch.training.memory_bank import Bank, gathered, joined
 from simsearch.training.mixup import Mixture, mixed
 from simsearch.training.network import Averaged, frozen_names, groups, training_mode
-
-
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """A larger model that is asked, not trained.
-
-    Attributes:
-        network: Maps normalised images to rows.
-        how: Its preprocessing.
-        similarity: `js` or `cosine`, as its card recommends.
-    """
-
-    network: nn.Module
-    how: Preprocessing
-    similarity: str
+from simsearch.training.teacher import Teacher
 
 
 @dataclass(slots=True)
@@ -113,7 +99,7 @@ class Finetuning(LightningModule):
         maker = self.material.maker
         self._maker = replace(maker, squares=maker.squares.to(self.device), sizes=maker.sizes.to(self.device))
         if self.teacher is not None:
-            self.teacher.network.to(self.device)
+            self.teacher.load(self.device)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches without end, from the first that is still to be trained on."""
@@ -139,8 +125,7 @@ class Finetuning(LightningModule):
                 for key, sizes in zip(("a", "b"), batch["pairs"]["sizes"], strict=True):
                     inputs.append(network_input(Squares(batch["pairs"][key].float(), sizes), how))
             if self.teacher is not None:
-                seen = network_input(first, self.teacher.how)
-                ready["taught"] = unit(self.teacher.network(seen).float(), self.teacher.similarity)
+                ready["taught"] = self.teacher.units(first)
             ready["inputs"] = inputs
         return ready
 

@@ -18,6 +18,7 @@ from simsearch.training.config import FinetuneConfig
 from simsearch.training.data.augmentation_plan import Plan, ends_of, perturbations, plan_of
 from simsearch.training.data.images import Pictures, load_pictures
 from simsearch.training.network import starting_point
+from simsearch.training.teacher import Teacher
 from simsearch.training.validation.evaluation import Trial, supported_fpr
 
 _HELD_SIDE = 1.5  # times the model's side: what a crop keeps is still sharp
@@ -33,6 +34,7 @@ class Run:
         device: Where it runs.
         card: Of what is trained, its digest not yet known.
         network: As training finds it.
+        teacher: Whom it learns from too, if anyone.
         plans: Of the moderate and the hard view.
         train: Photographs to train on.
         held: Photographs held out, which stand in the library when the run is judged.
@@ -46,6 +48,7 @@ class Run:
     device: torch.device
     card: ModelCard
     network: nn.Module
+    teacher: Teacher | None
     plans: tuple[Plan, Plan]
     train: Pictures
     held: Pictures
@@ -82,7 +85,7 @@ def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
     Raises:
         InputError: an edit, a part of the network or a device is not there, or there are too few photographs.
         MetricError: js is asked for and rows may be negative.
-        ModelError: the network cannot be built.
+        ModelError: the network cannot be built, or there is no such teacher.
     """
     views = config.views
     first, second = (
@@ -91,6 +94,7 @@ def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
     )
     perturbations(config.validation.edits, "validation.edits"), perturbations(config.guard.edits, "guard.edits")
     where = choose_device(device)
+    teacher = None if config.distillation is None else Teacher(config.distillation.teacher)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         card, network = starting_point(config)
@@ -101,7 +105,7 @@ def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
     train, held, strangers = _split(config, pictures, side)
     output.mkdir(parents=True, exist_ok=True)
     plans = (first, second)
-    return Run(config, output, where, card, network, plans, train, held, strangers, tuple(rejected), side)
+    return Run(config, output, where, card, network, teacher, plans, train, held, strangers, tuple(rejected), side)
 
 
 def _split(config: FinetuneConfig, pictures: Pictures, side: int) -> tuple[Pictures, Pictures, Pictures]:

@@ -11,12 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from simsearch import Library, load_extractor
+from simsearch.errors import InputError, ModelNotFound
+from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import load_card
+from simsearch.images.preprocess import Preprocessing
 from simsearch.training.checkpoint import Paused
 from simsearch.training.finetune import Outcome, finetune
+from simsearch.training.loss import distillation, unit
 from simsearch.training.validation.regression_guard import GuardRefused
 from tests.library.helpers import HERE
 from tests.training.world import as_if_fallen, config, pictures
@@ -208,6 +213,48 @@ def test_every_part_of_the_recipe_trains_together(photos: Path, tiny: Path, tmp_
     assert load_extractor(tmp_path / "model", device="cpu").embed(photos / "00.png").shape == (1, 24)
     columns = (tmp_path / "log.csv").read_text().splitlines()[0].split(",")
     assert {"contrast", "koleo", "distilled", "pairs"} <= set(columns)
+
+
+class Halves(Extractor):
+    """How bright the left and the right half of a picture are; no network, and no name of the zoo."""
+
+    name, fingerprint, dimension, non_negative, metric = "halves", "0" * 64, 3, True, "js"
+    preprocessing = Preprocessing(8, "squash", 8, "box", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (n, 3) rows."""
+        grey = pixels.mean(axis=3)
+        halves = grey[:, :, :4].mean(axis=(1, 2)), grey[:, :, 4:].mean(axis=(1, 2))
+        return np.stack([*halves, np.full(len(pixels), 1)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["network", "class"])
+def test_a_student_comes_to_see_likeness_as_its_teacher_does(
+    photos: Path, tiny: Path, tmp_path: Path, kind: str
+) -> None:
+    """Of two runs that differ in who teaches, the one whose teacher it is gives more of its likeness."""
+    teacher = f"{__name__}:Halves" if kind == "class" else "mini"
+    taught = {"weight": 8.0, "temperature": 0.02, "teacher": teacher}
+    runs = {"taught": {"distillation": taught}, "alone": {}}
+    asked = load_extractor(teacher, device="cpu")
+    rows = unit(torch.from_numpy(asked.embed(sorted(photos.iterdir()))), asked.metric)
+    costs = {}
+    for name, changes in runs.items():
+        settings = config(photos, tiny, steps=30, optimiser={"rate": 0.003}, **changes)
+        finetune(settings, tmp_path / name, device="cpu")
+        student = load_extractor(tmp_path / name / "model", device="cpu")
+        own = unit(torch.from_numpy(student.embed(sorted(photos.iterdir()))), student.metric)
+        costs[name] = float(distillation(own, rows, temperature=0.05, teacher_temperature=0.02))
+    assert costs["taught"] < costs["alone"]
+
+
+@pytest.mark.parametrize(("teacher", "match"), [("dhash", "gives codes"), ("sift", "several rows"), ("minni", "minni")])
+def test_what_cannot_teach_is_refused_before_photographs_are_read(
+    photos: Path, tiny: Path, tmp_path: Path, teacher: str, match: str
+) -> None:
+    settings = config(photos, tiny, distillation={"teacher": teacher}).model_copy(update={"images": ("nothing",)})
+    with pytest.raises((InputError, ModelNotFound), match=match):
+        finetune(settings, tmp_path, device="cpu")
 
 
 def test_labelled_pairs_come_together_or_go_apart(photos: Path, tiny: Path, tmp_path: Path) -> None:

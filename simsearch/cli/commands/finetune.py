@@ -48,6 +48,14 @@ def finetune(
             help="Train on these: a folder or tar; may be given again.  [default: `images` in the file]",
         ),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher",
+            metavar="NAME",
+            help="Learn from this model too, as `timm:NAME` or `onnx:FILE`.  [default: `distillation` in the file]",
+        ),
+    ] = None,
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
     as_json: AsJson = False,
@@ -58,7 +66,7 @@ def finetune(
     Writes DIR/model, the table of recall before and after as DIR/guard.json (and .png), and DIR/log.csv. A run that was
     stopped goes on where it was saved last. Exits with 3, without a model, when a family of edits got worse.
     """
-    config = _read(settings, images)
+    config = _read(settings, images, teacher)
     folder = output or config.output
     if folder is None:
         raise typer.BadParameter("--output is missing: give it as a flag, or as `output` in the file")
@@ -67,6 +75,7 @@ def finetune(
     from simsearch.training.validation.regression_guard import GuardRefused
 
     more = [*(["--output", str(folder)] if output else []), *(f"--images={path}" for path in images or ())]
+    more += [] if teacher is None else [f"--teacher={teacher}"]
     command = shlex.join(["simsearch", "finetune", str(settings), *more])
     try:
         with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
@@ -96,15 +105,19 @@ def finetune(
         _print(outcome)
 
 
-def _read(settings: Path, images: list[Path] | None) -> FinetuneConfig:
-    """The settings in the file, with the images given in place of its own."""
-    from simsearch.training.config import read_config
+def _read(settings: Path, images: list[Path] | None, teacher: str | None) -> FinetuneConfig:
+    """The settings in the file, with the images and the teacher given in place of its own."""
+    from simsearch.training.config import config_of, read_config
 
     try:
-        config = read_config(settings)
+        values = read_config(settings).model_dump(exclude_unset=True)
+        if images:
+            values["images"] = tuple(map(str, images))
+        if teacher is not None:
+            values["distillation"] = {**(values.get("distillation") or {}), "teacher": teacher}
+        return config_of(values, source=str(settings))
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
-    return config.model_copy(update={"images": tuple(map(str, images))}) if images else config
 
 
 class _Stop:
