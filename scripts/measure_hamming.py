@@ -132,7 +132,7 @@ def by_radius(bits: int, count: int, peers: list[str], rounds: int) -> list[dict
                 "build_seconds": round(built, 2),
                 "microseconds": {way: round(value, 1) for way, value in each.items()},
                 "looked_at": round(float(looked_at.mean()), 1),
-                "found": round(len(found.lines) / len(queries), 3),
+                "found": round(len(found.query_ids) / len(queries), 3),
             }
         )
         print(f"{bits} bits: {told[-1]}", flush=True)

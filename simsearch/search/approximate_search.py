@@ -1,4 +1,4 @@
-"""The nearest rows by an index: its candidates, measured exactly.
+"""The nearest rows by an index: its candidates, re-ranked by their exact distances.
 
 Distances are those of `simsearch.distance`; what an index does not name as a candidate is not found. How often that
 happens is measured (`tune`), not proved.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError
-from simsearch.search.arguments import Order, Wanted, checked_k, checked_limit
+from simsearch.search.arguments import Order, SearchRequest, checked_k, checked_limit
 from simsearch.search.exact import as_array, knn, open_scan
 from simsearch.search.indexes.index import Index
 from simsearch.search.results import Neighbours
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simsearch.search.refine.pairs import Positions
     from simsearch.search.scan.blocks import Block, Live, Scan
 
-_MORE = 1.2  # candidates asked for where rows were removed, over those that would do were they spread evenly
+_MORE = 1.2  # candidates requested where rows were removed, over those that would do were they spread evenly
 _CELLS = 1 << 24  # coordinates of candidates held at once, as the library keeps them, or places of candidates
 _RANKED = ("ivf_flat", "hnsw")  # kinds that keep rows whole, and name them by their distances in float32
 
@@ -41,7 +41,7 @@ def approximate(
     device: str = "cpu",
     ids: Callable[[Positions], Positions] | None = None,
 ) -> Neighbours:
-    """The k nearest rows of each query among an index's candidates.
+    """Return the k nearest rows of each query among an index's candidates.
 
     Args:
         queries: (q, d) float.
@@ -52,7 +52,7 @@ def approximate(
         depth: Candidates of each query that are compared; at least k are.
         order: "exact": of the candidates the k nearest. "float32": the k that distances in float32 make the nearest,
             which differ where float32 cannot tell rows apart; their own distances and order are exact.
-        live: For each block the rows that count (n_i,), or None for all. Where rows were removed the index is asked
+        live: For each block which rows are live (n_i,), or None for all. Where rows were removed the index is asked
             for more, with more effort if need be, until k are left or there are no more; a query for which it cannot
             name so many (a GPU names 2,048) is searched exactly.
         max_distance: Rows farther than this are left out.
@@ -64,7 +64,7 @@ def approximate(
 
     Raises:
         RowError: A query or candidate is not finite, all zeros or of another dimension.
-        InputError: k, depth or max_distance is not usable, or the index is not over so many rows.
+        InputError: K, depth or max_distance is not usable, or the index is not over so many rows.
         IndexFailed: The index cannot be searched.
     """
     from simsearch.search.candidates import Candidates
@@ -77,8 +77,8 @@ def approximate(
         raise InputError(f"the index covers {index.count} rows and these are {rows}; build it again")
     if isinstance(queries, np.ndarray) and queries.dtype == np.float16:
         queries = queries.astype(np.float32)  # once, for all that look at them
-    how: dict[str, Any] = {"metric": metric, "live": live, "device": device}
-    scan = open_scan(queries, blocks, budget=None, **how)
+    options: dict[str, Any] = {"metric": metric, "live": live, "device": device}
+    scan = open_scan(queries, blocks, budget=None, **options)
     distances = np.full((len(queries), k), np.inf, np.float32)
     positions = np.full((len(queries), k), -1, np.int64)
     counts = np.zeros(len(queries), np.int64)
@@ -87,25 +87,29 @@ def approximate(
         return found
     alive = _Alive(scan)
     depth = min(max(depth, k), rows)
-    wanted = Wanted(min(k, rows), limit, rounded=True)
+    request = SearchRequest(min(k, rows), limit, rounded=True)
     for group in _groups(len(queries), depth * scan.dimension):
-        named, short = _candidates(index, queries[group], alive, depth=depth, k=wanted.k, effort=effort)
+        named, short = _candidates(index, queries[group], alive, depth=depth, k=request.k, effort=effort)
         candidates = Candidates(scan, queries[group], named, ids)
         if order == "exact":
-            near = candidates.exactly(wanted)
+            nearest = candidates.exactly(request)
         else:
-            near = candidates.in_single(wanted, ranked=metric != "js" and index.spec.kind in _RANKED)
+            nearest = candidates.in_single(request, ranked=metric != "js" and index.spec.kind in _RANKED)
         with np.errstate(over="ignore"):
-            distances[group, : wanted.k], positions[group, : wanted.k], counts[group] = near
+            distances[group, : request.k], positions[group, : request.k], counts[group] = nearest
         if len(short):
-            lines = short + group.start
-            rest = knn(queries[lines], blocks, k=k, max_distance=max_distance, rounded=True, **how)
-            distances[lines], positions[lines], counts[lines] = rest.distances, rest.positions, rest.measured
+            query_ids = short + group.start
+            rest = knn(queries[query_ids], blocks, k=k, max_distance=max_distance, rounded=True, **options)
+            distances[query_ids], positions[query_ids], counts[query_ids] = (
+                rest.distances,
+                rest.positions,
+                rest.measured,
+            )
     return found
 
 
 class _Alive:
-    """Which positions are of rows that count."""
+    """The positions of live rows."""
 
     def __init__(self, scan: Scan) -> None:
         self._masks = [None if mask is None else np.asarray(mask) for mask in scan.live]
@@ -116,7 +120,7 @@ class _Alive:
         self.share = self.live / max(1, self.rows)
 
     def __call__(self, positions: Positions) -> NDArray[np.bool_]:
-        """Of each position (any shape); false for -1."""
+        """Return whether the row at each position (any shape) is live; false for -1."""
         out = positions >= 0
         if self.share == 1:
             return out
@@ -136,14 +140,14 @@ def _groups(queries: int, cells: int) -> Iterator[slice]:
 def _candidates(
     index: Index, queries: Block, alive: _Alive, *, depth: int, k: int, effort: int
 ) -> tuple[Positions, NDArray[np.intp]]:
-    """Positions (q, depth) of live rows, -1 where there are no more; more effort where fewer than k are found.
+    """Return positions (q, depth) of live rows, padded with -1; raise the effort where fewer than k are found.
 
     Also the queries for which the index cannot name k although there are; those have no candidates.
     """
-    rows, most, count = as_array(queries), index.most, index.count
+    rows, largest, count = as_array(queries), index.max_candidates, index.count
     out = np.full((len(rows), depth), -1, np.int64)
     kept = depth if alive.share == 1 else min(count, int(_MORE * depth / max(alive.share, 0.05)) + 1)
-    kept = min(kept, most)
+    kept = min(kept, largest)
     short = np.arange(len(rows))
     while len(short):
         lacking = np.empty(len(short), bool)
@@ -159,11 +163,11 @@ def _candidates(
         if not len(short):
             break
         more = [e for e in index.efforts() if e > effort]
-        if kept >= most and not more:
+        if kept >= largest and not more:
             break
-        kept = min(most, 2 * kept)
+        kept = min(largest, 2 * kept)
         effort = more[0] if more else effort
-    if most == count:  # it has named all that it knows
+    if largest == count:  # it has named all that it knows
         short = short[:0]
     out[short] = -1
     return out, short

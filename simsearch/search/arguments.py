@@ -1,4 +1,4 @@
-"""The numbers that a search is asked with, checked."""
+"""The parameters of a search, checked."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MOST_DISTANT = float(np.finfo(np.float64).max)  # stands for distances that floa
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which rows each query wants.
+class SearchRequest:
+    """How many rows each query asks for, and how far they may be.
 
     Attributes:
         k: How many, at most.
@@ -35,7 +35,7 @@ class Wanted:
     rounded: bool = False
 
     def key(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the distances are ordered by."""
+        """Return the keys by which distances are ordered."""
         if not self.rounded:
             return distances
         with np.errstate(over="ignore"):
@@ -43,15 +43,15 @@ class Wanted:
         return np.where(distances < np.inf, rounded, np.inf)
 
     def no_farther(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A distance that none exceeds which counts as each of these at most, and as the limit."""
+        """Return an upper bound of all distances that compare as no more than each of these, and than the limit."""
         return np.minimum(_above(distances) if self.rounded else distances, self.limit)
 
 
 def checked_k(k: Any) -> int:
-    """Return how many neighbours are asked for; any kind of integer is taken.
+    """Return k as an int; any kind of integer is taken.
 
     Raises:
-        InputError: it is none, below 1, or more than an answer can hold.
+        InputError: It is none, below 1, or more than an answer can hold.
 
     Example:
         >>> checked_k(np.int64(3))
@@ -67,10 +67,10 @@ def checked_k(k: Any) -> int:
 
 
 def checked_order(order: Any) -> Order | None:
-    """Return an order, or None for that in which an index was measured.
+    """Return an order, or None for the one that the index was measured with.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: There is none of that name.
 
     Example:
         >>> checked_order("float32"), checked_order(None)
@@ -91,7 +91,7 @@ def checked_radius(radius: Any, bits: int) -> int:
     """Return how many bits codes of that length may differ in; any kind of integer is taken, and cut to the length.
 
     Raises:
-        InputError: it is none, or below 0.
+        InputError: It is none, or below 0.
 
     Example:
         >>> checked_radius(3, 64), checked_radius(10**30, 64)
@@ -117,7 +117,7 @@ def checked_limit(max_distance: Any) -> float:
     reported finds its row again.
 
     Raises:
-        InputError: it is below 0 or no number.
+        InputError: It is below 0 or no number.
 
     Example:
         >>> checked_limit(None), checked_limit(0.1) >= float(np.float32(0.1)) > 0.1
@@ -136,7 +136,7 @@ def checked_limit(max_distance: Any) -> float:
 
 
 def _above(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The next float32 above each, itself rounded: all that round to the same are below it."""
+    """Return the next float32 above each, itself rounded: all that round to the same are below it."""
     with np.errstate(over="ignore"):
         return np.nextafter(distances.astype(np.float32), _INFINITE).astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""Which of the candidates of an index are nearest, in exact order or in that of float32.
+"""Re-ranking of an index's candidates, in exact order or in that of float32.
 
 In exact order all are measured in float64 that the bounds of `exact` leave open. In that of float32 the k that have the
 lowest distances in float32 are chosen, and these alone are measured.
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from simsearch.distance import check_rows
 from simsearch.runtime.tiles import in_parts
 from simsearch.runtime.transfers import to_device
-from simsearch.search.arguments import Wanted
+from simsearch.search.arguments import SearchRequest
 from simsearch.search.metrics.base import Doubles, Prepared
 from simsearch.search.refine.compiled_blocks import StoredBlock
-from simsearch.search.refine.pairs import Measured, Pairs, Positions, measure, official, settle
+from simsearch.search.refine.pairs import Measured, PairDistances, Positions, measure, official, settle
 from simsearch.search.scan.blocks import Block, Scan, to_numpy
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ _FIRST = 2  # candidates beyond k whose divergence is computed before a bound is
 
 
 class Candidates:
-    """Rows that an index names for queries.
+    """An index's candidates for each query.
 
     Attributes:
-        positions: int64 (q, m), -1 where there is none.
-        ids: What their ties go by (q, m).
+        positions: Int64 (q, m), -1 where there is none.
+        ids: Ties go to the lower one (q, m).
     """
 
     def __init__(
@@ -49,47 +49,49 @@ class Candidates:
         ids: Callable[[Positions], Positions] | None,
     ) -> None:
         self._scan, self._rows = scan, to_device(queries, scan.device)
-        self._pairs = Pairs(scan, self._rows)
+        self._pairs = PairDistances(scan, self._rows)
         self.positions = positions
         self._ids = (lambda positions: positions) if ids is None else ids
 
-    def exactly(self, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
-        """Distances and positions (q, k) of the nearest, and how many were measured in float64 (q,)."""
+    def exactly(self, request: SearchRequest) -> tuple[Doubles, Positions, Positions]:
+        """Return distances and positions (q, k) of the nearest, and how many were measured in float64 (q,)."""
         scores, error = self._scores()
         _check(self._scan, self.positions[(scores == -np.inf) & (self.positions >= 0)])
         at = np.arange(len(scores))[:, None], np.lexsort((self.positions, scores), axis=-1)
         scores, positions = scores[at], self.positions[at]
         return self._settled(
-            measure(self._pairs, self._scan, scores, positions, wanted, error=error), positions, wanted
+            measure(self._pairs, self._scan, scores, positions, request, error=error), positions, request
         )
 
-    def in_single(self, wanted: Wanted, *, ranked: bool) -> tuple[Doubles, Positions, Positions]:
-        """As `exactly`, of the k that are nearest by float32 alone, whatever the limit; ties of these by id.
+    def in_single(self, request: SearchRequest, *, ranked: bool) -> tuple[Doubles, Positions, Positions]:
+        """See `exactly`; of the k nearest by float32 alone, whatever the limit, with ties by id.
 
         Exactly where no compiled pass serves the rows, or where float32 does not hold them.
 
         Args:
-            wanted: How many, and how far they may be.
-            ranked: The candidates of each query stand in the order of their distances in float32 already.
+            request: How many, and how far they may be.
+            ranked: Whether each query's candidates are sorted by their distances in float32 already.
         """
-        k = min(wanted.k, self.positions.shape[1])
+        k = min(request.k, self.positions.shape[1])
         positions = self.positions[:, :k] if ranked else self._lowest(k)
         if positions is None:
-            return self.exactly(wanted)
-        lines, columns = np.nonzero(positions >= 0)
+            return self.exactly(request)
+        query_ids, columns = np.nonzero(positions >= 0)
         found = Measured(np.full(positions.shape, np.inf), np.zeros(positions.shape))
-        if len(lines):
-            found.distances[lines, columns], found.errors[lines, columns] = self._pairs(
-                lines, positions[lines, columns]
+        if len(query_ids):
+            found.distances[query_ids, columns], found.errors[query_ids, columns] = self._pairs(
+                query_ids, positions[query_ids, columns]
             )
-        return self._settled(found, positions, wanted)
+        return self._settled(found, positions, request)
 
-    def _settled(self, found: Measured, positions: Positions, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
-        near = settle(found, positions, official(self._scan, self._rows), wanted, self._ids(positions))
-        return *near, (found.distances < np.inf).sum(axis=1)
+    def _settled(
+        self, found: Measured, positions: Positions, request: SearchRequest
+    ) -> tuple[Doubles, Positions, Positions]:
+        nearest = settle(found, positions, official(self._scan, self._rows), request, self._ids(positions))
+        return *nearest, (found.distances < np.inf).sum(axis=1)
 
     def _lowest(self, k: int) -> Positions | None:
-        """The k candidates (q, k) of least distance in float32, ties to the lower id; None where it does not tell."""
+        """Return the k candidates (q, k) of least float32 distance, ties by id; None where float32 is too coarse."""
         stored = self._pairs.stored(int((self.positions >= 0).sum()))
         if stored is None or not all(block.passes.score for block in stored):
             return None
@@ -111,7 +113,7 @@ class Candidates:
         return np.where(np.take_along_axis(keys, columns, axis=1) < np.inf, found, -1)
 
     def _divergences(self, scores: Singles, k: int) -> Singles | None:
-        """Twice the divergences (q, m) in float32 of the k candidates that have the least, and of some others.
+        """Return twice the divergences (q, m) in float32 of the k candidates that have the least, and of some others.
 
         Infinite elsewhere: a divergence is no less than Hellinger's bound, and float32 errs by no more than is allowed.
         """
@@ -121,11 +123,11 @@ class Candidates:
 
         out = np.full(scores.shape, np.inf, np.float32)
 
-        def visit(lines: Positions, columns: Positions) -> bool:
-            found = self._pairs.divergences(lines, self.positions[lines, columns])
+        def visit(query_ids: Positions, columns: Positions) -> bool:
+            found = self._pairs.divergences(query_ids, self.positions[query_ids, columns])
             if found is None:
                 return False
-            out[lines, columns] = found
+            out[query_ids, columns] = found
             return True
 
         kept = min(k + _FIRST, scores.shape[1])
@@ -140,22 +142,22 @@ class Candidates:
         return out
 
     def _compiled(self, stored: Sequence[StoredBlock]) -> Singles:
-        """Scores (q, m) by compiled passes; infinite without a candidate, minus infinity without a score."""
+        """Return scores (q, m) by compiled passes; infinite without a candidate, minus infinity without a score."""
         from simsearch.search.few_queries.scores import unit
 
         singles, shape = unit(self._rows.numpy(), self._scan.metric), self.positions.shape
         scores = np.full(shape, np.inf, np.float32)
 
-        def part(lines: slice) -> None:
+        def part(some: slice) -> None:
             for base, rows, passes in stored:
-                passes.score(singles[lines], rows, base, self.positions[lines], scores[lines])
+                passes.score(singles[some], rows, base, self.positions[some], scores[some])
 
         in_parts(part, len(singles), 4 * _PIECE // max(1, math.prod(shape[1:]) * self._scan.dimension))
         scores[~np.isfinite(scores) & (self.positions >= 0)] = -np.inf
         return scores
 
     def _scores(self) -> tuple[Doubles, float]:
-        """Scores (q, m) of the candidates, infinite where there is none, and the largest error of one."""
+        """Return scores (q, m) of the candidates, infinite where there is none, and the largest error of one."""
         scan, candidates, valid = self._scan, self.positions, self.positions >= 0
         scores = np.full(candidates.shape, np.inf)
         if not valid.any():
@@ -168,18 +170,18 @@ class Candidates:
             return -equal * self._compiled(stored), error
         theirs = scan.gather(np.where(valid, candidates, candidates[valid][0]).ravel())
         if angular and theirs.dtype == torch.float16:  # no square of which overflows float32
-            lines = _unit(scan.score.prepare(self._rows).rows)
-            found = equal * _cosines(lines, theirs, roots=scan.metric == "js").double().cpu().numpy()
+            unit = _unit(scan.score.prepare(self._rows).rows)
+            found = equal * _cosines(unit, theirs, roots=scan.metric == "js").double().cpu().numpy()
             scores[valid] = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)[valid]
             return scores, error
         ours, rows = scan.score.prepare(self._rows), scan.score.prepare(theirs)
         width = candidates.shape[1]
-        for line in range(len(candidates)):
-            part = slice(line * width, (line + 1) * width)
-            one = Prepared(ours.rows[line : line + 1], ours.term[line : line + 1])
-            near = scan.score.between(one, Prepared(rows.rows[part], rows.term[part]))[0]
-            near = torch.nan_to_num(near, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-            scores[line, valid[line]] = near.double().cpu().numpy()[valid[line]]
+        for query_id in range(len(candidates)):
+            part = slice(query_id * width, (query_id + 1) * width)
+            one = Prepared(ours.rows[query_id : query_id + 1], ours.term[query_id : query_id + 1])
+            row_scores = scan.score.between(one, Prepared(rows.rows[part], rows.term[part]))[0]
+            row_scores = torch.nan_to_num(row_scores, nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+            scores[query_id, valid[query_id]] = row_scores.double().cpu().numpy()[valid[query_id]]
         return scores, scan.error(ours, rows, None)
 
 
@@ -191,12 +193,12 @@ def _check(scan: Scan, suspects: Positions) -> None:
 
 
 def _unit(rows: Tensor) -> Tensor:
-    """Prepared queries (q, d), of length 1."""
+    """Return prepared queries (q, d), of length 1."""
     return torch.nn.functional.normalize(rows.float(), dim=1)
 
 
 def _cosines(unit: Any, rows: Any, *, roots: bool) -> Any:
-    """Cosines (q, m) of queries (q, d) with rows (q m, d) or their roots.
+    """Return cosines (q, m) of queries (q, d) with rows (q m, d) or their roots.
 
     What `score.prepare` and `score.between` give for each pair, up to the same rounding, in as few passes as may be.
     """

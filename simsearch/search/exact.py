@@ -1,4 +1,4 @@
-"""The exact nearest rows, by looking at every row: fast scores first, float64 distances for the few left.
+"""Exact k nearest neighbours by brute force: fast scores for all rows, float64 distances for the few left.
 
 The answer is that of `simsearch.distance` over all rows, ties to the lower position, and proved: a score has a known
 error and never says that a row is farther than it is, so that a row whose score is above what the k-th best distance
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simsearch.distance import METRICS, Rows, by_name, check_rows
 from simsearch.errors import RowError
 from simsearch.runtime.device import type_of
-from simsearch.search.arguments import Wanted, checked_k, checked_limit
+from simsearch.search.arguments import SearchRequest, checked_k, checked_limit
 from simsearch.search.hamming.code_length import CodeScale, radius_of
 from simsearch.search.results import Neighbours
 from simsearch.search.scan.deletion_mask import check_live
@@ -50,7 +50,7 @@ def knn(
     bits: int | None = None,
     rounded: bool = False,
 ) -> Neighbours:
-    """The k nearest rows of each query, exactly.
+    """Return the k nearest rows of each query, exactly.
 
     Args:
         queries: (q, d) float, or (q, bytes) uint8 for hamming; an array, or a tensor on the device.
@@ -58,7 +58,7 @@ def knn(
             concatenation is searched. A GPU is given arrays once where they fit into half of its free memory.
         k: Neighbours a query.
         metric: A name of `simsearch.distance.METRICS`.
-        live: For each block the rows that count (n_i,), or None for all.
+        live: For each block which rows are live (n_i,), or None for all.
         max_distance: Rows farther than this, once both are rounded to float32, are left out; by default none.
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU when there is one).
         budget: Bytes of memory to work in, beside the arguments and the answer; by default 256 MiB, on a GPU a quarter
@@ -73,7 +73,7 @@ def knn(
     Raises:
         RowError: A query or live row is not finite, is all zeros or has the wrong dimension; it is named.
         MetricError: The metric does not exist or is not defined on these rows.
-        InputError: k, max_distance, a mask or the device is not usable.
+        InputError: K, max_distance, a mask or the device is not usable.
 
     Example:
         >>> found = knn(np.array([[1.0, 0.0]]), [np.eye(2), np.eye(2)], k=3, metric="js", device="cpu")
@@ -93,19 +93,19 @@ def knn(
     distances = np.full((len(queries), k), np.inf, np.float32)
     positions = np.full((len(queries), k), -1, np.int64)
     measured = np.zeros(len(queries), np.int64)
-    wanted = Wanted(min(k, sum(map(len, blocks))), limit, rounded)  # what is beyond the rows stays padding
+    request = SearchRequest(min(k, sum(map(len, blocks))), limit, rounded)  # what is beyond the rows stays padding
 
-    def fill(group: slice, near: Doubles, where: Positions) -> None:
+    def fill(group: slice, best_distances: Doubles, best_positions: Positions) -> None:
         with np.errstate(over="ignore"):
-            distances[group, : wanted.k] = near
-        positions[group, : wanted.k] = where
+            distances[group, : request.k] = best_distances
+        positions[group, : request.k] = best_positions
 
-    if codes and wanted.k:
-        fill(slice(None), *_by_codes(queries, blocks, live, wanted))
+    if codes and request.k:
+        fill(slice(None), *_by_codes(queries, blocks, live, request))
     elif scan is not None:
         for group in query_groups(scan, len(queries)):
-            near, where, measured[group] = _search(scan, queries[group], wanted)
-            fill(group, near, where)
+            best_distances, best_positions, measured[group] = _search(scan, queries[group], request)
+            fill(group, best_distances, best_positions)
     return Neighbours(distances, positions, np.ones(len(queries), bool), measured)
 
 
@@ -120,13 +120,15 @@ def as_codes(queries: Any, blocks: Sequence[Block], *, metric: str, live: Live |
     return True
 
 
-def _by_codes(queries: Any, blocks: Sequence[Any], live: Live | None, wanted: Wanted) -> tuple[Doubles, Positions]:
-    """Distances and positions (q, k)."""
+def _by_codes(
+    queries: Any, blocks: Sequence[Any], live: Live | None, request: SearchRequest
+) -> tuple[Doubles, Positions]:
+    """Return distances and positions (q, k)."""
     from simsearch.search.hamming.plain import nearest_plainly
     from simsearch.search.hamming.search import FEW, MANY, SLICED, nearest_codes, pays
 
-    k, bits = wanted.k, 8 * queries.shape[1]
-    radius = radius_of(wanted.limit, bits)
+    k, bits = request.k, 8 * queries.shape[1]
+    radius = radius_of(request.limit, bits)
     pairs, many = len(queries) * sum(map(len, blocks)), len(queries) >= SLICED
     sliced = many and pays(MANY, pairs, queries.shape[1])
     if sliced or pays(FEW, pairs, queries.shape[1]):
@@ -137,7 +139,7 @@ def _by_codes(queries: Any, blocks: Sequence[Any], live: Live | None, wanted: Wa
 
 
 def _shares(counts: NDArray[Any], positions: Positions, bits: int) -> Doubles:
-    """Distances of codes that differ in so many bits; infinite where there is no position."""
+    """Return distances of codes that differ in so many bits; infinite where there is no position."""
     return np.where(positions < 0, np.inf, counts / bits)
 
 
@@ -152,7 +154,7 @@ def _by_code_kernel(scan: Scan, queries: torch.Tensor, k: int, limit: float) -> 
 def open_scan(
     queries: Block, blocks: Sequence[Block], *, metric: str, live: Live | None, device: str, budget: int | None
 ) -> Scan | None:
-    """A scan of checked blocks for checked queries; None where there is nothing to look for or at."""
+    """Return a scan of checked blocks for checked queries; None where there are no queries or no rows."""
     _check_blocks(blocks, live, metric)
     dimension = blocks[0].shape[1] if blocks else None
     if isinstance(queries, np.ndarray):
@@ -167,20 +169,20 @@ def open_scan(
     from simsearch.search.metrics import SEARCH_METRICS
     from simsearch.search.scan.blocks import Scan
 
-    where = choose_device(device)
+    chosen = choose_device(device)
     masks = [None] * len(blocks) if live is None else live
-    score = SEARCH_METRICS[metric].score(blocks[0].shape[1], where)
-    return Scan(_uploaded(blocks, where), masks, metric, where, score, _budget(where) if budget is None else budget)
+    score = SEARCH_METRICS[metric].score(blocks[0].shape[1], chosen)
+    return Scan(_uploaded(blocks, chosen), masks, metric, chosen, score, _budget(chosen) if budget is None else budget)
 
 
 def query_groups(scan: Scan, count: int) -> list[slice]:
-    """Queries that are searched together: those whose prepared form takes a sixteenth of the budget."""
+    """Return batches of queries whose prepared form takes a sixteenth of the budget."""
     step = max(1, scan.budget // (16 * scan.coordinates))
     return [slice(start, start + step) for start in range(0, count, step)]
 
 
 def as_array(rows: Block) -> Rows:
-    """The rows as an array of the same values."""
+    """Return the rows as an array of the same values."""
     if isinstance(rows, np.ndarray):
         return rows
     from simsearch.search.scan.blocks import to_numpy
@@ -189,7 +191,7 @@ def as_array(rows: Block) -> Rows:
 
 
 def _uploaded(blocks: Sequence[Block], device: torch.device) -> Sequence[Block]:
-    """The blocks, moved to a GPU where they fit."""
+    """Return the blocks, moved to a GPU where they fit."""
     if device.type != "cuda":
         return blocks
     from simsearch.runtime.device import free_memory
@@ -219,42 +221,42 @@ def _check_blocks(blocks: Sequence[Block], live: Live | None, metric: str) -> No
     check_live(live, blocks)
 
 
-def _search(scan: Scan, queries: Block, wanted: Wanted) -> tuple[Doubles, Positions, Positions]:
-    """Distances and positions (q, k), and how many rows were measured (q,)."""
+def _search(scan: Scan, queries: Block, request: SearchRequest) -> tuple[Doubles, Positions, Positions]:
+    """Return distances and positions (q, k), and how many rows were measured (q,)."""
     from simsearch.runtime.transfers import to_device
-    from simsearch.search.few_queries.gpu_scores import first_look
+    from simsearch.search.few_queries.gpu_scores import direct_scan
     from simsearch.search.few_queries.scores import serves
     from simsearch.search.few_queries.search import search
-    from simsearch.search.refine.pairs import Measured, Pairs, measure, official, settle
+    from simsearch.search.refine.pairs import Measured, PairDistances, measure, official, settle
     from simsearch.search.refine.second_pass import flat, widen
 
     if serves(scan, queries):
-        return search(scan, np.asarray(queries), wanted)
+        return search(scan, np.asarray(queries), request)
     rows = to_device(queries, scan.device)
     if scan.score.own_kernel:
-        return _by_code_kernel(scan, rows, wanted.k, wanted.limit)
-    pairs = Pairs(scan, rows)
-    kept = min(wanted.k + _SLACK, scan.rows)
-    first, prepared, resident = first_look(scan, rows)
-    scores, candidates, error = _candidates(first, prepared, wanted.k, kept, resident)
-    measured = measure(pairs, first, scores, candidates, wanted, error=error)
-    distances, positions = settle(measured, candidates, official(scan, rows), wanted)
+        return _by_code_kernel(scan, rows, request.k, request.limit)
+    pairs = PairDistances(scan, rows)
+    kept = min(request.k + _SLACK, scan.rows)
+    first, prepared, resident = direct_scan(scan, rows)
+    scores, candidates, error = _candidates(first, prepared, request.k, kept, resident)
+    measured = measure(pairs, first, scores, candidates, request, error=error)
+    distances, positions = settle(measured, candidates, official(scan, rows), request)
     counts = (measured.distances < np.inf).sum(axis=1)
     worst = scores[:, -1]  # no row that was left out scores lower
-    farthest = wanted.no_farther(distances[:, -1])
+    farthest = request.no_farther(distances[:, -1])
     left = np.flatnonzero((worst < np.inf) & (worst <= first.score.of(farthest) + error))
     if len(left) and kept < scan.rows:
         import torch
 
         subset = rows[torch.from_numpy(left).to(scan.device)]
         known = Measured(measured.distances[left], measured.errors[left]), candidates[left]
-        distances[left], positions[left], more = widen(scan, subset, farthest[left], wanted, flat(*known))
+        distances[left], positions[left], more = widen(scan, subset, farthest[left], request, flat(*known))
         counts[left] += more
     return distances, positions, counts
 
 
 def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int) -> tuple[Doubles, Positions, float]:
-    """The best scores (q, kept), best first, with their positions (-1 where none), and the largest error of a score.
+    """Return the best scores (q, kept), best first, their positions, padded with -1, and the largest error of a score.
 
     Where one row, stored over and over, fills the places of a query, only the first k of it are kept.
     """
@@ -264,13 +266,13 @@ def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int)
     from simsearch.search.scan.blocks import to_numpy
 
     best = torch.full((len(queries.term), kept), torch.inf, device=scan.device)
-    where = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
+    best_positions = torch.full((len(queries.term), kept), -1, dtype=torch.int64, device=scan.device)
     error, repeats = 0.0, defaultdict[int, Repeats](lambda: Repeats(k))
     for chunk in scan.chunks(resident):
         rows, dead = scan.prepare(chunk)
         error = max(error, scan.error(queries, rows, dead))
         for part, scores in scan.scores(queries, rows, dead):
-            before = best[part], where[part]
+            before = best[part], best_positions[part]
             now, positions = _with_lowest(*before, scores, chunk.start)
             full = now[:, -1] < torch.inf  # else rows that do not count would be met
             crowded = full & (now[:, -1] <= now[:, k - 1] + 2 * error) & (now[:, k:] == now[:, :-k]).any(dim=1)
@@ -279,20 +281,20 @@ def _candidates(scan: Scan, queries: Prepared, k: int, kept: int, resident: int)
                 beyond = repeats[part.start].beyond(to_numpy(chunk.rows[among]))
                 scores[:, among[torch.from_numpy(beyond).to(scan.device)]] = torch.inf
                 now, positions = _with_lowest(*before, scores, chunk.start)
-            best[part], where[part] = now, positions
-    where.masked_fill_(best == torch.inf, -1)
-    return best.double().cpu().numpy(), where.cpu().numpy(), error
+            best[part], best_positions[part] = now, positions
+    best_positions.masked_fill_(best == torch.inf, -1)
+    return best.double().cpu().numpy(), best_positions.cpu().numpy(), error
 
 
 def _with_lowest(
-    best: torch.Tensor, where: torch.Tensor, scores: torch.Tensor, start: int
+    best: torch.Tensor, best_positions: torch.Tensor, scores: torch.Tensor, start: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The best scores and positions (q, kept) with those of more rows (q, n), the first of which is at `start`."""
+    """Return the best scores and positions (q, kept), merged with those of more rows (q, n) from `start` on."""
     import torch
 
     from simsearch.search.scan.top_k import lowest
 
     low, columns = lowest(scores, best.shape[1], best[:, -1])
-    low, columns = torch.cat([best, low], 1), torch.cat([where, columns.add_(start)], 1)
+    low, columns = torch.cat([best, low], 1), torch.cat([best_positions, columns.add_(start)], 1)
     low, order = torch.topk(low, best.shape[1], dim=1, largest=False)
     return low, torch.gather(columns, 1, order)

@@ -1,4 +1,4 @@
-"""Packed codes as whole words, zeros behind the last byte."""
+"""Packed codes as whole words, padded with zeros."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 
 def padded(codes: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Codes (n, bytes) with zeros behind, `width` bytes long; the same array where they are."""
+    """Return codes (n, bytes) zero-padded to `width` bytes; the same array where they have them."""
     if codes.shape[1] == width:
         return codes
     out = np.zeros((len(codes), width), np.uint8)
@@ -18,7 +18,7 @@ def padded(codes: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def as_words(codes: NDArray[np.uint8], dtype: DTypeLike) -> NDArray[Any]:
-    """Codes (n, bytes) as the fewest words of a type (n, words); a view where the bytes allow.
+    """Return codes (n, bytes) as the fewest words of a type (n, words); a view where the bytes allow.
 
     Example:
         >>> as_words(np.array([[1, 0, 2]], np.uint8), np.uint32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import by_name
-from simsearch.search.arguments import Wanted, checked_limit
+from simsearch.search.arguments import SearchRequest, checked_limit
 from simsearch.search.exact import as_codes, open_scan, query_groups
 from simsearch.search.hamming.code_length import CodeScale, radius_of
 from simsearch.search.results import Range
@@ -30,7 +30,7 @@ def within(
     budget: int | None = None,
     bits: int | None = None,
 ) -> Range:
-    """Every row within a distance of each query, exactly; arguments and errors are those of `knn`.
+    """Return every row within a distance of each query, exactly; arguments and errors are those of `knn`.
 
     Memory grows with the number of rows found.
 
@@ -60,10 +60,10 @@ def within(
     scan = open_scan(queries, blocks, metric=metric, live=live, device=device, budget=budget)
     if scan is not None:
         for group in query_groups(scan, len(queries)):
-            lines, near, where = _search(scan, queries[group], limit)
-            counts[group] = np.bincount(lines, minlength=len(counts[group]))
-            distances.append(near)
-            positions.append(where)
+            query_ids, group_distances, group_positions = _search(scan, queries[group], limit)
+            counts[group] = np.bincount(query_ids, minlength=len(counts[group]))
+            distances.append(group_distances)
+            positions.append(group_positions)
     starts = np.concatenate([[0], np.cumsum(counts)])
     with np.errstate(over="ignore"):
         return Range(starts, np.concatenate(distances).astype(np.float32), np.concatenate(positions))
@@ -76,27 +76,29 @@ def _by_codes(queries: Any, blocks: Sequence[Any], *, limit: float, live: Live |
     bits = 8 * queries.shape[1]
     compiled = pays(WITHIN, len(queries) * sum(map(len, blocks)), queries.shape[1])
     way = codes_within if compiled else within_plainly
-    lines, counts, positions = way(queries, blocks, radius=radius_of(limit, bits), live=live)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(lines, minlength=len(queries)))])
+    query_ids, counts, positions = way(queries, blocks, radius=radius_of(limit, bits), live=live)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(query_ids, minlength=len(queries)))])
     return Range(starts, (counts / bits).astype(np.float32), positions)
 
 
 def _search(
     scan: Scan, queries: Block, limit: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Query, distance and position of every row within the limit (m,), query by query, nearest first."""
+    """Return query ids, distances and positions (m,) of rows within the limit, by query, nearest first."""
     from simsearch.runtime.transfers import to_device
-    from simsearch.search.refine.pairs import Pairs, official
+    from simsearch.search.refine.pairs import PairDistances, official
     from simsearch.search.refine.second_pass import NOTHING, hits, settled
 
     rows = to_device(queries, scan.device)
     found = NOTHING
-    for more in hits(scan, rows, Pairs(scan, rows), np.full(len(queries), limit)):
+    for more in hits(scan, rows, PairDistances(scan, rows), np.full(len(queries), limit)):
         found = found.join(more.take(more.distances - more.errors <= limit))
     flat = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))]
-    for some, distances, positions in settled(found, len(queries), official(scan, rows), Wanted(scan.rows, limit)):
+    for some, distances, positions in settled(
+        found, len(queries), official(scan, rows), SearchRequest(scan.rows, limit)
+    ):
         at = np.nonzero(positions >= 0)
         flat.append((some[at[0]], distances[at], positions[at]))
-    lines, near, where = (np.concatenate(column) for column in zip(*flat, strict=True))
-    order = np.argsort(lines, kind="stable")
-    return lines[order], near[order], where[order]
+    query_ids, distances, positions = (np.concatenate(column) for column in zip(*flat, strict=True))
+    order = np.argsort(query_ids, kind="stable")
+    return query_ids[order], distances[order], positions[order]

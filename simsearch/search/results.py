@@ -13,10 +13,10 @@ class Neighbours:
     """The nearest rows of each query, nearest first.
 
     Attributes:
-        distances: float32 (q, k), padded with infinity.
-        positions: int64 (q, k) into the concatenation of the blocks, padded with -1.
-        certified: bool (q,), whether it is proved that no other row is nearer.
-        measured: int64 (q,), how many rows were measured in float64 for it.
+        distances: Float32 (q, k), padded with infinity.
+        positions: Int64 (q, k) into the concatenation of the blocks, padded with -1.
+        certified: Bool (q,), whether it is proved that no other row is nearer.
+        measured: Int64 (q,), how many rows were measured in float64 for it.
     """
 
     distances: NDArray[np.float32]
@@ -30,9 +30,9 @@ class Range:
     """The rows near each query, nearest first.
 
     Attributes:
-        starts: int64 (q + 1,); those of query i are `starts[i]` to `starts[i + 1]` below.
-        distances: float32 (m,).
-        positions: int64 (m,), into the concatenation of the blocks.
+        starts: Int64 (q + 1,); those of query i are `starts[i]` to `starts[i + 1]` below.
+        distances: Float32 (m,).
+        positions: Int64 (m,), into the concatenation of the blocks.
     """
 
     starts: NDArray[np.int64]

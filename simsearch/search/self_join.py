@@ -19,9 +19,9 @@ from simsearch.search.range_search import within
 
 _CODES = 4096  # compared at once with all behind them
 _ASKED = 512  # codes by which two ways are timed
-_LOOK = 50  # codes that are compared, at the least, while a candidate or a value is looked up
+_LOOK = 50  # codes compared, at the least, in the time of one look-up
 _BYTES = 32 << 20  # of rows, likewise
-_ROWS = 4096  # asked of an index at once
+_ROWS = 4096  # queries of an index's batch
 
 
 class Pairs(NamedTuple):
@@ -30,7 +30,7 @@ class Pairs(NamedTuple):
     Attributes:
         left: Position of the first, int64 (m,).
         right: Position of the second, always larger, int64 (m,); nearest first for each `left`.
-        distances: float32 (m,).
+        distances: Float32 (m,).
     """
 
     left: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Pairs(NamedTuple):
 
 
 def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iterator[Pairs]:
-    """All pairs of codes that differ in at most `radius` bits, piece by piece.
+    """Yield all pairs of codes that differ in at most `radius` bits, piece by piece.
 
     Small radii go by multi-index hashing, large ones by comparing all, whichever is faster for some of the codes; the
     answer is the same.
@@ -54,7 +54,7 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
 
     Raises:
         RowError, MetricError: The codes are not (n, bytes) uint8.
-        InputError: radius is no whole number or below 0, or threads below 1.
+        InputError: Radius is no whole number or below 0, or threads below 1.
 
     Example:
         >>> [piece] = code_pairs(np.array([[0b0000], [0b1111], [0b0001]], np.uint8), radius=1)
@@ -69,17 +69,17 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
         queries = np.asarray(codes[start : start + _CODES])
         if index is None:
             found = codes_within(queries, [codes[start:]], radius=radius, threads=threads)
-            left, right = found.lines + start, found.positions + start
+            left, right = found.query_ids + start, found.positions + start
         else:
             after = np.arange(start, start + len(queries))
             found, _ = index.within(queries, radius=radius, after=after, threads=threads)
-            left, right = found.lines + start, found.positions
+            left, right = found.query_ids + start, found.positions
         once = right > left
         yield Pairs(left[once], right[once], (found.counts[once] / bits).astype(np.float32))
 
 
 def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, device: str = "auto") -> Iterator[Pairs]:
-    """All pairs of rows within a distance, exactly, piece by piece.
+    """Yield all pairs of rows within a distance, exactly, piece by piece.
 
     Args:
         blocks: Arrays (n_i, d), often memory-mapped; positions are those in their concatenation.
@@ -115,7 +115,7 @@ def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, devic
 def pairs_by_index(
     blocks: Sequence[Rows], index: Index, *, max_distance: float, effort: int, depth: int = 50, device: str = "cpu"
 ) -> Iterator[Pairs]:
-    """The pairs of rows within a distance that an index finds, piece by piece; every one is measured exactly.
+    """Yield the pairs of rows within a distance that an index finds, piece by piece; every one is measured exactly.
 
     A pair is found where the search of its first row names the second among its candidates.
 
@@ -124,7 +124,7 @@ def pairs_by_index(
         index: Built for the metric.
         max_distance: The largest distance of a pair.
         effort: One of `index.efforts()`.
-        depth: Candidates of each row that are measured; one that has half as many near ones is asked for more.
+        depth: Candidates of each row that are measured; doubled while half of them are within the distance.
         device: Where candidates are measured.
 
     Yields:
@@ -152,9 +152,9 @@ def pairs_by_index(
                     device=device,
                 )
                 more = (found.positions[:, -1] >= 0) & (k < total)
-                lines, columns = np.nonzero((found.positions > (base + start + short)[:, None]) & ~more[:, None])
-                near, where = found.distances[lines, columns], found.positions[lines, columns]
-                parts.append(Pairs(base + start + short[lines], where, near))
+                query_ids, columns = np.nonzero((found.positions > (base + start + short)[:, None]) & ~more[:, None])
+                pair = query_ids, columns
+                parts.append(Pairs(base + start + short[query_ids], found.positions[pair], found.distances[pair]))
                 short, k = short[more], min(2 * k, total)
             together = [np.concatenate(column) for column in zip(*parts, strict=True)]
             order = np.argsort(together[0], kind="stable")
@@ -163,7 +163,7 @@ def pairs_by_index(
 
 
 def _index_for(codes: Codes, radius: int, threads: int | None) -> MultiIndex | None:
-    """Tables of the codes, where some of the codes are asked faster of them than compared with all."""
+    """Return tables of the codes, where a sample of queries is faster with them than by comparing all."""
     if len(codes) < _CODES or _LOOK * looks(len(codes), 8 * codes.shape[1], radius) > len(codes):
         return None
     index = MultiIndex(codes)

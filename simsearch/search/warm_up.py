@@ -1,4 +1,4 @@
-"""Compiled passes made ready before the first search, which would else wait for them or do without for a while."""
+"""Compiled passes loaded before the first search, which would else wait for them or do without."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from simsearch.search.refine import compiled_blocks
 
 
 def make_ready(metric: str, rows: NDArray[Any], *, by_index: bool = False) -> None:
-    """Load from disk, or compile, what a CPU searches such rows with; later searches by the metric use it at once.
+    """Load from disk, or compile, the CPU passes for such rows; later searches by the metric use them at once.
 
     Args:
         metric: A name of `simsearch.distance.METRICS`, or "asymmetric".
         rows: Any (n, d) of the type and length that are searched, even none.
-        by_index: What measures an index's candidates, too.
+        by_index: Include the passes that re-rank an index's candidates.
     """
-    made = np.ones((search.SLICED, rows.shape[1]), rows.dtype)
+    sample = np.ones((search.SLICED, rows.shape[1]), rows.dtype)
     if metric == "asymmetric":
         asymmetric.expect()
-        asymmetric.nearest_by_margins(np.ones((1, 8 * rows.shape[1])), [made], k=1)
+        asymmetric.nearest_by_margins(np.ones((1, 8 * rows.shape[1])), [sample], k=1)
     elif metric == "hamming":
-        _of_codes(made)
+        _of_codes(sample)
     else:
-        _of_rows(metric, made, by_index=by_index)
+        _of_rows(metric, sample, by_index=by_index)
 
 
-def _of_codes(made: NDArray[np.uint8]) -> None:
+def _of_codes(sample: NDArray[np.uint8]) -> None:
     from simsearch.search.exact import knn
     from simsearch.search.range_search import within
 
-    search.expect(made.shape[1])
-    for queries in (made[:1], made):
-        knn(queries, [made], k=1, metric="hamming", device="cpu")
-    within(made[:1], [made], max_distance=0.0, metric="hamming", device="cpu")
+    search.expect(sample.shape[1])
+    for queries in (sample[:1], sample):
+        knn(queries, [sample], k=1, metric="hamming", device="cpu")
+    within(sample[:1], [sample], max_distance=0.0, metric="hamming", device="cpu")
 
 
-def _of_rows(metric: str, made: NDArray[Any], *, by_index: bool) -> None:
+def _of_rows(metric: str, sample: NDArray[Any], *, by_index: bool) -> None:
     from simsearch.search.exact import knn
 
-    kind = str(made.dtype)
+    kind = str(sample.dtype)
     scores.expect(metric, kind)
     compiled_blocks.expect(metric, kind)
-    knn(made[:1], [made], k=1, metric=metric, device="cpu")
+    knn(sample[:1], [sample], k=1, metric=metric, device="cpu")
     if by_index:
         from simsearch.search.refine.compiled_pairs import kernels
 
-        one = np.ones((1, made.shape[1]), np.float32), compiled_blocks.as_stored(made)
+        one = np.ones((1, sample.shape[1]), np.float32), compiled_blocks.as_stored(sample)
         kernels(metric, kind).score(*one, 0, np.zeros((1, 1), np.int64), np.empty((1, 1), np.float32))

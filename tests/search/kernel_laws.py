@@ -128,9 +128,9 @@ def scores_of_a_few_queries_are_as_near_to_exact_as_stated(device):
     ):
         rows, queries = pooled(rng, n, d), pooled(rng, q, d).astype(np.float32)
         queries[0] = rows[0]
-        score = gpu_scores.Few(metric)
+        score = gpu_scores.DirectScore(metric)
         prepared = score.prepare(torch.from_numpy(rows).to(device))
-        asked = score.asked(torch.from_numpy(queries).to(device))
+        asked = score.prepare_queries(torch.from_numpy(queries).to(device))
         found = score.between(asked, prepared).double().cpu().numpy()
         error = score.error(d, (float(asked.term.max()), float(prepared.term.max())))
         exact = [METRICS[metric](line[None].astype(np.float64), rows.astype(np.float64))[0] for line in queries]
@@ -144,7 +144,7 @@ def scores_of_a_few_queries_are_as_near_to_exact_as_stated(device):
         assert error < 1e-4 * max(1, np.abs(bound).max())
     rows = torch.tensor([[1.0, 0], [0, 0], [2, -1], [torch.nan, 1], [torch.inf, 1], [0, 3]]).half().to(device)
     for metric, expected in (("js", [0, 1, 1, 1, 1, 0]), ("cosine", [0, 1, 0, 1, 1, 0]), ("l2", [0, 1, 0, 1, 1, 0])):
-        score = gpu_scores.Few(metric)
+        score = gpu_scores.DirectScore(metric)
         assert score.suspects(rows, score.prepare(rows)).tolist() == [bool(one) for one in expected]
 
 

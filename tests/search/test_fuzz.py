@@ -37,7 +37,7 @@ def test_many_random_lives_of_libraries_are_right(start):
 
 
 def test_a_wrong_answer_is_told_with_its_seed(monkeypatch):
-    monkeypatch.setattr("simsearch.search.arguments.Wanted.key", lambda self, distances: -distances)
+    monkeypatch.setattr("simsearch.search.arguments.SearchRequest.key", lambda self, distances: -distances)
     monkeypatch.setattr("simsearch.library.read.neighbours.rising", lambda snapshot, name, numbers: [])
     told = [searches.run(seed)[1] for seed in range(20, 40)]
     assert any(one is not None and one.startswith("python -m tests.search.fuzzing ") for one in told)

@@ -182,7 +182,7 @@ def _depths(index: Index, k: int, least: int) -> tuple[int, ...]:
     whole = index.spec.kind in ("flat", "ivf_flat", "hnsw")
     multiples = DEPTHS_OF_MANY if k > KS[0] else DEPTHS[:2] if whole else DEPTHS
     depths = (max(least, math.ceil(SPARE * k) + 2, multiple * k) for multiple in multiples)
-    return tuple(dict.fromkeys(min(depth, index.most) for depth in depths))
+    return tuple(dict.fromkeys(min(depth, index.max_candidates) for depth in depths))
 
 
 def _without(own: NDArray[np.int64], blocks: Sequence[Block], live: Live | None) -> list[NDArray[np.bool_]]:

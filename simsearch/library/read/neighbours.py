@@ -252,7 +252,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
     left = ready.record.rows - gone
     order: Order = "exact" if plan.metric == "hamming" else plan.order or ready.record.order
     way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left, order=order)
-    if way is None or way.depth > ready.index.most:  # a GPU names no more
+    if way is None or way.depth > ready.index.max_candidates:  # a GPU names no more
         return None
     scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
     limit = plan.max_distance

@@ -56,7 +56,7 @@ def _scores(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     i = (tl.program_id(0) % tiles) * LINES + tl.arange(0, LINES)
     j = (tl.program_id(0) // tiles) * ROWS + tl.arange(0, ROWS)
     k = tl.arange(0, COLUMNS)
-    # Beyond the last line or row the last one is worked on again, and not written.
+    # Beyond the last query or row the last one is computed again, and not written.
     x_at = rows + tl.minimum(j, count - 1).to(tl.int64)[:, None] * dimension + k[None, :]
     y_at = queries + tl.minimum(i, lines - 1).to(tl.int64)[:, None] * dimension + k[None, :]
     added = tl.zeros((LINES, ROWS, COLUMNS), tl.float32)
@@ -81,7 +81,7 @@ def _scores(  # type: ignore[no-untyped-def]  # noqa: PLR0917
 
 
 def row_sums(rows: Tensor, *, squares: bool) -> Tensor:
-    """Of float16 rows (n, d) the sums of squares, or of values and NaN where one is negative; float32 (n,).
+    """Return sums (n,), float32, of float16 rows (n, d): of squares, or of values, NaN where one is negative.
 
     Raises:
         InputError: The rows are not contiguous.
@@ -93,14 +93,14 @@ def row_sums(rows: Tensor, *, squares: bool) -> Tensor:
 
 
 def row_scores(queries: Tensor, rows: Tensor, sums: Tensor, *, roots: bool = False, gaps: bool = False) -> Tensor:
-    """Minus the products of queries and rows over the roots of the rows' sums (q, n), or squared distances; float32.
+    """Return scores (q, n), float32: squared distances, or minus products over the roots of the rows' sums.
 
     Args:
         queries: (q, d) float32.
         rows: (n, d) float16.
-        sums: What `row_sums` gives.
-        roots: Of the rows' values the roots are taken.
-        gaps: Squared distances are wanted.
+        sums: Of the rows, by `row_sums`.
+        roots: Take the roots of the rows' values.
+        gaps: Return squared distances.
 
     Raises:
         InputError: A tensor is not contiguous.

@@ -28,22 +28,22 @@ _QUERIES = (torch.float16, torch.float32)
 
 
 @final
-class Few(Score):
-    """By `few_kernel`: for js and cosine minus a product of roots or values of length 1, for l2 the squared gap."""
+class DirectScore(Score):
+    """By `gpu_kernels`: for js and cosine minus a product of roots or values of length 1, for l2 the squared gap."""
 
     def __init__(self, metric: str) -> None:
         self._metric = metric
         self._weight = HELLINGER.weight if metric == "js" else 1.0
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Float16 rows (n, d) as they are, and their sums or sums of squares."""
+        """Return float16 rows (n, d) as they are, and their sums or sums of squares."""
         from simsearch.search.few_queries.gpu_kernels import row_sums
 
         rows = rows.contiguous()
         return Prepared(rows, row_sums(rows, squares=self._metric != "js"))
 
-    def asked(self, queries: Tensor) -> Prepared:
-        """Queries (q, d) as the scores take them, and their sums of squares."""
+    def prepare_queries(self, queries: Tensor) -> Prepared:
+        """Return queries (q, d) prepared for `between`, and their sums of squares."""
         values = queries.double()
         terms = torch.linalg.vecdot(values, values)
         if self._metric == "js":
@@ -53,30 +53,30 @@ class Few(Score):
         return Prepared(values.to(torch.float32, memory_format=torch.contiguous_format), terms)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """Rows whose sum is no positive number."""
+        """Return which rows have no positive sum."""
         return ~((prepared.term > 0) & (prepared.term < torch.inf))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Scores (q, n), float32, of asked queries and prepared rows."""
+        """Return scores (q, n), float32, of prepared queries and rows."""
         from simsearch.search.few_queries.gpu_kernels import row_scores
 
         return row_scores(a.rows, b.rows, b.term, roots=self._metric == "js", gaps=self._metric == "l2")
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The highest score of a row at that distance."""
+        """Return the highest score of a row at that distance."""
         if self._metric == "l2":
             return distance**2
         return 2 * distance - 1 if self._metric == "cosine" else distance**2 * (math.log(2) / 2) - self._weight
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
-        """What the module's text says; of squared distances what products would lose, which is more."""
+        """Return the bound of the module's docstring; for squared distances the larger one of products."""
         if self._metric == "l2":
             return EuclideanScore().error(dimension, largest)
         return 1.01 * self._weight * (1.5 * dimension + 16) * UNIT
 
 
 def serves(scan: Scan, queries: Tensor) -> bool:
-    """Whether these queries are few, and the rows such that this is the way."""
+    """Return whether the queries are few enough, and the rows suitable, for this way."""
     return (
         scan.device.type == "cuda"
         and scan.metric in _METRICS
@@ -87,9 +87,9 @@ def serves(scan: Scan, queries: Tensor) -> bool:
     )
 
 
-def first_look(scan: Scan, queries: Tensor) -> tuple[Scan, Prepared, int]:
-    """The scan with the scores of a first look, the queries as these take them, and rows on the device at once."""
+def direct_scan(scan: Scan, queries: Tensor) -> tuple[Scan, Prepared, int]:
+    """Return the scan with direct scores, the queries prepared for them, and the rows of a chunk on the device."""
     if not serves(scan, queries):
         return scan, scan.score.prepare(queries), 0
-    score = Few(scan.metric)
-    return replace(scan, score=score), score.asked(queries), max(1, scan.budget // (64 * len(queries)))
+    score = DirectScore(scan.metric)
+    return replace(scan, score=score), score.prepare_queries(queries), max(1, scan.budget // (64 * len(queries)))

@@ -1,6 +1,6 @@
 """Scores of rows for a few queries, from the rows as they are stored, and how far they can be from exact.
 
-With u = 2^-24 the rounding of float32 and m how often at most a term of a sum is rounded (`direct_kernels.roundings`;
+With u = 2^-24 the rounding of float32 and m how often at most a term of a sum is rounded (`score_kernels.roundings`;
 the dimension and a few in numpy, whose order is not known):
 
 - Stored values are exact in float32. A cosine is a product, wrong by at most m u of the lengths (Cauchy-Schwarz), over
@@ -34,8 +34,8 @@ from simsearch.search.scan.blocks import Scan
 FEW = 16  # queries, for which a product of matrices does not pay
 _KINDS: dict[Any, str] = {np.dtype(kind): kind for kind in ("float16", "float32", "uint8")}
 _METRICS = ("js", "cosine", "l2", "l1")
-_PART = 16 << 20  # bytes of rows that one thread takes: a millisecond's work is not shared
-_TILE = 1 << 15  # coordinates that numpy works on at once
+_PART = 16 << 20  # bytes of rows a thread: a millisecond's work is not split
+_TILE = 1 << 15  # coordinates of a tile in numpy
 _WORTH = 1 << 28  # coordinates that take numpy as long as compiling does
 _UNIT = 2.0**-24
 _LEAST = 2.0**-60  # as in the compiled passes
@@ -45,7 +45,7 @@ Scores = NDArray[np.float32]
 
 
 def serves(scan: Scan, queries: Any) -> bool:
-    """Whether these queries are few, and the rows such that this is the way."""
+    """Return whether the queries are few enough, and the rows suitable, for this way."""
     blocks: Sequence[Any] = scan.blocks
     return (
         scan.device.type == "cpu"
@@ -58,12 +58,12 @@ def serves(scan: Scan, queries: Any) -> bool:
 
 
 def expect(metric: str, kind: str) -> None:
-    """Let the next search of rows of a type compile what it takes."""
+    """Have the next search of rows of a type compile its passes."""
     _pays(_WORTH, metric, kind)
 
 
-class Look:
-    """Scores of the rows of a scan for some queries, and what they say of a distance."""
+class DirectScores:
+    """Scores of the rows of a scan for some queries, and the bounds that distances put on them."""
 
     def __init__(self, scan: Scan, queries: NDArray[Any]) -> None:
         self._scan = scan
@@ -80,12 +80,12 @@ class Look:
         self._factor, self._more = _bound(scan.metric, scan.dimension, roundings)
 
     def highest(self, distances: Doubles) -> Scores:
-        """The highest score (q,) that a row within a distance can have; below infinity, which is that of dead rows."""
+        """Return the highest score (q,) of a row within a distance; below infinity, the score of dead rows."""
         values = self._factor * (distances**2 if self._scan.metric in ("js", "l2") else distances) + self._more
         return np.nextafter(np.minimum(values, float(_LARGEST)).astype(np.float32), _LARGEST)
 
     def scores(self, start: int, stop: int) -> Scores:
-        """Scores (q, stop - start) of the rows at these positions; minus infinity where float32 has none."""
+        """Return scores (q, stop - start) of the rows at these positions; minus infinity where float32 has none."""
         out = np.empty((len(self._queries), stop - start), np.float32)
         parts, base = [], 0
         step = max(1, _PART // (self._scan.dimension * 2))
@@ -105,7 +105,7 @@ class Look:
         return out
 
     def unlike(self, positions: Positions, scores: Scores, k: int) -> NDArray[np.bool_]:
-        """Which rows can be among the k nearest, if those with equal values are nearer the lower their position is."""
+        """Return which rows can be among the k nearest, where ties of equal rows go to the lower position."""
         keep = np.ones(len(positions), bool)
         if len(positions) <= k:
             return keep
@@ -127,7 +127,7 @@ class Look:
         return keep
 
     def _part(self, rows: NDArray[Any], live: NDArray[np.bool_] | None, start: int) -> Scores:
-        """Scores (q, n) of some rows of a block, the first of which has that position."""
+        """Return scores (q, n) of some rows of a block, from position `start` on."""
         scores, suspects = self._passes[rows.dtype](self._queries, rows)
         bad = ~np.isfinite(scores)
         suspects |= bad.any(axis=0)
@@ -141,12 +141,12 @@ class Look:
 
 
 def cosine_error(metric: str, dimension: int, roundings: int) -> float:
-    """How far the cosine of rows, or for js of their roots, can be from exact."""
+    """Return how far the cosine of rows, or for js of their roots, can be from exact."""
     return 1.01 * (1.5 * roundings + 8) * _UNIT + (2.0**-33 * math.sqrt(dimension) if metric == "js" else 0)
 
 
 def _bound(metric: str, d: int, m: int) -> tuple[float, float]:
-    """What a distance, or its square for js and l2, is multiplied by, and what is added, for the highest score."""
+    """Return factor and summand that turn a distance, or its square for js and l2, into the highest score."""
     if metric in ("l2", "l1"):
         return 1 + 1.01 * (m + 4) * _UNIT, d * 2.0**-120
     return math.log(2) / (2 * HELLINGER.weight) if metric == "js" else 2.0, cosine_error(metric, d, m) - 1
@@ -164,7 +164,7 @@ def _check(rows: NDArray[Any], suspects: NDArray[np.bool_], metric: str, start: 
 
 
 def unit(queries: NDArray[Any], metric: str) -> NDArray[np.float32]:
-    """Queries (q, d) as scores take them: of length 1 for cosine, and as roots of distributions for js."""
+    """Return queries (q, d) prepared for scores: of length 1 for cosine, roots of distributions for js."""
     if metric not in ("js", "cosine"):
         return np.ascontiguousarray(queries, np.float32)
     values = queries.astype(np.float64, order="C")
@@ -181,7 +181,7 @@ Pass = Callable[[NDArray[np.float32], NDArray[Any]], tuple[Scores, NDArray[np.bo
 
 
 def _passes(metric: str, kinds: set[Any], coordinates: int) -> dict[Any, Pass] | None:
-    """The compiled passes for types of rows; None where numpy is done before a compiler is."""
+    """Return the compiled passes for types of rows; None where numpy is faster than compiling."""
     paid = [_pays(coordinates, metric, _KINDS[kind]) for kind in kinds]
     if not all(paid):
         return None
@@ -209,7 +209,7 @@ def _pays(coordinates: int, metric: str, kind: str) -> bool:
 
 
 def _plain(metric: str) -> Pass:
-    """The same by numpy, tile by tile."""
+    """Return the same pass in numpy, tile by tile."""
 
     def scores(queries: NDArray[np.float32], rows: NDArray[Any]) -> tuple[Scores, NDArray[np.bool_]]:
         out, zero = np.empty((len(queries), len(rows)), np.float32), np.zeros(len(rows), bool)

@@ -1,4 +1,4 @@
-"""Distances from rows that kept their margins to codes that did not: a bit counts by how surely the query has it."""
+"""Asymmetric distances of queries with margins to packed codes: a bit is weighted by the query's margin."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Codes = NDArray[np.uint8]
 Tables = NDArray[np.float64]
 
 _CELLS = 1 << 22  # distances, or entries of tables, held at once
-_ROWS = 1 << 20  # codes given to a compiled pass at once
+_ROWS = 1 << 20  # codes of a compiled pass
 _WORTH = 1 << 29  # bytes of codes looked up that take as long as compiling does
 
 
 def asymmetric(margins: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
-    """The share of a query's margins that lies on the other side than a code says: (q, n), in [0, 1].
+    """Return the share of a query's margins whose signs differ from a code's bits: (q, n), in [0, 1].
 
     With equal margins it is the Hamming distance; a query's own code is at distance exactly 0. It ranks better than
     bits against bits, at the same storage.
@@ -49,8 +49,8 @@ def asymmetric(margins: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
     _check(margins, [codes])
     out = np.empty((len(margins), len(codes)))
     for part, tables in _table_groups(margins):
-        for line, table in zip(out[part], tables, strict=True):
-            line[:] = _looked_up(table, codes)
+        for query_id, table in zip(out[part], tables, strict=True):
+            query_id[:] = _looked_up(table, codes)
     return np.minimum(out, 1, out=out)
 
 
@@ -63,13 +63,13 @@ def nearest_by_margins(
     max_distance: float | None = None,
     threads: int | None = None,
 ) -> Neighbours:
-    """The k codes nearest to each query by `asymmetric`, exactly, on the CPU.
+    """Return the k codes nearest to each query by `asymmetric`, exactly, on the CPU.
 
     Args:
         margins: Of the queries (q, bits).
         blocks: Packed codes (n_i, bytes), often memory-mapped; their concatenation is searched.
         k: Codes a query.
-        live: For each block the codes that count (n_i,), or None for all.
+        live: For each block which codes are live (n_i,), or None for all.
         max_distance: Codes farther than this are left out; by default none.
         threads: By default one a core.
 
@@ -78,7 +78,7 @@ def nearest_by_margins(
 
     Raises:
         RowError, MetricError: As `asymmetric`.
-        InputError: k, max_distance, threads or a mask is not usable.
+        InputError: K, max_distance, threads or a mask is not usable.
 
     Example:
         >>> found = nearest_by_margins(np.array([[3.0, -1.0]]), [np.array([[192], [128], [64]], np.uint8)], k=2)
@@ -96,15 +96,15 @@ def nearest_by_margins(
         run = _compiled_pass if _pays(tables.size // 256 * sum(map(len, blocks))) else _plain_pass
         shares = shares_of(pieces, count)
         found = list(pool(count).map(lambda share, run=run, tables=tables: run(share, tables, k, limit), shares))
-        near, where = (np.concatenate(column, axis=1) for column in zip(*found, strict=True))
-        distances[part], positions[part] = _first(near, where, k)
+        best_distances, best_positions = (np.concatenate(column, axis=1) for column in zip(*found, strict=True))
+        distances[part], positions[part] = _first(best_distances, best_positions, k)
     distances[positions >= 0] = np.minimum(distances[positions >= 0], 1)
     q = len(margins)
     return Neighbours(distances.astype(np.float32), positions, np.ones(q, bool), np.zeros(q, np.int64))
 
 
 def expect() -> None:
-    """Let the next search compile what it takes."""
+    """Have the next search compile its passes."""
     _pays(_WORTH)
 
 
@@ -122,7 +122,7 @@ def _check(margins: NDArray[Any], blocks: Sequence[Codes]) -> None:
 
 
 def _table_groups(margins: NDArray[Any]) -> Iterator[tuple[slice, Tables]]:
-    """The tables of some queries at once, so that memory does not grow with their number."""
+    """Yield the tables of a batch of queries, in bounded memory."""
     step = max(1, _CELLS // (256 * -(-margins.shape[1] // 8)))
     for start in range(0, len(margins), step):
         part = slice(start, start + step)
@@ -130,7 +130,7 @@ def _table_groups(margins: NDArray[Any]) -> Iterator[tuple[slice, Tables]]:
 
 
 def _tables(margins: NDArray[Any]) -> Tables:
-    """What each value of each byte of a code adds to the distance (q, bytes, 256); unused bits add nothing."""
+    """Return look-up tables (q, bytes, 256): what a code's byte adds to the distance; unused bits add 0."""
     q, bits = margins.shape
     weights = np.zeros((q, -(-bits // 8) * 8))
     weights[:, :bits] = np.abs(margins) / np.abs(margins).astype(np.float64).sum(axis=1, keepdims=True)
@@ -142,7 +142,7 @@ def _tables(margins: NDArray[Any]) -> Tables:
 
 
 def _looked_up(table: Tables, codes: Codes) -> NDArray[np.float64]:
-    """Distances (n,) of codes by the table (bytes, 256) of one query, byte after byte."""
+    """Return distances (n,) of codes by the table (bytes, 256) of one query, byte after byte."""
     out = np.zeros(len(codes))
     for entries, values in zip(table, np.ascontiguousarray(codes.T), strict=True):
         out += np.take(entries, values)
@@ -152,19 +152,24 @@ def _looked_up(table: Tables, codes: Codes) -> NDArray[np.float64]:
 def _plain_pass(
     share: Sequence[Piece], tables: Tables, k: int, limit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Distances and positions (q, k) of the nearest of a share."""
-    near, where = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
+    """Return distances and positions (q, k) of the nearest of a shard."""
+    best_distances, best_positions = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
     for codes, live, base in cut(share, _CELLS):
         positions = base + np.arange(len(codes))
-        for line, table in enumerate(tables):
+        for query_id, table in enumerate(tables):
             found = _looked_up(table, codes).astype(np.float32).astype(np.float64)
             if len(live):
                 found[~live] = np.inf
             farthest = np.inf if len(found) <= k else np.partition(found, k - 1)[k - 1]  # ties with it stay
             counts = np.flatnonzero((found < limit) & (found <= farthest))
-            both = np.concatenate([near[line], found[counts]]), np.concatenate([where[line], positions[counts]])
-            near[line], where[line] = (column[0] for column in _first(both[0][None], both[1][None], k))
-    return near, where
+            both = (
+                np.concatenate([best_distances[query_id], found[counts]]),
+                np.concatenate([best_positions[query_id], positions[counts]]),
+            )
+            best_distances[query_id], best_positions[query_id] = (
+                column[0] for column in _first(both[0][None], both[1][None], k)
+            )
+    return best_distances, best_positions
 
 
 def _compiled_pass(
@@ -172,15 +177,15 @@ def _compiled_pass(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     from simsearch.search.hamming.asymmetric_kernels import nearest
 
-    near, where = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
+    best_distances, best_positions = np.full((len(tables), k), np.inf), np.full((len(tables), k), -1, np.int64)
     for rows in cut(share, _ROWS):
-        nearest(rows, tables, limit, (near, where))
-    return near, where
+        nearest(rows, tables, limit, (best_distances, best_positions))
+    return best_distances, best_positions
 
 
 def _first(
-    near: NDArray[np.float64], where: NDArray[np.int64], k: int
+    best_distances: NDArray[np.float64], best_positions: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k nearest of each line; -1, at infinity, stands for none."""
-    order = np.lexsort((where, near), axis=-1)[:, :k]
-    return np.take_along_axis(near, order, 1), np.take_along_axis(where, order, 1)
+    """Return the k nearest of each query, padded with infinity and -1."""
+    order = np.lexsort((best_positions, best_distances), axis=-1)[:, :k]
+    return np.take_along_axis(best_distances, order, 1), np.take_along_axis(best_positions, order, 1)

@@ -1,4 +1,4 @@
-"""Compiled passes over codes for queries that kept their margins; they run without Python's lock."""
+"""Compiled passes over codes for queries with margins; they release the GIL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHRUNK = 0.9  # of the limit that a table was made for, where a new one is wort
 
 @compiled("every code by margins")
 def every(rows: Any, tables: Any, limit: float, found: Any) -> None:
-    """Every code looked up for every query."""
+    """Look up every code for every query."""
     codes, live, base = rows
     distances, positions = found
     for start in range(0, len(codes), _GROUP):
@@ -29,7 +29,7 @@ def every(rows: Any, tables: Any, limit: float, found: Any) -> None:
 
 @compiled("codes by margins")
 def bounded(rows: Any, tables: Any, limit: float, found: Any) -> None:
-    """Only codes whose lower bound is near enough are looked up."""
+    """Look up only codes whose lower bound is within the limit."""
     codes, live, base = rows
     distances, positions = found
     q, last, count = len(tables), distances.shape[1] - 1, planes_of(codes.shape[1])
@@ -62,7 +62,7 @@ def _take(row: Any, table: Any, limit: float, found: Any) -> None:
     distance = 0.0
     for byte in range(len(code)):
         distance += table[byte, code[byte]]
-    distance = np.float64(np.float32(distance))  # ties are told as answers are
+    distance = np.float64(np.float32(distance))  # ties are decided in float32, as in results
     place = len(distances) - 1
     if distance >= min(limit, distances[place]):
         return

@@ -37,7 +37,7 @@ _PLANE = ir.VectorType(WORD, LANES)
 
 
 def counter_planes(bits: int) -> int:
-    """Planes that hold counts up to `bits` and a limit one above.
+    """Return planes that hold counts up to `bits` and a limit one above.
 
     Example:
         >>> counter_planes(96), counter_planes(127)
@@ -47,7 +47,7 @@ def counter_planes(bits: int) -> int:
 
 
 def units_of(bits: int) -> tuple[int, int]:
-    """Into how many tables the planes of codes are cut, and how many triples each holds; zeros fill the last.
+    """Return the number of tables for the planes of codes, and of triples in each; zeros fill the last.
 
     Example:
         >>> units_of(96), units_of(512)
@@ -59,7 +59,7 @@ def units_of(bits: int) -> tuple[int, int]:
 
 
 def settings_of(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Where in a table each three bits of queries (q, m) find their answer: (q, units * triples), the lowest first."""
+    """Return the table index of each three bits of queries (q, m): (q, units * triples), lowest bits first."""
     units, triples = units_of(32 * words.shape[1])
     bits = (words[:, :, None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
     padded = np.zeros((len(words), 3 * units * triples), np.uint32)
@@ -69,7 +69,7 @@ def settings_of(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 @cache
 def adder(triples: int, counters: int, *, first: bool) -> Any:
-    """The compiled step `add(table, settings, query, start, state, limits) -> bool` that adds to a query's counts.
+    """Return the compiled `add(table, settings, query, start, state, limits) -> bool`, which adds to a query's counts.
 
     Args:
         triples: How many triples of planes it adds.
@@ -107,7 +107,7 @@ class _Wires:
         self.zero = ir.Constant(_PLANE, [0] * LANES)
 
     def load(self, base: Any, number: int) -> Any:
-        """The plane of that number."""
+        """Return the plane of that number."""
         value = self.builder.load(self._place(base, number))
         value.align = 8
         return value
@@ -117,17 +117,17 @@ class _Wires:
         self.builder.store(value, self._place(base, number)).align = 8
 
     def spread(self, base: Any, number: int) -> Any:
-        """A plane all of whose words are the word of that number."""
+        """Return a plane filled with the word of that number."""
         return self.spread_value(self.builder.load(self.builder.gep(base, [ir.Constant(WORD, number)])))
 
     def spread_value(self, word: Any) -> Any:
-        """A plane all of whose words are this one."""
+        """Return a plane filled with this word."""
         empty = ir.Constant(_PLANE, ir.Undefined)
         one = self.builder.insert_element(empty, word, ir.Constant(INT, 0))
         return self.builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
 
     def any(self, plane: Any) -> Any:
-        """Whether a plane holds a one."""
+        """Return whether a plane holds a one."""
         whole = ir.IntType(64 * LANES)
         return self.builder.icmp_unsigned("!=", self.builder.bitcast(plane, whole), ir.Constant(whole, 0))
 
@@ -144,7 +144,7 @@ class _Wires:
         return build.xor(differ, z), build.or_(build.and_(x, y), build.and_(differ, z))
 
     def count(self, leaves: Iterable[tuple[int, Any]]) -> list[Any]:
-        """The sum of planes of given weights, as planes of rising weight; a leaf is taken when its turn comes."""
+        """Return the sum of planes of given weights, as planes of rising weight; leaves are consumed lazily."""
         waiting: dict[int, list[Any]] = {}
 
         def push(weight: int, plane: Any) -> None:
@@ -167,7 +167,7 @@ class _Wires:
         return result
 
     def plus(self, counts: list[Any], more: list[Any]) -> list[Any]:
-        """The sum of two numbers, as long as the first."""
+        """Return the sum of two numbers, as long as the first."""
         total, carry = self.half_add(counts[0], more[0])
         result = [total]
         for i, plane in enumerate(counts[1:], 1):
@@ -176,7 +176,7 @@ class _Wires:
         return result
 
     def below(self, counts: list[Any], limit: list[Any]) -> Any:
-        """Which counts are below the limit: those whose difference borrows."""
+        """Return which counts are below the limit: those whose difference borrows."""
         build = self.builder
         borrow = self.zero
         for count, bound in zip(counts, limit, strict=True):
@@ -188,7 +188,7 @@ class _Wires:
         return borrow
 
     def _ternary(self, table: int, *planes: Any) -> Any:
-        """Logic of three planes, by what it gives for each of the eight cases, as the bits of a table."""
+        """Return a ternary logic of three planes, given its truth table as bits."""
         called = named(self.builder, "llvm.x86.avx512.pternlog.q.512", _PLANE, 3, INT)
         return self.builder.call(called, [*planes, INT(table)])
 
@@ -198,13 +198,13 @@ class _Wires:
 
 
 def _code(wires: _Wires, values: list[Any], size: tuple[int, int], *, first: bool) -> Any:
-    """The instructions of `adder`."""
+    """Return the instructions of `adder`."""
     table, settings, query, start, state, limits = values
     triples, counters = size
     build = wires.builder
 
     def line(array: Any, number: Any) -> Any:
-        """Where a line of an array begins."""
+        """Return the address of an array's row."""
         stride = build.extract_value(array.strides, 0)
         place = build.add(build.ptrtoint(array.data, WORD), build.mul(number, stride))
         return build.inttoptr(place, array.data.type)
@@ -234,7 +234,7 @@ def _code(wires: _Wires, values: list[Any], size: tuple[int, int], *, first: boo
 
 @njit(nogil=True)
 def empty_planes(count: int) -> Any:
-    """Room for planes, (count, LANES) uint64, none of which lies across two lines of the cache."""
+    """Return cache-aligned memory for planes, (count, LANES) uint64."""
     words = np.empty(LANES * (count + 1), np.uint64)
     skip = (-words.ctypes.data // 8) % LANES
     return words[skip : skip + LANES * count].reshape(count, LANES)
@@ -248,7 +248,7 @@ def tabulate(planes: NDArray[np.uint64], start: int, table: NDArray[np.uint64]) 
 
 
 def _tabled(_typing: Any, planes: Any, _first: Any, table: Any, _triple: Any) -> Any:
-    """One triple of `tabulate`."""
+    """Write one triple of `tabulate`."""
     signature = types.void(planes, types.intp, table, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -272,7 +272,7 @@ _tabulate_three: Any = intrinsic(_tabled)
 
 @njit(nogil=True)
 def transpose(codes: NDArray[np.uint32], start: int, planes: NDArray[np.uint64]) -> None:
-    """Write the planes (32 m, LANES) of the codes (n, m) from `start` on; zeros behind the last code."""
+    """Write the planes (32 m, LANES) of the codes (n, m) from `start` on, padded with zeros."""
     words = codes.shape[1]
     if len(codes) - start < GROUP:
         padded = np.zeros((GROUP, words), np.uint32)

@@ -29,7 +29,7 @@ class CodeScale:
 
     @classmethod
     def of(cls, queries: Block, metric: str, bits: int) -> CodeScale:
-        """That of packed queries (q, bytes).
+        """Return the scale of packed queries (q, bytes).
 
         Raises:
             InputError: The metric counts no bits.
@@ -43,14 +43,14 @@ class CodeScale:
         return cls(bits, room)
 
     def padded(self, distance: float) -> float:
-        """The largest distance that counts unused bits, within a distance that does not."""
+        """Return the largest distance that counts unused bits, within a distance that does not."""
         return distance if distance == np.inf else radius_of(distance, self.bits) / self.room
 
     def true(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distances that do not count the unused bits."""
+        """Return distances that do not count the unused bits."""
         return (np.rint(distances.astype(np.float64) * self.room) / self.bits).astype(np.float32)
 
 
 def radius_of(limit: float, bits: int) -> int:
-    """The most differing bits whose share is within a limit."""
+    """Return the largest number of differing bits whose share is within a limit."""
     return int(np.searchsorted(np.arange(bits + 1) / bits, limit, side="right")) - 1

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.runtime.cpu import features
-from simsearch.search.llvm import INT, WORD, ask_for, named
+from simsearch.search.llvm import INT, WORD, named, prefetch
 
 WIDE = "avx512bw" in features()
 SHUFFLES = WIDE or "avx2" in features()  # whether this processor looks bytes up so
@@ -31,7 +31,7 @@ _LEAST, _MOST = 200.0, 800.0  # shares that the limit counts: the more, the fine
 
 _BYTE = ir.IntType(8)
 _PLANE = ir.VectorType(_BYTE, LANES)
-_AHEAD = 2  # groups whose codes are asked for before their turn
+_AHEAD = 2  # groups that are prefetched
 _CHUNK = 16  # bytes of a code that are read at once
 _PARTS = LANES // _CHUNK  # of a register, within which bytes are interleaved
 _INTERLEAVED = [
@@ -45,7 +45,7 @@ _INTERLEAVED = [
 
 @njit(nogil=True)
 def empty_planes(count: int) -> Any:
-    """Room for planes, (count, LANES) uint8, none of which lies across two lines of the cache."""
+    """Return cache-aligned memory for planes, (count, LANES) uint8."""
     room = np.empty(LANES * (count + 1), np.uint8)
     skip = -room.ctypes.data % LANES
     return room[skip : skip + LANES * count].reshape(count, LANES)
@@ -53,16 +53,16 @@ def empty_planes(count: int) -> Any:
 
 @njit(nogil=True)
 def tabulate(table: NDArray[np.float64], limit: float, shares: NDArray[np.uint8]) -> Any:
-    """Write what nibbles add (planes, 16) from what bytes add (bytes, 256), and give how many shares the limit counts.
+    """Write the tables of nibbles (planes, 16) from those of bytes (bytes, 256); return the limit in shares.
 
-    `planes` is what `planes_of` says; those that belong to no byte add nothing.
+    `planes` is the result of `planes_of`; those that belong to no byte add nothing.
     """
     limit *= 1 + 1e-9  # more than all roundings here
     parts = np.zeros((len(shares), 16))
     for byte in range(len(table)):
-        own = np.argmin(table[byte])  # whose other half adds nothing
-        parts[2 * byte] = table[byte, own // 16 * 16 : own // 16 * 16 + 16]
-        parts[2 * byte + 1] = table[byte, own % 16 :: 16]
+        least = np.argmin(table[byte])  # whose other half adds nothing
+        parts[2 * byte] = table[byte, least // 16 * 16 : least // 16 * 16 + 16]
+        parts[2 * byte + 1] = table[byte, least % 16 :: 16]
     largest = max(parts.max(), limit / 4)
     whole = _LEAST if largest == 0 else min(_MOST, max(_LEAST, 250 * (limit / largest)))
     for number in range(len(parts)):
@@ -73,7 +73,7 @@ def tabulate(table: NDArray[np.float64], limit: float, shares: NDArray[np.uint8]
 
 @njit(nogil=True)
 def planes_of(size: int) -> Any:
-    """How many planes codes of so many bytes take, those of one chunk at least: a multiple of four.
+    """Return the number of planes of codes of so many bytes: a multiple of four, at least those of one chunk.
 
     Example:
         >>> planes_of(12), planes_of(17)
@@ -91,7 +91,7 @@ def split(codes: NDArray[np.uint8], start: int, planes: NDArray[np.uint8]) -> No
     size = codes.shape[1]
     behind = len(codes) - start - LANES + 1  # codes from the last of the lanes on: a chunk of it reaches so far
     if behind > 0 and behind * size >= _CHUNK:
-        _ask_for_group(codes, start + _AHEAD * LANES)
+        _prefetch_group(codes, start + _AHEAD * LANES)
         for first in range(0, size, _CHUNK):
             _split_chunk(codes, start, max(0, min(first, size - _CHUNK)), planes)
     else:
@@ -102,21 +102,21 @@ def split(codes: NDArray[np.uint8], start: int, planes: NDArray[np.uint8]) -> No
                 planes[2 * byte + 1, i] = codes[start + i, byte] >> 4
 
 
-def _group_asked_for(_typing: Any, codes: Any, _start: Any) -> Any:
-    """Have the codes of a group brought into the cache."""
+def _group_prefetched(_typing: Any, codes: Any, _start: Any) -> Any:
+    """Prefetch the codes of a group."""
     signature = types.void(codes, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, build, arguments[0])
         size = build.extract_value(array.shape, 1)
         first = build.add(build.ptrtoint(array.data, WORD), build.mul(arguments[1], size))
-        ask_for(build, first, build.mul(size, WORD(LANES)))
+        prefetch(build, first, build.mul(size, WORD(LANES)))
         return context.get_dummy_value()
 
     return signature, code
 
 
-_ask_for_group: Any = intrinsic(_group_asked_for)
+_prefetch_group: Any = intrinsic(_group_prefetched)
 
 
 def _chunk_split(_typing: Any, codes: Any, _start: Any, _first: Any, planes: Any) -> Any:
@@ -152,7 +152,7 @@ _split_chunk: Any = intrinsic(_chunk_split)
 
 
 def _gathered(build: Any, base: Any, places: list[Any]) -> Any:
-    """Chunks of sixteen bytes behind each other in a register."""
+    """Return chunks of sixteen bytes behind each other in a register."""
     parts = [_loaded(build, base, place, ir.VectorType(_BYTE, _CHUNK)) for place in places]
     while len(parts) > 1:
         width = parts[0].type.count
@@ -162,7 +162,7 @@ def _gathered(build: Any, base: Any, places: list[Any]) -> Any:
 
 
 def _nearer(_typing: Any, planes: Any, shares: Any, _whole: Any) -> Any:
-    """Which codes, bit by bit, may be below the limit: of planes (n, LANES), by what `tabulate` wrote and gave."""
+    """Return a bit mask of the codes of planes (n, LANES) that may be below the limit, by the result of `tabulate`."""
     signature = types.uint64(planes, shares, types.uint8)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -201,7 +201,7 @@ def _loaded(build: Any, base: Any, place: Any, kind: Any) -> Any:
 
 
 def _share(build: Any, base: Any, place: Any) -> Any:
-    """The sixteen bytes there, in every part of a register."""
+    """Return the sixteen bytes there, in every part of a register."""
     some = _loaded(build, base, place, ir.VectorType(_BYTE, 16))
     return build.shuffle_vector(some, some, ir.Constant(ir.VectorType(INT, LANES), list(range(16)) * (LANES // 16)))
 
@@ -216,7 +216,7 @@ def _added(build: Any, one: Any, other: Any) -> Any:
 
 
 def _mean(build: Any, one: Any, other: Any) -> Any:
-    """Rounded up; one instruction."""
+    """Return the mean, rounded up, in one instruction."""
     wide = ir.VectorType(ir.IntType(16), LANES)
     total = build.add(build.add(build.zext(one, wide), build.zext(other, wide)), ir.Constant(wide, [1] * LANES))
     return build.trunc(build.lshr(total, ir.Constant(wide, [1] * LANES)), _PLANE)

@@ -1,4 +1,4 @@
-"""The nearest codes on a GPU, exactly: counts of bits need neither a bound nor a second look."""
+"""The nearest codes on a GPU, exactly: counts of bits need neither a bound nor a second pass."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LEAST = 16  # and for each block of codes
 
 
 def nearest(scan: Scan, queries: Tensor, *, k: int, radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Differing bits and positions (q, k), nearest first, ties to the lower position; -1 where there is none.
+    """Return differing bits and positions (q, k), nearest first, ties to the lower position; -1 where there is none.
 
     Args:
         scan: Over codes.
         queries: (q, bytes), on the device.
         k: At least 1.
-        radius: The most differing bits that count.
+        radius: The largest number of differing bits that counts.
     """
     words = as_int32(queries)
     counts, positions = np.full((2, len(queries), k), -1, np.int64)
@@ -38,7 +38,7 @@ def nearest(scan: Scan, queries: Tensor, *, k: int, radius: int) -> tuple[NDArra
 
 
 def _keys(scan: Scan, words: Tensor, k: int) -> Tensor | None:
-    """The lowest keys of all codes."""
+    """Return the lowest keys of all codes."""
     best = None
     for chunk in scan.chunks(resident=_at_once(scan, k)):
         if len(chunk.rows):
@@ -52,13 +52,13 @@ def _keys(scan: Scan, words: Tensor, k: int) -> Tensor | None:
 
 
 def _at_once(scan: Scan, k: int) -> int:
-    """Codes on the device that are looked at together: as many as may be, so long as k blocks of keys fit."""
+    """Return the largest batch of codes on the device for which k blocks of keys fit."""
     room = scan.budget // _KEY
     return MOST_ROWS if k * BLOCK <= room else max(BLOCK, room)
 
 
 def _groups(scan: Scan, queries: int, k: int) -> Iterator[slice]:
-    """Queries that are looked for together."""
+    """Yield batches of queries."""
     rows = min(scan.rows, _at_once(scan, k))
     step = max(1, scan.budget // (_KEY * min(k * BLOCK, rows + BLOCK) + _LEAST * (rows // BLOCK + 1)))
     return (slice(start, start + step) for start in range(0, queries, step))

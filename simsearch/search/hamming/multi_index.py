@@ -1,4 +1,4 @@
-"""Exact search of codes within a radius by multi-index hashing: look only where a part of the code nearly agrees.
+"""Exact search of codes within a radius by multi-index hashing: candidates are codes of which a part nearly agrees.
 
 A code is cut into chunks, each with a table of the codes that have a value there. Of two codes that differ in at most r
 bits, one of m chunks differs in at most r // m (the pigeonhole principle): the values that near are looked up, and the
@@ -27,8 +27,8 @@ from simsearch.search.packing import as_words
 
 _WIDEST = 22  # bits of a chunk: a table of 4 million values
 _NARROWEST = 8
-_ROOM = 1 << 16  # hits that one pass gives
-_SHARE = 512  # queries a thread takes at once
+_ROOM = 1 << 16  # hits of one pass
+_SHARE = 512  # queries of a thread's batch
 
 
 class _Chunk(NamedTuple):
@@ -39,7 +39,7 @@ class _Chunk(NamedTuple):
 
 
 def looks(codes: int, bits: int, radius: int) -> float:
-    """How many values and candidates a query looks at in the tables of so many codes, where bits are independent.
+    """Return the expected values and candidates that a query visits in the tables, for independent bits.
 
     Raises:
         InputError: Such codes cannot be cut into chunks.
@@ -49,10 +49,10 @@ def looks(codes: int, bits: int, radius: int) -> float:
         True
     """
     chunks = _cut(bits, codes)
-    near = _radii(radius, len(chunks))
+    radii = _radii(radius, len(chunks))
     values = [
         sum(math.comb(chunk.bits, i) for i in range(min(r, chunk.bits) + 1))
-        for chunk, r in zip(chunks, near, strict=True)
+        for chunk, r in zip(chunks, radii, strict=True)
     ]
     return sum(each * (1 + codes / (1 << chunk.bits)) for each, chunk in zip(values, chunks, strict=True))
 
@@ -104,7 +104,7 @@ class MultiIndex:
         return len(self._words)
 
     def radii(self, radius: int) -> list[int]:
-        """How near a chunk must be looked for: one of them is that near in every code within the radius; -1 is never.
+        """Return each chunk's search radius: a code within the radius has a chunk within its own; -1 is none.
 
         Example:
             >>> MultiIndex(np.zeros((1, 8), np.uint8), chunks=4).radii(10)
@@ -120,17 +120,17 @@ class MultiIndex:
         after: NDArray[np.int64] | None = None,
         threads: int | None = None,
     ) -> tuple[Hits, NDArray[np.int64]]:
-        """All codes that differ from a query in at most `radius` bits, and how many were counted for each query (q,).
+        """Return all codes that differ from a query in at most `radius` bits, and the candidates of each query (q,).
 
         Args:
             queries: Packed codes (q, bytes).
             radius: Bits.
-            after: Only codes behind this position count, one for each query; by default all.
+            after: Find only codes behind this position, one for each query; by default all.
             threads: By default one a core.
 
         Raises:
             RowError, MetricError: The queries are no codes of this length.
-            InputError: radius is no whole number or below 0, or threads below 1.
+            InputError: Radius is no whole number or below 0, or threads below 1.
 
         Example:
             >>> index = MultiIndex(np.array([[0b0000], [0b1000], [0b1111]], np.uint8))
@@ -157,10 +157,10 @@ class MultiIndex:
         looked_at = np.zeros(len(queries), np.int64)
         parts, room, start = [NO_HITS], _ROOM, 0
         while start < len(queries):
-            lines, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
-            found = lines, counts, positions, looked_at
+            query_ids, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
+            found = query_ids, counts, positions, looked_at
             stop, length = probe(tables, queries, after, (start, radius), found)
-            parts.append(Hits(lines[:length] + first, counts[:length], positions[:length]))
+            parts.append(Hits(query_ids[:length] + first, counts[:length], positions[:length]))
             room = room if stop > start else 2 * room  # one query has more hits than that
             start = stop
         return in_order(parts), looked_at

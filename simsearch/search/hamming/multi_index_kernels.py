@@ -14,7 +14,7 @@ from simsearch.search.hamming.kernels import popcount, trailing_zeros
 
 @compiled("values of chunks")
 def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
-    """The value (n,) of some consecutive bits of codes (n, m)."""
+    """Return the value (n,) of some consecutive bits of codes (n, m)."""
     values = np.empty(len(words), np.int64)
     for i in range(len(words)):
         values[i] = _value(words[i], first, bits)
@@ -23,50 +23,50 @@ def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
 
 @compiled("probe")
 def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
-    """Find the codes within a radius of queries, from one of them on, until there may be no room for the next.
+    """Find the codes within a radius of queries, from one of them on, until the buffers may be full.
 
     Args:
         tables: Codes (n, m) uint32; where those of each value begin, chunk after chunk; positions by chunk (c, n);
-            first bit and length of each chunk (c, 2); how near each is looked for (c,).
+            first bit and length of each chunk (c, 2); radius of each (c,).
         queries: Their words (q, m).
-        after: Only codes behind this position count (q,).
+        after: Find only codes behind this position (q,).
         task: The query to start with, and the radius.
         found: Takes query, count and position of each hit (room,), and how many codes were counted (q,).
 
     Returns:
-        The query to go on with, whose hits are not among those written, and how many are.
+        The query to resume at, whose hits are not among those written, and how many are.
     """
     words, starts, order, chunks, radii = tables
     first, radius = task
-    lines, counts, positions, looked_at = found
+    query_ids, counts, positions, looked_at = found
     length = 0
-    for query in range(first, len(queries)):
-        line, before, looked = queries[query], length, 0
+    for query_id in range(first, len(queries)):
+        query, before, looked = queries[query_id], length, 0
         base = 0
         for chunk in range(len(chunks)):
             bits = chunks[chunk, 1]
-            own = _value(line, chunks[chunk, 0], bits)
-            for near in range(radii[chunk] + 1):
-                flips = (np.int64(1) << near) - 1
+            query_value = _value(query, chunks[chunk, 0], bits)
+            for differing in range(radii[chunk] + 1):
+                flips = (np.int64(1) << differing) - 1
                 while flips < np.int64(1) << bits:
-                    value = base + (own ^ flips)
+                    value = base + (query_value ^ flips)
                     low = starts[value]
                     for place in range(starts[value + 1] - 1, low - 1, -1):
                         code = np.int64(order[chunk, place])
-                        if code <= after[query]:
+                        if code <= after[query_id]:
                             break
                         looked += 1
-                        count = _differing(words[code], line)
-                        if count <= radius and not _seen(words[code], line, chunks[:chunk], radii):
-                            if length == len(lines):
-                                return query, before
-                            lines[length], counts[length], positions[length] = query, count, code
+                        count = _differing(words[code], query)
+                        if count <= radius and not _seen(words[code], query, chunks[:chunk], radii):
+                            if length == len(query_ids):
+                                return query_id, before
+                            query_ids[length], counts[length], positions[length] = query_id, count, code
                             length += 1
-                    if near == 0:
+                    if differing == 0:
                         break
                     flips = _next_with_as_many_ones(flips)
             base += (np.int64(1) << bits) + 1
-        looked_at[query] = looked
+        looked_at[query_id] = looked
     return len(queries), length
 
 
@@ -88,11 +88,11 @@ def _differing(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> Any:
 
 
 @njit(nogil=True)
-def _seen(code: Any, line: Any, chunks: Any, radii: Any) -> Any:
-    """Whether an earlier chunk has led to the code."""
+def _seen(code: Any, query: Any, chunks: Any, radii: Any) -> Any:
+    """Return whether an earlier chunk has led to the code."""
     for chunk in range(len(chunks)):
         first, bits = chunks[chunk]
-        apart = np.uint64(_value(code, first, bits)) ^ np.uint64(_value(line, first, bits))
+        apart = np.uint64(_value(code, first, bits)) ^ np.uint64(_value(query, first, bits))
         if np.int64(popcount(apart)) <= radii[chunk]:
             return True
     return False
@@ -100,7 +100,7 @@ def _seen(code: Any, line: Any, chunks: Any, radii: Any) -> Any:
 
 @njit(nogil=True)
 def _next_with_as_many_ones(value: Any) -> Any:
-    """The next larger number with as many ones."""
+    """Return the next larger number with as many ones."""
     lowest = value & -value
     ripple = value + lowest
     return ripple | (((value ^ ripple) >> 2) >> np.int64(trailing_zeros(np.uint64(value))))

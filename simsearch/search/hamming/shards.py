@@ -1,4 +1,4 @@
-"""Codes of several blocks, cut into shares for threads."""
+"""Codes of several blocks, cut into shards for threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALL = np.empty(0, np.bool_)
 
 
 class Piece(NamedTuple):
-    """Codes (n, bytes), which of them count (None for all), and the position of the first."""
+    """Codes (n, bytes), which of them are live (None for all), and the position of the first."""
 
     codes: NDArray[np.uint8]
     live: NDArray[np.bool_] | None
@@ -21,14 +21,14 @@ class Piece(NamedTuple):
 
 
 def pieces_of(blocks: Sequence[NDArray[np.uint8]], live: Sequence[NDArray[np.bool_] | None] | None) -> list[Piece]:
-    """One piece a block; `live` as in `simsearch.search.hamming.search.nearest_codes`."""
+    """Return one piece a block; `live` as in `simsearch.search.hamming.search.nearest_codes`."""
     bases = np.cumsum([0, *(len(block) for block in blocks)])
     masks = [None] * len(blocks) if live is None else live
     return [Piece(*piece) for piece in zip(blocks, masks, bases[:-1].tolist(), strict=True)]
 
 
 def shares_of(pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
-    """The pieces cut into that many shares of as many codes, in order."""
+    """Return the pieces cut into that many shards of equal size, in order."""
     total = sum(len(piece.codes) for piece in pieces)
     bounds = [total * i // count for i in range(count + 1)]
     shares: list[list[Piece]] = [[] for _ in range(count)]
@@ -40,10 +40,10 @@ def shares_of(pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
     return shares
 
 
-def cut(pieces: Sequence[Piece], most: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_], int]]:
-    """At most so many codes at once, which of them count, (0,) for all, and the position of the first."""
+def cut(pieces: Sequence[Piece], size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_], int]]:
+    """Yield batches of codes, their mask, (0,) for all live, and the position of the first."""
     for codes, live, base in pieces:
-        for start in range(0, len(codes), most):
-            stop = start + most
+        for start in range(0, len(codes), size):
+            stop = start + size
             alive = _ALL if live is None else np.ascontiguousarray(live[start:stop])
             yield np.ascontiguousarray(codes[start:stop]), alive, base + start

@@ -15,7 +15,7 @@ Held = FaissIndex | FaissCodes | FaissGpu
 
 
 def trained_engine(spec: IndexSpec, sample: Features, gpus: Gpus | None, rows: int) -> Held:
-    """An empty index trained on a sample of features, to which so many rows will be added.
+    """Return an empty index trained on a sample of features, to which so many rows will be added.
 
     Raises:
         IndexFailed: FAISS cannot make it from this sample.
@@ -26,7 +26,7 @@ def trained_engine(spec: IndexSpec, sample: Features, gpus: Gpus | None, rows: i
 
 
 def read_engine(path: Path, spec: IndexSpec, gpus: Gpus | None, mapped: bool) -> Held:
-    """An index from its file.
+    """Read an index from its file.
 
     Raises:
         IndexFailed: The file is missing, damaged, or another index; or the GPUs cannot hold it.

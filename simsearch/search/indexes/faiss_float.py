@@ -1,4 +1,4 @@
-"""Everything that is asked of FAISS on the CPU: numpy in and out, squared Euclidean distances, positions.
+"""FAISS on the CPU: numpy in and out, squared Euclidean distances, positions.
 
 FAISS is imported when an index is first made or read. Its conventions (metrics, parameters of a search, transforms
 before an index) end here, those of its GPU classes in `faiss_gpu`.
@@ -46,7 +46,7 @@ class FaissIndex:
 
     @classmethod
     def train(cls, spec: IndexSpec, sample: Features) -> FaissIndex:
-        """An empty index, trained on a sample of features, float32 (m, d).
+        """Train an empty index on a sample of features, float32 (m, d).
 
         Raises:
             IndexFailed: FAISS cannot make it from this sample.
@@ -55,12 +55,12 @@ class FaissIndex:
 
     @classmethod
     def read(cls, path: Path, spec: IndexSpec, *, mapped: bool = False) -> FaissIndex:
-        """An index from its file.
+        """Read an index from its file.
 
         Args:
             path: What `write` wrote.
             spec: What it is.
-            mapped: Leave lists in the file, and read those that a search looks into.
+            mapped: Leave lists in the file, and read those that a search probes.
 
         Raises:
             IndexFailed: The file is missing, damaged, or another index.
@@ -70,58 +70,58 @@ class FaissIndex:
     @property
     def count(self) -> int:
         """Rows that were added."""
-        with told("the index was closed"):
+        with faiss_errors("the index was closed"):
             return int(self._index.ntotal)
 
     @property
-    def most(self) -> int:
+    def max_candidates(self) -> int:
         """Candidates of a query that it can name."""
         return self.count
 
     def add(self, features: Features) -> None:
         """Add rows (n, d) behind those that are there."""
-        with told(f"{len(features)} rows cannot be added"):
+        with faiss_errors(f"{len(features)} rows cannot be added"):
             self._index.add(np.ascontiguousarray(features, np.float32))
 
     def search(self, features: Features, kept: int, effort: int) -> Positions:
-        """Positions (q, kept) of the nearest by what the index knows of its rows, nearest first; -1 where none is left.
+        """Return positions (q, kept) of the nearest by the index's own distances, nearest first, padded with -1.
 
         Args:
-            features: float32 (q, d).
+            features: Float32 (q, d).
             kept: How many for each.
-            effort: One of `efforts`: lists looked into, or nodes of the graph kept open.
+            effort: One of `efforts`: lists probed, or nodes of the graph kept open.
         """
-        with told("the index cannot be searched"):
+        with faiss_errors("the index cannot be searched"):
             wanted = np.ascontiguousarray(features, np.float32)
             found = self._index.search(wanted, kept, params=_parameters(self.spec, effort, kept))[1]
             return np.asarray(found, np.int64)
 
     def efforts(self) -> tuple[int, ...]:
-        """The ladder of efforts: powers of two up to all lists, or up to a sixteenth of the rows for a graph."""
+        """Return the ladder of efforts: powers of two up to all lists, or up to a sixteenth of the rows for a graph."""
         return efforts_of(self.spec)
 
     def write(self, path: Path) -> None:
         """Write the index to a file."""
-        with told(f"the index cannot be written to {path}"), named(path) as name:
+        with faiss_errors(f"the index cannot be written to {path}"), named(path) as name:
             faiss().write_index(self._index, name)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Free the index."""
         self._index = None
 
 
 def trained(spec: IndexSpec, sample: Features, clustering: Any = None) -> Any:
-    """FAISS's index, empty, trained on a sample of features, float32 (m, d).
+    """Train FAISS's index, empty, on a sample of features, float32 (m, d).
 
     Args:
         spec: What to make.
-        sample: float32 (m, d).
+        sample: Float32 (m, d).
         clustering: An index that assigns rows to centroids while lists are trained, maybe on a GPU.
 
     Raises:
         IndexFailed: FAISS cannot make it from this sample.
     """
-    with told(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
+    with faiss_errors(f"an index of kind {spec.kind} cannot be trained on {len(sample)} rows"):
         index = _made(spec)
         ivf = faiss().try_extract_index_ivf(index)
         if ivf is not None:
@@ -134,7 +134,7 @@ def trained(spec: IndexSpec, sample: Features, clustering: Any = None) -> Any:
 
 @contextmanager
 def lent(ivf: Any, clustering: Any) -> Iterator[None]:
-    """Let lists be trained by another index, which stays ours: SWIG gives it away, and nobody would free it."""
+    """Lend an index to train the lists of another and keep it: SWIG gives it away, and nobody would free it."""
     if clustering is None:
         yield
         return
@@ -147,13 +147,13 @@ def lent(ivf: Any, clustering: Any) -> Iterator[None]:
 
 
 def read_whole(path: Path, spec: IndexSpec, *, mapped: bool = False) -> Any:
-    """FAISS's index from its file; `mapped` leaves lists there.
+    """Read FAISS's index from its file; `mapped` leaves lists there.
 
     Raises:
         IndexFailed: The file is missing, damaged, or another index.
     """
     lists = mapped and spec.lists > 0
-    with told(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
+    with faiss_errors(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
         index = faiss().read_index(name, faiss().IO_FLAG_MMAP | faiss().IO_FLAG_READ_ONLY if lists else 0)
     if index.d != spec.dimension:
         raise IndexFailed(f"{path} holds rows of {index.d} dimensions, not {spec.dimension}; build it again")
@@ -161,14 +161,14 @@ def read_whole(path: Path, spec: IndexSpec, *, mapped: bool = False) -> Any:
 
 
 def efforts_of(spec: IndexSpec) -> tuple[int, ...]:
-    """The values of an index's one knob on the CPU, ascending."""
+    """Return the values of an index's search parameter on the CPU, ascending."""
     if spec.lists:
         return (*(2**i for i in range(int(math.log2(spec.lists)))), spec.lists)
     return tuple(16 * 2**i for i in range(8)) if spec.kind == "hnsw" else (1,)
 
 
 def faiss() -> ModuleType:
-    """FAISS.
+    """Return FAISS's module.
 
     Raises:
         DependencyMissing: It is not installed.
@@ -182,7 +182,7 @@ def faiss() -> ModuleType:
 
 
 def _made(spec: IndexSpec) -> Any:
-    """The untrained index."""
+    """Return the untrained index."""
     module, d = faiss(), spec.dimension
     if spec.kind == "flat":
         return module.IndexFlatL2(d)
@@ -206,7 +206,7 @@ def _made(spec: IndexSpec) -> Any:
 
 
 def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
-    """What one search is told, so that searches of different efforts can run at the same time."""
+    """Return the parameters of one search, so that searches of different efforts can run at the same time."""
     module = faiss()
     if spec.kind == "flat":
         return None
@@ -224,7 +224,7 @@ def _parameters(spec: IndexSpec, effort: int, kept: int) -> Any:
 
 @contextmanager
 def named(path: Path) -> Iterator[str]:
-    """Give a name of the file that FAISS takes: it takes UTF-8 alone, so another folder goes by a descriptor."""
+    """Yield a name of the file in UTF-8, as FAISS demands; any other goes by a descriptor."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -238,8 +238,8 @@ def named(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turn what FAISS throws into a named error."""
+def faiss_errors(what: str) -> Iterator[None]:
+    """Turn FAISS's exceptions into `IndexFailed`."""
     try:
         yield
     except (RuntimeError, AssertionError, AttributeError, MemoryError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""FAISS's indexes on GPUs, with the face of `FaissIndex`: what its GPU classes want ends here.
+"""FAISS's indexes on GPUs, with the interface of `FaissIndex`: what its GPU classes need ends here.
 
 Each GPU holds the whole index, and answers its share of the queries, where it has room; else a part of the rows. FAISS
 throws on a setting that its kernels lack, and ends the process when CUDA fails: hence `FaissChild`.
@@ -18,9 +18,9 @@ from simsearch.search.indexes.faiss_float import (
     Positions,
     efforts_of,
     faiss,
+    faiss_errors,
     named,
     read_whole,
-    told,
     trained,
 )
 from simsearch.search.indexes.gpu_limits import MOST, Gpus
@@ -31,7 +31,7 @@ _TABLES = 48 << 10  # bytes of shared memory of a block, for the distances of a 
 
 
 class FaissGpu:
-    """One index of FAISS on one or more GPUs; calls from several threads are answered one after the other.
+    """One index of FAISS on one or more GPUs; calls from several threads are serialised.
 
     Attributes:
         spec: What it is.
@@ -44,17 +44,17 @@ class FaissGpu:
         self._resources = resources
         self._rows = rows
         self._moved = False
-        self._lock = threading.Lock()  # lists to be looked into are a property of the index, not of a search
+        self._lock = threading.Lock()  # nprobe is a property of the index, not of a search
         if spec.kind != "flat" or index.ntotal:
             self._move()
 
     @classmethod
     def train(cls, spec: IndexSpec, sample: Features, gpus: Gpus, rows: int) -> FaissGpu:
-        """An empty index, trained on a sample of features.
+        """Train an empty index on a sample of features.
 
         Args:
             spec: What to make.
-            sample: float32 (m, d).
+            sample: Float32 (m, d).
             gpus: Where to train and hold it.
             rows: How many will be added.
 
@@ -64,13 +64,13 @@ class FaissGpu:
         resources = _resources(gpus)
         clustering = None
         if spec.lists:
-            with told(f"GPU {gpus.numbers[0]} cannot be used for training"):
+            with faiss_errors(f"GPU {gpus.numbers[0]} cannot be used for training"):
                 clustering = faiss().GpuIndexFlatL2(resources[0], spec.reduced or spec.dimension, _first(gpus))
         return cls(spec, trained(spec, sample, clustering), gpus, resources, rows)
 
     @classmethod
     def read(cls, path: Path, spec: IndexSpec, gpus: Gpus) -> FaissGpu:
-        """An index from its file, which is read whole.
+        """Read an index from its file, which is read whole.
 
         Raises:
             IndexFailed: The file is missing, damaged, or another index; or the GPUs cannot hold it.
@@ -81,22 +81,22 @@ class FaissGpu:
     @property
     def count(self) -> int:
         """As `FaissIndex.count`."""
-        with told("the index was closed"):
+        with faiss_errors("the index was closed"):
             return int(self._index.ntotal)
 
     @property
-    def most(self) -> int:
-        """As `FaissIndex.most`."""
+    def max_candidates(self) -> int:
+        """As `FaissIndex.max_candidates`."""
         return min(self.count, MOST)
 
     def add(self, features: Features) -> None:
-        """As `FaissIndex.add`; rows of a flat index gather on the CPU, since shards take them in one piece only."""
-        with told(f"{len(features)} rows cannot be added"), self._lock:
+        """See `FaissIndex.add`; rows of a flat index gather on the CPU, since shards take them in one piece only."""
+        with faiss_errors(f"{len(features)} rows cannot be added"), self._lock:
             self._index.add(np.ascontiguousarray(features, np.float32))
 
     def search(self, features: Features, kept: int, effort: int) -> Positions:
-        """As `FaissIndex.search`; -1 also behind the first 2,048."""
-        with told("the index cannot be searched on the GPU"), self._lock:
+        """See `FaissIndex.search`; -1 also behind the first 2,048."""
+        with faiss_errors("the index cannot be searched on the GPU"), self._lock:
             if self._index is None:
                 raise IndexFailed("the index was closed; open the library again")
             if not self._moved:
@@ -109,12 +109,12 @@ class FaissGpu:
             return out
 
     def efforts(self) -> tuple[int, ...]:
-        """As `FaissIndex.efforts`, as far as GPUs go."""
+        """See `FaissIndex.efforts`, as far as GPUs go."""
         return tuple(effort for effort in efforts_of(self.spec) if effort <= MOST)
 
     def write(self, path: Path) -> None:
-        """As `FaissIndex.write`."""
-        with told(f"the index cannot be written to {path}"), named(path) as name, self._lock:
+        """See `FaissIndex.write`."""
+        with faiss_errors(f"the index cannot be written to {path}"), named(path) as name, self._lock:
             faiss().write_index(faiss().index_gpu_to_cpu(self._index) if self._moved else self._index, name)
 
     def close(self) -> None:
@@ -129,14 +129,14 @@ class FaissGpu:
         options.common_ivf_quantizer = True
         options.reserveVecs = self._rows
         options.useFloat16 = 4 * 256 * self.spec.code_bytes > _TABLES
-        with told(f"the index cannot be moved to GPU {', '.join(map(str, self._gpus.numbers))}"):
+        with faiss_errors(f"the index cannot be moved to GPU {', '.join(map(str, self._gpus.numbers))}"):
             resources, numbers = list(self._resources), list(self._gpus.numbers)
             self._index = faiss().index_cpu_to_gpu_multiple_py(resources, self._index, options, numbers)
             self._moved = True
 
 
 def _resources(gpus: Gpus) -> tuple[Any, ...]:
-    """Streams, handles and scratch memory, one of each GPU, for all that is done there.
+    """Return streams, handles and scratch memory, one of each GPU, for all that is done there.
 
     Raises:
         IndexFailed: FAISS does not see the GPUs.
@@ -146,10 +146,10 @@ def _resources(gpus: Gpus) -> tuple[Any, ...]:
         raise IndexFailed(
             f"FAISS sees {seen} GPUs and not number {max(gpus.numbers)}; it wants faiss-gpu and a driver for CUDA 12"
         )
-    made = tuple(faiss().StandardGpuResources() for _ in gpus.numbers)
-    for one in made:
+    resources = tuple(faiss().StandardGpuResources() for _ in gpus.numbers)
+    for one in resources:
         one.setTempMemory(_SCRATCH)
-    return made
+    return resources
 
 
 def _first(gpus: Gpus) -> Any:

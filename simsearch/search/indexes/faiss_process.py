@@ -1,4 +1,4 @@
-"""FAISS in a process of its own, with the face of `FaissIndex`: what it loads or breaks does not touch this one.
+"""FAISS in a child process, with the interface of `FaissIndex`: what it loads or breaks does not touch this one.
 
 torch and FAISS may want different CUDA libraries, and a fault in native code ends the process that it happens in. Here
 that is the child: the caller gets a named error. It is a fresh interpreter, which does not run the caller's `__main__`.
@@ -23,12 +23,12 @@ from simsearch.search.indexes.faiss_float import Features, Positions
 from simsearch.search.indexes.gpu_limits import MOST, Gpus
 from simsearch.search.indexes.spec import IndexSpec
 
-_WAIT_S = 10.0  # for a child that was told to end
-_LAST_WORDS = 300  # characters of what it wrote before it died
+_WAIT_S = 10.0  # for a child that was asked to end
+_LAST_WORDS = 300  # characters of its last output
 
 
 class FaissChild:
-    """An index that lives in a process of its own; calls from several threads are answered one after the other.
+    """An index in a child process; calls from several threads are serialised.
 
     Attributes:
         spec: What it is.
@@ -58,35 +58,35 @@ class FaissChild:
 
     @classmethod
     def train(cls, spec: IndexSpec, sample: Features, gpus: Gpus | None, rows: int) -> FaissChild:
-        """As `FaissIndex.train`, or `FaissGpu.train` where there are GPUs."""
+        """See `FaissIndex.train`, or `FaissGpu.train` where there are GPUs."""
         return cls(spec, gpus)._begun("train", spec, sample, gpus, rows)
 
     @classmethod
     def read(cls, path: Path, spec: IndexSpec, gpus: Gpus | None, *, mapped: bool = False) -> FaissChild:
-        """As `FaissIndex.read`, or `FaissGpu.read` where there are GPUs."""
+        """See `FaissIndex.read`, or `FaissGpu.read` where there are GPUs."""
         return cls(spec, gpus)._begun("read", path, spec, gpus, mapped)
 
     @property
-    def most(self) -> int:
-        """As `FaissIndex.most`."""
+    def max_candidates(self) -> int:
+        """As `FaissIndex.max_candidates`."""
         return min(self.count, MOST) if self._on_gpu else self.count
 
     def add(self, features: Features) -> None:
-        """As `FaissIndex.add`."""
+        """See `FaissIndex.add`."""
         self._ask("add", features)
         self.count += len(features)
 
     def search(self, features: Features, kept: int, effort: int) -> Positions:
-        """As `FaissIndex.search`."""
+        """See `FaissIndex.search`."""
         found: Positions = self._ask("search", features, kept, effort)
         return found
 
     def efforts(self) -> tuple[int, ...]:
-        """As `FaissIndex.efforts`."""
+        """See `FaissIndex.efforts`."""
         return self._efforts
 
     def write(self, path: Path) -> None:
-        """As `FaissIndex.write`."""
+        """See `FaissIndex.write`."""
         self._ask("write", path)
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class FaissChild:
         return self
 
     def _ask(self, *call: Any) -> Any:
-        """The answer of the child, or the error that it raised.
+        """Return the answer of the child, or the error that it raised.
 
         Raises:
             IndexFailed: The child is gone.
@@ -143,7 +143,7 @@ class FaissChild:
 
 
 def _serve(pipe: Connection) -> None:
-    """Answer calls until the other side closes."""
+    """Serve calls until the parent closes the pipe."""
     from simsearch.search.indexes.engine import Held, read_engine, trained_engine
 
     index: Held | None = None

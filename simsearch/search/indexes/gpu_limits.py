@@ -32,7 +32,7 @@ class Gpus:
 
 
 def gpus_of(device: str) -> Gpus | None:
-    """The GPUs that a device of torch stands for: all with "cuda", one with "cuda:1"; None for the CPU.
+    """Return the GPUs of a torch device: all for "cuda", one for "cuda:1"; None for the CPU.
 
     Raises:
         InputError: There is no such device on this machine.
@@ -47,14 +47,14 @@ def gpus_of(device: str) -> Gpus | None:
 
 
 def refused(spec: IndexSpec, gpus: Gpus, rows: int, *, effort: int = 1, depth: int = 1) -> str | None:
-    """Why FAISS cannot serve such an index on these GPUs; None where it can.
+    """Return why FAISS cannot serve such an index on these GPUs; None where it can.
 
     Args:
         spec: What it is.
         gpus: Where it would lie.
         rows: How many it holds.
-        effort: How it is asked.
-        depth: Candidates that it is asked for.
+        effort: Of its searches.
+        depth: Candidates of a search.
     """
     if METRICS[spec.metric].of_codes:
         return "FAISS has no lists and no tables of codes for GPUs"

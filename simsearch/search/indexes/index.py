@@ -1,8 +1,8 @@
 """An index over the rows of blocks: candidates for a query, to be measured exactly afterwards.
 
 Rows become features, whose squared Euclidean distance is that of the metric or a bound of it: for js the roots of
-distributions (the Hellinger map of `maps`), for cosine rows of length 1, for l2 the rows as they are. An index knows
-rows by their position in the concatenation of the blocks that it was built over.
+distributions (the Hellinger map), for cosine rows of length 1, for l2 the rows as they are. An index knows rows by
+their position in the concatenation of the blocks that it was built over.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 class Engine(Protocol):
-    """What holds the features: FAISS in this process, or in a child."""
+    """The holder of the features: FAISS in this process, or in a child."""
 
     spec: IndexSpec
 
@@ -42,23 +42,23 @@ class Engine(Protocol):
         """Rows in it."""
 
     @property
-    def most(self) -> int:
+    def max_candidates(self) -> int:
         """Candidates of a query that it can name."""
 
     def add(self, features: Features) -> None:
         """Add rows behind the others."""
 
     def search(self, features: Features, kept: int, effort: int) -> Positions:
-        """Positions of the nearest (q, kept), -1 where none is left."""
+        """Return positions of the nearest (q, kept), padded with -1."""
 
     def efforts(self) -> tuple[int, ...]:
-        """Values of its one knob, ascending."""
+        """Return the values of its search parameter, ascending."""
 
     def write(self, path: Path) -> None:
         """Write it to a file."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Free it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ class Index:
         return self.engine.count
 
     @property
-    def most(self) -> int:
+    def max_candidates(self) -> int:
         """Candidates of a query that it can name: all its rows on the CPU, 2,048 on a GPU."""
-        return self.engine.most
+        return self.engine.max_candidates
 
     def candidates(self, rows: Rows, kept: int, effort: int) -> Positions:
-        """Positions (q, kept) of likely neighbours, by the index's own estimate nearest first; -1 where none is left.
+        """Return positions (q, kept) of candidates, nearest first by the index's own estimate, padded with -1.
 
         Args:
             rows: Queries (q, d), as they would be compared.
@@ -100,7 +100,7 @@ class Index:
         return self.engine.search(features(self.spec, rows), kept, effort)
 
     def efforts(self) -> tuple[int, ...]:
-        """Values of its one knob, ascending: lists looked into, or nodes kept open."""
+        """Return the values of its search parameter, ascending: lists probed, or nodes kept open."""
         return self.engine.efforts()
 
     def write(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class Index:
         self.engine.write(path)
 
     def close(self) -> None:
-        """Let go of it; it must not be searched after."""
+        """Free it; it must not be searched after."""
         self.engine.close()
 
 
@@ -131,11 +131,11 @@ def build(
     Args:
         spec: What to build.
         blocks: Arrays (n_i, d), often memory-mapped; removed rows keep their place.
-        device: "cpu" (or None), or where FAISS's GPUs are used for what they serve: "cuda" and "auto" for all that
-            there are, "cuda:1" for one, or `Gpus`.
-        where: FAISS in this process, or in one of its own, which torch's CUDA libraries cannot disturb; by default
-            there where a GPU is used.
-        progress: Told rows added, and rows.
+        device: "cpu" (or None), or where FAISS's GPUs are used for what they serve: "cuda" and "auto" for all
+            of them, "cuda:1" for one, or `Gpus`.
+        where: FAISS in this process, or in a child, which torch's CUDA libraries cannot disturb; by default in a
+            child where a GPU is used.
+        progress: Called with rows added, and rows.
 
     Raises:
         InputError: There are no rows, the blocks are of another dimension, or there is no such device.
@@ -165,7 +165,7 @@ def build(
 
 
 def held_out(count: int, seed: int) -> Positions:
-    """Positions of rows, in no order, that no index over so many rows is trained on: it can be measured by them."""
+    """Return positions, unordered, of rows held out of every index's training, by which it can be measured."""
     return np.random.default_rng([seed, 1]).choice(count, min(_HELD_OUT, max(count // 4, 2), count - 1), replace=False)
 
 
@@ -183,7 +183,7 @@ def read(
         path: The file.
         spec: What it is.
         device: As for `build`.
-        mapped: Leave lists in the file, and read those that a search looks into; not for GPUs, which hold all.
+        mapped: Leave lists in the file, and read those that a search probes; not for GPUs, which hold all.
         where: As for `build`.
 
     Raises:
@@ -199,7 +199,7 @@ def read(
 
 
 def features(spec: IndexSpec, rows: Rows) -> Any:
-    """Rows (n, d) as the index has them, near where the metric is small: float32, or padded codes, uint8.
+    """Return the features of rows (n, d), near where the metric is small: float32, or padded codes, uint8.
 
     Raises:
         RowError: A row is not finite, is all zeros, or is of another dimension.
@@ -227,18 +227,18 @@ def _wide(rows: Rows) -> bool:
 
 
 def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | None:
-    """The GPUs that such an index is put on; None where it stays on the CPU, as kinds do that GPUs lack."""
+    """Return the GPUs that such an index goes to; None where it stays on the CPU, as kinds that GPUs lack do."""
     gpus = gpus_of(device) if isinstance(device, str) else device
     return None if gpus is None or refused(spec, gpus, rows) else gpus
 
 
 def _apart(where: Where, gpus: Gpus | None) -> bool:
-    """torch, which looked for GPUs here, wants CUDA 13 and FAISS 12: not proved to get on in one process."""
+    """Return whether FAISS gets a process of its own: torch wants CUDA 13, FAISS 12, not proved to work in one."""
     return where == "child" or (where == "auto" and gpus is not None)
 
 
 def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
-    """Rows drawn from all blocks but those held out, enough for the lists, in their order."""
+    """Return rows drawn from all blocks but those held out, enough for the lists, in their order."""
     held = held_out(count, spec.seed)
     wanted = max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE) if spec.lists else 1
     drawn = np.random.default_rng(spec.seed).choice(count, min(count, wanted + len(held)), replace=False)

@@ -1,4 +1,4 @@
-"""What an index is, before there is one: its kind, metric and sizes, as JSON beside its file."""
+"""The specification of an index: its kind, metric and sizes, as JSON beside its file."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _KEPT = 0.75  # of the coordinates that must be left for two bits each to be bet
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """An index over features, which are rows as the metric has them: see `features`.
+    """The specification of an index over features: see `features`.
 
     Attributes:
         kind: `flat` (all rows, float32), `ivf_flat` (in lists, float32), `ivf_sq8` (in lists, a byte a coordinate),
             `ivf_pq` (in lists, product-quantised), `rabitq` (in lists, one bit or a few for a coordinate), `hnsw` (a
             graph, float32); for codes `flat`, `ivf_flat` (in lists) and `multi_hash` (tables of chunks of the code).
-        metric: Whose neighbours are looked for: `js`, `cosine`, `l2` or `hamming`.
+        metric: Of the neighbours: `js`, `cosine`, `l2` or `hamming`.
         dimension: Of the rows; bytes of a code.
         lists: Of the inverted file; 0 for others.
         code_bytes: Of a row's code in `ivf_pq` and `rabitq`; 0 for others.
@@ -76,12 +76,12 @@ class IndexSpec:
         return -(-self.dimension // _WORD) * _WORD
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
+        """Return the fields as JSON types."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> IndexSpec:
-        """The spec that `as_json` told.
+        """Return the spec of `as_json`.
 
         Raises:
             InputError: A key is unknown or missing, or a value is none that a spec can have.
@@ -101,7 +101,7 @@ def spec_for(
     bytes_a_row: int | None = None,
     gpu_room: int | None = None,
 ) -> IndexSpec:
-    """A spec with sizes that suit so many rows.
+    """Return a spec with sizes that suit so many rows.
 
     Without a kind: `flat` below 50,000 rows, which exact search answers within milliseconds; `rabitq` above, whose
     codes are a thirtieth of the rows and cost the least time for a recall once candidates are measured exactly. Codes
@@ -113,8 +113,8 @@ def spec_for(
         dimension: Of the rows.
         metric: `js`, `cosine`, `l2` or `hamming`.
         kind: One of `KINDS`, for codes of `CODE_KINDS`, or `auto`.
-        bytes_a_row: Most that a code may take; `ivf_pq` and `rabitq` only. By default a bit a coordinate.
-        gpu_room: Bytes that it may take on the GPUs that serve it, whose codes have certain sizes only; None for a CPU.
+        bytes_a_row: The largest code; `ivf_pq` and `rabitq` only. By default a bit a coordinate.
+        gpu_room: Bytes that it may take on its GPUs, whose codes have certain sizes only; None for a CPU.
 
     Raises:
         InputError: There is no such kind, the bytes are too few, or the kind has no codes.
@@ -138,7 +138,7 @@ def spec_for(
 
 
 def _suited(count: int, dimension: int, bytes_a_row: int | None, gpu_room: int | None) -> str:
-    """The kind that suits, when none was asked for."""
+    """Return the default kind."""
     if bytes_a_row is None and count < _FLAT_BELOW:
         return "flat"
     kinds = ("ivf_flat", "ivf_sq8", "ivf_pq") if bytes_a_row is None else ("ivf_pq",)
@@ -151,7 +151,7 @@ def _suited(count: int, dimension: int, bytes_a_row: int | None, gpu_room: int |
 
 
 def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None) -> IndexSpec:
-    """A spec for packed codes."""
+    """Return a spec for packed codes."""
     chosen = ("flat" if count < _CODES_BELOW else "ivf_flat") if kind == "auto" else kind
     if chosen not in CODE_KINDS:
         raise InputError(f"no kind of index for codes is called {kind!r}; there are {', '.join(CODE_KINDS)}")
@@ -164,7 +164,7 @@ def _for_codes(count: int, width: int, kind: str, bytes_a_row: int | None) -> In
 
 
 def checked(spec: IndexSpec) -> IndexSpec:
-    """The spec itself.
+    """Return the spec, checked.
 
     Raises:
         InputError: It names no kind, or sizes that do not go together.
@@ -186,12 +186,12 @@ def checked(spec: IndexSpec) -> IndexSpec:
 
 
 def _lists(count: int) -> int:
-    """A power of two near twice the root of the count, so that reading the centroids costs as much as a few lists."""
+    """Return a power of two near twice the root of the count: reading the centroids costs as much as a few lists."""
     return int(2 ** round(math.log2(max(1.0, 2 * math.sqrt(count)))))
 
 
 def _code(kind: str, dimension: int, bytes_a_row: int | None, *, gpu: bool) -> tuple[int, int, int]:
-    """Bytes of a code, the coordinates that it codes, and the bits of each."""
+    """Return bytes of a code, the coordinates that it codes, and the bits of each."""
     if kind == "rabitq":
         reduced, bits = _rabitq(dimension, bytes_a_row)
         return _rabitq_bytes(reduced, bits), reduced, bits
@@ -205,7 +205,7 @@ def _code(kind: str, dimension: int, bytes_a_row: int | None, *, gpu: bool) -> t
 
 
 def _rabitq(dimension: int, bytes_a_row: int | None) -> tuple[int, int]:
-    """Coordinates and bits of each: as many bits as there is room for, else as many coordinates.
+    """Return coordinates and bits of each: as many bits as there is room for, else as many coordinates.
 
     Raises:
         InputError: There is no room for a code.
@@ -224,7 +224,7 @@ def _rabitq(dimension: int, bytes_a_row: int | None) -> tuple[int, int]:
 
 
 def _rabitq_bytes(reduced: int, bits: int) -> int:
-    """What FAISS keeps: signs, the other bits, and factors."""
+    """Return the bytes of a code in FAISS: signs, the other bits, and factors."""
     if bits == 1:
         return math.ceil(reduced / 8) + FACTORS
     return math.ceil(reduced / 8) + math.ceil(reduced * (bits - 1) / 8) + MORE_FACTORS

@@ -29,7 +29,7 @@ TINY = 2.0**-120  # more than float32 loses of a number or product near zero, ev
 
 
 class Prepared(NamedTuple):
-    """Rows as a score wants them, and one number a row."""
+    """Rows prepared for a score, and one number a row."""
 
     rows: Tensor
     term: Tensor
@@ -39,7 +39,7 @@ class Score(ABC):
     """A float32 number that rises with a distance.
 
     Attributes:
-        finite: Whether every score of a row that has distances is a number, so that none must be looked for.
+        finite: Whether every score of a row that has distances is a number.
         expansion: Numbers that a prepared row takes for each of its columns.
         own_kernel: Whether the nearest rows are found by a kernel of their own, without such scores.
     """
@@ -50,24 +50,24 @@ class Score(ABC):
 
     @abstractmethod
     def prepare(self, rows: Tensor) -> Prepared:
-        """Rows (n, d) of the stored type, on the device, made ready for `between`."""
+        """Return rows (n, d) of the stored type, on the device, prepared for `between`."""
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """Which rows (n,) may be such that no distance is defined on them."""
+        """Return which rows (n,) may have no distances."""
         largest = rows.abs().amax(dim=1)
         return ~((largest > 0) & (largest < torch.inf))
 
     @abstractmethod
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Scores (q, n), float32."""
+        """Return scores (q, n), float32."""
 
     @abstractmethod
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores that exact arithmetic would give at these distances."""
+        """Return the scores that exact arithmetic would give at these distances."""
 
     @abstractmethod
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
-        """How far a score can be from exact, given the largest term of the queries and of the rows."""
+        """Return how far a score can be from exact, given the largest term of the queries and of the rows."""
 
 
 def of_largest_one(rows: NDArray[Any]) -> NDArray[Any]:
@@ -78,9 +78,9 @@ def of_largest_one(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def minus_product(a: Tensor, b: Tensor) -> Tensor:
-    """Minus the products of rows (q, n), summed in float32, of float32 or float16 operands."""
+    """Return minus the products of rows (q, n), summed in float32, of float32 or float16 operands."""
     minus = -a
-    if a.device.type == "cpu":  # where float16 is the twin of the GPU's way, for tests
+    if a.device.type == "cpu":  # where float16 stands in for the GPU's, for tests
         return minus.float() @ b.float().T
     if a.dtype == torch.float32:
         return minus @ b.T
@@ -89,10 +89,10 @@ def minus_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def product_unit() -> float:
-    """The relative rounding of a float32 matrix product."""
+    """Return the relative rounding of a float32 matrix product."""
     try:
         return UNIT if torch.get_float32_matmul_precision() == "highest" else _COARSE_UNIT
-    except RuntimeError:  # the precision was set for each backend by itself, which this question does not answer
+    except RuntimeError:  # the precision was set for each backend by itself
         return _COARSE_UNIT
 
 
@@ -101,19 +101,19 @@ class Measure(ABC):
 
     @abstractmethod
     def prepare(self, rows: Tensor) -> Tensor:
-        """Rows (c, d) in the form that `between` takes."""
+        """Return rows (c, d) in the form that `between` takes."""
 
     @abstractmethod
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distances (c,), float64, of prepared a (c, d) and b (c, d)."""
+        """Return distances (c,), float64, of prepared a (c, d) and b (c, d)."""
 
     @abstractmethod
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """How far two float64 computations of these distances can be apart."""
+        """Return how far two float64 computations of these distances can be apart."""
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
+    """Return products of pairs of rows (c,); on a CPU by numpy, which needs no memory between."""
     if a.device.type == "cpu":
         with np.errstate(over="ignore"):
             return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
@@ -123,13 +123,13 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class SearchMetric:
-    """How a metric is searched by; everything else of search asks it.
+    """The score, measure and features of a metric, as all of search uses them.
 
     Attributes:
-        score: From the columns of a row and a device to the score that a first look at all rows goes by.
+        score: From the columns of a row and a device to the score of the first pass.
         measure: Distances of pairs in float64.
-        features: Rows (n, d), float, such that the Euclidean distance between features orders them nearly as the metric
-            does: what an index is built of. None where there is no such map, or rows are codes.
+        features: Maps rows (n, d) to float features whose Euclidean distance orders them nearly as the metric does, for
+            indexes. None where there is no such map, or rows are codes.
     """
 
     score: Callable[[int, torch.device], Score]

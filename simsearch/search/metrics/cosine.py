@@ -39,7 +39,7 @@ class CosineScore(Score):
         self.scale = HALF_SCALE**2 if half else 1.0
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Rows of length 1, and their largest absolute values."""
+        """Return rows of length 1, and their largest absolute values."""
         if rows.dtype == torch.float64:  # into the range of float32
             rows = rows / rows.abs().amax(dim=1, keepdim=True)
         unit = rows.to(torch.float32, copy=True)
@@ -52,19 +52,19 @@ class CosineScore(Score):
         return Prepared(unit.mul_(HALF_SCALE).half() if self.half else unit, largest)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """Rows whose largest absolute value is no positive number."""
+        """Return which rows have no positive largest absolute value."""
         return ~((prepared.term > 0) & (prepared.term < torch.inf))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Scores (q, n), float32."""
+        """Return scores (q, n), float32."""
         return minus_product(a.rows, b.rows)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Minus cosine."""
+        """Return minus cosine."""
         return self.scale * (2 * distance - 1)
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Rounding of a product of unit vectors, and of their lengths; of float16 as in `mapped`."""
+        """Return the rounding of a product of unit vectors, and of their lengths; of float16 as in `feature_maps`."""
         if not self.half:
             return product_unit() * (2 * dimension + 16)
         relative = 2 * HALF_UNIT + HALF_UNIT**2 + 1.001 * UNIT * (3 * dimension + 16)
@@ -72,7 +72,7 @@ class CosineScore(Score):
 
 
 def _unit_in_place(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows (n, d) to length 1; the largest absolute values."""
+    """Scale rows (n, d) to length 1; return their largest absolute values."""
     largest = np.empty(len(values), np.float32)
 
     def tile(part: slice) -> None:
@@ -90,19 +90,19 @@ class CosineDistance(Measure):
     """As `simsearch.distance.cosine`."""
 
     def prepare(self, rows: Tensor) -> Tensor:
-        """Rows of length 1."""
+        """Return rows of length 1."""
         unit = rows.double()
         unit = unit / unit.abs().amax(dim=1, keepdim=True)
         unit /= dot(unit, unit).sqrt_()[:, None]
         return unit
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """A quarter of the squared gap."""
+        """Return a quarter of the squared gap."""
         gap = torch.sub(a, b)
         return dot(gap, gap).div_(4).clamp_(0, 1)
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """The units are known within e = (d/2 + 4) u of their values: the squared gap g^2 moves by 4 e g + 4 e^2."""
+        """Return the error of unit rows known within e = (d/2 + 4) u: the squared gap g^2 moves by 4 e g + 4 e^2."""
         e = DOUBLE_UNIT * (dimension / 2 + 4)
         moved = 2 * e * np.sqrt(distances) + e**2 + DOUBLE_UNIT * (dimension + 3) * distances
         error: Doubles = 2.02 * moved
@@ -110,7 +110,7 @@ class CosineDistance(Measure):
 
 
 def _features(rows: NDArray[Any]) -> NDArray[Any]:
-    """Rows of length 1."""
+    """Return rows of length 1."""
     scaled = of_largest_one(rows)
     scaled /= np.sqrt(np.vecdot(scaled, scaled))[:, None]
     return scaled

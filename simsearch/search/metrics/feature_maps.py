@@ -1,8 +1,8 @@
 """Scores of js as a matrix product of mapped rows: never above the divergence, and as cheap as a cosine.
 
-A score is S = -psi(p) . psi(q), times a power of two. With D = 2 W + 2 S <= J (`maps`), a row whose J is at most tau
-has S <= tau / 2 - W: what scores higher need not be looked at, and what was not looked at is farther. That is the
-certificate of an exact answer.
+A score is S = -psi(p) . psi(q), times a power of two. With D = 2 W + 2 S <= J, a row whose J is at most tau
+has S <= tau / 2 - W: what scores higher is farther, and need not be measured. That is the certificate of an
+exact answer.
 
 How far a computed score can be from S, with u = 2^-24 the rounding of float32 and W the squared length of every psi:
 
@@ -50,7 +50,7 @@ class Mapped(Score):
         self.scale = HALF_SCALE**2 if half else 1.0
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Mapped rows (n, features x d), and their sums; a sum is NaN where a value is negative."""
+        """Return mapped rows (n, features x d), and their sums; a sum is NaN where a value is negative."""
         if self.expansion == 1:
             roots, sums = _roots(rows, math.sqrt(self.scale * self.map.weight))
             return Prepared(roots.half() if self.half else roots, sums)
@@ -62,19 +62,19 @@ class Mapped(Score):
         return Prepared(out.flatten(1), sums)  # (n, features x d)
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """Rows whose sum is no positive number."""
+        """Return which rows have no positive sum."""
         return ~((prepared.term > 0) & (prepared.term < torch.inf))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Scores (q, n), float32."""
+        """Return scores (q, n), float32."""
         return minus_product(a.rows, b.rows)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The highest score of a row at that distance."""
+        """Return the highest score of a row at that distance."""
         return self.scale * (distance**2 * (math.log(2) / 2) - self.map.weight)
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """The sum of what the module's text lists, rounded up."""
+        """Return the sum of the errors in the module's docstring, rounded up."""
         frequency = max(wave.frequency for wave in self.map.waves)
         feature = UNIT * (6 + (1.5 * (3 + 2 * frequency * (4 + 4 * 88)) if frequency else 0))
         if self.half:
@@ -87,7 +87,7 @@ class Mapped(Score):
 
 
 def _roots(rows: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Square roots of distributions times a factor (n, d), float32; sums of the rows (n,), NaN by a negative value."""
+    """Return roots of distributions times a factor (n, d), float32, and sums of rows (n,), NaN by a negative value."""
     if rows.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.uint8):
         rows = rows.double()
         rows = rows / rows.abs().amax(dim=1, keepdim=True)  # into the range of float32; signs stay
@@ -100,7 +100,7 @@ def _roots(rows: Tensor, factor: float) -> tuple[Tensor, Tensor]:
 
 
 def _roots_in_place(values: NDArray[np.float32], factor: float) -> NDArray[np.float64]:
-    """The twin of the lines above."""
+    """Turn rows into the same roots in place; return their sums."""
     sums = np.empty(len(values))
 
     def tile(part: slice) -> None:

@@ -23,15 +23,15 @@ class Bits(Score):
         self.bits = 8 * width
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """None: every code has distances."""
+        """Return no rows: every code has distances."""
         return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Differing bits."""
+        """Return differing bits."""
         return distance * self.bits
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Half a bit: counts are exact, but the distance of a count is rounded."""
+        """Return half a bit: counts are exact, but the distance of a count is rounded."""
         return 0.5
 
 
@@ -42,11 +42,11 @@ class BitCount(Bits):
     expansion = 8
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Codes (n, bytes) as 64-bit words, padded with zeros."""
+        """Return codes (n, bytes) as 64-bit words, padded with zeros."""
         return Prepared(torch.from_numpy(as_words(rows.numpy(), np.int64)), torch.zeros(len(rows)))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Differing bits (q, n)."""
+        """Return differing bits (q, n)."""
         counts = np.zeros((len(a.rows), len(b.rows)), np.float32)
         for x, y in zip(a.rows.numpy().T, b.rows.numpy().T, strict=True):
             counts += np.bitwise_count((x[:, None] ^ y).view(np.uint64))
@@ -66,13 +66,13 @@ class BitKernel(Bits):
         self.own_kernel = width <= 4 * MOST_WORDS
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Codes (n, bytes) as 32-bit words, padded with zeros."""
+        """Return codes (n, bytes) as 32-bit words, padded with zeros."""
         from simsearch.search.metrics.hamming_triton import as_int32
 
         return Prepared(as_int32(rows), torch.zeros(len(rows), device=rows.device))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Differing bits (q, n)."""
+        """Return differing bits (q, n)."""
         from simsearch.search.metrics.hamming_triton import bit_counts
 
         return bit_counts(a.rows, b.rows)
@@ -85,13 +85,13 @@ class BitProduct(Bits):
     expansion = 8
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Bits of the codes as signs (n, bits)."""
+        """Return bits of the codes as signs (n, bits)."""
         weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=rows.device)
         bits = (rows[:, :, None] & weights).ne(0).flatten(1)  # (n, bits)
         return Prepared(bits.to(torch.float32).mul_(2).sub_(1), torch.zeros(len(rows), device=rows.device))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Differing bits (q, n)."""
+        """Return differing bits (q, n)."""
         return (a.rows @ b.rows.T).neg_().add_(self.bits).mul_(0.5)
 
 
@@ -107,16 +107,16 @@ class HammingDistance(Measure):
     """As `simsearch.distance.hamming`."""
 
     def prepare(self, rows: Tensor) -> Tensor:
-        """Codes as they are."""
+        """Return codes as they are."""
         return rows
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Shares of differing bits."""
+        """Return shares of differing bits."""
         counts = torch.tensor([i.bit_count() for i in range(256)], dtype=torch.float64, device=a.device)
         return counts[torch.bitwise_xor(a, b).int()].sum(dim=1) / (8 * a.shape[1])
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:  # noqa: ARG002
-        """None: counts are exact, and both divide once."""
+        """Return zeros: counts are exact, and both divide once."""
         return np.zeros_like(distances)
 
 

@@ -37,7 +37,7 @@ _NONE = 1 << 60  # above every key
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _differing(x_at, y_at, shape: tl.constexpr, WORDS: tl.constexpr, POPCOUNT: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Differing bits of codes at addresses (lines,) and (rows,)."""
+    """Return differing bits of codes at addresses (queries,) and (rows,)."""
     count = tl.zeros(shape, tl.int32)
     for word in tl.static_range(WORDS):
         differ = tl.load(x_at + word)[:, None] ^ tl.load(y_at + word)[None, :]
@@ -98,7 +98,7 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     x_at = a + tl.minimum(i, lines - 1).to(tl.int64) * WORDS
     least = tl.full((LINES, ROWS), _DEAD, tl.int32)
     for step in tl.static_range(STEPS):
-        # Beyond the last code the last one is looked at again.
+        # Beyond the last code the last one is counted again.
         j = tl.minimum(block * (ROWS * STEPS) + step * ROWS + tl.arange(0, ROWS), rows - 1)
         count = _differing(x_at, b + j.to(tl.int64) * WORDS, (LINES, ROWS), WORDS, POPCOUNT)
         if MASKED:
@@ -135,7 +135,7 @@ def _members(  # type: ignore[no-untyped-def]  # noqa: PLR0917
 
 
 def as_int32(codes: Tensor) -> Tensor:
-    """Codes (n, bytes) uint8 as 32-bit words (n, words), contiguous, zeros behind; a view where the bytes allow."""
+    """Return codes (n, bytes) uint8 as 32-bit words (n, words), contiguous, zero-padded; a view where possible."""
     words = codes.contiguous()
     if words.shape[1] % 4:
         words = torch.nn.functional.pad(words, (0, -words.shape[1] % 4))
@@ -143,7 +143,7 @@ def as_int32(codes: Tensor) -> Tensor:
 
 
 def bit_counts(a: Tensor, b: Tensor) -> Tensor:
-    """Differing bits (q, n), float32, which holds them exactly.
+    """Return differing bits (q, n), float32, which holds them exactly.
 
     Args:
         a: Codes as words (q, m), int32, contiguous, on a GPU (or anywhere under Triton's interpreter).
@@ -185,13 +185,13 @@ class Keys(NamedTuple):
 
 
 def keys_of(keys: NDArray[np.int64]) -> Keys:
-    """What the keys of `lowest_keys` stand for."""
+    """Return the counts and positions in the keys of `lowest_keys`."""
     counts, positions = keys >> _POSITION_BITS, keys & ((1 << _POSITION_BITS) - 1)
     return Keys(counts, positions, counts < _DEAD.value)
 
 
 def lowest_keys(a: Tensor, b: Tensor, k: int, *, live: Tensor | None = None, start: int = 0) -> Tensor:
-    """The k lowest keys (q, m), int64, lowest first, of codes (n, words) for queries (q, words); m is at most k and n.
+    """Return the k lowest keys (q, m), int64, ascending, of codes (n, words) for queries (q, words); m <= k, n.
 
     Args:
         a: Queries as words, int32, contiguous, on a GPU (or anywhere under Triton's interpreter).
@@ -205,14 +205,19 @@ def lowest_keys(a: Tensor, b: Tensor, k: int, *, live: Tensor | None = None, sta
     """
     lines, rows, blocks = len(a), len(b), triton.cdiv(len(b), BLOCK)
     taken = min(k, blocks)
-    how = {"WORDS": a.shape[1], "MASKED": live is not None, "POPCOUNT": a.device.type == "cuda", "num_warps": _WARPS}
+    constants = {
+        "WORDS": a.shape[1],
+        "MASKED": live is not None,
+        "POPCOUNT": a.device.type == "cuda",
+        "num_warps": _WARPS,
+    }
     mask = b if live is None else live
     least = torch.empty((lines, blocks), dtype=torch.int32, device=a.device)
     few = 1 if lines == 1 else _LINES
     width = BLOCK if few == 1 else _ROWS
     cut = {"LINES": few, "ROWS": width, "STEPS": BLOCK // width}
-    launch(_least, triton.cdiv(lines, few) * blocks, a, b, mask, least, lines, rows, blocks, **cut, **how)
+    launch(_least, triton.cdiv(lines, few) * blocks, a, b, mask, least, lines, rows, blocks, **cut, **constants)
     chosen = torch.topk(least, taken, dim=1, largest=False, sorted=False).values
     keys = torch.empty((lines, taken * BLOCK), dtype=torch.int64, device=a.device)
-    launch(_members, lines * taken, a, b, mask, chosen, keys, rows, taken, ROWS=BLOCK, **how)
+    launch(_members, lines * taken, a, b, mask, chosen, keys, rows, taken, ROWS=BLOCK, **constants)
     return torch.topk(keys, min(k, rows), dim=1, largest=False).values.add_(start)

@@ -36,7 +36,7 @@ class JensenShannonScore(Score):
     """
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Rows divided by their sums, and 1/2 sum p ln p."""
+        """Return rows divided by their sums, and 1/2 sum p ln p."""
         if rows.dtype == torch.float64:  # into the range of float32
             rows = rows / rows.amax(dim=1, keepdim=True)
         p = rows.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
@@ -46,21 +46,21 @@ class JensenShannonScore(Score):
         return Prepared(p, 0.5 * torch.linalg.vecdot(p, p.log()))
 
     def suspects(self, rows: Tensor, prepared: Prepared) -> Tensor:  # noqa: ARG002
-        """Rows with a negative value, too."""
+        """Return which rows have no positive sum, or a negative value."""
         largest = rows.amax(dim=1)
         return ~((largest > 0) & (largest < torch.inf) & (rows.amin(dim=1) >= 0))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Divergences in nats (q, n)."""
+        """Return divergences in nats (q, n)."""
         sums = log_sums(a.rows, b.rows)
         return sums.mul_(-0.5).add_(math.log(2)).add_(a.term[:, None]).add_(b.term)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Divergences in nats."""
+        """Return divergences in nats."""
         return distance**2 * math.log(2)
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:  # noqa: ARG002
-        """Rounding of terms that sum to at most 2 ln 2d: logarithm, product, and a sum in eight lanes or more."""
+        """Return the rounding of terms that sum to at most 2 ln 2d: logarithm, product, sum in 8 lanes or more."""
         return UNIT * (2 * math.log(2 * dimension) + 4) * (dimension / 8 + 16)
 
 
@@ -69,14 +69,14 @@ class JensenShannonDistance(Measure):
     """As `simsearch.distance.js`."""
 
     def prepare(self, rows: Tensor) -> Tensor:
-        """Distributions."""
+        """Return distributions."""
         p = rows.double()
         p = p / p.amax(dim=1, keepdim=True)
         p /= p.sum(dim=1, keepdim=True)
         return p
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Square roots of divergences in bits."""
+        """Return square roots of divergences in bits."""
         total = torch.add(a, b).clamp_min_(SMALLEST_NORMAL)
         surprise = torch.div(a, total).mul_(2).clamp_min_(SMALLEST_NORMAL).log_()
         nats = dot(a, surprise)
@@ -86,7 +86,7 @@ class JensenShannonDistance(Measure):
         return bits.sqrt_()
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Of a divergence J in nats 6 u, and (2 d + 16) u times A, half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
+        """Return, for a divergence J in nats, 6 u + (2 d + 16) u A, with A half the sum of |p ln(2p/t)| + |q ln(2q/t)|.
 
         6 u from the arguments of the logarithms, whose relative error of 3 u counts with weight p or q; the rest from
         p and q, known within (d + 3) u, from the logarithms, the products and the sum. A <= J + sqrt(2 J): a term is
@@ -100,7 +100,7 @@ class JensenShannonDistance(Measure):
 
 
 def _features(rows: NDArray[Any]) -> NDArray[Any]:
-    """Square roots of distributions: their distance is Hellinger's."""
+    """Return square roots of distributions: their distance is Hellinger's."""
     scaled = of_largest_one(rows)
     scaled /= scaled.sum(axis=1, keepdims=True)
     np.sqrt(scaled, out=scaled)

@@ -14,7 +14,7 @@ _GPU_CELLS = 1 << 24
 
 
 def log_sums(p: Tensor, q: Tensor) -> Tensor:
-    """The sums (q, n), float32, of (p+q) ln (p+q).
+    """Return the sums (q, n), float32, of (p+q) ln (p+q).
 
     Every way sums in at least eight lanes, so that the rounding is bounded by d/8 + 16 units.
 
@@ -32,7 +32,7 @@ def log_sums(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _on_cpu(p: Tensor, q: Tensor) -> Tensor:
-    """Numpy, a tile of rows after the other."""
+    """Return the sums by numpy, a tile of rows after the other."""
     lines, rows = p.numpy(), q.numpy()
     out = np.empty((len(lines), len(rows)), np.float32)
 
@@ -48,7 +48,7 @@ def _on_cpu(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _by_torch(p: Tensor, q: Tensor) -> Tensor:
-    """Tile by tile; the oracle of the compiled kernel."""
+    """Return the sums by torch, tile by tile; the oracle of the compiled kernel."""
     columns = max(1, min(len(q), _GPU_CELLS // p.shape[1]))
     lines = max(1, min(len(p), _GPU_CELLS // (columns * p.shape[1])))
     totals, logs = (torch.empty((lines, columns, p.shape[1]), device=p.device) for _ in range(2))

@@ -24,7 +24,7 @@ from simsearch.runtime.triton_launch import kernel, launch
 
 
 class Tile(NamedTuple):
-    """What one program of the kernel works on, and with how many warps."""
+    """The tile of one program of the kernel, and its warps."""
 
     lines: int = 32
     rows: int = 32
@@ -54,7 +54,7 @@ def _kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     i = (tl.program_id(0) % tiles) * LINES + tl.arange(0, LINES)
     j = (tl.program_id(0) // tiles) * ROWS + tl.arange(0, ROWS)
     k = tl.arange(0, COLUMNS)
-    # Beyond the last line or row the last one is worked on again, and not written.
+    # Beyond the last query or row the last one is computed again, and not written.
     x_at = p + tl.minimum(i, lines - 1).to(tl.int64)[:, None] * dimension + k[None, :]
     y_at = q + tl.minimum(j, rows - 1).to(tl.int64)[:, None] * dimension + k[None, :]
     sums = tl.zeros((LINES, ROWS, COLUMNS), tl.float32)
@@ -79,12 +79,12 @@ def _kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0917
 
 
 def fused_log_sums(p: Tensor, q: Tensor, tile: Tile = TILE) -> Tensor:
-    """The sums (q, n), float32, of (p+q) ln (p+q).
+    """Return the sums (q, n), float32, of (p+q) ln (p+q).
 
     Args:
         p: Queries (q, d), float32 above 1e-30, contiguous, on a GPU (or anywhere under Triton's interpreter).
         q: Rows (n, d), likewise.
-        tile: How the work is cut; the sums do not depend on it but for rounding.
+        tile: The tile of a program; the sums do not depend on it but for rounding.
 
     Raises:
         InputError: They are not contiguous.

@@ -17,20 +17,20 @@ class CityBlockScore(Score):
     """The sum of absolute differences itself."""
 
     def prepare(self, rows: Tensor) -> Prepared:
-        """Rows, and their sums of absolute values."""
+        """Return rows, and their sums of absolute values."""
         values = rows.to(torch.float32)
         return Prepared(values, values.abs().sum(dim=1))
 
     def between(self, a: Prepared, b: Prepared) -> Tensor:
-        """Distances (q, n)."""
+        """Return distances (q, n)."""
         return torch.cdist(a.rows, b.rows, p=1)
 
     def of(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The distances."""
+        """Return the distances."""
         return distance
 
     def error(self, dimension: int, largest: tuple[float, float]) -> float:
-        """Rounding of the sum."""
+        """Return the rounding of the sum."""
         return UNIT * (dimension + 16) * (largest[0] + largest[1]) + (dimension + 1) * TINY
 
 
@@ -39,15 +39,15 @@ class CityBlockDistance(Measure):
     """As `simsearch.distance.l1`."""
 
     def prepare(self, rows: Tensor) -> Tensor:
-        """Rows as they are."""
+        """Return rows as they are."""
         return rows.double()
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """Sums of absolute gaps."""
+        """Return sums of absolute gaps."""
         return torch.sub(a, b).abs_().sum(dim=1)
 
     def error(self, distances: Doubles, dimension: int) -> Doubles:
-        """Relative: gaps and sum."""
+        """Return the relative rounding of gaps and sum."""
         return 2 * DOUBLE_UNIT * (dimension + 2) * distances
 
 

@@ -53,10 +53,10 @@ def image_distances(
         share `cutoff` rows are at distance exactly 0.
 
     Raises:
-        RowError: a row is not finite, is all zeros or has another dimension, and its image is named; or the codes
+        RowError: A row is not finite, is all zeros or has another dimension, and its image is named; or the codes
             cannot be `bits` long.
-        MetricError: the metric does not exist or is not defined on these rows.
-        InputError: cutoff or threads is less than 1.
+        MetricError: The metric does not exist or is not defined on these rows.
+        InputError: Cutoff or threads is less than 1.
 
     Example:
         >>> a, b = np.array([[0.0, 1.0], [5.0, 5.0]]), np.array([[5.0, 9.0], [0.0, 1.0]])
@@ -95,7 +95,7 @@ def _stacked(images: Sequence[Rows]) -> _Stack:
 
 
 def _groups(images: Sequence[Rows], limit: int) -> Iterator[slice]:
-    """Slices of consecutive images with at most that many rows together, or one image."""
+    """Yield slices of consecutive images with at most that many rows together, or one image."""
     start = rows = 0
     for i, image in enumerate(images):
         if i > start and rows + len(image) > limit:
@@ -115,7 +115,7 @@ def _check(queries: Sequence[Rows], database: Sequence[Rows], metric: str) -> No
 
 
 def _share(count: int) -> Shared:
-    """A function that splits numbers below `length` among the threads."""
+    """Return a function that splits range(length) among the threads."""
 
     def share(work: Callable[[slice], None], length: int) -> None:
         bounds = [length * i // count for i in range(count + 1)]
@@ -125,15 +125,15 @@ def _share(count: int) -> Shared:
 
 
 class _Nearest(ABC):
-    """How the images of two stacks are compared."""
+    """A comparison of the images of two stacks."""
 
     @abstractmethod
     def prepare(self, stack: _Stack) -> Any:
-        """The stack as `between` wants it."""
+        """Return the stack, prepared for `between`."""
 
     @abstractmethod
     def between(self, a: Any, b: Any) -> Squares:
-        """The distances (q, n), infinite where there are too few rows."""
+        """Return the distances (q, n), infinite where there are too few rows."""
 
 
 @final
@@ -237,8 +237,8 @@ class _Plain(_Nearest):
         if len(full) and len(a.rows):
             nearest = np.minimum.reduceat(self._distance(a.rows, b.rows), b.starts[full], axis=1)
             for i in np.flatnonzero(np.diff(a.starts) >= self._cutoff):
-                own = nearest[a.starts[i] : a.starts[i + 1]]
-                out[i, full] = np.partition(own, self._cutoff - 1, axis=0)[self._cutoff - 1]
+                nearest_rows = nearest[a.starts[i] : a.starts[i + 1]]
+                out[i, full] = np.partition(nearest_rows, self._cutoff - 1, axis=0)[self._cutoff - 1]
         return out
 
 

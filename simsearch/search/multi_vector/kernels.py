@@ -1,7 +1,7 @@
 """Compiled loops over pairs of images with several rows each: the cutoff-th smallest of their nearest-row distances.
 
-They run without Python's lock, so that threads can share the query images. Images are told apart by where their rows
-start: (n + 1,) int64 with the end of the last.
+They release the GIL, so that threads can share the query images. Images are given by the starts of their
+rows: (n + 1,) int64 with the end of the last.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def euclidean(a: Any, b: Any, scores: Any, cutoff: int, out: NDArray[np.float64]
 
 @njit(nogil=True, fastmath={"nnan", "nsz"})
 def _lowest(products: NDArray[np.float32], terms: NDArray[np.float32]) -> Any:
-    """The smallest score of one row, without what is the same for all; finite numbers only, several at once."""
+    """Return the smallest score of one row, less the terms that all share; finite numbers only, vectorised."""
     low = np.float32(np.inf)
     for s in range(len(products)):
         low = min(low, terms[s] - np.float32(2) * products[s])
@@ -105,7 +105,7 @@ def _squared_gap(u: NDArray[np.float64], v: NDArray[np.float64]) -> Any:
 
 @njit(nogil=True)
 def _smallest(values: NDArray[np.float64], k: int) -> Any:
-    """The k-th smallest value; those before it become infinite."""
+    """Return the k-th smallest value; those before it become infinite."""
     for _ in range(k - 1):
         values[values.argmin()] = np.inf
     return values.min()

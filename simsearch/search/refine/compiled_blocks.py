@@ -1,4 +1,4 @@
-"""Blocks of rows as the compiled passes over chosen rows take them, once there is enough to do to compile for."""
+"""Blocks of rows in the form of the compiled passes over chosen rows, where compiling pays."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class StoredBlock(NamedTuple):
 
 
 def expect(metric: str, kind: str) -> None:
-    """Let the next visit to rows of a type compile what it takes."""
+    """Have the next pass over rows of a type compile its kernels."""
     _pays(_WORTH, metric, kind)
 
 
 def stored_blocks(scan: Scan, pairs: int) -> list[StoredBlock] | None:
-    """The scan's blocks for a visit to so many rows; None where torch must do it, or is done before a compiler is."""
+    """Return the scan's blocks for compiled passes over so many rows; None where torch must do it, or is faster."""
     if scan.device.type != "cpu" or scan.metric not in _METRICS or not all(map(fits, scan.blocks)):
         return None
     kinds = {_KINDS[block.dtype] for block in scan.blocks if len(block)}
@@ -62,17 +62,17 @@ def _pays(coordinates: int, metric: str, kind: str) -> bool:
 
 
 def safe_in_single(stored: Sequence[StoredBlock]) -> bool:
-    """Whether neither squares nor sums of these rows overflow float32."""
+    """Return whether neither squares nor sums of these rows overflow float32."""
     return all(block.rows.itemsize <= 2 for block in stored)
 
 
 def fits(block: Block) -> bool:
-    """Whether compiled passes can take such a block."""
+    """Return whether compiled passes can take such a block."""
     return isinstance(block, np.ndarray) and block.dtype in _KINDS and block.flags.c_contiguous
 
 
 def as_stored(block: Any) -> NDArray[Any]:
-    """A block as compiled passes take it."""
+    """Return a block in the form of compiled passes."""
     view: NDArray[Any] = np.asarray(block).view(np.int16 if block.dtype == np.float16 else block.dtype)
     view.flags.writeable = False  # one type for all, so that nothing is compiled twice
     return view

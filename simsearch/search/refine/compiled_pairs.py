@@ -1,4 +1,4 @@
-"""Compiled distances of chosen pairs of rows, straight from the rows as they are stored; without Python's lock.
+"""Compiled distances of chosen pairs of rows, straight from the rows as they are stored; they release the GIL.
 
 Rows are float16 (as int16, since numba has no half on a CPU), float32, float64 or uint8.
 """
@@ -17,12 +17,12 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simsearch.runtime.jit import compiled
-from simsearch.search.llvm import ask_for
+from simsearch.search.llvm import prefetch
 from simsearch.search.scan.score_kernels import HALVES, scorer
 
 
 def _interpolating(function: Any, low: float, high: float, degree: int) -> NDArray[np.float64]:
-    """Coefficients (degree + 1,), lowest first, of the polynomial through a function at Chebyshev's points."""
+    """Return coefficients (degree + 1,), lowest first, of the polynomial through a function at Chebyshev's points."""
     found = np.polynomial.Chebyshev.interpolate(function, degree, [low, high])
     return np.asarray(found.convert(kind=np.polynomial.Polynomial).coef)
 
@@ -36,8 +36,8 @@ moves a logarithm by 6 u at most (u = 2^-24); it errs by 4 u of its size and a p
 24 u. Sums of 64 positive numbers, in any order, err by 64 u of at most 1.4: in all below 116 u.
 """
 
-_AHEAD = 2  # rows, asked for before their turn
-_ASKED = 1024  # bytes of one: the processor goes on by itself
+_AHEAD = 2  # rows that are prefetched
+_PREFETCHED = 1024  # bytes of one: the hardware prefetches the rest
 _TERMS = 64  # summed in float32 before they are added in float64
 _NORMAL = 2.0**-1022  # the smallest normal float64
 _MANTISSA = np.int64((1 << 52) - 1)
@@ -61,11 +61,11 @@ class PairKernels(NamedTuple):
     They skip positions outside the block, which begins at `base`.
 
     Attributes:
-        measure: `measure(queries, rows, base, (lines, positions), out)` writes the distance of each pair (c,).
+        measure: `measure(queries, rows, base, (query_ids, positions), out)` writes the distance of each pair (c,).
             Queries (q, d) are float64, prepared: distributions for js, of length 1 for cosine.
-        score: `score(queries, rows, base, candidates, out)` writes scores (q, m), float32, as `direct_kernels.scorer`
-            gives them; None for float64.
-        divergence: `divergence(queries, rows, base, (lines, positions), out)` writes twice the Jensen-Shannon
+        score: `score(queries, rows, base, candidates, out)` writes scores (q, m), float32, as
+            `score_kernels.scorer`; None for float64.
+        divergence: `divergence(queries, rows, base, (query_ids, positions), out)` writes twice the Jensen-Shannon
             divergence in nats of each pair (c,), in float32, within `DIVERGENCE_ERROR`; NaN where a row has no
             distribution. Queries (q, d) are distributions in float32. Only for float16 and uint8, no sum of which
             overflows.
@@ -78,7 +78,7 @@ class PairKernels(NamedTuple):
 
 @cache
 def kernels(metric: str, kind: str) -> PairKernels:
-    """The passes for a metric and a type of rows, "float16", "float32", "float64" or "uint8"."""
+    """Return the passes for a metric and a type of rows, "float16", "float32", "float64" or "uint8"."""
     read = half if kind == "float16" else _as_it_is
     return PairKernels(_measurer(read, metric, kind), _scorer(metric, kind), _diverger(read, kind))
 
@@ -89,10 +89,10 @@ def _measurer(read: Any, metric: str, kind: str) -> Any:
 
     @compiled("measure", metric, kind, error_model="numpy")
     def measure(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
-        lines, positions = pairs
+        query_ids, positions = pairs
         row, factor = np.empty(rows.shape[1]), 1.0
-        for i in range(len(lines)):
-            _ask_for_row(rows, positions[min(i + _AHEAD, len(lines) - 1)] - base)
+        for i in range(len(query_ids)):
+            _prefetch_row(rows, positions[min(i + _AHEAD, len(query_ids) - 1)] - base)
             place = positions[i] - base
             if 0 <= place < len(rows):
                 stored = rows[place]
@@ -102,13 +102,13 @@ def _measurer(read: Any, metric: str, kind: str) -> Any:
                     stored = row
                 if prepared:
                     factor = scaled(stored)
-                out[i] = distance_of(between(read, queries[lines[i]], stored, factor))
+                out[i] = distance_of(between(read, queries[query_ids[i]], stored, factor))
 
     return measure
 
 
 def _scaled(read: Any, metric: str) -> Any:
-    """The compiled factor that gives a row the sum 1 for js, the length 1 for cosine."""
+    """Return the compiled factor that gives a row the sum 1 for js, the length 1 for cosine."""
     squared = metric == "cosine"
 
     @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -129,12 +129,12 @@ def _scorer(metric: str, kind: str) -> Any:
 
     @compiled("score", metric, kind)
     def score(queries: Any, rows: Any, base: int, candidates: Any, out: NDArray[np.float32]) -> None:
-        for line in range(len(queries)):
+        for query_id in range(len(queries)):
             for j in range(candidates.shape[1]):
-                _ask_for_row(rows, candidates[line, min(j + _AHEAD, candidates.shape[1] - 1)] - base)
-                place = candidates[line, j] - base
+                _prefetch_row(rows, candidates[query_id, min(j + _AHEAD, candidates.shape[1] - 1)] - base)
+                place = candidates[query_id, j] - base
                 if 0 <= place < len(rows):
-                    out[line, j] = of_pair(queries, line, rows, place)
+                    out[query_id, j] = of_pair(queries, query_id, rows, place)
 
     return score
 
@@ -142,16 +142,16 @@ def _scorer(metric: str, kind: str) -> Any:
 def _diverger(read: Any, kind: str) -> Any:
     @compiled("divergence", kind, error_model="numpy")
     def divergence(queries: Any, rows: Any, base: int, pairs: Any, out: NDArray[np.float64]) -> None:
-        lines, positions = pairs
+        query_ids, positions = pairs
         row = np.empty(rows.shape[1], np.float32)
-        for i in range(len(lines)):
-            _ask_for_row(rows, positions[min(i + _AHEAD, len(lines) - 1)] - base)
+        for i in range(len(query_ids)):
+            _prefetch_row(rows, positions[min(i + _AHEAD, len(query_ids) - 1)] - base)
             place = positions[i] - base
             if 0 <= place < len(rows):
                 total = _load_single(read, rows[place], row)
                 factor, found = np.float32(1 / total), 0.0
                 for start in range(0, len(row), _TERMS):
-                    some = queries[lines[i], start : start + _TERMS], row[start : start + _TERMS]
+                    some = queries[query_ids[i], start : start + _TERMS], row[start : start + _TERMS]
                     found += _divergence_single(*some, factor)
                 out[i] = found
 
@@ -171,7 +171,7 @@ def _load_single(read: Any, stored: Any, row: NDArray[np.float32]) -> Any:
 
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _divergence_single(p: Any, row: Any, factor: Any) -> Any:
-    """The sum of p ln(2 p / (p + q)) + q ln(2 q / (p + q)) where q is the row times a factor."""
+    """Return the sum of p ln(2 p / (p + q)) + q ln(2 q / (p + q)) where q is the row times a factor."""
     total = np.float32(0)
     for i in range(len(p)):
         a, b = p[i], row[i] * factor
@@ -185,7 +185,7 @@ def _divergence_single(p: Any, row: Any, factor: Any) -> Any:
 
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _surprises(read: Any, p: Any, row: Any, factor: Any) -> Any:
-    """The sum of p ln(2 p / (p + q)) + q ln(2 q / (p + q)), where 0 ln 0 = 0 and q is the row times a factor."""
+    """Return the sum of p ln(2 p / (p + q)) + q ln(2 q / (p + q)), where 0 ln 0 = 0 and q is the row times a factor."""
     nats = 0.0
     for i in range(len(p)):
         a, b = p[i], np.float64(read(row[i])) * factor
@@ -198,7 +198,7 @@ def _surprises(read: Any, p: Any, row: Any, factor: Any) -> Any:
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _squares(read: Any, u: Any, row: Any, factor: Any) -> Any:
-    """The sum of squared gaps between u and the row times a factor."""
+    """Return the sum of squared gaps between u and the row times a factor."""
     total = 0.0
     for i in range(len(u)):
         gap = u[i] - np.float64(read(row[i])) * factor
@@ -208,7 +208,7 @@ def _squares(read: Any, u: Any, row: Any, factor: Any) -> Any:
 
 @njit(nogil=True, fastmath={"reassoc", "nsz"})
 def _gaps(read: Any, u: Any, row: Any, factor: Any) -> Any:  # noqa: ARG001 - 1 for l1
-    """The sum of absolute gaps."""
+    """Return the sum of absolute gaps."""
     total = 0.0
     for i in range(len(u)):
         total += abs(u[i] - np.float64(read(row[i])))
@@ -264,7 +264,7 @@ def _divide(values: NDArray[np.float64], divisor: float) -> None:
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _ln(x: Any) -> Any:
-    """The natural logarithm of a normal number, within 4 units of 2^-53 of itself; without a branch.
+    """Return the natural logarithm of a normal number, within 4 units of 2^-53 of itself; without a branch.
 
     x = 2^k m with m in [sqrt(1/2), sqrt(2)), and ln m by the series of the inverse hyperbolic tangent of
     s = (m - 1) / (m + 1), the eleventh term of which would be below 2^-55 of the first. m - 1 is exact, and where k is
@@ -289,7 +289,7 @@ def _ln(x: Any) -> Any:
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _ln_single(x: Any) -> Any:
-    """The natural logarithm of a normal float32, within 4 units of 2^-24 of itself; without a branch.
+    """Return the natural logarithm of a normal float32, within 4 units of 2^-24 of itself; without a branch.
 
     As `_ln`, with ln m = f P(f) for f = m - 1.
     """
@@ -310,7 +310,7 @@ def _ln_single(x: Any) -> Any:
 
 
 def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
-    """A reading of a number's bits as another type, as a function for compiled code."""
+    """Return a reading of a number's bits as another type, as a function for compiled code."""
 
     def typed(_typing: Any, _value: Any) -> Any:
         def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -321,8 +321,8 @@ def _bits_as(source: Any, target: Any, llvm: Any) -> Any:
     return intrinsic(typed)
 
 
-def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
-    """Have the beginning of a row that is needed soon brought into the cache; it may lie anywhere."""
+def _row_prefetched(_typing: Any, rows: Any, _place: Any) -> Any:
+    """Prefetch the beginning of a row; it may lie anywhere."""
     signature = types.void(rows, types.intp)
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -330,14 +330,14 @@ def _row_asked_for(_typing: Any, rows: Any, _place: Any) -> Any:
         word = ir.IntType(64)
         stride = build.extract_value(array.strides, 0)
         first = build.add(build.ptrtoint(array.data, word), build.mul(arguments[1], stride))
-        most = word(_ASKED)
-        ask_for(build, first, build.select(build.icmp_signed("<", stride, most), stride, most))
+        limit = word(_PREFETCHED)
+        prefetch(build, first, build.select(build.icmp_signed("<", stride, limit), stride, limit))
         return context.get_dummy_value()
 
     return signature, code
 
 
-_ask_for_row: Any = intrinsic(_row_asked_for)
+_prefetch_row: Any = intrinsic(_row_prefetched)
 as_bits = _bits_as(types.float64, types.int64, ir.IntType(64))
 as_number = _bits_as(types.int64, types.float64, ir.DoubleType())
 as_single = _bits_as(types.int32, types.float32, ir.FloatType())
@@ -353,7 +353,7 @@ def _half_read(_typing: Any, bits: Any) -> Any:
 
 @njit(nogil=True)
 def _half_by_logic(bits: Any) -> Any:
-    """The float of a half's bits; NaN for infinity too."""
+    """Return the float of a half's bits; NaN for infinity too."""
     bits = np.int32(bits)
     value = as_single(((bits & np.int32(0x7FFF)) << np.int32(13)) | ((bits & np.int32(0x8000)) << np.int32(16)))
     value *= _HALF_SCALE

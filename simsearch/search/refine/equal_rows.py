@@ -1,4 +1,4 @@
-"""Rows that are stored many times, such as blank images: told by their bytes, so that one distance serves all of them.
+"""Rows that are stored many times, such as blank images: found by their bytes, so that one distance serves them all.
 
 Of rows with the same bytes a search for the k nearest needs no more than the k that stand first, whatever the query.
 """
@@ -16,7 +16,7 @@ SEVERAL = 64
 
 
 def alike(rows: NDArray[Any]) -> NDArray[np.intp]:
-    """For each of the rows (n, d) the number of the first with the same bytes (n,).
+    """Return for each row (n, d) the index of the first with the same bytes (n,).
 
     Example:
         >>> alike(np.array([[1, 2], [3, 4], [1, 2]], np.float16))
@@ -27,17 +27,17 @@ def alike(rows: NDArray[Any]) -> NDArray[np.intp]:
 
 
 class Repeats:
-    """The rows that have been met more than once, piece by piece in their order."""
+    """The rows that have been seen more than once, batch by batch in their order."""
 
     def __init__(self, k: int) -> None:
-        """Begin to leave out what has k like it before."""
+        """Start with no rows; those with k equals before them are left out."""
         self._k = k
         self._met: dict[bytes, int] = {}
 
     def beyond(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which of further rows (n, d), in their order, have been met k times before (n,).
+        """Return which of further rows (n, d), in order, have been seen k times before (n,).
 
-        What stood alone in its piece may have been forgotten: it is not counted.
+        A row that was alone in its batch is not counted.
 
         Example:
             >>> met = Repeats(2)

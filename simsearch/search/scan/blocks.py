@@ -1,4 +1,4 @@
-"""Every row of a library, piece by piece in bounded memory, scored against queries."""
+"""All rows of a library, in chunks of bounded memory, scored against queries."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from simsearch.runtime.transfers import Transfers, plain, plain_type, to_device
 from simsearch.search.metrics.base import Prepared, Score
 
 _SHARE = 40  # of 256 MiB, 26 MB: what is freed below 32 MiB is given out again without clearing it
-_PIECE = 64 << 20  # bytes brought to a GPU at once
+_PIECE = 64 << 20  # bytes of one transfer to a GPU
 
 Block: TypeAlias = Rows | Tensor
 Live = Sequence[NDArray[np.bool_] | None]
 
 
 class Chunk(NamedTuple):
-    """Consecutive rows on the device, the position of the first, and which of them count."""
+    """Consecutive rows on the device, the position of the first, and which of them are live."""
 
     start: int
     rows: Tensor
@@ -35,11 +35,11 @@ class Scan:
     """A pass over all rows, which can be made as often as needed.
 
     Attributes:
-        blocks: Arrays (n_i, d), or tensors on the device, whose concatenation is looked at.
-        live: For each block the rows that count (n_i,), or None for all.
+        blocks: Arrays (n_i, d), or tensors on the device, whose concatenation is searched.
+        live: For each block which rows are live (n_i,), or None for all.
         metric: The distance that the scores stand for.
         device: Where they are computed.
-        score: How.
+        score: Of the first pass.
         budget: Bytes to work in.
     """
 
@@ -66,7 +66,7 @@ class Scan:
         return sum(len(block) for block in self.blocks)
 
     def chunks(self, resident: int = 0) -> Iterator[Chunk]:
-        """Consecutive rows, a tenth of the budget in float32 coordinates each; copies of arrays.
+        """Yield consecutive rows, a tenth of the budget in float32 coordinates each; copies of arrays.
 
         Args:
             resident: How many at once where the rows are on the device already; 0 for as many as of others.
@@ -76,7 +76,7 @@ class Scan:
             yield Chunk(start, rows, mask)
 
     def _pieces(self, step: int, resident: int) -> Iterator[tuple[tuple[int, NDArray[np.bool_] | None], Block]]:
-        """The position of the first and the mask of consecutive rows, and these."""
+        """Yield consecutive rows, with the position of the first and their mask."""
         base = 0
         for block, live in zip(self.blocks, self.live, strict=True):
             size = resident if isinstance(block, Tensor) else step
@@ -86,7 +86,7 @@ class Scan:
             base += len(block)
 
     def prepare(self, chunk: Chunk) -> tuple[Prepared, Tensor | None]:
-        """The chunk's rows on the device and the mask of the dead ones.
+        """Return the chunk's rows on the device and the mask of the dead ones.
 
         Raises:
             RowError: A live row is not finite or all zeros; it is named by its position.
@@ -102,24 +102,24 @@ class Scan:
         return prepared, dead
 
     def scores(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
-        """Scores of bounded numbers of queries; infinite for dead rows only."""
+        """Yield scores of batches of queries; infinite for dead rows only."""
         n = len(rows.term)
         step = max(1, self.budget // (_SHARE * n))
         finite = self.score.finite and bool(torch.isfinite(queries.term).all() & torch.isfinite(rows.term).all())
         for start in range(0, len(queries.term), step):
             part = slice(start, min(start + step, len(queries.term)))
             scores = self.score.between(type(queries)(queries.rows[part], queries.term[part]), rows)
-            if not finite:  # what overflowed float32 says nothing about the distance: it becomes a candidate
+            if not finite:  # what overflowed float32 has no bound: it becomes a candidate
                 scores = scores.nan_to_num_(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
             if dead is not None:
-                if dead.is_cuda:  # where looking up which they are would wait for the device
+                if dead.is_cuda:  # where indexing by the mask would wait for the device
                     scores.masked_fill_(dead, torch.inf)
                 else:
                     scores[:, dead] = torch.inf
             yield part, scores
 
     def error(self, queries: Prepared, rows: Prepared, dead: Tensor | None) -> float:
-        """How far a score of these can be from exact."""
+        """Return the largest error of these scores."""
         terms = rows.term if dead is None else rows.term.masked_fill(dead, 0)
         ours, theirs = torch.stack(
             [queries.term.max().double(), terms.max().double()]
@@ -127,7 +127,7 @@ class Scan:
         return self.score.error(self.dimension, (ours, theirs))
 
     def gather(self, positions: NDArray[np.int64]) -> Tensor:
-        """The rows at these positions of the concatenation (c, d), on the device."""
+        """Return the rows at these positions of the concatenation (c, d), on the device."""
         if len(self.blocks) == 1:
             return _take(self.blocks[0], positions, self.device)
         starts = np.cumsum([0, *(len(block) for block in self.blocks)])
@@ -144,7 +144,7 @@ class Scan:
 
 
 def upload(rows: Block, device: torch.device) -> Tensor:
-    """The rows as a tensor there, brought piece by piece, so that no second copy of them is made here."""
+    """Return the rows as a tensor on the device, copied in pieces without a second copy on the host."""
     if isinstance(rows, Tensor):
         return plain(rows)
     out = torch.empty(rows.shape, dtype=to_device(rows[:0], device).dtype, device=device)
@@ -156,7 +156,7 @@ def upload(rows: Block, device: torch.device) -> Tensor:
 
 
 def to_numpy(rows: Block) -> Rows:
-    """The rows as an array of the same values."""
+    """Return the rows as an array of the same values."""
     if not isinstance(rows, Tensor):
         return rows
     array: Rows = plain(rows.float() if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
@@ -164,7 +164,7 @@ def to_numpy(rows: Block) -> Rows:
 
 
 def check_tensor(rows: Tensor, *, dimension: int | None, metric: str, what: str) -> None:
-    """As `simsearch.distance.check_rows`, of a tensor where it is: only rows that look bad are brought here."""
+    """Check a tensor as `simsearch.distance.check_rows` does, on its device: only suspect rows are copied."""
     fits = rows.ndim == 2 and dimension in (None, rows.shape[1])
     check_rows(to_numpy(rows[:0] if fits else rows), dimension=dimension, metric=metric, what=what)
     if METRICS[metric].of_codes or not len(rows):

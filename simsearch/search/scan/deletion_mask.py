@@ -1,4 +1,4 @@
-"""Masks of the rows that count."""
+"""Deletion masks: which rows are live."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _TWO: Any = types.UniTuple(types.float32, 2)  # type: ignore[no-untyped-call]
 
 
 def roundings(dimension: int) -> int:
-    """How often at most a term of a sum over coordinates is rounded: as a product, in its lane, and as lanes join.
+    """Return how often at most a term of a sum over coordinates is rounded: as a product, in its lane, in joining.
 
     Example:
         >>> roundings(512) <= 24
@@ -43,7 +43,7 @@ def roundings(dimension: int) -> int:
 
 @cache
 def scanner(metric: str, kind: str) -> Any:
-    """The pass for a metric, "js", "cosine", "l2" or "l1", and a type of rows, "float16", "float32" or "uint8".
+    """Return the pass for a metric, "js", "cosine", "l2" or "l1", and a type of rows, "float16", "float32" or "uint8".
 
     Returns:
         `scan(queries, rows, out)`, which writes for each of the queries (q, d) and rows (n, d), in one piece, a score
@@ -64,7 +64,7 @@ def scanner(metric: str, kind: str) -> Any:
 
 @cache
 def scorer(metric: str, kind: str) -> Any:
-    """The compiled score of one pair, `score(queries, line, rows, place)`, as `scanner` gives it."""
+    """Return the compiled score of one pair, `score(queries, line, rows, place)`, equal to that of `scanner`."""
     add_up, finish = intrinsic(_added_up(metric, kind)), _cosine if metric in ("js", "cosine") else _sum
 
     @njit(nogil=True, error_model="numpy")
@@ -86,7 +86,7 @@ def _sum(sums: Any) -> Any:
 
 
 def _added_up(metric: str, kind: str) -> Any:
-    """Two sums over the coordinates of a query and a row: of products and lengths, or of gaps and nothing."""
+    """Return two sums over the coordinates of a query and a row: of products and lengths, or of gaps and nothing."""
 
     def typed(_typing: Any, queries: Any, _line: Any, rows: Any, _place: Any) -> Any:
         signature = _TWO(queries, types.intp, rows, types.intp)
@@ -111,7 +111,7 @@ def _added_up(metric: str, kind: str) -> Any:
 
 
 def _summed(build: Any, what: tuple[str, str], lines: list[Any], span: tuple[Any, Any], shape: tuple[int, int]) -> Any:
-    """The two sums over so many steps from a coordinate on, each of some registers of some lanes."""
+    """Return the two sums over so many steps from a coordinate on, each of some registers of some lanes."""
     (metric, kind), (start, steps), (lanes, registers) = what, span, shape
     vector = ir.VectorType(ir.FloatType(), lanes)
     zero = ir.Constant(vector, [0.0] * lanes)
@@ -130,7 +130,7 @@ def _summed(build: Any, what: tuple[str, str], lines: list[Any], span: tuple[Any
 
 
 def _step(build: Any, metric: str, pair: tuple[Any, Any], sums: list[Any]) -> tuple[Any, Any]:
-    """The two sums with those of some coordinates added."""
+    """Return the two sums with those of some coordinates added."""
     query, row = pair
     if metric == "cosine":
         return _multiplied(build, query, row, sums[0]), _multiplied(build, row, row, sums[1])
@@ -144,7 +144,7 @@ def _step(build: Any, metric: str, pair: tuple[Any, Any], sums: list[Any]) -> tu
 
 
 def _multiplied(build: Any, a: Any, b: Any, more: Any) -> Any:
-    """A product and a sum."""
+    """Return a product and a sum."""
     if _FUSED:
         return build.call(_by_name(build, "fma", a.type, 3), [a, b, more])
     return build.fadd(build.fmul(a, b), more)
@@ -155,7 +155,7 @@ def _by_name(build: Any, name: str, vector: Any, count: int) -> Any:
 
 
 def _joined(build: Any, registers: list[Any]) -> Any:
-    """The sum of all lanes of some registers, pair by pair."""
+    """Return the sum of all lanes of some registers, pair by pair."""
     while len(registers) > 1:
         registers = [build.fadd(*pair) for pair in zip(registers[::2], registers[1::2], strict=True)]
     total, lanes = registers[0], registers[0].type.count
@@ -167,7 +167,7 @@ def _joined(build: Any, registers: list[Any]) -> Any:
 
 
 def _read(build: Any, line: Any, at: Any, kind: str, lanes: int) -> Any:
-    """Some coordinates of a row in float32."""
+    """Return some coordinates of a row in float32."""
     number = {"float16": ir.IntType(16), "float32": ir.FloatType(), "uint8": ir.IntType(8)}[kind]
     stored = build.load(build.bitcast(build.gep(line, [at]), ir.VectorType(number, lanes).as_pointer()))
     stored.align = {"float16": 2, "float32": 4, "uint8": 1}[kind]
@@ -182,7 +182,7 @@ def _read(build: Any, line: Any, at: Any, kind: str, lanes: int) -> Any:
 
 
 def _half(build: Any, stored: Any, lanes: int) -> Any:
-    """The floats of halves' bits, by logic on integers; NaN for infinity too."""
+    """Return the floats of halves' bits, by logic on integers; NaN for infinity too."""
     whole, single = ir.VectorType(INT, lanes), ir.VectorType(ir.FloatType(), lanes)
 
     def all_lanes(value: int) -> Any:

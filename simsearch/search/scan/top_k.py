@@ -9,7 +9,7 @@ _BLOCK = 16  # columns, a block's being as far apart as there are blocks: minima
 
 
 def lowest(scores: Tensor, count: int, ceiling: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The `count` lowest scores of each line, in no order, and their columns.
+    """Return the `count` lowest scores of each row, unordered, and their columns.
 
     Two levels: the lowest score of each block of 16 columns, then the `count` blocks with the lowest ones, then their
     members. No column left out scores lower than one that is returned: a block that was left out has a lowest score

@@ -12,7 +12,7 @@ from simsearch.search.arguments import reach
 from simsearch.search.exact import open_scan
 from simsearch.search.few_queries import scores as direct_scores
 from simsearch.search.few_queries import search
-from simsearch.search.few_queries.scores import Look
+from simsearch.search.few_queries.scores import DirectScores
 from tests.search.rows import clustered
 
 METRICS = ("js", "cosine", "l2", "l1")
@@ -99,14 +99,14 @@ def test_no_row_scores_above_what_its_distance_allows(rng, way, metric, kind, d)
     rows = hard(rng, 90, d, kind, metric)
     queries = rows[rng.integers(0, 90, 3)]
     scan = open_scan(queries, [rows], metric=metric, live=None, device="cpu", budget=None)
-    look = Look(scan, queries)
-    scores, distances = look.scores(0, 90), distance.METRICS[metric](queries, rows)
-    assert (scores <= [look.highest(line) for line in distances]).all()
-    assert (look.highest(np.array([np.inf])) < np.inf).all()
+    direct = DirectScores(scan, queries)
+    scores, distances = direct.scores(0, 90), distance.METRICS[metric](queries, rows)
+    assert (scores <= [direct.highest(line) for line in distances]).all()
+    assert (direct.highest(np.array([np.inf])) < np.inf).all()
     sure = scores > -np.inf
     assert sure.mean() > 0.8
     if metric != "js":  # whose score says less than the distance
-        nearer = np.array([look.highest(line * 0.999 - 1e-3) for line in distances])
+        nearer = np.array([direct.highest(line * 0.999 - 1e-3) for line in distances])
         assert (scores > nearer)[sure & (distances > 0.05)].all()
 
 

@@ -30,7 +30,7 @@ def test_the_answer_is_that_of_looking_at_every_code(width, chunks, radius, seed
     index = MultiIndex(codes, chunks=min(8 * width, max(chunks, -(-8 * width // 22))))
     found, looked_at = index.within(queries, radius=radius, threads=2)
     assert_same(found, codes_within(queries, [codes], radius=radius))
-    assert (looked_at >= np.bincount(found.lines, minlength=20)).all()
+    assert (looked_at >= np.bincount(found.query_ids, minlength=20)).all()
 
 
 @given(st.integers(1, 12), st.integers(0, 60), st.data())
@@ -52,7 +52,7 @@ def test_only_codes_behind_a_position_count(rng):
     codes = np.repeat(codes_of(rng, 40, 8), 3, axis=0)
     found, _ = MultiIndex(codes).within(codes, radius=5, after=np.arange(len(codes)))
     everything = codes_within(codes, [codes], radius=5)
-    once = everything.positions > everything.lines
+    once = everything.positions > everything.query_ids
     assert_same(found, [column[once] for column in everything])
 
 
@@ -78,7 +78,7 @@ def test_bad_input_is_named(rng):
 def test_no_codes_and_no_queries():
     index = MultiIndex(np.empty((0, 8), np.uint8))
     found, looked_at = index.within(np.zeros((2, 8), np.uint8), radius=3)
-    assert len(found.lines) == 0
+    assert len(found.query_ids) == 0
     assert looked_at.tolist() == [0, 0]
     assert len(index.within(np.empty((0, 8), np.uint8), radius=3)[1]) == 0
 

@@ -68,7 +68,7 @@ def test_all_within_a_radius_are_those_of_counting_every_bit(rng, width, radius)
     lines, positions = np.nonzero((counts <= radius) & live)
     near = counts[lines, positions]
     order = np.lexsort((positions, near, lines))
-    np.testing.assert_array_equal(found.lines, lines[order])
+    np.testing.assert_array_equal(found.query_ids, lines[order])
     np.testing.assert_array_equal(found.counts, near[order])
     np.testing.assert_array_equal(found.positions, positions[order])
 
@@ -106,14 +106,14 @@ def test_counts_that_are_added_up_table_by_table_are_those_of_counting_every_bit
     wanted = np.sort(counts, axis=1)[:, :7]
     np.testing.assert_array_equal(found.counts, wanted if radius is None else np.where(wanted <= radius, wanted, -1))
     hits = codes_within(queries, [codes], radius=5)
-    np.testing.assert_array_equal(np.bincount(hits.lines, minlength=20), (counts <= 5).sum(axis=1))
+    np.testing.assert_array_equal(np.bincount(hits.query_ids, minlength=20), (counts <= 5).sum(axis=1))
 
 
 def test_more_within_the_radius_than_one_pass_holds(rng, monkeypatch):
     codes, queries = codes_of(rng, 5 * GROUP + 7, 8), codes_of(rng, 3, 8)
     monkeypatch.setattr(search, "_HITS", 1)
     found = codes_within(queries, [codes], radius=64, threads=1)
-    np.testing.assert_array_equal(np.bincount(found.lines), [len(codes)] * 3)
+    np.testing.assert_array_equal(np.bincount(found.query_ids), [len(codes)] * 3)
 
 
 def test_codes_in_falling_order_of_distance_are_all_looked_at():
@@ -169,7 +169,7 @@ def test_bad_input_is_named(rng):
 def test_nothing_to_look_at(rng):
     codes = codes_of(rng, 4, 8)
     assert (nearest_codes(codes, [], k=2).positions == -1).all()
-    assert len(codes_within(codes, [codes[:0]], radius=64).lines) == 0
+    assert len(codes_within(codes, [codes[:0]], radius=64).query_ids) == 0
     assert nearest_codes(codes[:0], [codes], k=2).counts.shape == (0, 2)
 
 

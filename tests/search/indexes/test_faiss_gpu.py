@@ -176,7 +176,7 @@ def test_no_more_is_asked_than_kernels_select(machine: Machine) -> None:
     many = clustered(6000, 4, seed=1)
     spec = IndexSpec("ivf_flat", "l2", 4, lists=4096)
     index = here(spec, many, Gpus((0,), ROOMY))
-    assert (index.efforts()[-1], index.most) == (2048, 2048)
+    assert (index.efforts()[-1], index.max_candidates) == (2048, 2048)
     found = index.candidates(many[:3], 3000, 4096)
     assert found.shape == (3, 3000)
     assert (found[:, 2048:] == -1).all()
@@ -238,7 +238,7 @@ def test_an_index_that_another_thread_closed_is_a_named_error(
         with pytest.raises(IndexFailed):
             _ = index.count
         with pytest.raises(IndexFailed):
-            _ = index.most
+            _ = index.max_candidates
 
 
 def test_the_page_says_how_many_rows_have_room() -> None:
@@ -321,7 +321,7 @@ def test_gpus_in_a_child_answer_as_the_cpu_does(rows: NDArray[np.float16], tmp_p
     assert isinstance(built.engine, FaissChild), "by default where there are GPUs"
     built.write(tmp_path / "file")
     moved = read(tmp_path / "file", spec, device=gpus)
-    assert (moved.on, moved.most) == ("cuda", N)
+    assert (moved.on, moved.max_candidates) == ("cuda", N)
     same(moved, read(tmp_path / "file", spec), rows)
     same(built, moved, rows)
     os.kill(moved.engine._child.pid, signal.SIGABRT)  # type: ignore[attr-defined]  # as CUDA_VERIFY does

@@ -12,7 +12,7 @@ from simsearch import distance
 from simsearch.search.exact import knn
 from simsearch.search.range_search import within
 from simsearch.search.refine import equal_rows, second_pass
-from simsearch.search.refine.pairs import Pairs
+from simsearch.search.refine.pairs import PairDistances
 from tests.search.test_exact import assert_exact, make, oracle
 
 
@@ -53,8 +53,8 @@ def test_equal_rows_that_do_not_count_stand_for_none_that_do(rng, metric, k, rou
 def test_a_range_measures_equal_rows_once(rng, metric, monkeypatch):
     rows, queries = with_repeats(rng, metric, 3000, 1500)
     asked = []
-    real = Pairs.__call__
-    monkeypatch.setattr(Pairs, "__call__", lambda self, a, b: (asked.append(len(a)), real(self, a, b))[1])
+    real = PairDistances.__call__
+    monkeypatch.setattr(PairDistances, "__call__", lambda self, a, b: (asked.append(len(a)), real(self, a, b))[1])
     every = distance.METRICS[metric](queries, rows)
     limit = np.float32(every[:, 5].max())
     found = within(queries, [rows], max_distance=limit, metric=metric, device="cpu")

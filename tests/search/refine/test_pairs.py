@@ -9,10 +9,10 @@ import torch
 
 from simsearch import distance
 from simsearch.errors import RowError
-from simsearch.search.arguments import Wanted, checked_limit
+from simsearch.search.arguments import SearchRequest, checked_limit
 from simsearch.search.metrics import SEARCH_METRICS
 from simsearch.search.refine import compiled_blocks, compiled_pairs
-from simsearch.search.refine.pairs import Measured, Pairs, settle
+from simsearch.search.refine.pairs import Measured, PairDistances, settle
 from simsearch.search.scan.blocks import Scan
 from tests.search.test_exact import make
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 def pairs_of(queries, blocks, metric, budget=1 << 20):
     scan = Scan(blocks, [None] * len(blocks), metric, CPU, SEARCH_METRICS[metric].score(queries.shape[1], CPU), budget)
-    return Pairs(scan, torch.from_numpy(queries))
+    return PairDistances(scan, torch.from_numpy(queries))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -89,14 +89,14 @@ def test_what_a_fast_pass_has_no_number_for_is_measured_by_the_distance_itself(r
     queries, rows = make(rng, 3, 9, metric), make(rng, 30, 9, metric)
     pairs = pairs_of(queries, [rows], metric)
     way = "_compiled" if compiled else "_distances"
-    real = getattr(Pairs, way)
+    real = getattr(PairDistances, way)
 
     def broken(self, *args):
         out = real(self, *args)
         out[::2], out[1::4] = np.nan, np.inf
         return out
 
-    monkeypatch.setattr(Pairs, way, broken)
+    monkeypatch.setattr(PairDistances, way, broken)
     lines, positions = np.repeat(np.arange(3), 30), np.tile(np.arange(30), 3)
     found = pairs(lines, positions)
     exact = distance.METRICS[metric](queries, rows).ravel()
@@ -179,7 +179,7 @@ def test_settling_gives_the_exact_answer_whatever_the_errors(rng, error, k, limi
 
     measured = Measured(np.where(exact < np.inf, sloppy(exact, rng, errors), np.inf), errors)
     limit = checked_limit(limit)
-    distances, found = settle(measured, positions, official, Wanted(k, limit, rounded))
+    distances, found = settle(measured, positions, official, SearchRequest(k, limit, rounded))
     for i in range(50):
         keys = exact[i].astype(np.float32) if rounded else exact[i]
         order = [j for j in np.lexsort((positions[i], keys)) if exact[i, j] <= limit and exact[i, j] < np.inf][:k]
@@ -194,5 +194,5 @@ def test_clear_distances_are_not_measured_again():
         raise AssertionError(where)
 
     measured = Measured(np.array([[0.3, 0.1, 0.2]]), np.full((1, 3), 1e-13))
-    distances, positions = settle(measured, np.array([[4, 5, 6]]), official, Wanted(2, 0.9))
+    distances, positions = settle(measured, np.array([[4, 5, 6]]), official, SearchRequest(2, 0.9))
     assert (distances.tolist(), positions.tolist()) == ([[0.1, 0.2]], [[5, 6]])
