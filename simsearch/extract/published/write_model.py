@@ -36,7 +36,7 @@ def write_model(state: Mapping[str, Tensor], card: ModelCard, folder: Path) -> M
     (folder / WEIGHTS).chmod(0o644)  # safetensors makes it readable to its owner alone
     with (folder / WEIGHTS).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    found = {"file": WEIGHTS, "url": None, "form": "safetensors", "sha256": digest}
+    found = {"file": WEIGHTS, "url": None, "package": None, "member": None, "form": "safetensors", "sha256": digest}
     finished = card.model_copy(update={"weights": card.weights.model_copy(update=found)})
     (folder / CARD).write_text(to_toml(finished), encoding="utf-8")
     write_golden(NeuralExtractor(folder, device="cpu", dtype="float32"), folder)

