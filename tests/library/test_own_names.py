@@ -13,7 +13,7 @@ import pytest
 from simsearch.errors import LibraryDamaged, LibraryExists, LibraryLocked, LibraryNotFound, SimsearchError
 from simsearch.library import Library
 from simsearch.library.format.layout import INDEXES, LOCK, LOGS, MANIFEST, MODELS, SEGMENTS
-from simsearch.library.format.lock import WriterLock
+from simsearch.library.format.lock import writer_lock
 from simsearch.library.write.writer import Writer
 from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, make
@@ -238,6 +238,6 @@ def test_a_process_is_told_that_it_is_itself_that_writes(tmp_path: Path) -> None
 
     fcntl.flock(held, fcntl.LOCK_EX)  # as in another container, where the process has the same number
     os.pwrite(held, f"{os.getpid():<20}".encode(), 0)
-    with pytest.raises(LibraryLocked, match=f"^process {os.getpid()} "), WriterLock(lock):
+    with pytest.raises(LibraryLocked, match=f"^process {os.getpid()} "), writer_lock(lock):
         pass
     os.close(held)

@@ -22,7 +22,7 @@ from simsearch.library.format.layout import (
     require_folder,
     require_own,
 )
-from simsearch.library.format.lock import WriterLock
+from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.segment import Commit, Segment
 from simsearch.library.repair.guess_channels import channels_of
@@ -84,7 +84,7 @@ def repair(folder: Path) -> RepairReport:
     require_own(folder)
     if not folder.is_dir() or not (data_in(folder) or (folder / MANIFEST).exists()):
         raise LibraryNotFound(f"there is no library in {shown(folder)}, neither a manifest nor segments")
-    with naming_full_disk(folder), WriterLock(folder / LOCK):
+    with naming_full_disk(folder), writer_lock(folder / LOCK):
         old = salvaged(folder)
         unsealed = old.state is not None and not _is_sealed(folder)
         if unsealed:

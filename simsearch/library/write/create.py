@@ -11,7 +11,7 @@ from simsearch.library.format.atomic_files import naming_full_disk, sync_folder
 from simsearch.library.format.cards import card_digest, card_of, keep_card
 from simsearch.library.format.channel import DEFAULT_DTYPE, Channel, channel_of
 from simsearch.library.format.layout import LOCK, SEGMENTS, require_free
-from simsearch.library.format.lock import WriterLock
+from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
 
 
@@ -59,7 +59,7 @@ def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
     with naming_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.absolute().parent)
-        with WriterLock(folder / LOCK):
+        with writer_lock(folder / LOCK):
             if manifest.exists():
                 return False
             require_free(folder)

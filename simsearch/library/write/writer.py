@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -26,7 +26,7 @@ from simsearch.library.format.atomic_files import (
 from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord
 from simsearch.library.format.items import roots_of
 from simsearch.library.format.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
-from simsearch.library.format.lock import WriterLock
+from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.segment import IDS, Commit, Draft, open_segment, write_segment
 from simsearch.library.format.snapshot import Place, Snapshot, load_snapshot, of_state
@@ -62,7 +62,6 @@ class Writer:
         self.on_step = on_step
         self._manifest = Manifest(folder)
         self._segments = folder / SEGMENTS
-        self._lock = WriterLock(folder / LOCK)
         self._previous = previous
         self._faults: dict[tuple[str, str], str | None] = {}
         self.snapshot: Snapshot
@@ -71,21 +70,16 @@ class Writer:
         require_own(self.folder)
         if not self._manifest.path.exists():
             load_snapshot(self.folder)  # names what is wrong, before a lock is put there
-        with naming_full_disk(self.folder):
-            self._lock.__enter__()
-            try:
-                self.snapshot = load_snapshot(self.folder, self._previous)
-                self._manifest.require_sealed()  # before anything goes by what it says
-                self._sweep()
-            except BaseException:
-                self._lock.__exit__(None, None, None)
-                raise
+        with naming_full_disk(self.folder), ExitStack() as held:
+            held.enter_context(writer_lock(self.folder / LOCK))
+            self.snapshot = load_snapshot(self.folder, self._previous)
+            self._manifest.require_sealed()  # before anything goes by what it says
+            self._sweep()
+            self._held = held.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def _sweep(self) -> None:
         """Remove what a dead writer left half-written or had dropped, and put aside what it published uncommitted.
