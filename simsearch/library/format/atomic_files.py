@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,18 +87,9 @@ def _full_message(place: Path) -> str:
     return f"no room left on the disk of {place}; what was committed is kept: make room and run the same command again"
 
 
-def sync_file(path: Path) -> None:
-    """Return once the bytes of the file are on the disk."""
-    _sync(path, os.O_RDONLY)
-
-
-def sync_folder(path: Path) -> None:
-    """Return once the names in the folder are on the disk."""
-    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def sync(path: Path) -> None:
+    """Return once the bytes of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -106,8 +97,8 @@ def _sync(path: Path, flags: int) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """Give a descriptor for reading one of the library's files.
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Give one of the library's files, open for reading.
 
     Raises:
         LibraryDamaged: it is a link, or no regular file.
@@ -122,7 +113,8 @@ def opened(path: Path) -> Iterator[int]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise LibraryDamaged(f"{path} must be a file and is something else; it was not read")
-        yield descriptor
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
     finally:
         os.close(descriptor)
 
@@ -135,13 +127,13 @@ def mappable(path: Path) -> Iterator[str]:
         LibraryDamaged: it is a link, or no regular file.
         FileNotFoundError: there is none.
     """
-    with opened(path) as descriptor:
-        yield f"/proc/self/fd/{descriptor}"
+    with opened(path) as file:
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def read_file(path: Path) -> bytes:
     """Return the bytes of one of the library's files, as `opened` opens it."""
-    with opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+    with opened(path) as file:
         return file.read()
 
 
@@ -168,19 +160,20 @@ def load_array(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     except (FileNotFoundError, LibraryDamaged):
         raise
     except Exception as error:  # the header is parsed as Python is, which fails in many ways
-        raise LibraryDamaged(f"{path} is no array of numbers: {_line(error)}; run `simsearch verify`") from error
+        raise LibraryDamaged(f"{path} is no array of numbers: {first_line(error)}; run `simsearch verify`") from error
     if array.dtype != dtype or not array.flags.c_contiguous or end != path.stat().st_size:
         raise LibraryDamaged(f"{path} is no whole array of {np.dtype(dtype)}; run `simsearch verify`")
     return array
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return how the message of an error begins, its name where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file as hex."""
-    with opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -213,6 +206,6 @@ def remove_folder(path: Path) -> None:
 
 def publish(temporary: Path, final: Path) -> None:
     """Give a finished folder its name, so that it is there whole or not at all, also after a power cut."""
-    sync_folder(temporary)
+    sync(temporary)
     temporary.rename(final)
-    sync_folder(final.parent)
+    sync(final.parent)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simsearch.extract.extractor import Extractor
-from simsearch.library.format.atomic_files import publish, read_file, remove_folder, sync_file
+from simsearch.library.format.atomic_files import publish, read_file, remove_folder, sync
 from simsearch.library.format.layout import MODELS, PARTIAL, require_folder
 
 _SMALL = 1 << 20
@@ -45,7 +45,7 @@ def keep_card(card: Card, library: Path, channel: str) -> None:
     half.mkdir(parents=True)
     for name, data in card.items():
         (half / name).write_bytes(data)
-        sync_file(half / name)
+        sync(half / name)
     publish(half, final)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew, shown
-from simsearch.library.format.atomic_files import naming_full_disk, sync_folder
+from simsearch.library.format.atomic_files import naming_full_disk, sync
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change, Mask, State
 from simsearch.library.format.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
@@ -68,7 +68,7 @@ class Manifest:
                     [(i, *_channel_columns(channel)) for i, channel in enumerate(channels)],
                 )
                 seal(db)
-        sync_folder(self.path.parent)
+        sync(self.path.parent)
 
     def exists(self) -> bool:
         """Whether a library was ever committed here."""

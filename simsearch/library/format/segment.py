@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from simsearch.library.format.atomic_files import load_array, save_array, sync_file
+from simsearch.library.format.atomic_files import load_array, save_array, sync
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import (
     Keys,
@@ -152,7 +152,7 @@ def _write_batch(path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, byt
     batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), **metadata})
     with path.open("xb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    sync_file(path)
+    sync(path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged, RejectCode
-from simsearch.library.format.atomic_files import mappable
+from simsearch.library.format.atomic_files import first_line, mappable
 from simsearch.library.format.items import REJECTS, SCHEMA, Keys, known, numbers, roots_of
 
 _CODES = frozenset(map(str, RejectCode))
@@ -39,8 +39,7 @@ def read_batch(path: Path) -> pa.RecordBatch:
     except (FileNotFoundError, LibraryDamaged):
         raise
     except Exception as error:  # a damaged header can ask for any type and any number of bytes
-        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise LibraryDamaged(f"{path} is no whole Arrow file: {line}; run `simsearch verify`") from error
+        raise LibraryDamaged(f"{path} is no whole Arrow file: {first_line(error)}; run `simsearch verify`") from error
 
 
 def check_items(batch: pa.RecordBatch, path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simsearch.errors import IndexFailed, InputError, LibraryDamaged, SimsearchError
-from simsearch.library.format.atomic_files import digest, fault, naming_full_disk, read_file, sync_file, sync_folder
+from simsearch.library.format.atomic_files import digest, fault, naming_full_disk, read_file, sync
 from simsearch.library.format.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.indexes.record import IndexRecord
@@ -122,13 +122,13 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
         with naming_full_disk(folder):
             home.mkdir(exist_ok=True)
             index.write(half)
-            sync_file(half)
+            sync(half)
             kept = replace(record, file=name, bytes=half.stat().st_size, sha256=digest(half))
             half_told.write_text(json.dumps(kept.as_json(), indent=1) + "\n", encoding="utf-8")
-            sync_file(half_told)
+            sync(half_told)
             half.rename(path)
             half_told.rename(told)
-            sync_folder(home)
+            sync(home)
     except BaseException:
         for left in (half, half_told, *(() if told.exists() else (path,))):
             left.unlink(missing_ok=True)

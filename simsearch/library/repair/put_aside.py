@@ -7,7 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
-from simsearch.library.format.atomic_files import sync_file, sync_folder
+from simsearch.library.format.atomic_files import sync
 from simsearch.library.format.layout import ASIDE, LOGS, MANIFEST, PARTIAL, SEGMENTS, is_segment_name, require_file
 from simsearch.library.format.manifest import Manifest
 
@@ -33,7 +33,7 @@ def segment_aside(folder: Path, name: str) -> str:
     free = (path.with_name(f"{given}{ASIDE}") for given in _numbered(given))
     target = next(target for target in free if not os.path.lexists(target))
     path.rename(target)
-    sync_folder(path.parent)
+    sync(path.parent)
     return f"{SEGMENTS}/{target.name}"
 
 
@@ -44,7 +44,7 @@ def _numbered(name: str) -> itertools.chain[str]:
 
 def manifest_in_place(folder: Path) -> str | None:
     """Rename the old manifest with its logs, then the new one; return what the old one is called now."""
-    sync_file(folder / _BESIDE)
+    sync(folder / _BESIDE)
     numbers = (f"{MANIFEST}{ASIDE}-{i}" for i in itertools.count(1))
     aside = next(name for name in numbers if not any(os.path.lexists(folder / f"{name}{end}") for end in _ENDINGS))
     kept = None
@@ -52,7 +52,7 @@ def manifest_in_place(folder: Path) -> str | None:
         if (folder / f"{MANIFEST}{ending}").exists():
             (folder / f"{MANIFEST}{ending}").rename(folder / f"{aside}{ending}")
             kept = aside
-    sync_folder(folder)
+    sync(folder)
     (folder / _BESIDE).rename(folder / MANIFEST)
-    sync_folder(folder)
+    sync(folder)
     return kept

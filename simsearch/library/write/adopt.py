@@ -12,7 +12,7 @@ import numpy as np
 
 from simsearch.distance import check_rows
 from simsearch.errors import InputError, LibraryDamaged, LibraryNotFound, shown
-from simsearch.library.format.atomic_files import digest, remove_folder, sync_file
+from simsearch.library.format.atomic_files import digest, remove_folder, sync
 from simsearch.library.format.layout import PARTIAL, is_segment_name
 from simsearch.library.format.segment import Segment, open_segment
 from simsearch.library.format.snapshot import Place, Snapshot
@@ -113,4 +113,4 @@ def _link(folder: Path, temporary: Path) -> None:
             os.link(path, temporary / path.name)
         except OSError:
             shutil.copyfile(path, temporary / path.name)
-        sync_file(temporary / path.name)
+        sync(temporary / path.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simsearch.errors import LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
-from simsearch.library.format.atomic_files import naming_full_disk, sync_folder
+from simsearch.library.format.atomic_files import naming_full_disk, sync
 from simsearch.library.format.cards import card_digest, card_of, keep_card
 from simsearch.library.format.channel import DEFAULT_DTYPE, Channel, channel_of
 from simsearch.library.format.layout import LOCK, SEGMENTS, require_free
@@ -58,7 +58,7 @@ def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
         raise
     with naming_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.absolute().parent)
+        sync(folder.absolute().parent)
         with writer_lock(folder / LOCK):
             if manifest.exists():
                 return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync_folder
+from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync
 from simsearch.library.format.layout import kept_aside
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.indexes.store import discard, records, sweep
@@ -48,7 +48,7 @@ def purge(writer: Writer, removal: Removal) -> Purged:
                 remove_folder(path)
             else:
                 path.unlink()
-        sync_folder(writer.folder)
+        sync(writer.folder)
     Manifest(writer.folder).erase()
     return Purged(len(removal.rejects), len(stale), tuple(path.name for path in aside))
 
