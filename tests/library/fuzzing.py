@@ -28,7 +28,6 @@ from simsearch.library.format.segment import ChannelRows, Draft
 from simsearch.library.indexes import store
 from simsearch.library.read.matches import QueryMatches
 from simsearch.library.write.merge import merge
-from simsearch.library.write.writer import positions_of
 from simsearch.search.indexes.spec import CODE_KINDS, KINDS
 from tests.library.rows import ROOT
 
@@ -112,7 +111,7 @@ class Life:
         draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]), ids)
         with self.library._writing() as writer:
             places = [writer.snapshot.by_path(ROOT + b"/" + name) for name in old]
-            writer.commit(draft, removed=positions_of([place for place in places if place is not None]))
+            writer.commit(draft, removed=[place for place in places if place is not None])
         for i, name in enumerate(old + new):
             number = self.items[name].id if name in self.items else self.next_id
             self.next_id = max(self.next_id, number + 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.library.format.atomic_files import digest
 from simsearch.library.format.channel import Channel
 
 Mask = NDArray[np.bool_]
@@ -22,6 +24,11 @@ class FileRecord:
     sha256: str
 
 
+def recorded(files: Iterable[Path]) -> tuple[FileRecord, ...]:
+    """Return what is to be committed of files, as they are now."""
+    return tuple(FileRecord(path.name, path.stat().st_size, digest(path)) for path in files)
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """One committed segment.
@@ -31,7 +38,7 @@ class SegmentRecord:
         rank: Where it stands in the order of segments, lowest first.
         items: Items in its files, removed ones included.
         removed: (items,) bool, or None when nothing was removed.
-        files: As they were committed; empty in a change, which tells them beside.
+        files: As they were committed.
     """
 
     uuid: str
@@ -67,7 +74,7 @@ class Change:
     """
 
     next_id: int
-    new: Sequence[tuple[SegmentRecord, Sequence[FileRecord]]] = ()
+    new: Sequence[SegmentRecord] = ()
     roots: Sequence[bytes] = ()
     removed: Mapping[str, Mask] = field(default_factory=dict)
     dropped: Sequence[str] = ()

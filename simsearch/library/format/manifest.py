@@ -145,10 +145,10 @@ class Manifest:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for root in change.unrooted:
                 db.execute("DELETE FROM roots WHERE path = ?", (root,))
-            for segment, files in change.new:
+            for segment in change.new:
                 row = (segment.uuid, segment.rank, segment.items, _packed(segment.removed))
                 db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
-                rows = [(segment.uuid, file.name, file.bytes, file.sha256) for file in files]
+                rows = [(segment.uuid, file.name, file.bytes, file.sha256) for file in segment.files]
                 db.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", rows)
             for name, mask in change.removed.items():
                 db.execute("UPDATE segments SET removed = ? WHERE uuid = ?", (_packed(mask), name))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from simsearch.errors import LibraryDamaged, LibraryError, LibraryNotFound, shown
-from simsearch.library.format.atomic_files import digest, fault, naming_full_disk
+from simsearch.library.format.atomic_files import fault, naming_full_disk
 from simsearch.library.format.channel import Channel
-from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord
+from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord, recorded
 from simsearch.library.format.layout import (
     LOCK,
     MANIFEST,
@@ -209,8 +209,7 @@ def _write(folder: Path, found: _Found, old: Salvaged, masks: list[Mask]) -> Non
         commit = found.commits.get(segment.uuid)
         first = int(segment.ids[0]) if len(segment) else next_id
         rank = old.ranks.get(segment.uuid, first if commit is None else commit.rank)
-        files = [FileRecord(path.name, path.stat().st_size, digest(path)) for path in segment.files]
-        new.append((SegmentRecord(segment.uuid, rank, len(segment), mask), files))
+        new.append(SegmentRecord(segment.uuid, rank, len(segment), mask, recorded(segment.files)))
         roots |= dict.fromkeys(segment.roots)
     manifest = written_beside(folder)
     manifest.create(found.channels, generation=generation)

@@ -20,7 +20,6 @@ from simsearch.library.reports import AddReport, AddSettings
 from simsearch.library.select_items import PathLike
 from simsearch.library.write.ingest import Intake
 from simsearch.library.write.prune import Seen
-from simsearch.library.write.writer import positions_of
 
 Named: TypeAlias = tuple[Found, list[bytes]]
 Outcome: TypeAlias = Embedded | Rejected
@@ -207,5 +206,5 @@ def add(
     job.run(sources)
     gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:
-        intake.writer.commit(removed=positions_of(gone))
+        intake.writer.commit(removed=gone)
     return replace(intake.report, pruned=len(gone), same_file=job.seen.same_file())

@@ -17,7 +17,7 @@ from simsearch.library.format.layout import PARTIAL, is_segment_name
 from simsearch.library.format.segment import Segment, open_segment
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.reports import AddReport
-from simsearch.library.write.writer import Writer, positions_of
+from simsearch.library.write.writer import Writer
 
 
 def adopt(writer: Writer, folder: Path) -> AddReport:
@@ -43,7 +43,7 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
     own[unchanged] = True
     temporary = writer.incoming(name)
     _link(folder, temporary)
-    writer.take_over(temporary, removed=positions_of(replaced), own=own)
+    writer.take_over(temporary, removed=replaced, own=own)
     remove_folder(folder)
     return report
 

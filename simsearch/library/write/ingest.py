@@ -22,7 +22,7 @@ from simsearch.library.format.snapshot import Place
 from simsearch.library.path_aliases import split_member
 from simsearch.library.reports import AddReport, AddSettings, Progress
 from simsearch.library.write.merge import merge_small
-from simsearch.library.write.writer import Writer, positions_of
+from simsearch.library.write.writer import Writer
 
 _SHOWN_REJECTS = 10  # enough to see what is wrong; all of them are in the segments
 _ORIGINALS = 8  # of an exact copy that are looked for on the disk
@@ -236,7 +236,7 @@ class Intake:
             own: Which of the new ones are removed from the start, (n,) bool; None for none.
         """
         if draft is not None or removed:
-            self.writer.commit(draft, removed=positions_of(removed), own=own)
+            self.writer.commit(draft, removed=removed, own=own)
             self.pending = Pending()
             self._merge_small()
         self._note_committed()

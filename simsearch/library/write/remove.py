@@ -14,7 +14,7 @@ from simsearch.library.format.items import reject_owners
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.path_aliases import MEMBER, names_of
 from simsearch.library.select_items import PathLike, absolute, select
-from simsearch.library.write.writer import Writer, positions_of
+from simsearch.library.write.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def planned(
 def remove(writer: Writer, removal: Removal) -> int:
     """Remove items in one commit, and return how many."""
     if removal.places:
-        writer.commit(removed=positions_of(removal.places))
+        writer.commit(removed=removal.places)
     return len(removal.places)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,6 @@ from simsearch.errors import LibraryDamaged
 from simsearch.library.format.atomic_files import (
     OnStep,
     Step,
-    digest,
     fault,
     naming_full_disk,
     nothing,
@@ -23,7 +22,7 @@ from simsearch.library.format.atomic_files import (
     remove_folder,
     save_array,
 )
-from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord
+from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord, recorded
 from simsearch.library.format.items import roots_of
 from simsearch.library.format.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
 from simsearch.library.format.lock import writer_lock
@@ -110,7 +109,7 @@ class Writer:
         self,
         draft: Draft | None = None,
         *,
-        removed: Mapping[int, NDArray[np.intp]] | None = None,
+        removed: Iterable[Place] = (),
         own: Mask | None = None,
         dropped: Sequence[int] = (),
         unrooted: Sequence[bytes] = (),
@@ -119,7 +118,7 @@ class Writer:
 
         Args:
             draft: What the new segment holds.
-            removed: Positions of items that are removed, by the number of their segment in `snapshot`.
+            removed: Items of `snapshot` that are removed.
             own: Which items of the new segment are removed from the start, (n,) bool.
             dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
             unrooted: Roots that nothing lies below any more.
@@ -127,23 +126,18 @@ class Writer:
         Raises:
             StorageFull: there is no room; nothing changed.
         """
-        with naming_full_disk(self.folder):
-            masks = self._masks(removed or {})
+        temporary = self.incoming(uuid.uuid4().hex)
+        with self._whole_or_gone(temporary):
+            masks = self._masks(removed)
             if draft is None:
                 names = self._names(dropped)
                 self._apply(Change(self.snapshot.state.next_id, removed=masks, dropped=names, unrooted=unrooted))
                 return
-            name = uuid.uuid4().hex
-            temporary = self._segments / f"{name}{PARTIAL}"
-            try:
-                told = self._commit_of(draft, dropped)
-                write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
-                self._publish({temporary: ()}, draft.ids, masks, dropped, own)
-            except BaseException:
-                remove_folder(temporary)
-                raise
+            told = self._commit_of(draft, dropped)
+            write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
+            self._publish({temporary: ()}, draft.ids, masks, dropped, own)
 
-    def write(self, draft: Draft, *, first: int) -> tuple[Path, list[FileRecord]]:
+    def write(self, draft: Draft, *, first: int) -> tuple[Path, tuple[FileRecord, ...]]:
         """Write a segment of new items without committing it; return its folder and files, for `commit_written`.
 
         May be called in another thread.
@@ -157,13 +151,9 @@ class Writer:
         """
         temporary, state = self.incoming(uuid.uuid4().hex), self.snapshot.state
         told = Commit(state.generation + 1, first, first + draft.items.num_rows)
-        with naming_full_disk(self.folder):
-            try:
-                write_segment(temporary, draft, state.channels, commit=told)
-                return temporary, _records(temporary)
-            except BaseException:
-                remove_folder(temporary)
-                raise
+        with self._whole_or_gone(temporary):
+            write_segment(temporary, draft, state.channels, commit=told)
+            return temporary, recorded(sorted(temporary.iterdir()))
 
     def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
         """Make segments durable that `write` wrote, in their order, all or none.
@@ -174,7 +164,7 @@ class Writer:
         with naming_full_disk(self.folder):
             self._publish(segments, None, {}, ())
 
-    def take_over(self, temporary: Path, *, removed: Mapping[int, NDArray[np.intp]], own: Mask | None) -> None:
+    def take_over(self, temporary: Path, *, removed: Iterable[Place], own: Mask | None) -> None:
         """Commit a segment that another process wrote into `temporary`, a folder made by `incoming`.
 
         Args:
@@ -182,16 +172,21 @@ class Writer:
             removed: As for `commit`.
             own: Which of its items are removed from the start, (n,) bool.
         """
-        with naming_full_disk(self.folder):
-            try:
-                self._publish({temporary: ()}, None, self._masks(removed), (), own)
-            except BaseException:
-                remove_folder(temporary)
-                raise
+        with self._whole_or_gone(temporary):
+            self._publish({temporary: ()}, None, self._masks(removed), (), own)
 
     def incoming(self, name: str) -> Path:
         """Return where a segment of that name is put before it is published."""
         return self._segments / f"{name}{PARTIAL}"
+
+    @contextmanager
+    def _whole_or_gone(self, temporary: Path) -> Iterator[None]:
+        with naming_full_disk(self.folder):
+            try:
+                yield
+            except BaseException:
+                remove_folder(temporary)
+                raise
 
     def _publish(
         self,
@@ -203,17 +198,17 @@ class Writer:
     ) -> None:
         """Commit segments, by their folders, with what is known already of their files."""
         next_id, roots = self.snapshot.state.next_id, dict[bytes, None]()
-        new: list[tuple[SegmentRecord, list[FileRecord]]] = []
+        new: list[SegmentRecord] = []
         for temporary, known in segments.items():
             opened = open_segment(temporary, self.snapshot.state.channels, adopted=False)
             rank = self._rank(dropped) if dropped else next_id
             given, next_id = _numbered(ids, len(opened), next_id)
             save_array(temporary / IDS, given)
-            record = SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), own)
-            new.append((record, _records(temporary, known)))
+            files = *known, *recorded(sorted({*temporary.iterdir()} - {temporary / file.name for file in known}))
+            new.append(SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), own, files))
             roots |= dict.fromkeys(roots_of(opened.items.schema))
         self.on_step(Step.SEGMENT_WRITTEN)
-        for temporary, (record, _) in zip(segments, new, strict=True):
+        for temporary, record in zip(segments, new, strict=True):
             publish(temporary, self._segments / record.uuid)
             self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
         try:
@@ -221,7 +216,7 @@ class Writer:
             self._apply(Change(next_id, new=new, roots=list(roots), removed=masks, dropped=names))
         except BaseException:
             committed = load_snapshot(self.folder).uuids
-            for record, _ in new:
+            for record in new:
                 if record.uuid not in committed:
                     remove_folder(self._segments / record.uuid)
             raise
@@ -259,32 +254,17 @@ class Writer:
         _, next_id = _numbered(draft.ids, draft.items.num_rows, state.next_id)
         return Commit(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
 
-    def _masks(self, removed: Mapping[int, NDArray[np.intp]]) -> dict[str, Mask]:
-        masks = {}
-        for number, positions in removed.items():
-            old = self.snapshot.removed[number]
-            mask = np.zeros(len(self.snapshot.segments[number]), bool) if old is None else old.copy()
-            mask[positions] = True
-            masks[self.snapshot.segments[number].uuid] = mask
-        return masks
+    def _masks(self, removed: Iterable[Place]) -> dict[str, Mask]:
+        masks: dict[int, Mask] = {}
+        for number, position in removed:
+            if number not in masks:
+                old = self.snapshot.removed[number]
+                masks[number] = np.zeros(len(self.snapshot.segments[number]), bool) if old is None else old.copy()
+            masks[number][position] = True
+        return {self.snapshot.segments[number].uuid: mask for number, mask in masks.items()}
 
     def _names(self, numbers: Sequence[int]) -> list[str]:
         return [self.snapshot.segments[number].uuid for number in numbers]
-
-
-def positions_of(places: Sequence[Place]) -> dict[int, NDArray[np.intp]]:
-    """Return places as positions by segment."""
-    grouped: dict[int, list[int]] = {}
-    for place in places:
-        grouped.setdefault(place.segment, []).append(place.position)
-    return {number: np.array(positions, np.intp) for number, positions in grouped.items()}
-
-
-def _records(folder: Path, known: Sequence[FileRecord] = ()) -> list[FileRecord]:
-    """The files of a segment, of which some may be known."""
-    named = {record.name: record for record in known}
-    paths = sorted(folder.iterdir())
-    return [named.get(path.name) or FileRecord(path.name, path.stat().st_size, digest(path)) for path in paths]
 
 
 def _numbered(ids: NDArray[np.int64] | None, n: int, next_id: int) -> tuple[NDArray[np.int64], int]:

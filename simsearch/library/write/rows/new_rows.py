@@ -19,7 +19,7 @@ from simsearch.library.write.rows.paths import Located
 
 _MOST_SEGMENTS = 8  # whatever interrupts the reading of a longer file costs no more than these
 
-Written = tuple[Path, list[FileRecord]]
+Written = tuple[Path, tuple[FileRecord, ...]]
 
 
 class NewRows:
