@@ -77,11 +77,6 @@ def keys_of_paths(paths: Iterable[bytes]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
-def content_key(sha256: bytes) -> int:
-    """Return the 64-bit key of a content."""
-    return int.from_bytes(sha256[:_KEY], "big")
-
-
 def keys_of_contents(sha256: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return the 64-bit key of each content (n, 32)."""
     return np.ascontiguousarray(sha256[:, :_KEY]).view(">u8")[:, 0].astype(np.uint64)

@@ -15,11 +15,13 @@ from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.format.atomic_files import fault
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Mask, SegmentRecord, State
-from simsearch.library.format.items import Keys, content_key, keys_of_contents, keys_of_paths, path_key
+from simsearch.library.format.items import Keys, keys_of_contents, keys_of_paths
 from simsearch.library.format.layout import SEGMENTS, require_folder, require_own
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.manifest_values import MOST_ID
 from simsearch.library.format.segment import Segment, open_segment
+
+_NONE = np.empty(0, np.intp)
 
 
 class Place(NamedTuple):
@@ -81,15 +83,11 @@ class Snapshot:
 
     def by_path(self, path: bytes) -> Place | None:
         """Return the live item of a path."""
-        for place in self._candidates("keys", path_key(path)):
-            if self.path(place) == path:
-                return place
-        return None
+        return self.by_paths([path])[0]
 
     def contents(self, sha256: bytes) -> list[Place]:
         """Return the live items whose bytes have this SHA-256, in order."""
-        found = self._candidates("contents", content_key(sha256))
-        return sorted(p for p in found if self.segments[p.segment].content(p.position) == sha256)
+        return self.by_contents([sha256])[0]
 
     def by_content(self, sha256: bytes) -> Place | None:
         """Return the first live item whose bytes have this SHA-256."""
@@ -104,6 +102,8 @@ class Snapshot:
         found: list[list[Place]] = [[] for _ in sha256]
         for s, segment in enumerate(self.segments):
             asked, positions = self._live_below(s, segment.contents, wanted)
+            if not len(asked):
+                continue
             same = (segment.sha256[positions] == whole[asked]).all(axis=1)
             for i, position in sorted(zip(asked[same].tolist(), positions[same].tolist(), strict=True)):
                 found[i].append(Place(s, position))
@@ -140,23 +140,16 @@ class Snapshot:
         )
         return any(len(self._live_below(s, table, keys)[0]) for s, table, keys in tables)
 
-    def _candidates(self, kind: str, key: int) -> Iterator[Place]:
-        for s, segment in enumerate(self.segments):
-            table: Keys = segment.keys if kind == "keys" else segment.contents
-            at = int(np.searchsorted(table[0], np.uint64(key)))
-            while at < table.shape[1] and table[0, at] == key:
-                place = Place(s, int(table[1, at]))
-                if self.is_live(place):
-                    yield place
-                at += 1
-
     def _live_below(
         self, segment: int, table: Keys, wanted: NDArray[np.uint64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return which of the wanted keys a segment's table has, and the live positions below them: (m,) each."""
-        first, end = (np.searchsorted(table[0], wanted, side) for side in ("left", "right"))
-        asked = np.repeat(np.arange(len(wanted)), end - first)
-        at = np.arange(len(asked)) + np.repeat(end - np.cumsum(end - first), end - first)
+        keys = table[0]
+        first, end = keys.searchsorted(wanted), keys.searchsorted(wanted, "right")
+        if not (found := end - first).any():  # as for most: known ones are few
+            return _NONE, _NONE
+        asked = np.repeat(np.arange(len(wanted)), found)
+        at = np.arange(len(asked)) + np.repeat(end - np.cumsum(found), found)
         positions = table[1, at].astype(np.intp)
         mask = self.removed[segment]
         live = slice(None) if mask is None else ~mask[positions]
