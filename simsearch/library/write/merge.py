@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simsearch.errors import LibraryDamaged
-from simsearch.library.format.items import REJECTS, SCHEMA, items_batch, reject_owners, with_owners, with_roots
+from simsearch.library.format.items import REJECTS, SCHEMA, reject_owners, with_owners, with_roots
 from simsearch.library.format.segment import REJECTS as REJECTS_FILE
 from simsearch.library.format.segment import ChannelRows, Draft
 from simsearch.library.format.snapshot import Snapshot
@@ -150,10 +150,7 @@ def _merged_items(
         renumbered = pa.array([known.get(root) for root in segment.roots], pa.int32())
         root = renumbered.take(batch.column("root")) if segment.roots else batch.column("root")
         batches.append(batch.set_column(SCHEMA.get_field_index("root"), "root", root))
-    whole = pa.Table.from_batches(batches, SCHEMA).take(pa.array(order)).combine_chunks().to_batches()
-    if not whole:
-        return items_batch([])
-    return pa.RecordBatch.from_arrays(whole[0].columns, schema=with_roots(SCHEMA, roots))
+    return pa.concat_batches(batches).take(pa.array(order)).cast(with_roots(SCHEMA, roots))
 
 
 def _merged_rows(
@@ -186,11 +183,8 @@ def _merged_rejects(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets
     """The last reject of each path, unless the path has since become an item or is forgotten."""
     rejects = [snapshot.segments[number].rejects for number in numbers]
     owners = [owner for batch in rejects for owner in reject_owners(batch)]
-    table = pa.Table.from_batches([batch.replace_schema_metadata(None) for batch in rejects], REJECTS)
-    last = {path: i for i, path in enumerate(table.column("path").to_pylist())}
+    whole = pa.concat_batches([batch.replace_schema_metadata(None) for batch in rejects])
+    last = {path: i for i, path in enumerate(whole.column("path").to_pylist())}
     places = zip(last.items(), snapshot.by_paths(list(last)), strict=True)
     kept = [i for (path, i), place in places if place is None and not forgets(path, owners[i])]
-    schema = with_owners(REJECTS, [owners[i] for i in kept])
-    whole = table.take(pa.array(kept, pa.int64())).combine_chunks().to_batches()
-    columns = whole[0].columns if whole else [pa.array([], field.type) for field in REJECTS]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return whole.take(pa.array(kept, pa.int64())).cast(with_owners(REJECTS, [owners[i] for i in kept]))

@@ -45,9 +45,7 @@ class RowsDraft:
 
     def draft(self, channel: Channel, rows: NDArray[Any], keys: Keys | None = None) -> Draft:
         """Return the segment of these items and their rows (n, d); `keys` are those of their paths, where known."""
-        table = pa.Table.from_batches(self._items).combine_chunks()
-        columns = [column.chunk(0) for column in table.columns]
-        items = pa.RecordBatch.from_arrays(columns, schema=with_roots(SCHEMA, list(self._roots)))
+        items = pa.concat_batches(self._items).cast(with_roots(SCHEMA, list(self._roots)))
         return Draft(items, {channel.name: ChannelRows.whole(rows)}, rejects_batch([]), keys=keys)
 
 
