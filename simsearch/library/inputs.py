@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +15,6 @@ from simsearch.images.input_lists import Entry
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Found, Limits, Rejected, Source, source_of
 from simsearch.library.select_items import PathLike
-
-
-@dataclass(frozen=True, slots=True)
-class Finder:
-    """How inputs are looked for.
-
-    Attributes:
-        there: Gives those of some paths that are to be looked through.
-        skipped: Told of what is found and no image.
-        preprocessing: Gives what turns pictures upright; asked when there is one from memory.
-        limits: What decoding a PIL image may cost that is still on disk.
-    """
-
-    there: Callable[[Sequence[PathLike]], Sequence[PathLike]]
-    skipped: Skip
-    preprocessing: Callable[[], Preprocessing]
-    limits: Limits | None = None
-
-
-@dataclass(slots=True)
-class Sources:
-    """The inputs of one call.
-
-    Attributes:
-        stream: Of the inputs, in order; to be taken once.
-        roots: The paths among what was given, as far as the stream was taken.
-    """
-
-    stream: Iterator[Found] = field(default_factory=lambda: iter(()))
-    roots: list[PathLike] = field(default_factory=list)
 
 
 def own_files(library: Path) -> tuple[bytes, ...]:
@@ -61,7 +30,15 @@ def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
             yield found
 
 
-def sources_of(given: Any, finder: Finder, *, from_list: PathLike | Sequence[Entry] | None = None) -> Sources:
+def sources_of(
+    given: Any,
+    *,
+    there: Callable[[Sequence[PathLike]], Sequence[PathLike]],
+    skipped: Skip,
+    preprocessing: Callable[[], Preprocessing],
+    limits: Limits | None = None,
+    from_list: PathLike | Sequence[Entry] | None = None,
+) -> tuple[Iterator[Found], list[PathLike]]:
     """Return the inputs that one image or path or several are.
 
     All of a list is looked at before anything is yielded. Of an iterator only the paths that it begins with are: what
@@ -69,8 +46,14 @@ def sources_of(given: Any, finder: Finder, *, from_list: PathLike | Sequence[Ent
 
     Args:
         given: One or several.
-        finder: How they are looked for.
+        there: Gives those of some paths that are to be looked through.
+        skipped: Told of what is found and no image.
+        preprocessing: Gives what turns pictures upright; asked when there is one from memory.
+        limits: What decoding a PIL image may cost that is still on disk.
         from_list: A list of more paths.
+
+    Returns:
+        The inputs, in order, to be taken once; and the paths among what was given, as far as these were taken.
 
     Raises:
         InputError: a path does not exist, or a value is no image.
@@ -78,34 +61,24 @@ def sources_of(given: Any, finder: Finder, *, from_list: PathLike | Sequence[Ent
     one = is_image(given) and not are_several(given)
     if not one and (isinstance(given, dict) or not isinstance(given, Iterable)):
         raise _no_image(given)
-    values = [given] if one else given
-    sources = Sources()
-    runs = ((on_disk, run) for on_disk, run in itertools.groupby(values, key=is_path))
-    if isinstance(values, Collection):
-        begun = [_run(on_disk, list(run), finder, sources) for on_disk, run in runs]
-        later: Iterable[Iterator[Found]] = ()
-    else:
-        first = next(runs, (True, iter(())))
-        begun = [_run(first[0], list(first[1]) if first[0] else first[1], finder, sources)]
-        later = (_run(on_disk, list(run) if on_disk else run, finder, sources) for on_disk, run in runs)
-    begun.append(find([], from_list=from_list, skipped=finder.skipped))
-    sources.stream = itertools.chain.from_iterable(itertools.chain(begun[:-1], later, begun[-1:]))
-    return sources
+    values, roots = [given] if one else given, list[PathLike]()
 
+    def run(on_disk: bool, some: Iterable[Any]) -> Iterator[Found]:
+        if on_disk:
+            paths = list(some)
+            roots.extend(paths)
+            return find(there(paths), skipped=skipped)
+        for value in some if isinstance(some, list) else ():
+            if not is_image(value):
+                raise _no_image(value)
+        return (given_source(value, preprocessing(), limits) for value in some)
 
-def _run(on_disk: bool, run: Iterable[Any], finder: Finder, sources: Sources) -> Iterator[Found]:
-    if on_disk:
-        roots = list(run)
-        sources.roots += roots
-        return find(finder.there(roots), skipped=finder.skipped)
-    for value in run if isinstance(run, list) else ():
-        _check(value)
-    return (given_source(value, finder.preprocessing(), finder.limits) for value in run)
-
-
-def _check(value: Any) -> None:
-    if not is_image(value):
-        raise _no_image(value)
+    runs, listed = itertools.groupby(values, key=is_path), isinstance(values, Collection)
+    now = runs if listed else itertools.islice(runs, 1)
+    begun = [run(on_disk, list(some) if listed else some) for on_disk, some in now]
+    later = (run(on_disk, some) for on_disk, some in runs)
+    behind = find([], from_list=from_list, skipped=skipped)
+    return itertools.chain.from_iterable(itertools.chain(begun, later, [behind])), roots
 
 
 def _no_image(value: Any) -> InputError:

@@ -164,7 +164,7 @@ class Library(Reader):
             LibraryLocked: another process is writing.
             StorageFull: the disk is full; what was committed is kept.
         """
-        from simsearch.library.inputs import Finder, outside, own_files, sources_of
+        from simsearch.library.inputs import outside, own_files, sources_of
         from simsearch.library.write.add_images import add
         from simsearch.library.write.prune import require_found
 
@@ -183,13 +183,12 @@ class Library(Reader):
         def there(roots: Sequence[PathLike]) -> Sequence[PathLike]:
             return require_found(self.snapshot, roots, empty_too=empty_too) if prune else roots
 
-        finder = Finder(there, skip, lambda: self.extractor.preprocessing, chosen.limits)
-        inputs = sources_of(paths, finder, from_list=from_list)
-        sources = outside(self.path, inputs.stream)
+        how: dict[str, Any] = {"preprocessing": lambda: self.extractor.preprocessing, "limits": chosen.limits}
+        inputs, given = sources_of(paths, there=there, skipped=skip, from_list=from_list, **how)
+        sources = outside(self.path, inputs)
         extractor = self._extractor.get  # not loaded where nothing is to be embedded
         with self._intake(chosen, progress, lambda: extractor().runtime()) as intake:
-            pruned = inputs.roots if prune else ()
-            report = add(intake, extractor, sources, settings=chosen, rescan=rescan, prune=pruned)
+            report = add(intake, extractor, sources, settings=chosen, rescan=rescan, prune=given if prune else ())
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
