@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,8 +17,8 @@ from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
 from simsearch.library.read import arguments
 from simsearch.library.read.lazy_extractor import LazyExtractor
-from simsearch.library.read.matches import Matches
-from simsearch.library.read.neighbours import Found, SearchPlan, nearest
+from simsearch.library.read.matches import Matches, QueryMatches
+from simsearch.library.read.neighbours import SearchPlan, nearest
 from simsearch.library.read.open_indexes import FEW, Resident
 from simsearch.library.reports import AddSettings
 from simsearch.library.select_items import PathLike
@@ -57,7 +57,7 @@ class Reader:
         began = time.perf_counter()
         self._snapshot: Snapshot | None = load_snapshot(self.path)
         self._resident = Resident(self.path, device)
-        self._together = Together[SearchPlan, Found](lambda plan, rows: nearest(rows, plan))
+        self._together = Together[SearchPlan, QueryMatches](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
         self.channel = self.snapshot.channel(None if channel is None else arguments.text(channel, "channel"))
         self._extractor = LazyExtractor(self.channel, extractor, device)
@@ -194,7 +194,7 @@ class Reader:
             raise InputError("rows have no path: exclude_self and from_list are for images")
         else:
             asked = queries_of(rows, plan)
-        return answer(asked, plan, self._found, exclude_self=arguments.flag(exclude_self, "exclude_self"))
+        return answer(asked, plan, self._together, exclude_self=arguments.flag(exclude_self, "exclude_self"))
 
     def search_rows(
         self,
@@ -220,10 +220,7 @@ class Reader:
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        return answer(queries_of(arguments.rows(rows), plan), plan, self._found)
-
-    def _found(self, rows: NDArray[Any], plan: SearchPlan) -> Sequence[Found]:
-        return self._together(plan, rows)
+        return answer(queries_of(arguments.rows(rows), plan), plan, self._together)
 
     def _plan(
         self,

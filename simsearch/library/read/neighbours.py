@@ -19,7 +19,7 @@ from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.indexes.curve import Recall
 from simsearch.library.read.exact_copies import Hit, Near, grouped, grouped_all
 from simsearch.library.read.id_order import Stretch, rising, whole
-from simsearch.library.read.matches import Copy, Match
+from simsearch.library.read.matches import Copy, Match, QueryMatches
 from simsearch.search.arguments import Order
 
 if TYPE_CHECKING:
@@ -68,24 +68,7 @@ class SearchPlan:
         return self.channel.asked(self.metric)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The nearest items of one row.
-
-    Attributes:
-        matches: Nearest first.
-        certified: Whether it is proved that no other is nearer.
-        recall: Of the index that was asked, if one was.
-        order: What its candidates were chosen by; exact order without one.
-    """
-
-    matches: tuple[Match, ...]
-    certified: bool = True
-    recall: Recall | None = None
-    order: Order = "exact"
-
-
-def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Found]:
+def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[QueryMatches]:
     """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id.
 
     Raises:
@@ -132,13 +115,13 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     return _exactly(rows, plan, most)
 
 
-def _found(snapshot: Snapshot, near: Near) -> Found:
+def _found(snapshot: Snapshot, near: Near) -> QueryMatches:
     copies = near.copies or ((),) * len(near.hits)
     matches = [
         Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
         for hit, others in zip(near.hits, copies, strict=True)
     ]
-    return Found(tuple(matches), near.certified, near.recall, near.order)
+    return QueryMatches(None, tuple(matches), near.certified, recall=near.recall, order=near.order)
 
 
 def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:

@@ -23,12 +23,12 @@ from simsearch.library.inputs import given_source, outside
 from simsearch.library.path_aliases import names_of
 from simsearch.library.read.exact_copies import with_same_files
 from simsearch.library.read.matches import Match, Matches, QueryMatches
-from simsearch.library.read.neighbours import Found, SearchPlan, checked_rows, nearest
+from simsearch.library.read.neighbours import SearchPlan, checked_rows
 from simsearch.library.reports import AddSettings
 from simsearch.library.select_items import PathLike
 from simsearch.runtime.cpu import default_workers
 
-Search = Callable[[NDArray[Any], SearchPlan], Sequence[Found]]
+Search = Callable[[SearchPlan, NDArray[Any]], Sequence[QueryMatches]]
 
 _FEW = 32  # images that are decoded in this process: starting decoders would take longer
 _HELD = 256  # pictures from memory that are held at once, where they come one by one
@@ -160,15 +160,13 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
 
 
-def answer(
-    queries: Sequence[Query], plan: SearchPlan, search: Search = nearest, *, exclude_self: bool = False
-) -> Matches:
+def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclude_self: bool = False) -> Matches:
     """Return the matches of every query, in order; a rejected one has none.
 
     Args:
         queries: Images or rows.
         plan: What is searched.
-        search: Gives what is found for each row, given the rows (q, d) and the plan.
+        search: Gives what is found for each row, given the plan and the rows (q, d).
         exclude_self: Leave out the item that the query itself is.
     """
     asked = plan.asked
@@ -177,15 +175,16 @@ def answer(
     extra = max(map(len, own), default=0) + (plan.max_distance is not None)
     wider = replace(plan, spare=extra)
     rows = [query.row for query in queries if query.row is not None]
-    found = iter(search(np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension), wider))
+    found = iter(search(wider, np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension)))
     answers = []
     for query, ids in zip(queries, own, strict=True):
         text, encoded = (None, None) if query.path is None else as_text(query.path)
-        one = Found((), certified=False) if query.row is None else next(found)
+        one = QueryMatches(None, (), certified=False) if query.row is None else next(found)
         matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
         told = tuple(map(with_same_files, matches[:most]))
-        answers.append(QueryMatches(text, told, one.certified, query.rejected, encoded, one.recall, more, one.order))
+        asked_with = {"query": text, "query_b64": encoded, "rejected": query.rejected}
+        answers.append(replace(one, **asked_with, matches=told, more=more))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 
