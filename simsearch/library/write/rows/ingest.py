@@ -27,7 +27,7 @@ class RowsIntake:
         self._intake = intake
         self._folder = folder
         self._most = room_of(channel)
-        self._held = HeldRows(np.empty((self._most, channel.dimension), channel.numpy_dtype))
+        self._held = HeldRows(intake, np.empty((self._most, channel.dimension), channel.numpy_dtype))
         self._items = RowsDraft()
 
     def take(self, batch: RowBatch) -> None:
@@ -36,10 +36,10 @@ class RowsIntake:
         if len(self._held) and (len(self._held) + count > self._most or intake.late):
             self.flush()
         if count > len(self._held.rows):  # one batch is more than a segment
-            self._held = HeldRows(np.empty((count, intake.channel.dimension), intake.channel.numpy_dtype))
+            self._held = HeldRows(intake, np.empty((count, intake.channel.dimension), intake.channel.numpy_dtype))
         places = located(batch.path, self._folder)
         rows = intake.channel.round(batch.rows)
-        outcomes = self._held.take(intake, rows, places.paths, batch.sha256.to_pylist())
+        outcomes = self._held.take(rows, places.paths, batch.sha256.to_pylist())
         self._items.add(batch, places, np.array(list(outcomes), np.int64))
         for outcome, number in Counter(outcomes.values()).items():
             intake.count(outcome, number)
@@ -56,4 +56,4 @@ class RowsIntake:
                 own = np.zeros(n, bool)
                 own[held.superseded] = True
         self._intake.commit(draft, list(held.removed), own)
-        self._held, self._items = HeldRows(held.rows), RowsDraft()
+        self._held, self._items = HeldRows(self._intake, held.rows), RowsDraft()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.library.format.channel import Row
-from simsearch.library.format.snapshot import Place, Snapshot
+from simsearch.library.format.snapshot import Place
 from simsearch.library.write.ingest import Intake
 
 _UNCHANGED = "unchanged"
@@ -18,26 +17,6 @@ _UNCHANGED = "unchanged"
 Texts: TypeAlias = Sequence[bytes | None]
 Holder: TypeAlias = Place | int
 """Who has a path now: a committed item, or one of those that are held, by its number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """What the library has committed of the paths and contents of some rows."""
-
-    paths: Mapping[bytes, Place]
-    contents: Mapping[bytes, Sequence[Place]]
-
-
-def met(snapshot: Snapshot, paths: Texts, contents: Texts) -> Met:
-    """Return the live items of these paths and contents; one pass over the segments for all of them."""
-    named = [path for path in paths if path is not None]
-    places = zip(named, snapshot.by_paths(named), strict=True)
-    known = list({content for content in contents if content is not None})
-    copies = zip(known, snapshot.by_contents(known), strict=True)
-    return Met(
-        {path: place for path, place in places if place is not None},
-        {content: found for content, found in copies if found},
-    )
 
 
 class HeldRows:
@@ -49,7 +28,8 @@ class HeldRows:
         superseded: Which of them a later one has replaced.
     """
 
-    def __init__(self, rows: NDArray[Any]) -> None:
+    def __init__(self, intake: Intake, rows: NDArray[Any]) -> None:
+        self._intake = intake  # knows what is committed
         self.rows = rows
         self.removed: dict[Place, None] = {}
         self.superseded: list[int] = []
@@ -57,23 +37,24 @@ class HeldRows:
         self._of: list[bytes | None] = []
         self._contents: dict[bytes, list[int]] = {}
         self._nameless: set[bytes] = set()
+        self._committed: dict[bytes, Place] = {}  # of the paths and contents that are being taken
+        self._copies: dict[bytes, list[Place]] = {}
 
     def __len__(self) -> int:
         return len(self._of)
 
-    def take(self, intake: Intake, rows: NDArray[Any], paths: Texts, contents: Texts) -> dict[int, str]:
+    def take(self, rows: NDArray[Any], paths: Texts, contents: Texts) -> dict[int, str]:
         """Return what becomes of rows (n, d), each as `Intake.take` decides it, by the number of those that are held.
 
         Args:
-            intake: Knows what is committed.
             rows: In the channel's dtype; the room for them is there.
             paths: Of each row, None for none.
             contents: Of each row, None where it is not known.
         """
         start, n = len(self), len(rows)
         self.rows[start : start + n] = rows
-        known = met(intake.writer.snapshot, paths, contents)
-        if self._are_new(known, paths, contents):
+        self._look_up(paths, contents)
+        if self._are_new(paths, contents):
             self._of += contents
             numbers = range(start, start + n)
             self._paths.update((path, i) for path, i in zip(paths, numbers, strict=True) if path is not None)
@@ -83,14 +64,24 @@ class HeldRows:
             return dict.fromkeys(range(n), "added")
         outcomes = {}
         for i in range(n):
-            outcome = self._take_one(intake, known, paths[i], contents[i], self.rows[start + i])
+            outcome = self._take_one(paths[i], contents[i], self.rows[start + i])
             if outcome != _UNCHANGED:
                 outcomes[i] = outcome
         return outcomes
 
-    def _are_new(self, known: Met, paths: Texts, contents: Texts) -> bool:
+    def _look_up(self, paths: Texts, contents: Texts) -> None:
+        """Find the live items of these paths and contents; one pass over the segments for all of them."""
+        snapshot = self._intake.writer.snapshot
+        named = [path for path in paths if path is not None]
+        places = zip(named, snapshot.by_paths(named), strict=True)
+        self._committed = {path: place for path, place in places if place is not None}
+        known = list({content for content in contents if content is not None})
+        copies = zip(known, snapshot.by_contents(known), strict=True)
+        self._copies = {content: found for content, found in copies if found}
+
+    def _are_new(self, paths: Texts, contents: Texts) -> bool:
         """Whether no path and no content is known, and none comes twice."""
-        if known.paths or known.contents:
+        if self._committed or self._copies:
             return False
         for given, held in ((paths, self._paths), (contents, self._contents)):
             told = [one for one in given if one is not None]
@@ -98,16 +89,16 @@ class HeldRows:
                 return False
         return True
 
-    def _take_one(self, intake: Intake, known: Met, path: bytes | None, content: bytes | None, row: Row) -> str:
+    def _take_one(self, path: bytes | None, content: bytes | None, row: Row) -> str:
         holder: Holder | None = None
         if path is not None:
-            holder = self._paths.get(path, known.paths.get(path))
-            unchanged = holder is not None and self._same(intake, holder, content, row)
+            holder = self._paths.get(path, self._committed.get(path))
+            unchanged = holder is not None and self._same(holder, content, row)
         else:
-            unchanged = content is not None and self._is_nameless(intake, content, known)
+            unchanged = content is not None and self._is_nameless(content)
         if unchanged:
             return _UNCHANGED
-        original = None if content is None else self._original(intake, content, known)
+        original = None if content is None else self._original(content)
         if holder is not None:
             self._replace(holder)
         self._hold(path, content, row if original is None else original)
@@ -133,23 +124,21 @@ class HeldRows:
         if content is not None:
             self._contents[content].remove(holder)
 
-    def _same(self, intake: Intake, holder: Holder, content: bytes | None, row: Row) -> bool:
+    def _same(self, holder: Holder, content: bytes | None, row: Row) -> bool:
         if isinstance(holder, Place):
-            return intake.same(holder, content, row)
+            return self._intake.same(holder, content, row)
         if content is not None or self._of[holder] is not None:
             return content == self._of[holder]
         return np.array_equal(self.rows[holder], row)
 
-    def _is_nameless(self, intake: Intake, content: bytes, known: Met) -> bool:
-        snapshot = intake.writer.snapshot
-        return content in self._nameless or any(
-            snapshot.path(place) is None for place in known.contents.get(content, ())
-        )
+    def _is_nameless(self, content: bytes) -> bool:
+        snapshot = self._intake.writer.snapshot
+        return content in self._nameless or any(snapshot.path(place) is None for place in self._copies.get(content, ()))
 
-    def _original(self, intake: Intake, content: bytes, known: Met) -> Row | None:
+    def _original(self, content: bytes) -> Row | None:
         """The row that an item with this content has; of those committed, then of those held, the first."""
-        for place in known.contents.get(content, ()):
+        for place in self._copies.get(content, ()):
             if place not in self.removed:
-                return intake.copied(place)
+                return self._intake.copied(place)
         held = self._contents.get(content)
         return self.rows[held[0]] if held else None
