@@ -183,8 +183,8 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclud
         matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
         told = tuple(map(with_same_files, matches[:most]))
-        asked_with = {"query": text, "query_b64": encoded, "rejected": query.rejected}
-        answers.append(replace(one, **asked_with, matches=told, more=more))
+        one = replace(one, query=text, query_b64=encoded, rejected=query.rejected)
+        answers.append(replace(one, matches=told, more=more))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
 
