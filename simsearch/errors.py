@@ -193,5 +193,10 @@ def shortened(text: str, most: int) -> str:
     return text[: most - 3 - behind] + "..." + text[len(text) - behind :]
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, 200 characters of it at most; its type's name where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()

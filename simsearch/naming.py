@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from simsearch.errors import (
-    InputError,
-)
+from simsearch.errors import InputError, shortened, shown
 
 _NAME = re.compile(r"(.+)\(bits=([^()]+)\)")
 
@@ -73,6 +75,21 @@ def is_class_name(model: str) -> bool:
     """Tell whether a model name is that of a class, `module:Class`, or of its bits: that module would be run."""
     base = base_name(model)
     return ":" in base and "/" not in base and not base.startswith((TIMM, *FILES))
+
+
+def loaded(name: str) -> Any:
+    """Return what `module:attribute` names; the module is looked for in the working directory too.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
+    module, _, attribute = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
+        raise InputError(f"cannot load {shown(name)}: {shortened(str(error), 100)}") from error
 
 
 def split_names(text: str) -> list[str]:

@@ -21,7 +21,6 @@ drawn again, and `supported: false` where the sources are too few. Schema 1 may 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +31,7 @@ from simsearch.benchmark.needle_results import NeedleResults
 from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Kind
+from simsearch.runtime.files import published
 
 SCHEMA = 1
 FILE = "results.json"
@@ -492,13 +492,9 @@ _RESULTS = pydantic.TypeAdapter(Results)
 def write_results(results: Results, folder: Path) -> Path:
     """Write `results.json` into a folder, whole or not at all, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, part = folder / FILE, folder / f".{FILE}.{os.getpid()}"
-    with part.open("w", encoding="utf-8") as file:
-        file.write(results.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return path
+    with published(folder / FILE) as part:
+        part.write_text(results.to_json(), encoding="utf-8")
+    return folder / FILE
 
 
 def read_results(folder: Path) -> Results:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from simsearch.benchmark.results import Results
 from simsearch.errors import InputError
+from simsearch.runtime.files import published
 
 
 def append_log(results: Results, path: Path) -> None:
@@ -25,9 +25,8 @@ def append_log(results: Results, path: Path) -> None:
         raise InputError(f"{path} holds a {type(entries).__name__}; a log is a list")
     text = json.dumps([*entries, log_entry(results)], indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with published(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def log_entry(results: Results) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def load_settings(context: typer.Context, path: Path | None, settings: Collectio
     found: dict[str, Any] = {}
     if path is None or context.resilient_parsing:
         return found
-    known = {key: parameter for parameter in context.command.params for key in _keys(parameter)}
+    known = {
+        key.lstrip("-").replace("_", "-"): parameter for parameter in context.command.params for key in parameter.opts
+    }
     defaults: dict[str, Any] = {}
     for key, value in _read(path).items():
         if (name := str(key).replace("-", "_")) in settings:
@@ -44,10 +46,6 @@ def load_settings(context: typer.Context, path: Path | None, settings: Collectio
             defaults[parameter.name] = _value(value, parameter, f"{path}: {key}")
     context.default_map = {**(context.default_map or {}), **defaults}
     return found
-
-
-def _keys(parameter: Any) -> list[str]:
-    return [option.lstrip("-").replace("_", "-") for option in parameter.opts]
 
 
 def _read(path: Path) -> dict[Any, Any]:

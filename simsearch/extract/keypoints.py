@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import InputError
 from simsearch.extract.extractor import SeveralExtractor
-from simsearch.extract.hashes.base import canonical_name, needed
+from simsearch.extract.hashes.base import between, identify, needed
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_COUNT, _CUTOFF = 30, 1  # those of the paper
+_WITH = ", PIL luma, OpenCV defaults, count {count}, cutoff {cutoff}"
 _MOST = 100_000
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Keypoints(SeveralExtractor):
     """Descriptors of the points that a detector finds in the whole grey picture, at its own size.
 
@@ -30,31 +29,24 @@ class Keypoints(SeveralExtractor):
 
     Attributes:
         base: Name without parameters.
-        recipe: How points are found and described; the fingerprint is the SHA-256 of this and the parameters.
+        recipe: How points are found and described, each parameter in braces; the fingerprint is its SHA-256.
+        maker: OpenCV's name for what describes them.
+        count: Points kept of an image, the strongest.
+        cutoff: How many of them have to match, as `Extractor.cutoff`.
     """
 
     kind = "keypoints"
     base: ClassVar[str]
     recipe: ClassVar[str]
+    maker: ClassVar[str]
     preprocessing = Preprocessing(1024, "squash", 1024, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
-    def __init__(self, *, count: int = _COUNT, cutoff: int = _CUTOFF) -> None:
-        """Take the parameters.
+    count: int = between(30, 1, _MOST)  # this and the next: those of the paper
+    cutoff: int = between(1, 1, _MOST)
 
-        Args:
-            count: Points kept of an image, the strongest.
-            cutoff: How many of them have to match, as `Extractor.cutoff`.
-
-        Raises:
-            InputError: a parameter is out of range.
-            DependencyMissing: OpenCV with its contrib modules is not installed.
-        """
-        self.count, self.cutoff = (_checked(self.base, key, v) for key, v in (("count", count), ("cutoff", cutoff)))
-        defaults = {"count": _COUNT, "cutoff": _CUTOFF}
-        given = {"count": count, "cutoff": cutoff}
-        self.name = canonical_name(self.base, {key: v for key, v in given.items() if v != defaults[key]})
-        text = f"{self.recipe}, PIL luma, OpenCV defaults, count {count}, cutoff {cutoff}"
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    def __post_init__(self) -> None:
+        """Raises InputError for a parameter out of range, DependencyMissing without OpenCV's contrib modules."""
+        identify(self)
         _opencv(self.base)
 
     def parts(self, images: Sequence[Image]) -> list[NDArray[Any]]:
@@ -75,13 +67,19 @@ class Keypoints(SeveralExtractor):
 
         return {"opencv": str(_opencv(self.base).__version__), "pillow": PIL.__version__}
 
-    @abstractmethod
     def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
         """The descriptors (p, d) of a grey picture (h, w), or None."""
+        found: NDArray[Any] | None = getattr(cv2, self.maker)(nfeatures=self.count).detectAndCompute(grey, None)[1]
+        return found
 
-    def _corners(self, cv2: Any, grey: NDArray[np.uint8]) -> Any:
-        """The points of the ORB detector."""
-        return cv2.ORB_create(nfeatures=self.count).detect(grey)
+
+class AtCorners(Keypoints):
+    """Descriptors of what stands at the corners that ORB's detector finds."""
+
+    def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
+        corners = cv2.ORB_create(nfeatures=self.count).detect(grey)
+        found: NDArray[Any] | None = getattr(cv2.xfeatures2d, self.maker)().compute(grey, corners)[1]
+        return found
 
 
 class Sift(Keypoints):
@@ -100,14 +98,11 @@ class Sift(Keypoints):
 
     base = "sift"
     label = "SIFT"
-    recipe = "SIFT"
+    recipe = "SIFT" + _WITH
+    maker = "SIFT_create"
     dimension = 128
     non_negative = True
     metric = "l2"
-
-    def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
-        found: NDArray[Any] | None = cv2.SIFT_create(nfeatures=self.count).detectAndCompute(grey, None)[1]
-        return found
 
 
 class Orb(Keypoints):
@@ -119,17 +114,14 @@ class Orb(Keypoints):
 
     base = "orb"
     label = "ORB"
-    recipe = "ORB"
+    recipe = "ORB" + _WITH
+    maker = "ORB_create"
     dimension = 32
     non_negative = True
     metric = "hamming"
 
-    def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
-        found: NDArray[Any] | None = cv2.ORB_create(nfeatures=self.count).detectAndCompute(grey, None)[1]
-        return found
 
-
-class Daisy(Keypoints):
+class Daisy(AtCorners):
     """ORB's corners, each with 25 histograms of gradients in rings: 200 floats.
 
     OpenCV smooths the whole picture many times over for it: about 130 bytes of memory a pixel.
@@ -140,17 +132,14 @@ class Daisy(Keypoints):
 
     base = "daisy"
     label = "DAISY"
-    recipe = "DAISY on ORB's corners"
+    recipe = "DAISY on ORB's corners" + _WITH
+    maker = "DAISY_create"
     dimension = 200
     non_negative = True
     metric = "l2"
 
-    def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
-        found: NDArray[Any] | None = cv2.xfeatures2d.DAISY_create().compute(grey, self._corners(cv2, grey))[1]
-        return found
 
-
-class Latch(Keypoints):
+class Latch(AtCorners):
     """ORB's corners, each with 256 comparisons of three patches.
 
     Reference:
@@ -159,20 +148,11 @@ class Latch(Keypoints):
 
     base = "latch"
     label = "LATCH"
-    recipe = "LATCH on ORB's corners"
+    recipe = "LATCH on ORB's corners" + _WITH
+    maker = "LATCH_create"
     dimension = 32
     non_negative = True
     metric = "hamming"
-
-    def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
-        found: NDArray[Any] | None = cv2.xfeatures2d.LATCH_create().compute(grey, self._corners(cv2, grey))[1]
-        return found
-
-
-def _checked(base: str, key: str, value: int) -> int:
-    if type(value) is not int or not 1 <= value <= _MOST:
-        raise InputError(f"{base}: {key}={value!r} must be a whole number from 1 to {_MOST}")
-    return value
 
 
 def _opencv(who: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,12 @@ from simsearch.errors import (
     InputError,
     ModelError,
     ModelNotFound,
-    shortened,
     shown,
 )
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import ModelCard, how_to_get
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
-from simsearch.naming import FILES, TIMM, base_name, is_class_name, is_quantised_name, parse
+from simsearch.naming import FILES, TIMM, base_name, is_class_name, is_quantised_name, loaded, parse
 
 _ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(bits=[0-9]+\))?")
 _LONGEST = 80
@@ -73,7 +71,11 @@ def load_extractor(
     if is_class_name(name) or is_method_name(name):
         if dtype != "auto":
             raise InputError(f"dtype is {shown(dtype)} and {shown(name)} is no network: leave dtype out")
-        return _load_class(name) if is_class_name(name) else _method(*parse(name))
+        if is_class_name(name):
+            return _load_class(name)
+        base, arguments = parse(name)
+        kind = class_of(base)
+        return kind(**_values(base, arguments, parameters_of(kind)))
     if not name.startswith(TIMM) and name.endswith(")"):
         raise InputError(
             f"{parse(name)[0]!r} takes no parameters: hashes and keypoints do ({', '.join(CLASSES)}), and networks "
@@ -162,14 +164,10 @@ def is_zoo_name(model: str) -> bool:
 
 
 def _load_class(name: str) -> Extractor:
-    module, _, attribute = name.partition(":")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
     try:
-        kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
-        why = shortened(str(error), 100)
-        raise ModelNotFound(f"cannot load {shown(name)}: {why}; write it as package.module:Class") from error
+        kind: Any = loaded(name)
+    except InputError as error:
+        raise ModelNotFound(f"{error}; write it as package.module:Class") from error
     # Looked at before it is called: `os:abort` is a name too.
     if not (isinstance(kind, type) and issubclass(kind, Extractor)):
         raise InputError(f"{name!r} is no extractor: derive the class from simsearch.Extractor")
@@ -244,11 +242,6 @@ def parameters_of(kind: type[Extractor]) -> Mapping[str, Any]:
     if missing := [name for name, default in parameters.items() if default is inspect.Parameter.empty]:
         raise InputError(f"{kind.__name__} cannot be made by name: give {missing[0]!r} a default")
     return parameters
-
-
-def _method(base: str, arguments: Mapping[str, str]) -> Extractor:
-    kind = class_of(base)
-    return kind(**_values(base, arguments, parameters_of(kind)))
 
 
 def class_of(name: str) -> type[Extractor]:

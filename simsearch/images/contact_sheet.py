@@ -65,7 +65,7 @@ def contact_sheet(rows: Sequence[SheetRow], *, title: str = "", subtitle: str = 
         (414, 226)
     """
     across = max((len(row.matches) for row in rows), default=0)
-    heading = _heading_height(title, subtitle)
+    heading = (44 if title or subtitle else 0) + (20 if subtitle else 0)
     row_height = side + 2 * LINE + 2 * GAP
     width = MARGIN * 2 + side + (GUTTER + across * (side + GAP) - GAP if across else 0)
     needed = max((_width(text, size) for text, size in ((title, 26), (subtitle, 15))), default=0)
@@ -137,10 +137,6 @@ def _fit(text: str, size: int, width: int) -> str:
 
 def _width(text: str, size: int, limit: int = 200) -> int:
     return int(_font(size).getlength(shorten(text, limit))) + 1
-
-
-def _heading_height(title: str, subtitle: str) -> int:
-    return (44 if title or subtitle else 0) + (20 if subtitle else 0)
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from simsearch.runtime.files import published
+
 
 class Paused(Exception):
     """The run was asked to stop and is saved; the same call goes on from there."""
@@ -21,12 +22,9 @@ class Paused(Exception):
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
     """Write tensors, and what is told in JSON beside them; the file appears whole or not at all."""
-    half = path.with_name(path.name + ".half")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(whole, half, {"progress": json.dumps(told)})
-    with half.open("rb") as file:
-        os.fsync(file.fileno())
-    half.replace(path)
+    with published(path) as half:
+        save_file(whole, half, {"progress": json.dumps(told)})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

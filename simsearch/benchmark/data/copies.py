@@ -16,7 +16,7 @@ from simsearch.benchmark.data.methods import load_method
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.row_cache import Shelf
 from simsearch.errors import InputError
-from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.extractor import Extractor
 from simsearch.images.preprocess import Preprocessing
 from simsearch.runtime.processes import single_threaded
 
@@ -91,7 +91,7 @@ def _work(job: Job) -> Done:
     for name, copy in _made(job):
         for want in at_hand:
             if name in want.copies:
-                rows[want.method][name] = _parts(extractors[want.method], copy)
+                rows[want.method][name] = extractors[want.method].parts([copy])[0]
         for form, preprocessing in forms.items():
             pixels[form].append(preprocessing.apply(copy))
     for want in at_hand:
@@ -115,12 +115,6 @@ def _made(job: Job) -> Iterator[tuple[str, Image]]:
             yield name, copy
     if made:
         job.shelf.keep_copies(job.picture, made)
-
-
-def _parts(extractor: Extractor, copy: Image) -> NDArray[Any]:
-    if extractor.several:
-        return extractor.parts([copy])[0]
-    return checked_rows(extractor, extractor.rows([copy]), 1)
 
 
 @functools.cache

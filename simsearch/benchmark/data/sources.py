@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from simsearch.errors import InputError
+from simsearch.runtime.csv_file import read_csv
 
 _MEMBER = "::"
 _NUMBERED = re.compile(r"(?=.*[^\d\-_ .])(?P<prefix>.+?)[-_ .]*\d+")
@@ -45,7 +44,7 @@ def read_sources(path: Path) -> dict[str, str]:
     Raises:
         InputError: It cannot be read or lacks a column.
     """
-    return {row["name"]: row["source"] for row in _rows(path, ("name", "source"))}
+    return {row["name"]: row["source"] for row in read_csv(path, ("name", "source"))}
 
 
 def read_copies(path: Path) -> tuple[tuple[str, str], ...]:
@@ -54,7 +53,7 @@ def read_copies(path: Path) -> tuple[tuple[str, str], ...]:
     Raises:
         InputError: It cannot be read or lacks a column.
     """
-    return tuple((row["one"], row["other"]) for row in _rows(path, ("one", "other")))
+    return tuple((row["one"], row["other"]) for row in read_csv(path, ("one", "other")))
 
 
 def known_copies(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
@@ -96,15 +95,3 @@ def spread_evenly(sources: Sequence[str], count: int) -> list[int]:
     turns = max(map(len, waiting.values()), default=0)
     order = [places[turn] for turn in range(turns) for places in waiting.values() if turn < len(places)]
     return sorted(order[:count])
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    if lacking := [column for column in columns if column not in (reader.fieldnames or ())]:
-        raise InputError(f"{path} has no column {', '.join(lacking)}; its first line must name {', '.join(columns)}")
-    return rows

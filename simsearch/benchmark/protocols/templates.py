@@ -5,7 +5,6 @@ Nothing is edited. A template is stood for by the first image listed of it, whic
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from simsearch.decide.bootstrap import (
 from simsearch.decide.intervals import Interval, supported
 from simsearch.decide.roc_curve import auc_on_grid, recall_at_fpr, roc
 from simsearch.errors import InputError
+from simsearch.runtime.csv_file import read_csv
 
 Values = NDArray[np.float64]
 
@@ -63,14 +63,7 @@ def read_templates(path: Path) -> dict[str, str]:
     Raises:
         InputError: It cannot be read or lacks a column.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    if not rows or not {"image", "template"} <= set(rows[0]):
-        raise InputError(f"{path} must have the columns image and template, and at least one line")
-    return {row["image"]: row["template"] for row in rows}
+    return {row["image"]: row["template"] for row in read_csv(path, ("image", "template"))}
 
 
 def split_templates(pictures: Sequence[Picture], template_of: Mapping[str, str], seed: int) -> TemplateSplit:

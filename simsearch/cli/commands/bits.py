@@ -9,24 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simsearch.cli import terminal
+from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
-from simsearch.cli.options import (
-    MAX_PIXELS,
-    AsJson,
-    BatchSize,
-    Config,
-    Device,
-    FromList,
-    MaxPixels,
-    Model,
-    Paths,
-    Quiet,
-    Workers,
-    examples,
-    named,
-)
+from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -60,14 +46,14 @@ class Spelling(StrEnum):
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "bits fit photos/ --bits 96 --output own.safetensors",
         "bits fit --rows rows/part-00000.parquet --bits 256 --kind pca --output own.safetensors",
         "index photos/ --bits own.safetensors --library photos.library",
     )
 )
 def fit(
-    paths: Paths = None,
+    paths: options.Paths = None,
     *,
     bits: Annotated[int, typer.Option("--bits", min=1, metavar="N", help="Length of a code.")],
     output: Annotated[
@@ -80,20 +66,20 @@ def fit(
         MapName | None,
         typer.Option("--map", help="Roots of shares (near js) or rows of length 1.  [default: what the metric wants]"),
     ] = None,
-    model: Model = None,
+    model: options.Model = None,
     rows: Annotated[
         Path | None,
         typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Rows that `simsearch embed` wrote."),
     ] = None,
-    from_list: FromList = None,
+    from_list: options.FromList = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the random directions.")] = 0,
-    device: Device = "auto",
-    workers: Workers = None,
-    batch_size: BatchSize = 64,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    batch_size: options.BatchSize = 64,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Fit a quantiser to images like those that will be searched.
 
@@ -133,28 +119,28 @@ def fit(
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "bits encode photos/",
         "bits encode cat.jpg --bits 256 --spelling base64",
         "bits encode photos/ --bits own.safetensors --json",
     )
 )
 def encode(
-    paths: Paths = None,
+    paths: options.Paths = None,
     *,
     bits: Annotated[
         str, typer.Option("--bits", metavar="N", help="How many: a quantiser of the model, or a quantiser's file.")
     ] = "96",
-    model: Model = None,
+    model: options.Model = None,
     spelling: Annotated[Spelling, typer.Option("--spelling", help="How the bits are printed.")] = Spelling.HEX,
-    from_list: FromList = None,
-    device: Device = "auto",
-    workers: Workers = None,
-    batch_size: BatchSize = 64,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
+    from_list: options.FromList = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    batch_size: options.BatchSize = 64,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Print the bits of images, one line an image.
 

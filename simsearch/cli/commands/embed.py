@@ -13,26 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simsearch.cli import terminal
+from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs, require_listed
-from simsearch.cli.options import (
-    MAX_PIXELS,
-    AsJson,
-    BatchSize,
-    Config,
-    Devices,
-    FromList,
-    MaxPixels,
-    Model,
-    Paths,
-    Quiet,
-    Strict,
-    Workers,
-    examples,
-    named,
-    with_flags,
-)
+from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 from simsearch.cli.signals import end_with
 
@@ -74,25 +58,25 @@ def read_shard(text: str | None) -> tuple[int, int]:
 class Flags:
     """What the command was given."""
 
-    paths: Paths = None
+    paths: options.Paths = None
     output: Annotated[
         Path,
         typer.Option(
             "--output", metavar="DIR", parser=named, help="Folder for the rows: new, empty, or of a broken run."
         ),
     ]
-    model: Model = None
+    model: options.Model = None
     form: Annotated[Format, typer.Option("--format", help="One Parquet file a part, or .npy beside it.")] = (
         Format.PARQUET
     )
-    from_list: FromList = None
+    from_list: options.FromList = None
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="i/n", help="Only every n-th input, from the i-th; 1/n to n/n.")
     ] = None
     part_rows: Annotated[
         int, typer.Option("--part-rows", min=1, metavar="N", help="Rows a part, at most; one is also written a minute.")
     ] = 65_536
-    device: Devices = "auto"
+    device: options.Devices = "auto"
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network first (torch.compile): for very many images.")
     ] = False
@@ -102,17 +86,17 @@ class Flags:
     ] = False
     share: Annotated[str, typer.Option("--share", hidden=True, help="Of the inputs, by path: for a process.")] = "1/1"
     parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process to end with.")] = 0
-    workers: Workers = None
-    batch_size: BatchSize = 64
-    max_pixels: MaxPixels = MAX_PIXELS
-    strict: Strict = False
-    as_json: AsJson = False
-    quiet: Quiet = False
-    config: Config = None
+    workers: options.Workers = None
+    batch_size: options.BatchSize = 64
+    max_pixels: options.MaxPixels = options.MAX_PIXELS
+    strict: options.Strict = False
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+    config: options.Config = None
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "embed photos/ --output rows/",
         "embed --from-list photos.csv --output rows/ --format npy",
         "embed photos/ --output rows-1/ --shard 1/4",
@@ -120,7 +104,7 @@ class Flags:
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
-@with_flags(Flags)
+@options.with_flags(Flags)
 def embed(flags: Flags) -> None:
     """Write embeddings as Parquet or npy.
 

@@ -14,7 +14,7 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import SIGNALLED
 from simsearch.cli.options import AsJson, Device, Quiet, examples
-from simsearch.cli.progress import Advance, shown
+from simsearch.cli.progress import shown
 from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
 
@@ -82,7 +82,7 @@ def finetune(
 
             def step(told: Told) -> None:
                 stop.training = True
-                _show_step(advance, told)
+                advance(told.step, round(told.step / told.share) if told.share else None)
 
             def judge(done: int, total: int | None) -> None:
                 stop.training = False
@@ -158,10 +158,6 @@ class _Stop:
             if callable(handler):
                 handler(number, frame)
             raise KeyboardInterrupt
-
-
-def _show_step(advance: Advance, told: Told) -> None:
-    advance(told.step, round(told.step / told.share) if told.share else None)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

@@ -12,28 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simsearch.cli import terminal
+from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs, require_listed
-from simsearch.cli.options import (
-    MAX_PIXELS,
-    AsJson,
-    BatchSize,
-    Config,
-    Devices,
-    DryRun,
-    FromList,
-    LibraryFolder,
-    MaxPixels,
-    Model,
-    Paths,
-    Quiet,
-    Strict,
-    Workers,
-    examples,
-    named,
-    with_flags,
-)
+from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -47,9 +29,9 @@ app = typer.Typer(rich_markup_mode=None)
 class Flags:
     """What `index` was given."""
 
-    paths: Paths = None
-    library: LibraryFolder
-    model: Model = None
+    paths: options.Paths = None
+    library: options.LibraryFolder
+    model: options.Model = None
     bits: Annotated[
         str | None,
         typer.Option(
@@ -60,11 +42,11 @@ class Flags:
         Path | None,
         typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Add rows that `simsearch embed` wrote."),
     ] = None
-    from_list: FromList = None
-    device: Devices = "auto"
-    workers: Workers = None
-    batch_size: BatchSize = 64
-    max_pixels: MaxPixels = MAX_PIXELS
+    from_list: options.FromList = None
+    device: options.Devices = "auto"
+    workers: options.Workers = None
+    batch_size: options.BatchSize = 64
+    max_pixels: options.MaxPixels = options.MAX_PIXELS
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove images of the folders given that are no longer there.")
     ] = False
@@ -72,12 +54,12 @@ class Flags:
         bool,
         typer.Option("--prune-empty", help="Prune also a folder in which nothing is found any more, or that is gone."),
     ] = False
-    dry_run: DryRun = False
+    dry_run: options.DryRun = False
     rescan: Annotated[bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")] = False
-    strict: Strict = False
-    as_json: AsJson = False
-    quiet: Quiet = False
-    config: Config = None
+    strict: options.Strict = False
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+    config: options.Config = None
 
     def check(self) -> None:
         """Refuse flags that contradict each other.
@@ -110,7 +92,7 @@ class Flags:
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "index photos/ --library photos.library",
         "index photos/ --library photos.library --prune",
         "index photos/ --library photos.library --prune --dry-run",
@@ -120,7 +102,7 @@ class Flags:
         "index --rows rows/part-00000.parquet --library photos.library",
     )
 )
-@with_flags(Flags)
+@options.with_flags(Flags)
 def index(flags: Flags) -> None:
     """Add images to a library.
 
@@ -153,7 +135,7 @@ def index(flags: Flags) -> None:
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "remove photos/old/ --library photos.library",
         "remove photos/old/ --library photos.library --dry-run",
         "remove id:17 --library photos.library --purge",
@@ -165,7 +147,7 @@ def remove(
         list[str] | None, typer.Argument(metavar="PATH", help="Files, folders, tars, tar members, or id:N.")
     ] = None,
     *,
-    library: LibraryFolder,
+    library: options.LibraryFolder,
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="NAME", help="Only images that belong to this owner.")
     ] = None,
@@ -176,10 +158,10 @@ def remove(
             help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files.",
         ),
     ] = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Remove images from a library.
 

@@ -11,26 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simsearch.cli import terminal
+from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
-from simsearch.cli.options import (
-    MAX_PIXELS,
-    AsJson,
-    Config,
-    Device,
-    FromList,
-    LibraryFolder,
-    MaxPixels,
-    Metric,
-    Model,
-    OrderName,
-    Paths,
-    QueryMetric,
-    Quiet,
-    examples,
-    named,
-)
+from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -43,7 +27,7 @@ COPIES_SHOWN = 3
 
 
 @app.command(
-    epilog=examples(
+    epilog=options.examples(
         "query cat.jpg --library photos.library -k 3",
         "query new-photos/ --library photos.library --max-distance 0.2 --json",
         "query --rows rows/part-00000.parquet --library photos.library",
@@ -51,13 +35,13 @@ COPIES_SHOWN = 3
     )
 )
 def query(
-    paths: Paths = None,
+    paths: options.Paths = None,
     *,
-    library: LibraryFolder,
+    library: options.LibraryFolder,
     k: Annotated[
         int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
     ] = 10,
-    metric: QueryMetric = None,
+    metric: options.QueryMetric = None,
     max_distance: Annotated[
         float | None, typer.Option("--max-distance", min=0, metavar="D", help="Leave out what is farther.")
     ] = None,
@@ -65,7 +49,7 @@ def query(
         bool, typer.Option("--exact", help="Look at every row, also where optimize built an index.")
     ] = False,
     order: Annotated[
-        OrderName | None,
+        options.OrderName | None,
         typer.Option(
             "--order",
             help="What the nearest of an index's candidates are chosen by; by default what its recall was measured by.",
@@ -101,7 +85,7 @@ def query(
             help="Leave out items whose quality, 0 (blank) to 100, is known to be lower.",
         ),
     ] = 0,
-    from_list: FromList = None,
+    from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
         typer.Option("--rows", metavar="FILE.parquet", parser=named, help="Search rows that `simsearch embed` wrote."),
@@ -112,11 +96,11 @@ def query(
             "--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."
         ),
     ] = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    device: Device = "auto",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Find what resembles images, nearest first.
 
@@ -156,18 +140,18 @@ def query(
         raise typer.Exit(SOME_REJECTED)
 
 
-@app.command(epilog=examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
+@app.command(epilog=options.examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
     b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
     *,
-    model: Model = None,
-    metric: Metric = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    device: Device = "auto",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
+    model: options.Model = None,
+    metric: options.Metric = None,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Print the distance between two images."""
     from simsearch.distance import by_name, hamming

@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from simsearch.errors import FingerprintMismatch, InputError, OutputLocked, RejectCode
-from simsearch.extract.embeddings.parquet import read_paths, read_rejected, rows_identity, sync
+from simsearch.extract.embeddings.parquet import read_paths, read_rejected, rows_identity
 from simsearch.extract.extractor import Extractor
 from simsearch.images.source import Rejected, Source
+from simsearch.runtime.files import sync
 
 NAME, WHOLE = "unfinished.jsonl", "finished.jsonl"
 REJECTED = "rejected.parquet"

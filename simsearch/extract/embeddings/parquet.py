@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RowError, shortened, shown
 from simsearch.images.source import Rejected, as_text
+from simsearch.runtime.files import published
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,9 +74,9 @@ def write_rows(path: Path, embedded: Iterable[Embedded], *, model: str, fingerpr
     stream = iter(embedded)
     first = next(stream, None)
     dtype = np.dtype(np.float32) if first is None or first.row is None else first.row.dtype
-    schema = _schema(pa.list_(pa.from_numpy_dtype(dtype), dimension)).with_metadata(
-        {_MODEL: model, _FINGERPRINT: fingerprint}
-    )
+    row = pa.list_(pa.from_numpy_dtype(dtype), dimension)
+    told = {_MODEL: model, _FINGERPRINT: fingerprint}
+    schema = pa.schema([*_item_fields(), ("embedding", row)], told)
     whole = itertools.chain([] if first is None else [first], stream)
     return _write_table(path, schema, whole, lambda chunk: _columns(chunk, schema, dimension))
 
@@ -85,13 +85,13 @@ def write_items(path: Path, embedded: Iterable[Embedded], *, model: str, fingerp
     """Write what `write_rows` does but the rows themselves, and return how many; for rows kept in another file."""
     import pyarrow as pa
 
-    schema = pa.schema(_item_fields()).with_metadata({_MODEL: model, _FINGERPRINT: fingerprint})
+    schema = pa.schema(_item_fields(), {_MODEL: model, _FINGERPRINT: fingerprint})
     return _write_table(path, schema, iter(embedded), _item_columns)
 
 
 def write_npy(path: Path, rows: Sequence[NDArray[Any]]) -> None:
     """Write rows of one length as a numpy file (n, d); it appears whole or not at all."""
-    with _published(path) as temporary, temporary.open("wb") as file:
+    with published(path) as temporary, temporary.open("wb") as file:
         np.save(file, np.stack(rows))
 
 
@@ -203,12 +203,6 @@ def _texts(path: Path, more: Sequence[str]) -> Iterator[tuple[Any, ...]]:
             first += batch.num_rows
 
 
-def _schema(row: pa.DataType) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([*_item_fields(), ("embedding", row)])
-
-
 def _item_fields() -> list[tuple[str, pa.DataType]]:
     import pyarrow as pa
 
@@ -254,7 +248,7 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
     written = 0
     # Arrow takes an open file, since it writes names as UTF-8 and this one may not be.
     with (
-        _published(path) as temporary,
+        published(path) as temporary,
         temporary.open("wb") as file,
         pq.ParquetWriter(file, schema, write_page_checksum=True) as writer,
     ):
@@ -266,28 +260,6 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             written += len(chunk)
     return written
-
-
-@contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; what was written has the real name, on disk, once no error ended the block."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync(place: Path) -> None:
-    """Bring a file or folder onto the disk."""
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

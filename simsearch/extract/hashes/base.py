@@ -46,9 +46,7 @@ class Hash(Extractor):
 
     def __post_init__(self) -> None:
         """Raises InputError for a parameter out of range and DependencyMissing for a package that is not there."""
-        values = _checked_parameters(self)
-        self.name = canonical_name(self.base, {k: v for k, v in values.items() if v != _field(self, k).default})
-        self.fingerprint = hashlib.sha256(self.recipe.format(**values).encode()).hexdigest()
+        identify(self)
         self.dimension = self._width(prod(self.shape))
         for package in self.packages:
             needed(package, self.base)
@@ -163,6 +161,18 @@ def one_of(default: str, *others: str) -> Any:
     return field(default=default, metadata={"words": (default, *others)})
 
 
+def identify(method: Any) -> None:
+    """Give a method, a dataclass of its parameters with `base` and `recipe`, its name and its fingerprint.
+
+    Raises:
+        InputError: a parameter is out of range.
+    """
+    values = _checked_parameters(method)
+    changed = {f.name: values[f.name] for f in fields(method) if values[f.name] != f.default}
+    method.name = canonical_name(method.base, changed)
+    method.fingerprint = hashlib.sha256(method.recipe.format(**values).encode()).hexdigest()
+
+
 def canonical_name(base: str, parameters: dict[str, Any]) -> str:
     """Return a method's name with the parameters that are not the default ones, by name.
 
@@ -191,19 +201,15 @@ def needed(package: str, who: str) -> Any:
     return module
 
 
-def _field(hash_: Hash, name: str) -> Any:
-    return next(f for f in fields(hash_) if f.name == name)  # type: ignore[arg-type]
-
-
-def _checked_parameters(hash_: Hash) -> dict[str, Any]:
+def _checked_parameters(method: Any) -> dict[str, Any]:
     values = {}
-    for f in fields(hash_):  # type: ignore[arg-type]
-        value, allowed = getattr(hash_, f.name), f.metadata
+    for f in fields(method):
+        value, allowed = getattr(method, f.name), f.metadata
         if type(value) is not type(f.default):
-            raise InputError(f"{hash_.base}: {f.name}={value!r} must be of type {type(f.default).__name__}")
+            raise InputError(f"{method.base}: {f.name}={value!r} must be of type {type(f.default).__name__}")
         if "low" in allowed and not allowed["low"] <= value <= allowed["high"]:
-            raise InputError(f"{hash_.base}: {f.name}={value} must lie in {allowed['low']} to {allowed['high']}")
+            raise InputError(f"{method.base}: {f.name}={value} must lie in {allowed['low']} to {allowed['high']}")
         if "words" in allowed and value not in allowed["words"]:
-            raise InputError(f"{hash_.base}: {f.name}={value!r} must be one of {', '.join(allowed['words'])}")
+            raise InputError(f"{method.base}: {f.name}={value!r} must be one of {', '.join(allowed['words'])}")
         values[f.name] = value
     return values

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,8 @@ from PIL import ImageFilter
 from PIL.Image import Resampling
 from scipy import ndimage
 
-from simsearch.errors import InputError
 from simsearch.extract.extractor import SeveralExtractor
-from simsearch.extract.hashes.base import canonical_name
+from simsearch.extract.hashes.base import between, identify
 from simsearch.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -27,10 +26,15 @@ _LEAST = 500  # regions of more pixels are hashed
 Box = tuple[int, int, int, int]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CropResistant(SeveralExtractor):
     """Difference hashes of the bounding boxes of a picture's bright and dark regions, or of all of it if none is large.
 
     The rows are those of ImageHash's `crop_resistant_hash`, in its order, with regions found by connected components.
+
+    Attributes:
+        size: Side of a region's hash, size x size bits.
+        cutoff: How many regions have to match, as `Extractor.cutoff`.
 
     Reference:
         Steinebach, Liu & Yannikos, "Efficient cropping-resistant robust image hashing", 2014; the ImageHash library.
@@ -42,32 +46,23 @@ class CropResistant(SeveralExtractor):
                [255, 255, 255, 255, 255, 255, 255, 255]], dtype=uint8)]
     """
 
-    kind = "hash"
+    base: ClassVar = "crop_resistant"
     label = "crop-resistant"
+    recipe: ClassVar = (
+        f"crop_resistant {_SIDE} {_BRIGHT} {_LEAST}, dhash {{size}}x{{size}}, cutoff {{cutoff}}, PIL luma, Lanczos"
+    )
+    kind = "hash"
     non_negative = True
     metric = "hamming"
     preprocessing = Preprocessing(512, "squash", 512, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
-    def __init__(self, *, size: int = 8, cutoff: int = 1) -> None:
-        """Take the parameters.
+    size: int = between(8, 2, _SIDE)
+    cutoff: int = between(1, 1, _SIDE)
 
-        Args:
-            size: Side of a region's hash, size x size bits.
-            cutoff: How many regions have to match, as `Extractor.cutoff`.
-
-        Raises:
-            InputError: a parameter is out of range.
-        """
-        for key, value, least in (("size", size, 2), ("cutoff", cutoff, 1)):
-            if type(value) is not int or not least <= value <= _SIDE:
-                raise InputError(f"crop_resistant: {key}={value!r} must be a whole number from {least} to {_SIDE}")
-        self.size = size
-        self.cutoff = cutoff
+    def __post_init__(self) -> None:
+        """Raises InputError for a parameter out of range."""
+        identify(self)
         self.dimension = -(-self.bits // 8)
-        given = {"size": (size, 8), "cutoff": (cutoff, 1)}
-        self.name = canonical_name("crop_resistant", {k: v for k, (v, default) in given.items() if v != default})
-        text = f"crop_resistant {_SIDE} {_BRIGHT} {_LEAST}, dhash {size}x{size}, cutoff {cutoff}, PIL luma, Lanczos"
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def bits(self) -> int:

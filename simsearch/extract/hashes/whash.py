@@ -52,7 +52,10 @@ class WHash(BitHash):
         if any(value & (value - 1) for value in (self.size, self.scale)) or 0 < self.scale < self.size:
             raise InputError(f"whash: size={self.size} and scale={self.scale} must be powers of two, the size smaller")
         if self.mode != "haar":
-            self._require_scale()
+            if not self.scale:
+                raise InputError(f"whash: {self.mode} gives a length that depends on the scale; add one: scale=256")
+            for package in ("imagehash", "pywt"):
+                needed(package, self.base)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,9 +86,3 @@ class WHash(BitHash):
     def turn(self, values: NDArray[Any], isometry: Isometry) -> NDArray[Any] | None:
         """Return the places moved, which longer wavelets than Haar's do not allow."""
         return turn_grid(values, isometry) if self.mode == "haar" else super().turn(values, isometry)
-
-    def _require_scale(self) -> None:
-        if not self.scale:
-            raise InputError(f"whash: {self.mode} gives a length that depends on the scale; add one: scale=256")
-        for package in ("imagehash", "pywt"):
-            needed(package, self.base)

@@ -11,7 +11,7 @@ import pydantic
 import torch
 from torch import nn
 
-from simsearch.errors import ModelError, WeightsError
+from simsearch.errors import ModelError, WeightsError, first_line
 from simsearch.extract.zoo.card import ModelCard, weights_path
 
 _BYTES_A_VALUE = 16
@@ -34,9 +34,7 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     try:
         network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"{card.name}: {path.name} does not fit {card.network}: {str(error).splitlines()[0]}"
-        ) from error
+        raise WeightsError(f"{card.name}: {path.name} does not fit {card.network}: {first_line(error)}") from error
     return network
 
 
@@ -54,8 +52,7 @@ def build_network(card: ModelCard) -> nn.Module:
     try:
         network: nn.Module = _family(card).Network(arguments)
     except (RuntimeError, ValueError, ArithmeticError, IndexError, MemoryError) as error:  # sizes that go together ill
-        told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{card.name}: no network can be made of the card's arguments: {told}") from error
+        raise ModelError(f"{card.name}: no network can be made of the card's arguments: {first_line(error)}") from error
     return network
 
 

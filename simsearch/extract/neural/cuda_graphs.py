@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from simsearch.errors import first_line
+
 Forward = Callable[[Tensor], Tensor]
 
 _WARM_UP = 3  # calls that choose algorithms and allocate, before one is recorded
@@ -71,7 +73,7 @@ class Recorded:
             return None
         except RuntimeError as error:
             self._works = False
-            message = f"the network cannot be recorded as a CUDA graph, and runs without: {str(error).splitlines()[0]}"
+            message = f"the network cannot be recorded as a CUDA graph, and runs without: {first_line(error)}"
             warnings.warn(message, RuntimeWarning, stacklevel=4)
             return None
         return self._recordings[shape]

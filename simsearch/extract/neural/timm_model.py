@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simsearch.errors import ModelNotFound, WeightsError
+from simsearch.errors import ModelNotFound, WeightsError, first_line
 from simsearch.extract.networks.timm import TimmArguments, TimmNetwork, is_network
 from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.extract.neural.timm_weights import thrown_away, weights_file
@@ -45,7 +45,7 @@ def load_timm(
         made: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay)
     except Exception as error:
         told = "" if file is None or not thrown_away(file) else "; what was fetched was thrown away, run it again"
-        raise WeightsError(f"timm:{name}: {file} cannot be read: {_first_line(error)}{told}") from error
+        raise WeightsError(f"timm:{name}: {file} cannot be read: {first_line(error)}{told}") from error
     network = _wrapped(name, made)
     licence = str(made.pretrained_cfg.get("license") or "unknown")
     card = _card(name, made, Weights(file="timm", sha256=_digest(network), licence=licence))
@@ -144,7 +144,3 @@ def _near(name: str, known: Sequence[str]) -> str:
     """The names most like one that timm has not."""
     near = difflib.get_close_matches(name.split(".", maxsplit=1)[0], known, n=6, cutoff=0.5)
     return ", ".join(near) or "see timm.list_models()"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

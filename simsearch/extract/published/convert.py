@@ -21,11 +21,13 @@ from simsearch.extract.published.write_model import write_model
 from simsearch.extract.zoo.card import ModelCard, load_card
 from simsearch.extract.zoo.find import find_model, is_packaged, own_models
 from simsearch.extract.zoo.golden import GOLDEN
+from simsearch.images.workers.process import importable
 from simsearch.naming import TIMM
+from simsearch.runtime.files import sha256_of
 
 Form = Literal["safetensors", "torch", "simclr-tf"]
 _PATIENCE_S = 600.0
-_PACKAGE_HOME = str(Path(__file__).resolve().parents[3])
+_READER = "simsearch.extract.published.torch_file_child"
 
 
 def convert(
@@ -89,8 +91,7 @@ def _card(name: str, called: str | None) -> ModelCard:
 def digest_of(source: Path) -> str:
     """SHA-256 of a file, or of the files of a folder with their names, in order."""
     if source.is_file():
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(source)
     whole = hashlib.sha256()
     for path in sorted(path for path in source.iterdir() if path.is_file()):
         whole.update(f"{path.name} {digest_of(path)}\n".encode())
@@ -109,21 +110,10 @@ def read_torch(source: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{source} is no file; give the one that was fetched")
     with tempfile.TemporaryDirectory(prefix="simsearch-convert-") as temporary:
         output = Path(temporary) / "tensors.safetensors"
-        command = [
-            sys.executable,
-            "-m",
-            "simsearch.extract.published.torch_file_child",
-            str(source.resolve()),
-            str(output),
-        ]
-        search = os.pathsep.join(filter(None, [_PACKAGE_HOME, os.environ.get("PYTHONPATH", "")]))
+        command = [sys.executable, "-m", _READER, str(source.resolve()), str(output)]
+        environment = os.environ | importable()
         done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_S,
-            env=os.environ | {"PYTHONPATH": search},
+            command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S, env=environment
         )
         if done.returncode:
             why = (done.stderr.strip().splitlines() or [f"its reader ended with {done.returncode}"])[-1]

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simsearch.errors import DependencyMissing, WeightsError
+from simsearch.errors import DependencyMissing, WeightsError, first_line
 from simsearch.extract.networks.resnet import ResNet
 
 PREFIXES = ("ema_model/base_model/", "base_model/")  # the first that occurs is read
@@ -70,7 +70,7 @@ def read_checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
         names = [name for name in reader.get_variable_to_shape_map() if name.startswith(PREFIXES)]
         return {name: np.asarray(reader.get_tensor(name)) for name in names}
     except (tf.errors.OpError, ValueError) as error:
-        raise WeightsError(f"{indexes[-1]} cannot be read: {str(error).splitlines()[0]}; fetch it again") from error
+        raise WeightsError(f"{indexes[-1]} cannot be read: {first_line(error)}; fetch it again") from error
 
 
 def _is_weight(name: str, prefix: str) -> bool:

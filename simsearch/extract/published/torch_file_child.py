@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from simsearch.errors import first_line
+
 
 def main() -> int:
     """Read the first argument, write the second."""
@@ -22,7 +24,7 @@ def main() -> int:
     try:
         found = _loaded(file)
     except Exception as error:
-        print(str(error).splitlines()[0] if str(error) else type(error).__name__, file=sys.stderr)
+        print(first_line(error), file=sys.stderr)
         return 3
     save_file({name: value.detach().contiguous().clone() for name, value in found.items()}, output)
     return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.extract.zoo.card import CARD, ModelCard
+from simsearch.runtime.files import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,8 +34,7 @@ def write_model(state: Mapping[str, Tensor], card: ModelCard, folder: Path) -> M
     folder.mkdir(parents=True, exist_ok=True)
     save_file(dict(state), folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors makes it readable to its owner alone
-    with (folder / WEIGHTS).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(folder / WEIGHTS)
     found = {"file": WEIGHTS, "url": None, "package": None, "member": None, "form": "safetensors", "sha256": digest}
     finished = card.model_copy(update={"weights": card.weights.model_copy(update=found)})
     (folder / CARD).write_text(to_toml(finished), encoding="utf-8")

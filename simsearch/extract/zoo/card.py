@@ -13,6 +13,7 @@ import pydantic
 from simsearch.distance import METRICS, metric_name
 from simsearch.errors import ModelError, ModelNotFound, WeightsError
 from simsearch.images.preprocess import Preprocessing
+from simsearch.runtime.files import sha256_of
 
 CARD = "model.toml"
 _LARGEST_CARD = 1 << 20  # bytes; ours have two thousand
@@ -190,9 +191,7 @@ def weights_path(card: ModelCard, folder: Path) -> Path:
     path = folder / card.weights.file
     if not path.is_file():
         raise WeightsError(f"{card.name}: {path} is missing; reinstall simsearch or restore the file")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != card.weights.sha256:
+    if (found := sha256_of(path)) != card.weights.sha256:
         raise WeightsError(
             f"{card.name}: {path} has SHA-256 {found}, the card says {card.weights.sha256}; restore the file"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from simsearch.errors import WeightsError
+from simsearch.runtime.files import sha256_of
 
 MOST_BYTES = 8 << 30
 """Of a file, where the caller knows no better."""
@@ -77,8 +77,7 @@ def fetch(
                 part.unlink()
             kept = f"; {have:,} bytes are kept, run it again" if have else ""
             raise WeightsError(f"cannot fetch {url}: {_line(error)}{kept}") from error
-        with part.open("rb") as whole:
-            found = hashlib.file_digest(whole, "sha256").hexdigest()
+        found = sha256_of(part)
         tag.unlink(missing_ok=True)
         if sha256 is not None and found != sha256:
             part.unlink()

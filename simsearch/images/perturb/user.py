@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,13 +61,11 @@ def own(head: str, arguments: Mapping[str, str]) -> Perturbation:
 
 
 def _load(name: str) -> Edit:
-    module, _, attribute = name.partition(":")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
     try:
-        function: object = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
-        raise InputError(f"cannot load {name!r}: {error}; write it as package.module:function") from error
+        function: object = naming.loaded(name)
+    except InputError as error:
+        raise InputError(f"{error}; write it as package.module:function") from error
     if not callable(function):
-        raise InputError(f"{name!r} is no function: write def {attribute}(image, rng), returning the edited image")
+        written = name.rpartition(":")[2]
+        raise InputError(f"{name!r} is no function: write def {written}(image, rng), returning the edited image")
     return function

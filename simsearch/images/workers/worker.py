@@ -7,7 +7,6 @@ neither a loop in C nor a parent that has gone can keep it alive.
 
 from __future__ import annotations
 
-import importlib
 import mmap
 import os
 import signal
@@ -23,6 +22,7 @@ from simsearch.images.source import Source
 from simsearch.images.workers.confine import hold_memory, memory_held, silence, take_signals
 from simsearch.images.workers.prepared import Decoder, Prepared, prepare_one
 from simsearch.images.workers.protocol import READY, REQUEST, Settings, pack_result
+from simsearch.naming import loaded
 
 
 def main(arguments: list[str]) -> None:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         arguments: the settings as JSON; for tests `--decoder module:function` may follow, which plants faults.
     """
     settings = Settings.from_json(arguments[0])
-    decoder = _named(arguments[2]) if arguments[1:2] == ["--decoder"] else decode
+    decoder = loaded(arguments[2]) if arguments[1:2] == ["--decoder"] else decode
     size = settings.preprocessing.size
     shape = (settings.slots, size, size, 3)
     memory = mmap.mmap(settings.memory, settings.slots * size * size * 3)
@@ -55,12 +55,6 @@ def _serve(requests: BinaryIO, replies: int, settings: Settings, slots: NDArray[
             slots[slot] = result.pixels
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.write(replies, pack_result(result))
-
-
-def _named(name: str) -> Decoder:
-    module, _, function = name.partition(":")
-    decoder: Decoder = getattr(importlib.import_module(module), function)
-    return decoder
 
 
 if __name__ == "__main__":

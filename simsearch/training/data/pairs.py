@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from simsearch.errors import ImageRejected, InputError
 from simsearch.images.decode import AS_SEEN, decode
+from simsearch.runtime.csv_file import read_csv
 from simsearch.training.data.images import square
 
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -59,14 +59,7 @@ def read_pairs(path: Path, *, side: int) -> PairList:
     Raises:
         InputError: the file is no such list, is empty, or names a picture that cannot be used; the line is named.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = csv.DictReader(file)
-            if set(table.fieldnames or ()) != set(COLUMNS):
-                raise InputError(f"{path}: its columns are {table.fieldnames}; write {', '.join(COLUMNS)}")
-            rows = list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    rows = read_csv(path, COLUMNS)
     if not rows:
         raise InputError(f"{path} holds no pairs; write some or leave `pairs` out")
     pictures: dict[str, Image.Image] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from simsearch.errors import InputError
+from simsearch.images.perturb.edits import Picture, Rng
 from simsearch.images.perturb.edits.overlay import one_of
 from simsearch.images.perturb.edits.pixels import jpg_compression
 
@@ -34,7 +34,7 @@ class Generation:
     quality: int
 
 
-def webp_compression(image: Image.Image, rng: np.random.Generator, *, quality: int) -> Image.Image:  # noqa: ARG001
+def webp_compression(image: Picture, rng: Rng, *, quality: int) -> Picture:  # noqa: ARG001
     """The image after a lossy WebP round trip at that quality."""
     if max(image.size) > _WEBP_SIDE:
         raise InputError(f"{image.width}x{image.height}: a WebP side has at most {_WEBP_SIDE} pixels; scale it down")
@@ -44,7 +44,7 @@ def webp_compression(image: Image.Image, rng: np.random.Generator, *, quality: i
         return reopened.convert(image.mode)
 
 
-def re_encoding(image: Image.Image, rng: np.random.Generator, *, times: int, kind: str = "any") -> Image.Image:
+def re_encoding(image: Picture, rng: Rng, *, times: int, kind: str = "any") -> Picture:
     """The image sent on that many times, each time scaled anew and written as JPEG or WebP; it keeps the last size."""
     out = image
     for generation in generations(rng, times, kind):
@@ -55,7 +55,7 @@ def re_encoding(image: Image.Image, rng: np.random.Generator, *, times: int, kin
     return out.copy() if out is image else out
 
 
-def generations(rng: np.random.Generator, times: int, kind: str = "any") -> tuple[Generation, ...]:
+def generations(rng: Rng, times: int, kind: str = "any") -> tuple[Generation, ...]:
     """What happens in each of that many generations, each drawn alone and evenly.
 
     JPEG and WebP are equally likely for `any`; the ratio lies from 0.5 to 1 and the quality from 30 to 90.

@@ -10,21 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from simsearch.images.perturb.edits import Picture, Rng
+
 _BICUBIC = Image.Resampling.BICUBIC
 
 
-def scaling(image: Image.Image, rng: np.random.Generator, *, ratio: float) -> Image.Image:  # noqa: ARG001
+def scaling(image: Picture, rng: Rng, *, ratio: float) -> Picture:  # noqa: ARG001
     """The image resized by that ratio of its sides; it keeps the new size."""
     return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
 
 
-def thumbnail(image: Image.Image, rng: np.random.Generator, *, side: int) -> Image.Image:  # noqa: ARG001
+def thumbnail(image: Picture, rng: Rng, *, side: int) -> Picture:  # noqa: ARG001
     """The image scaled down until its longer side has that many pixels; a smaller one keeps its size."""
     ratio = min(1, side / max(image.size))
     return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
 
 
-def cropping_and_rescaling(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+def cropping_and_rescaling(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
     """The image without that percentage of each side length, resized back to its size."""
     return image.crop(crop_box(image.size, percent)).resize(image.size, _BICUBIC)
 
@@ -47,17 +49,17 @@ def _kept(side: int, percent: float) -> tuple[int, int]:
     return max(0, middle - half - 1), min(side, middle + half)
 
 
-def rotation_and_rescaling(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Image.Image:  # noqa: ARG001
+def rotation_and_rescaling(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
     """The image turned counter-clockwise on a canvas that holds all of it, black around, resized back to its size."""
     return rotated(image, degrees).resize(image.size, _BICUBIC)
 
 
-def rotated(image: Image.Image, degrees: float) -> Image.Image:
+def rotated(image: Picture, degrees: float) -> Picture:
     """The image turned counter-clockwise on a larger black canvas that holds all of it."""
     return image.rotate(degrees, _BICUBIC, expand=True)
 
 
-def shearing(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Image.Image:  # noqa: ARG001
+def shearing(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
     """The image sheared by that angle along both axes about its centre, black around, on the same canvas."""
     t = math.tan(math.radians(degrees))
     x, y = image.width / 2, image.height / 2
@@ -73,29 +75,29 @@ _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: I
 Points = NDArray[np.float64]
 
 
-def flip_horizontal(image: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+def flip_horizontal(image: Picture, rng: Rng) -> Picture:  # noqa: ARG001
     """The image mirrored left to right."""
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def flip_vertical(image: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+def flip_vertical(image: Picture, rng: Rng) -> Picture:  # noqa: ARG001
     """The image mirrored top to bottom."""
     return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 
 
-def turn(image: Image.Image, rng: np.random.Generator, *, degrees: int) -> Image.Image:  # noqa: ARG001
+def turn(image: Picture, rng: Rng, *, degrees: int) -> Picture:  # noqa: ARG001
     """The image turned counter-clockwise by that multiple of 90 degrees, without loss."""
     return image.transpose(_TURNS[degrees]) if degrees else image.copy()
 
 
-def crop_anywhere(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:
+def crop_anywhere(image: Picture, rng: Rng, *, percent: float) -> Picture:
     """The image without that percentage of each side length, cut at a place drawn evenly; it keeps the new size."""
     kept = [max(1, round(side * (100 - percent) / 100)) for side in image.size]
     left, top = (int(rng.integers(side - own + 1)) for side, own in zip(image.size, kept, strict=True))
     return image.crop((left, top, left + kept[0], top + kept[1]))
 
 
-def perspective(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:
+def perspective(image: Picture, rng: Rng, *, percent: float) -> Picture:
     """The image seen aslant: each corner moves inwards by up to that percentage of either side, black around."""
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64) * image.size
     inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * image.size
@@ -103,7 +105,7 @@ def perspective(image: Image.Image, rng: np.random.Generator, *, percent: float)
     return image.transform(image.size, Image.Transform.PERSPECTIVE, _homography(moved, corners), _BICUBIC)
 
 
-def swirl(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Image.Image:  # noqa: ARG001
+def swirl(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
     """The image twisted counter-clockwise by that angle at its centre, fading to none at half its longer side."""
     radius = max(image.size) / 2
 
@@ -116,23 +118,23 @@ def swirl(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Im
     return _warped(image, source)
 
 
-def barrel(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+def barrel(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
     """The image bulged as by a wide lens: what is seen in a corner lies that percentage further out, black around."""
     return _warped(image, _lens(image, percent / 100))
 
 
-def pincushion(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+def pincushion(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
     """The image drawn out at its corners: what is seen in a corner lies that percentage further in."""
     return _warped(image, _lens(image, -percent / 100))
 
 
-def _lens(image: Image.Image, strength: float) -> Callable[[Points], Points]:
+def _lens(image: Picture, strength: float) -> Callable[[Points], Points]:
     """From radius r to r (1 + strength r^2), r being 1 in the corners: the first radial term of Brown, 1966."""
     corner = (image.width**2 + image.height**2) / 4
     return lambda points: points * (1 + strength * (points**2).sum(1, keepdims=True) / corner)
 
 
-def _warped(image: Image.Image, source: Callable[[Points], Points]) -> Image.Image:
+def _warped(image: Picture, source: Callable[[Points], Points]) -> Picture:
     """The image whose point p shows what lies at source(p); both in pixels from the centre, as rows (x, y)."""
     cell = max(1, max(image.size) / _CELLS)
     x_edges, y_edges = (np.linspace(0, side, math.ceil(side / cell) + 1).round().astype(int) for side in image.size)

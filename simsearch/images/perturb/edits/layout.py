@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from simsearch.images.perturb.edits import Font, Picture, Rng
 from simsearch.images.perturb.edits.overlay import one_of
 from simsearch.images.perturb.edits.second_image import other
 from simsearch.images.perturb.edits.synthetic import colour
@@ -21,51 +21,35 @@ _BELOW = 3  # times the frame's width is its part below the image, which holds t
 _MEME_WIDTH = 0.94  # of the image's width, which letters over it may fill
 
 
-def padding(image: Image.Image, rng: np.random.Generator, *, percent: float, fill: str = "any") -> Image.Image:
+def padding(image: Picture, rng: Rng, *, percent: float, fill: str = "any") -> Picture:
     """The image with a border of that percentage of each side length on all four sides."""
     x, y = round(percent / 100 * image.width), round(percent / 100 * image.height)
     return _padded(image, rng, x, y, fill)
 
 
-def letterbox(image: Image.Image, rng: np.random.Generator, *, percent: float, fill: str = "black") -> Image.Image:
+def letterbox(image: Picture, rng: Rng, *, percent: float, fill: str = "black") -> Picture:
     """The image with a bar of that percentage of its height above and below."""
     return _padded(image, rng, 0, round(percent / 100 * image.height), fill)
 
 
-def pillarbox(image: Image.Image, rng: np.random.Generator, *, percent: float, fill: str = "blur") -> Image.Image:
+def pillarbox(image: Picture, rng: Rng, *, percent: float, fill: str = "blur") -> Picture:
     """The image with a bar of that percentage of its width left and right, by default of its own blurred content."""
     return _padded(image, rng, round(percent / 100 * image.width), 0, fill)
 
 
-def caption_above(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    theme: str = "any",
-    font: str | Path | None = None,
-) -> Image.Image:
+def caption_above(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image below a bar with a few words, as high as that percentage of the image."""
     bar = _caption_bar(image, rng, percent, theme, font)
     return stacked([bar, image])
 
 
-def caption_below(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    theme: str = "any",
-    font: str | Path | None = None,
-) -> Image.Image:
+def caption_below(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image above a bar with a few words, as high as that percentage of the image."""
     bar = _caption_bar(image, rng, percent, theme, font)
     return stacked([image, bar])
 
 
-def meme(
-    image: Image.Image, rng: np.random.Generator, *, percent: float, font: str | Path | None = None
-) -> Image.Image:
+def meme(image: Picture, rng: Rng, *, percent: float, font: Font = None) -> Picture:
     """The image with white capitals rimmed in black at top and bottom, each as high as that percentage at most."""
     out = image.copy()
     draw = ImageDraw.Draw(out)
@@ -79,14 +63,7 @@ def meme(
     return out
 
 
-def captioned_frame(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    theme: str = "dark",
-    font: str | Path | None = None,
-) -> Image.Image:
+def captioned_frame(image: Picture, rng: Rng, *, percent: float, theme: str = "dark", font: Font = None) -> Picture:
     """The image in a frame of that percentage of each side length, thrice below, with a heading and words there."""
     x, y = round(percent / 100 * image.width), round(percent / 100 * image.height)
     ground, ink = theme_colours(rng, theme)
@@ -105,7 +82,7 @@ def captioned_frame(
     return out
 
 
-def collage(image: Image.Image, rng: np.random.Generator, *, cells: int, picture: str | None = None) -> Image.Image:
+def collage(image: Picture, rng: Rng, *, cells: int, picture: str | None = None) -> Picture:
     """A square grid of that many cells a side, one of them the image, the others other images, on its own canvas."""
     x_edges, y_edges = (np.linspace(0, max(side, cells), cells + 1).round().astype(int).tolist() for side in image.size)
     out = Image.new(image.mode, (x_edges[-1], y_edges[-1]))
@@ -118,9 +95,7 @@ def collage(image: Image.Image, rng: np.random.Generator, *, cells: int, picture
     return out
 
 
-def side_by_side(
-    image: Image.Image, rng: np.random.Generator, *, pictures: int, picture: str | None = None
-) -> Image.Image:
+def side_by_side(image: Picture, rng: Rng, *, pictures: int, picture: str | None = None) -> Picture:
     """A row of that many pictures of the same size, one of them the image, the others other images."""
     out = Image.new(image.mode, (pictures * image.width, image.height))
     own = int(rng.integers(pictures))
@@ -130,7 +105,7 @@ def side_by_side(
     return out
 
 
-def stacked(images: Sequence[Image.Image]) -> Image.Image:
+def stacked(images: Sequence[Picture]) -> Picture:
     """The images of one mode and width, one below the other."""
     out = Image.new(images[0].mode, (images[0].width, sum(image.height for image in images)))
     top = 0
@@ -140,12 +115,12 @@ def stacked(images: Sequence[Image.Image]) -> Image.Image:
     return out
 
 
-def theme_colours(rng: np.random.Generator, theme: str) -> tuple[Colour, Colour]:
+def theme_colours(rng: Rng, theme: str) -> tuple[Colour, Colour]:
     """Ground and ink: white and black for `light`, the reverse for `dark`, either one with equal chance for `any`."""
     return (_WHITE, _BLACK) if one_of(rng, THEMES[1:], theme) == "light" else (_BLACK, _WHITE)
 
 
-def _padded(image: Image.Image, rng: np.random.Generator, x: int, y: int, fill: str) -> Image.Image:
+def _padded(image: Picture, rng: Rng, x: int, y: int, fill: str) -> Picture:
     size = (image.width + 2 * x, image.height + 2 * y)
     kind = one_of(rng, FILLS[1:], fill)
     if kind == "blur":
@@ -157,16 +132,14 @@ def _padded(image: Image.Image, rng: np.random.Generator, x: int, y: int, fill: 
     return out
 
 
-def _blurred(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _blurred(image: Picture, size: tuple[int, int]) -> Picture:
     scale = _SOFT / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     small = image.resize((width, height), Image.Resampling.BOX)
     return small.filter(ImageFilter.GaussianBlur(1)).resize(size, Image.Resampling.BICUBIC)
 
 
-def _caption_bar(
-    image: Image.Image, rng: np.random.Generator, percent: float, theme: str, font: str | Path | None
-) -> Image.Image:
+def _caption_bar(image: Picture, rng: Rng, percent: float, theme: str, font: Font) -> Picture:
     width, height = image.width, round(percent / 100 * image.height)
     ground, ink = theme_colours(rng, theme)
     words = phrase(rng, 3, 9).capitalize()

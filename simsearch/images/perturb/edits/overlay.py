@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from PIL import Image
 
+from simsearch.images.perturb.edits import Picture, Rng
 from simsearch.images.perturb.edits import synthetic as drawn
 from simsearch.images.perturb.edits.second_image import other
 
@@ -16,14 +16,8 @@ _MARGIN = 0.04  # between a thing in a corner and the edges, as a share of the i
 
 
 def overlay_image(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    opacity: float = 1.0,
-    place: str = "any",
-    picture: str | None = None,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, opacity: float = 1.0, place: str = "any", picture: str | None = None
+) -> Picture:
     """The image with another one of its shape over that percentage of its area."""
     share = math.sqrt(percent / 100)
     size = (round(share * image.width), round(share * image.height))
@@ -34,13 +28,8 @@ def overlay_image(
 
 
 def laid_on_image(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    place: str = "any",
-    picture: str | None = None,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, place: str = "any", picture: str | None = None
+) -> Picture:
     """The image scaled to that percentage of the area of another one of its size and laid over it."""
     share = math.sqrt(percent / 100)
     size = (max(1, round(share * image.width)), max(1, round(share * image.height)))
@@ -48,22 +37,14 @@ def laid_on_image(
     return laid(ground, image.resize(size, Image.Resampling.BICUBIC), spot(rng, image.size, size, place))
 
 
-def blend_image(
-    image: Image.Image, rng: np.random.Generator, *, percent: float, picture: str | None = None
-) -> Image.Image:
+def blend_image(image: Picture, rng: Rng, *, percent: float, picture: str | None = None) -> Picture:
     """The image with another one of its size over all of it, at that opacity in percent."""
     return laid(image, other(rng, image.size, picture), (0, 0), percent / 100)
 
 
 def emoji(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    place: str = "any",
-    kind: str = "any",
-    count: int = 1,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, place: str = "any", kind: str = "any", count: int = 1
+) -> Picture:
     """The image with emoji as wide as that percentage of its shorter side, each of a kind and at a place of its own."""
     side = round(percent / 100 * min(image.size))
     out = image.copy()
@@ -74,14 +55,8 @@ def emoji(
 
 
 def logo(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    place: str = "corner",
-    kind: str = "any",
-    opacity: float = 1.0,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, place: str = "corner", kind: str = "any", opacity: float = 1.0
+) -> Picture:
     """The image with a logo as wide as that percentage of its shorter side, by default in one of the corners."""
     side = round(percent / 100 * min(image.size))
     if not side:
@@ -90,12 +65,12 @@ def logo(
     return laid(image, layer, spot(rng, image.size, layer.size, place), opacity)
 
 
-def one_of(rng: np.random.Generator, kinds: tuple[str, ...], kind: str) -> str:
+def one_of(rng: Rng, kinds: tuple[str, ...], kind: str) -> str:
     """The kind named, or for `any` one of them, drawn evenly."""
     return kinds[int(rng.integers(len(kinds)))] if kind == "any" else kind
 
 
-def laid(image: Image.Image, layer: Image.Image, at: tuple[int, int], opacity: float = 1.0) -> Image.Image:
+def laid(image: Picture, layer: Picture, at: tuple[int, int], opacity: float = 1.0) -> Picture:
     """A copy of the image with the layer over it, its left top corner at `at`, its own transparency times `opacity`."""
     mask = layer.getchannel("A") if layer.mode == "RGBA" else Image.new("L", layer.size, 255)
     if opacity < 1:
@@ -106,7 +81,7 @@ def laid(image: Image.Image, layer: Image.Image, at: tuple[int, int], opacity: f
 
 
 def spot(
-    rng: np.random.Generator, size: tuple[int, int], inner: tuple[int, int], place: str
+    rng: Rng, size: tuple[int, int], inner: tuple[int, int], place: str
 ) -> tuple[int, int]:  # fmt: skip
     """The left top corner of a thing of size `inner` on an image of that size.
 

@@ -11,18 +11,18 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from scipy import ndimage
 
 from simsearch.errors import InputError
-from simsearch.images.perturb.edits import median
+from simsearch.images.perturb.edits import Picture, Rng, median
 
 _JPEG_SIDE = 65500  # libjpeg's limit
 
 
-def gaussian_noise(image: Image.Image, rng: np.random.Generator, *, variance: float) -> Image.Image:
+def gaussian_noise(image: Picture, rng: Rng, *, variance: float) -> Picture:
     """The image plus normal noise of that variance on the [0, 1] scale, independent per pixel and channel."""
     values = _to_unit(image)
     return _from_unit(values + _normal(rng, values.shape, variance))
 
 
-def salt_and_pepper_noise(image: Image.Image, rng: np.random.Generator, *, amount: float) -> Image.Image:
+def salt_and_pepper_noise(image: Picture, rng: Rng, *, amount: float) -> Picture:
     """The image with that share of its array elements set to 0 or 255, each with probability 1/2."""
     values = np.array(image)
     hit = rng.random(values.shape, np.float32) < amount
@@ -30,13 +30,13 @@ def salt_and_pepper_noise(image: Image.Image, rng: np.random.Generator, *, amoun
     return Image.fromarray(values)
 
 
-def speckle_noise(image: Image.Image, rng: np.random.Generator, *, variance: float) -> Image.Image:
+def speckle_noise(image: Picture, rng: Rng, *, variance: float) -> Picture:
     """The image times one plus normal noise of that variance, independent per pixel and channel."""
     values = _to_unit(image)
     return _from_unit(values + values * _normal(rng, values.shape, variance))
 
 
-def gaussian_filter(image: Image.Image, rng: np.random.Generator, *, size: int) -> Image.Image:  # noqa: ARG001
+def gaussian_filter(image: Picture, rng: Rng, *, size: int) -> Picture:  # noqa: ARG001
     """The image blurred by a Gaussian kernel of that side, as OpenCV's GaussianBlur with mirrored borders."""
     sigma = 0.6 * ((size - 1) * 0.5 - 1) + 1
     offsets = np.arange(size) - size // 2
@@ -48,12 +48,12 @@ def gaussian_filter(image: Image.Image, rng: np.random.Generator, *, size: int) 
     return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
-def median_filter(image: Image.Image, rng: np.random.Generator, *, size: int) -> Image.Image:  # noqa: ARG001
+def median_filter(image: Picture, rng: Rng, *, size: int) -> Picture:  # noqa: ARG001
     """The image with each channel's pixel replaced by the median of its square of that side; borders replicate."""
     return Image.fromarray(median.median_filter(np.asarray(image), size))
 
 
-def jpg_compression(image: Image.Image, rng: np.random.Generator, *, quality: int) -> Image.Image:  # noqa: ARG001
+def jpg_compression(image: Picture, rng: Rng, *, quality: int) -> Picture:  # noqa: ARG001
     """The image after a JPEG round trip at that quality (4:2:0, as Pillow writes by default)."""
     if max(image.size) > _JPEG_SIDE:
         raise InputError(f"{image.width}x{image.height}: a JPEG side has at most {_JPEG_SIDE} pixels; scale it down")
@@ -63,59 +63,59 @@ def jpg_compression(image: Image.Image, rng: np.random.Generator, *, quality: in
         return reopened.copy()
 
 
-def contrast_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+def contrast_enhancement(image: Picture, rng: Rng, *, factor: float) -> Picture:  # noqa: ARG001
     """The image blended with a grey of its mean luma; 1 is the original, above 1 extrapolates."""
     return ImageEnhance.Contrast(image).enhance(factor)
 
 
-def color_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+def color_enhancement(image: Picture, rng: Rng, *, factor: float) -> Picture:  # noqa: ARG001
     """The image blended with its greyscale version; 1 is the original, above 1 extrapolates."""
     return ImageEnhance.Color(image).enhance(factor)
 
 
-def brightness_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+def brightness_enhancement(image: Picture, rng: Rng, *, factor: float) -> Picture:  # noqa: ARG001
     """The image multiplied by that factor and clipped."""
     return ImageEnhance.Brightness(image).enhance(factor)
 
 
-def sharpness_enhancement(image: Image.Image, rng: np.random.Generator, *, factor: float) -> Image.Image:  # noqa: ARG001
+def sharpness_enhancement(image: Picture, rng: Rng, *, factor: float) -> Picture:  # noqa: ARG001
     """The image blended with its smoothed version; 1 is the original, above 1 extrapolates."""
     return ImageEnhance.Sharpness(image).enhance(factor)
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -> NDArray[np.float32]:
+def _normal(rng: Rng, shape: tuple[int, ...], variance: float) -> NDArray[np.float32]:
     return rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(variance))
 
 
-def _to_unit(image: Image.Image) -> NDArray[np.float32]:
+def _to_unit(image: Picture) -> NDArray[np.float32]:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
-def _from_unit(values: NDArray[np.float32]) -> Image.Image:
+def _from_unit(values: NDArray[np.float32]) -> Picture:
     return Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
 
 
 _SAMPLE = 96  # pixels of the longer side from which colours are chosen: median cut is slow
 
 
-def pixelation(image: Image.Image, rng: np.random.Generator, *, side: int) -> Image.Image:  # noqa: ARG001
+def pixelation(image: Picture, rng: Rng, *, side: int) -> Picture:  # noqa: ARG001
     """The image in squares of that many pixels a side, each of its mean colour."""
     small = image.reduce(side)
     return small.resize((small.width * side, small.height * side), Image.Resampling.NEAREST).crop((0, 0, *image.size))
 
 
-def blur(image: Image.Image, rng: np.random.Generator, *, radius: float) -> Image.Image:  # noqa: ARG001
+def blur(image: Picture, rng: Rng, *, radius: float) -> Picture:  # noqa: ARG001
     """The image blurred by a Gaussian whose standard deviation is that many pixels, as Pillow's GaussianBlur."""
     return image.filter(ImageFilter.GaussianBlur(radius))
 
 
-def gamma(image: Image.Image, rng: np.random.Generator, *, exponent: float) -> Image.Image:  # noqa: ARG001
+def gamma(image: Picture, rng: Rng, *, exponent: float) -> Picture:  # noqa: ARG001
     """The image with each value raised to that power on the [0, 1] scale; above 1 is darker."""
     table = np.rint(255 * (np.arange(256) / 255) ** exponent).astype(int).tolist()
     return image.point(table * len(image.getbands()))
 
 
-def vignette(image: Image.Image, rng: np.random.Generator, *, strength: float) -> Image.Image:  # noqa: ARG001
+def vignette(image: Picture, rng: Rng, *, strength: float) -> Picture:  # noqa: ARG001
     """The image darkened towards its corners, which lose that share, by the square of the distance from the centre."""
     x, y = ((2 * np.arange(side, dtype=np.float32) + 1) / side - 1 for side in image.size)
     factor = 1 - np.float32(strength / 2) * (x[None, :] ** 2 + y[:, None] ** 2)
@@ -124,7 +124,7 @@ def vignette(image: Image.Image, rng: np.random.Generator, *, strength: float) -
     return Image.fromarray(np.rint(values * factor).astype(np.uint8))
 
 
-def quantisation(image: Image.Image, rng: np.random.Generator, *, colours: int) -> Image.Image:  # noqa: ARG001
+def quantisation(image: Picture, rng: Rng, *, colours: int) -> Picture:  # noqa: ARG001
     """The image in at most that many colours, chosen for it by median cut, as in a GIF without dither."""
     scale = min(1, _SAMPLE / max(image.size))
     width, height = (max(1, round(scale * side)) for side in image.size)
@@ -133,6 +133,6 @@ def quantisation(image: Image.Image, rng: np.random.Generator, *, colours: int) 
     return image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE).convert(image.mode)
 
 
-def posterisation(image: Image.Image, rng: np.random.Generator, *, bits: int) -> Image.Image:  # noqa: ARG001
+def posterisation(image: Picture, rng: Rng, *, bits: int) -> Picture:  # noqa: ARG001
     """The image with only that many leading bits of each value."""
     return ImageOps.posterize(image, bits)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
+from simsearch.images.perturb.edits import Picture, Rng
 from simsearch.images.perturb.edits.overlay import one_of
 from simsearch.images.perturb.edits.synthetic import colour
 
@@ -18,21 +18,21 @@ ORDERS = ("any", "rbg", "grb", "gbr", "brg", "bgr")
 _SEPIA = (0.393, 0.769, 0.189, 0, 0.349, 0.686, 0.168, 0, 0.272, 0.534, 0.131, 0)  # rows for red, green and blue
 
 
-def black_and_white(image: Image.Image, rng: np.random.Generator, *, mix: str = "luma") -> Image.Image:  # noqa: ARG001
+def black_and_white(image: Picture, rng: Rng, *, mix: str = "luma") -> Picture:  # noqa: ARG001
     """The image in greys: its luma, or one channel alone, as through a filter of that colour."""
 
-    def greys(rgb: Image.Image) -> Image.Image:
+    def greys(rgb: Picture) -> Picture:
         return rgb.convert("L") if mix == "luma" else rgb.getchannel(mix[0].upper())
 
     return _recoloured(image, greys)
 
 
-def sepia(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+def sepia(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
     """The image toned brown as an old print, blended with itself: 100 is toned entirely."""
     return _recoloured(image, lambda rgb: Image.blend(rgb, rgb.convert("RGB", _SEPIA), percent / 100))
 
 
-def duotone(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:
+def duotone(image: Picture, rng: Rng, *, percent: float) -> Picture:
     """The image in shades from a dark to a light colour, both by chance, blended with itself: 100 is those alone."""
     dark = tuple(value // 3 for value in colour(rng))
     light = tuple(255 - value // 3 for value in colour(rng))
@@ -41,39 +41,39 @@ def duotone(image: Image.Image, rng: np.random.Generator, *, percent: float) -> 
     )
 
 
-def hue(image: Image.Image, rng: np.random.Generator, *, degrees: float) -> Image.Image:  # noqa: ARG001
+def hue(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
     """The image with every hue turned by that angle on the colour wheel, from red towards green."""
     step = round(256 * degrees / 360) % 256
 
-    def turned(rgb: Image.Image) -> Image.Image:
+    def turned(rgb: Picture) -> Picture:
         h, s, v = rgb.convert("HSV").split()
         return Image.merge("HSV", (h.point([(i + step) % 256 for i in range(256)]), s, v)).convert("RGB")
 
     return _recoloured(image, turned) if step else image.copy()
 
 
-def warmth(image: Image.Image, rng: np.random.Generator, *, percent: float) -> Image.Image:  # noqa: ARG001
+def warmth(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
     """The image with that percentage more red and less blue, as by another white balance; negative is colder."""
 
-    def balanced(rgb: Image.Image) -> Image.Image:
+    def balanced(rgb: Picture) -> Picture:
         red, blue = ([min(255, round(i * (1 + sign * percent / 100))) for i in range(256)] for sign in (1, -1))
         return rgb.point([*red, *range(256), *blue])
 
     return _recoloured(image, balanced)
 
 
-def channel_swap(image: Image.Image, rng: np.random.Generator, *, order: str = "any") -> Image.Image:
+def channel_swap(image: Picture, rng: Rng, *, order: str = "any") -> Picture:
     """The image with its red, green and blue taken in another order, as `bgr` by a program that expects that."""
     chosen = one_of(rng, ORDERS[1:], order)
     return _recoloured(image, lambda rgb: Image.merge("RGB", [rgb.getchannel(name.upper()) for name in chosen]))
 
 
-def inversion(image: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+def inversion(image: Picture, rng: Rng) -> Picture:  # noqa: ARG001
     """The negative of the image."""
     return ImageChops.invert(image)
 
 
-def _recoloured(image: Image.Image, edit: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _recoloured(image: Picture, edit: Callable[[Picture], Picture]) -> Picture:
     """What the edit makes of the image in RGB, in the image's own mode."""
     out = edit(image.convert("RGB"))
     return out if out.mode == image.mode else out.convert(image.mode)

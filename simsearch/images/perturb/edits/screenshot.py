@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
+from simsearch.images.perturb.edits import Font, Picture, Rng
 from simsearch.images.perturb.edits.layout import theme_colours
 from simsearch.images.perturb.edits.synthetic import colour, picture
 from simsearch.images.perturb.edits.text import Box, Colour, ellipse, phrase, rectangle, write
@@ -20,16 +19,16 @@ _ABOVE_PHONE, _ABOVE_DESKTOP = 0.36, 0.85  # shares of the interface's height th
 class _Screen:
     """A canvas being drawn on, with its colours: `faint` for bars, `soft` for less important words."""
 
-    canvas: Image.Image
+    canvas: Picture
     draw: ImageDraw.ImageDraw
     ground: Colour
     ink: Colour
     faint: Colour
     soft: Colour
-    font: str | Path | None
+    font: Font
 
     @classmethod
-    def blank(cls, size: tuple[int, int], rng: np.random.Generator, theme: str, font: str | Path | None) -> _Screen:
+    def blank(cls, size: tuple[int, int], rng: Rng, theme: str, font: Font) -> _Screen:
         ground, ink = theme_colours(rng, theme)
         grey = 64 if ground < ink else 191
         canvas = Image.new("RGB", size, ground)
@@ -38,20 +37,13 @@ class _Screen:
     def text(self, box: Box, words: str, ink: Colour | None = None) -> None:
         write(self.draw, box, words, ink or self.ink, font=self.font, left=True)
 
-    def with_image(self, image: Image.Image, at: tuple[int, int]) -> Image.Image:
+    def with_image(self, image: Picture, at: tuple[int, int]) -> Picture:
         out = self.canvas.convert(image.mode)
         out.paste(image, at)
         return out
 
 
-def screenshot_phone(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    theme: str = "any",
-    font: str | Path | None = None,
-) -> Image.Image:
+def screenshot_phone(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image at full width in a phone's feed: bars, title, buttons and words take that percentage of the height."""
     width, height = image.size
     chrome = round(height * percent / (100 - percent))
@@ -67,14 +59,7 @@ def screenshot_phone(
     return screen.with_image(image, (0, above))
 
 
-def screenshot_desktop(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    theme: str = "any",
-    font: str | Path | None = None,
-) -> Image.Image:
+def screenshot_desktop(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image in a browser's window: tabs, address, heading, side column and task bar take that percentage a side."""
     scale = 100 / (100 - percent)
     width, height = round(scale * image.width), round(scale * image.height)
@@ -90,7 +75,7 @@ def screenshot_desktop(
     return screen.with_image(image, (0, above))
 
 
-def _status_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _status_bar(screen: _Screen, rng: Rng, box: Box) -> None:
     left, top, right, bottom = _inset(box, 0.2)
     unit = _unit((left, top, right, bottom))
     screen.text((left + unit, top, (left + right) // 2, bottom), f"{rng.integers(24)}:{rng.integers(60):02d}")
@@ -102,7 +87,7 @@ def _status_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
         rectangle(screen.draw, (x, bottom - step, x + max(1, unit // 3), bottom), screen.ink)
 
 
-def _author(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _author(screen: _Screen, rng: Rng, box: Box) -> None:
     left, top, right, bottom = _inset(box, 0.12)
     unit = _unit((left, top, right, bottom))
     ellipse(screen.draw, (left + unit // 2, top, left + unit // 2 + unit, top + unit), colour(rng))
@@ -114,7 +99,7 @@ def _author(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
         ellipse(screen.draw, (x, middle, x + max(1, unit // 7), middle + max(1, unit // 7)), screen.ink)
 
 
-def _buttons(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _buttons(screen: _Screen, rng: Rng, box: Box) -> None:
     left, top, right, bottom = _inset(box, 0.2)
     unit = _unit((left, top, right, bottom))
     bottom = top + unit
@@ -136,7 +121,7 @@ def _buttons(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
     )  # fmt: skip
 
 
-def _lines(screen: _Screen, rng: np.random.Generator, box: Box, count: int) -> None:
+def _lines(screen: _Screen, rng: Rng, box: Box, count: int) -> None:
     left, top, right, bottom = box
     edge = round(0.03 * (right - left))
     for i in range(count):
@@ -145,7 +130,7 @@ def _lines(screen: _Screen, rng: np.random.Generator, box: Box, count: int) -> N
         screen.text(_inset((left + edge, y, right - edge, next_y), 0.12), words, None if i < 2 else screen.soft)
 
 
-def _tab_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _tab_bar(screen: _Screen, rng: Rng, box: Box) -> None:
     rectangle(screen.draw, box, screen.faint)
     left, top, right, bottom = _inset(box, 0.25)
     unit = _unit((left, top, right, bottom))
@@ -157,7 +142,7 @@ def _tab_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
     screen.text((x + unit, top, x + (right - left) // 3 - unit, bottom), phrase(rng, 2, 3).capitalize())
 
 
-def _address_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _address_bar(screen: _Screen, rng: Rng, box: Box) -> None:
     left, top, right, bottom = _inset(box, 0.2)
     unit = _unit((left, top, right, bottom))
     for i, direction in enumerate((-1, 1)):
@@ -172,7 +157,7 @@ def _address_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
     screen.text(_inset((left + 5 * unit, top, right - 2 * unit, bottom), 0.15), address)
 
 
-def _side_column(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _side_column(screen: _Screen, rng: Rng, box: Box) -> None:
     left, top, right, bottom = box
     edge = round(0.1 * (right - left))
     side = right - left - 2 * edge
@@ -184,7 +169,7 @@ def _side_column(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
         y += round(0.3 * side)
 
 
-def _task_bar(screen: _Screen, rng: np.random.Generator, box: Box) -> None:
+def _task_bar(screen: _Screen, rng: Rng, box: Box) -> None:
     rectangle(screen.draw, box, screen.faint)
     left, top, right, bottom = _inset(box, 0.15)
     unit = _unit((left, top, right, bottom))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from simsearch.errors import ImageRejected, InputError
 from simsearch.images.decode import decode
 from simsearch.images.find import find
+from simsearch.images.perturb.edits import Picture, Rng
 from simsearch.images.perturb.edits import synthetic as drawn
 from simsearch.images.source import Limits, Source, load_bytes
 
 _LONGEST = 1024  # pixels; files are kept in memory no larger than this
 
 
-def other(rng: np.random.Generator, size: tuple[int, int], picture: str | None) -> Image.Image:
+def other(rng: Rng, size: tuple[int, int], picture: str | None) -> Picture:
     """Another RGB image of that width and height.
 
     Args:
@@ -43,7 +43,7 @@ def _files(picture: str) -> tuple[Source, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _load(source: Source) -> Image.Image:
+def _load(source: Source) -> Picture:
     limits = Limits()
     try:
         image = decode(load_bytes(source, limits.max_bytes), limits=limits).image

@@ -8,6 +8,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
+from simsearch.images.perturb.edits import Picture, Rng
 from simsearch.images.perturb.edits.text import Colour
 
 EMOJI = ("smile", "laugh", "love", "cool", "surprise", "heart")
@@ -19,7 +20,7 @@ _SATURATION = 0.5  # of drawn pictures: even draws of red, green and blue are ga
 _Points = list[tuple[float, float]]
 
 
-def picture(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+def picture(rng: Rng, size: tuple[int, int]) -> Picture:
     """An RGB picture that no other draw repeats: a coloured ground with up to eight shapes, and grain on half of them.
 
     Args:
@@ -43,14 +44,14 @@ def picture(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     return ImageEnhance.Color(out).enhance(_SATURATION)
 
 
-def colour(rng: np.random.Generator) -> Colour:
+def colour(rng: Rng) -> Colour:
     """A colour, each channel drawn evenly from 0 to 255."""
     red, green, blue = (int(v) for v in rng.integers(0, 256, 3))
     return red, green, blue
 
 
 @functools.lru_cache(maxsize=len(EMOJI))
-def emoji(kind: str) -> Image.Image:
+def emoji(kind: str) -> Picture:
     """The emoji of that kind as RGBA of `SIDE` x `SIDE`, transparent around; do not change it."""
     out = Image.new("RGBA", (SIDE, SIDE))
     draw = ImageDraw.Draw(out)
@@ -69,12 +70,12 @@ def emoji(kind: str) -> Image.Image:
     return out
 
 
-def logo(rng: np.random.Generator, kind: str) -> Image.Image:
+def logo(rng: Rng, kind: str) -> Picture:
     """A logo of that kind in two colours drawn by chance, RGBA of `SIDE` x `SIDE`, transparent around."""
     return drawn_logo(kind, colour(rng), colour(rng))
 
 
-def drawn_logo(kind: str, one: Colour, two: Colour) -> Image.Image:
+def drawn_logo(kind: str, one: Colour, two: Colour) -> Picture:
     """The logo of that kind in those colours, RGBA of `SIDE` x `SIDE`, transparent around."""
     out = Image.new("RGBA", (SIDE, SIDE))
     draw = ImageDraw.Draw(out)

@@ -10,17 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from simsearch.errors import DependencyMissing, InputError
+from simsearch.images.perturb.edits import Font, Picture, Rng
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits
 _LINE = 20  # characters before a newline
 _STROKE = 2  # pixels of black around each letter
 
 
-def text(image: Image.Image, rng: np.random.Generator, *, length: int, font: str | Path | None = None) -> Image.Image:
+def text(image: Picture, rng: Rng, *, length: int, font: Font = None) -> Picture:
     """The image with that many random letters and digits, white with a black stroke, at a random place.
 
     The size is the paper's for its font (Impact); a wider font is made smaller until the text fits.
@@ -53,7 +53,7 @@ def text(image: Image.Image, rng: np.random.Generator, *, length: int, font: str
     raise InputError(f"{length} letters do not fit on an image of {image.width}x{image.height}; write fewer")
 
 
-def random_letters(rng: np.random.Generator, length: int, line: int) -> str:
+def random_letters(rng: Rng, length: int, line: int) -> str:
     """That many characters of A-Z, a-z, 0-9 with a newline after every `line` of them."""
     letters = "".join(ALPHABET[i] for i in rng.integers(0, len(ALPHABET), length))
     return "\n".join(letters[i : i + line] for i in range(0, length, line))
@@ -92,7 +92,7 @@ def dejavu_sans_bold() -> Path:
 
 
 @functools.lru_cache(maxsize=256)
-def load_font(font: str | Path | None, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+def load_font(font: Font, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """That TrueType file, or the font inside Pillow, at that size."""
     return ImageFont.load_default(size) if font is None else ImageFont.truetype(font, size)
 
@@ -107,7 +107,7 @@ WORDS = (
 _REFERENCE = 48  # the size at which letters are measured before they are scaled to fit
 
 
-def phrase(rng: np.random.Generator, low: int, high: int) -> str:
+def phrase(rng: Rng, low: int, high: int) -> str:
     """From `low` to `high` words, each drawn evenly from `WORDS`."""
     return " ".join(WORDS[i] for i in rng.integers(0, len(WORDS), rng.integers(low, high + 1)))
 
@@ -128,7 +128,7 @@ def _fill(shape: Callable[..., None], box: Box, colour: Colour) -> None:
         shape((left, top, right - 1, bottom - 1), fill=colour)
 
 
-def fitted(words: str, size: tuple[int, int], font: str | Path | None, *, stroke: float = 0) -> int:
+def fitted(words: str, size: tuple[int, int], font: Font, *, stroke: float = 0) -> int:
     """The largest font size at which the words fit into that width and height; 0 if none does.
 
     Args:
@@ -144,15 +144,13 @@ def fitted(words: str, size: tuple[int, int], font: str | Path | None, *, stroke
     return points
 
 
-def broken(words: str, size: tuple[int, int], font: str | Path | None, *, most: int = 3) -> str:
+def broken(words: str, size: tuple[int, int], font: Font, *, most: int = 3) -> str:
     """The words in the number of lines, at most `most`, that lets them be largest in that width and height."""
     candidates = [textwrap.fill(words, max(1, -(-len(words) // n)), break_long_words=False) for n in range(1, most + 1)]
     return max(candidates, key=lambda lines: fitted(lines, size, font))
 
 
-def write(
-    draw: ImageDraw.ImageDraw, box: Box, words: str, colour: Colour, *, font: str | Path | None, left: bool = False
-) -> None:
+def write(draw: ImageDraw.ImageDraw, box: Box, words: str, colour: Colour, *, font: Font, left: bool = False) -> None:
     """Write the words as large as the box allows, centred or at its left; nothing where no letter fits."""
     points = fitted(words, (box[2] - box[0], box[3] - box[1]), font)
     if points > 0:
@@ -166,7 +164,7 @@ def place(
     words: str,
     points: int,
     *,
-    font: str | Path | None,
+    font: Font,
     left: bool = False,
     **style: Any,
 ) -> None:
@@ -178,7 +176,7 @@ def place(
     draw.multiline_text(corner, words, font=chosen, align="center", **style)
 
 
-def _extent(words: str, points: int, font: str | Path | None, stroke: float) -> tuple[float, float]:
+def _extent(words: str, points: int, font: Font, stroke: float) -> tuple[float, float]:
     draw = ImageDraw.Draw(Image.new("L", (1, 1)))
     width = round(stroke * points)
     box = draw.multiline_textbbox((0, 0), words, load_font(font, points), align="center", stroke_width=width)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image, ImageDraw
 
+from simsearch.images.perturb.edits import Font, Picture, Rng
 from simsearch.images.perturb.edits import synthetic as drawn
 from simsearch.images.perturb.edits.overlay import laid, one_of
 from simsearch.images.perturb.edits.text import fitted, place
@@ -18,55 +17,41 @@ _REACH = 0.8  # of the image's width, or less where its height does not allow it
 
 
 def watermark_text(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    text: str = "any",
-    angle: float = 0.0,
-    font: str | Path | None = None,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, text: str = "any", angle: float = 0.0, font: Font = None
+) -> Picture:
     """The image with one large word across its middle, at that opacity in percent."""
     size = (round(_REACH * image.width), round(_REACH * image.height))
     return _single(image, _words(one_of(rng, TEXTS, text), size, font), angle, percent)
 
 
-def watermark_shape(
-    image: Image.Image, rng: np.random.Generator, *, percent: float, kind: str = "any", angle: float = 0.0
-) -> Image.Image:
+def watermark_shape(image: Picture, rng: Rng, *, percent: float, kind: str = "any", angle: float = 0.0) -> Picture:
     """The image with one large sign in its middle, at that opacity in percent."""
     return _single(image, _sign(one_of(rng, drawn.LOGOS, kind), round(_REACH * min(image.size))), angle, percent)
 
 
 def watermark_tiled_text(
-    image: Image.Image,
-    rng: np.random.Generator,
+    image: Picture,
+    rng: Rng,
     *,
     percent: float,
     text: str = "any",
     angle: float = 30.0,
     size: float = 0.4,
-    font: str | Path | None = None,
-) -> Image.Image:
+    font: Font = None,
+) -> Picture:
     """The image with a word all over it in shifted rows, at that opacity in percent; where they begin is by chance."""
     side = round(size * max(image.size))
     return _tiled(image, rng, _words(one_of(rng, TEXTS, text), (side, side), font), angle, percent)
 
 
 def watermark_tiled_shape(
-    image: Image.Image,
-    rng: np.random.Generator,
-    *,
-    percent: float,
-    kind: str = "any",
-    angle: float = 0.0,
-    size: float = 0.12,
-) -> Image.Image:
+    image: Picture, rng: Rng, *, percent: float, kind: str = "any", angle: float = 0.0, size: float = 0.12
+) -> Picture:
     """The image with a sign all over it in shifted rows, at that opacity in percent; where they begin is by chance."""
     return _tiled(image, rng, _sign(one_of(rng, drawn.LOGOS, kind), round(size * max(image.size))), angle, percent)
 
 
-def _words(text: str, size: tuple[int, int], font: str | Path | None) -> Image.Image | None:
+def _words(text: str, size: tuple[int, int], font: Font) -> Picture | None:
     """The text, white with a dark rim on nothing, in that size at most; None where no letter fits."""
     points = fitted(text, size, font, stroke=_STROKE)
     if points == 0:
@@ -86,11 +71,11 @@ def _words(text: str, size: tuple[int, int], font: str | Path | None) -> Image.I
     return out.crop(out.getchannel("A").getbbox() or (0, 0, *size))
 
 
-def _sign(kind: str, side: int) -> Image.Image | None:
+def _sign(kind: str, side: int) -> Picture | None:
     return None if side == 0 else drawn.drawn_logo(kind, _WHITE, _DARK).resize((side, side), Image.Resampling.BICUBIC)
 
 
-def _single(image: Image.Image, stamp: Image.Image | None, angle: float, percent: float) -> Image.Image:
+def _single(image: Picture, stamp: Picture | None, angle: float, percent: float) -> Picture:
     if stamp is None:
         return image.copy()
     turned = stamp.rotate(angle, Image.Resampling.BICUBIC, expand=True) if angle else stamp
@@ -98,9 +83,7 @@ def _single(image: Image.Image, stamp: Image.Image | None, angle: float, percent
     return laid(image, turned, at, percent / 100)
 
 
-def _tiled(
-    image: Image.Image, rng: np.random.Generator, stamp: Image.Image | None, angle: float, percent: float
-) -> Image.Image:
+def _tiled(image: Picture, rng: Rng, stamp: Picture | None, angle: float, percent: float) -> Picture:
     if stamp is None:
         return image.copy()
     turned = stamp.rotate(angle, Image.Resampling.BICUBIC, expand=True) if angle else stamp
