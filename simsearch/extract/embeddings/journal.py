@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from simsearch.errors import FingerprintMismatch, InputError, OutputLocked, RejectCode
@@ -112,9 +111,7 @@ class Journal:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)  # which gives the lock back
 
     def add(self, rows: int, rejected: Sequence[Rejected], digest: str) -> None:
