@@ -39,14 +39,10 @@ class MarrHildreth(BitHash):
     label = "Marr-Hildreth"
     recipe: ClassVar = "marr_hildreth of OpenCV, alpha {alpha}, scale {scale}"
     packages: ClassVar = ("cv2",)
+    shape: ClassVar = (72, 8)  # groups of bits
 
     alpha: int = between(2, 1, 4)
     scale: int = between(1, 0, 4)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Groups of bits."""
-        return 72, 8
 
     def values(self, image: Image) -> NDArray[np.bool_]:
         """Return the bits."""
@@ -115,12 +111,8 @@ class ColourMoments(FloatHash):
     label = "colour moments"
     recipe: ClassVar = "colour_moments of OpenCV, x 10000"
     packages: ClassVar = ("cv2",)
+    shape: ClassVar = (6, 7)  # moments of each channel
     metric = "l2"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Moments of each channel."""
-        return 6, 7
 
     def values(self, image: Image) -> NDArray[np.float64]:
         """Return the moments."""

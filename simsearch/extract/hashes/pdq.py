@@ -15,8 +15,6 @@ from simsearch.extract.hashes.isometry import Isometry, turn_frequencies
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SIDE = 16  # frequencies 1 to 16 along each axis
-_SHAPE = (_SIDE, _SIDE)
 _ROUNDING = 1e-4  # of coefficients that are 0, in float32; one level of one pixel of a photograph makes 4e-3
 
 
@@ -46,15 +44,11 @@ class Pdq(BitHash):
     label = "PDQ"
     recipe: ClassVar = "pdq 256 bits, luma 0.299 0.587 0.114, two Jarosz passes to 64x64, DCT 1-16, > median"
     packages: ClassVar = ("pdqhash",)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Coefficients by frequency, both axes descending."""
-        return _SHAPE
+    shape: ClassVar = (16, 16)  # frequencies 1 to 16 along each axis, both axes descending
 
     def values(self, image: Image) -> NDArray[np.bool_]:
         """Return which coefficients are above the median."""
-        return self._with_quality(image)[0].reshape(_SHAPE)
+        return self._with_quality(image)[0].reshape(self.shape)
 
     def with_quality(self, images: Sequence[Image]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return rows (n, 32) and qualities (n,), 0 to 100: how much the pictures have for a hash to tell apart."""
@@ -91,17 +85,13 @@ class PdqFloat(FloatHash):
     label = "PDQ float"
     recipe: ClassVar = "pdq_float 256, luma 0.299 0.587 0.114, two Jarosz passes to 64x64, DCT 1-16"
     packages: ClassVar = ("pdqhash",)
+    shape: ClassVar = (16, 16)  # frequencies 1 to 16 along each axis, both axes descending
     metric = "cosine"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Coefficients by frequency, both axes descending."""
-        return _SHAPE
 
     def values(self, image: Image) -> NDArray[np.float64]:
         """Return the coefficients."""
         vector, _ = needed("pdqhash", self.base).compute_float(np.array(image))
-        coefficients: NDArray[np.float64] = np.asarray(vector, np.float64).reshape(_SHAPE)
+        coefficients: NDArray[np.float64] = np.asarray(vector, np.float64).reshape(self.shape)
         coefficients[np.abs(coefficients) < _ROUNDING] = 0
         return coefficients
 
