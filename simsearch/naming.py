@@ -19,7 +19,7 @@ FILES = ("onnx:", "torchscript:")
 
 Value = int | float | bool | str
 _CALL = re.compile(r"(?P<head>[^()]+)(?:\((?P<inside>.*)\))?", re.DOTALL)
-_WORDS: Mapping[str, bool] = {"true": True, "false": False}
+TRUTH: Mapping[str, bool] = {"true": True, "false": False}
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
@@ -68,7 +68,7 @@ def value_of(text: str) -> Value:
             return kind(text)
         except ValueError:
             continue
-    return _WORDS.get(text.lower(), text)
+    return TRUTH.get(text.lower(), text)
 
 
 def is_class_name(model: str) -> bool:

@@ -11,18 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from simsearch.errors import (
-    DependencyMissing,
-    FingerprintMismatch,
-    InputError,
-    ModelError,
-    ModelNotFound,
-    shown,
-)
+from simsearch.errors import DependencyMissing, FingerprintMismatch, InputError, ModelError, ModelNotFound, shown
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import ModelCard, how_to_get
 from simsearch.extract.zoo.find import find_model, has_weights, list_models
-from simsearch.naming import FILES, TIMM, base_name, is_class_name, is_quantised_name, loaded, parse
+from simsearch.naming import FILES, TIMM, TRUTH, base_name, is_class_name, is_quantised_name, loaded, parse
 
 _ZOO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\([A-Za-z0-9_=,. -]*\))?(\(bits=[0-9]+\))?")
 _LONGEST = 80
@@ -195,7 +188,6 @@ CLASSES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Where the class of each method is that needs no network; its parameters are those of the constructor."""
-_TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +247,7 @@ def _values(base: str, arguments: Mapping[str, str], defaults: Mapping[str, Any]
     values = {}
     for key, text in arguments.items():
         if key not in defaults:
-            offer = ", ".join(f"{name}={_text(default)}" for name, default in defaults.items())
+            offer = ", ".join(f"{name}={str(default).lower()}" for name, default in defaults.items())
             raise InputError(f"{base} has no parameter {key!r}; it has {offer or 'none'}")
         values[key] = _value(base, key, text, defaults[key])
     return values
@@ -265,14 +257,10 @@ def _value(base: str, key: str, text: str, default: Any) -> Any:
     """A parameter's value, of the type of its default."""
     kind = type(default)
     try:
-        return _TRUTH[text.lower()] if kind is bool else kind(text)
+        return TRUTH[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError) as error:
         what = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise InputError(f"{base}: {key} must be {what}, as {key}={_text(default)}, and is {text!r}") from error
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        raise InputError(f"{base}: {key} must be {what}, as {key}={str(default).lower()}, and is {text!r}") from error
 
 
 def _known(name: str) -> Method:

@@ -17,6 +17,7 @@ from simsearch.errors import DependencyMissing, InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.hashes.isometry import Isometry, turn_image
 from simsearch.images.preprocess import Preprocessing
+from simsearch.naming import written
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -164,24 +165,15 @@ def one_of(default: str, *others: str) -> Any:
 def identify(method: Any) -> None:
     """Give a method, a dataclass of its parameters with `base` and `recipe`, its name and its fingerprint.
 
+    The name tells the parameters that are not the default ones.
+
     Raises:
         InputError: a parameter is out of range.
     """
     values = _checked_parameters(method)
-    changed = {f.name: values[f.name] for f in fields(method) if values[f.name] != f.default}
-    method.name = canonical_name(method.base, changed)
+    changed = {f.name: str(values[f.name]).lower() for f in fields(method) if values[f.name] != f.default}
+    method.name = written(method.base, changed)
     method.fingerprint = hashlib.sha256(method.recipe.format(**values).encode()).hexdigest()
-
-
-def canonical_name(base: str, parameters: dict[str, Any]) -> str:
-    """Return a method's name with the parameters that are not the default ones, by name.
-
-    Example:
-        >>> canonical_name("phash", {"size": 16, "first": False})
-        'phash(first=false,size=16)'
-    """
-    texts = [f"{key}={str(value).lower()}" for key, value in sorted(parameters.items())]
-    return f"{base}({','.join(texts)})" if texts else base
 
 
 def needed(package: str, who: str) -> Any:
