@@ -16,7 +16,7 @@ from simsearch.extract.networks.timm import TimmArguments, TimmNetwork, is_netwo
 from simsearch.extract.neural.extractor import NeuralExtractor
 from simsearch.extract.neural.timm_weights import thrown_away, weights_file
 from simsearch.extract.zoo.card import ModelCard, Weights
-from simsearch.images.preprocess import KERNELS, Kernel, Preprocessing
+from simsearch.images.preprocess import KERNELS, Fit, Kernel, Preprocessing
 from simsearch.naming import TIMM
 
 
@@ -37,6 +37,7 @@ def load_timm(
         WeightsError: its weights are not here and cannot or may not be fetched.
     """
     import timm
+    from timm.data.config import resolve_model_data_config
 
     name = _known(name)
     file = weights_file(name, fetch=fetch) if pretrained else None
@@ -89,7 +90,7 @@ def _card(name: str, made: Any, weights: Weights) -> ModelCard:
         dimension=int(made.num_features),
         non_negative=False,
         metric="cosine",
-        preprocessing=_preprocessing(_transform_of(made)),
+        preprocessing=_preprocessing(resolve_model_data_config(made)),  # type: ignore[no-untyped-call, unused-ignore]
         weights=weights,
         training_data=str(made.pretrained_cfg.get("tag") or "unknown"),
         reference=f"timm: {name}",
@@ -106,29 +107,13 @@ def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:
     return network
 
 
-def _transform_of(network: nn.Module) -> dict[str, Any]:
-    from timm.data.config import resolve_model_data_config
-
-    config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call, unused-ignore]
-    return config
-
-
 def _preprocessing(config: dict[str, Any]) -> Preprocessing:
     """Timm's evaluation transform as ours: the shorter side resized, the centre kept."""
     size = int(config["input_size"][-1])
     kernel: Kernel = config["interpolation"] if config["interpolation"] in KERNELS else "bicubic"
-    squash = config.get("crop_mode") == "squash"
     resize = math.floor(size / config["crop_pct"])
-    if squash:
-        return Preprocessing(
-            size,
-            "squash_crop" if resize > size else "squash",
-            resize,
-            kernel,
-            tuple(config["mean"]),
-            tuple(config["std"]),
-        )
-    return Preprocessing(size, "crop", resize, kernel, tuple(config["mean"]), tuple(config["std"]))
+    fit: Fit = "crop" if config.get("crop_mode") != "squash" else "squash_crop" if resize > size else "squash"
+    return Preprocessing(size, fit, resize, kernel, tuple(config["mean"]), tuple(config["std"]))
 
 
 def _digest(network: nn.Module) -> str:

@@ -79,13 +79,9 @@ def _cached(told: Any) -> Path | None:
 
     if not told.hf_hub_id:
         return None
-    file = told.hf_hub_filename or "pytorch_model.bin"
-    repository, _, revision = told.hf_hub_id.partition("@")
-    for one in (_SAFE.get(file, file), file):
-        found = try_to_load_from_cache(repository, one, revision=revision or None)
-        if isinstance(found, str):
-            return Path(found)
-    return None
+    repository, revision, files = _in_hub(told)
+    there = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
+    return next((Path(found) for found in there if isinstance(found, str)), None)
 
 
 def _published(told: Any) -> tuple[str, str]:
@@ -94,11 +90,16 @@ def _published(told: Any) -> tuple[str, str]:
 
     if not told.hf_hub_id:
         return told.url, "weights.pth"
+    repository, revision, (file, _) = _in_hub(told)
+    ours = "model.safetensors" if file.endswith(".safetensors") else "weights.pth"
+    return hf_hub_url(repository, file, revision=revision), ours
+
+
+def _in_hub(told: Any) -> tuple[str, str | None, tuple[str, str]]:
+    """Repository, revision, and the file as safetensors and as it is named."""
     file = told.hf_hub_filename or "pytorch_model.bin"
     repository, _, revision = told.hf_hub_id.partition("@")
-    file = _SAFE.get(file, file)
-    ours = "model.safetensors" if file.endswith(".safetensors") else "weights.pth"
-    return hf_hub_url(repository, file, revision=revision or None), ours
+    return repository, revision or None, (_SAFE.get(file, file), file)
 
 
 def _most(name: str) -> int:
