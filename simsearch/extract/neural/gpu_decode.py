@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ _BYTES_AT_ONCE = 64 << 20
 _PIXELS_AT_ONCE = 1 << 27  # in one call of the decoder, so that its memory is bounded
 _READERS = 8
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 
 
@@ -152,7 +153,7 @@ class DeviceDecoder:
         """The pixels of plain JPEGs; None where the device's decoder does not take one."""
         found: list[Pixels | None] = []
         with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
-            for part in _parts(files):
+            for part in _cut(files, lambda each: each[1].width * each[1].height, _PIXELS_AT_ONCE):
                 pictures = self._pictures([data for data, _ in part])
                 squares = [
                     None if picture is None else self._square(picture, header)
@@ -215,7 +216,7 @@ def _read_ahead(
 ) -> Iterator[_Batch]:
     """Inputs in batches with what was read of them; the next batch is read while one is worked on."""
     waiting: list[tuple[Source | Rejected, Future[Any] | None]] = []
-    for batch in _batches(sources):
+    for batch in _cut(sources, lambda each: 0 if isinstance(each, Rejected) else each.size, _BYTES_AT_ONCE):
         begun = [(each, None if isinstance(each, Rejected) else readers.submit(read, each)) for each in batch]
         if waiting:
             yield [(each, None if future is None else future.result()) for each, future in waiting]
@@ -223,29 +224,15 @@ def _read_ahead(
     yield [(each, None if future is None else future.result()) for each, future in waiting]
 
 
-def _batches(sources: Iterable[Source | Rejected]) -> Iterator[list[Source | Rejected]]:
-    """Cut where there are many files, or large ones."""
-    batch: list[Source | Rejected] = []
-    size = 0
-    for source in sources:
-        batch.append(source)
-        size += 0 if isinstance(source, Rejected) else source.size
-        if len(batch) == _AT_ONCE or size > _BYTES_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-    yield batch
-
-
-def _parts(files: Sequence[tuple[bytes, JpegHeader]]) -> Iterator[list[tuple[bytes, JpegHeader]]]:
-    """Cut where the pictures would take too much memory."""
-    part: list[tuple[bytes, JpegHeader]] = []
-    size = 0
-    for data, header in files:
-        pixels = header.width * header.height
-        if part and size + pixels > _PIXELS_AT_ONCE:
+def _cut(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """The items in order, `_AT_ONCE` at most together, and of that size at most but for a single larger one."""
+    part: list[T] = []
+    total = 0
+    for item in items:
+        if part and (len(part) == _AT_ONCE or total + size(item) > most):
             yield part
-            part, size = [], 0
-        part.append((data, header))
-        size += pixels
+            part, total = [], 0
+        part.append(item)
+        total += size(item)
     if part:
         yield part
