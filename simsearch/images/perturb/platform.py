@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from simsearch.images.perturb.edits import compression as codec
 from simsearch.images.perturb.edits import geometry as shape
-from simsearch.images.perturb.edits import geometry as warp
 from simsearch.images.perturb.edits import layout, overlay, recolour
 from simsearch.images.perturb.edits import pixels as tone
 from simsearch.images.perturb.edits import screenshot as screen
@@ -108,27 +107,27 @@ FAMILIES = (
         {"fill": _FILL},
     ),
     Family(
-        "crop_anywhere_{}", "{} % of each side cropped off anywhere", warp.crop_anywhere, "percent", ("10", "30", "50"),
-        Range(0, 99), "geometry",
+        "crop_anywhere_{}", "{} % of each side cropped off anywhere", shape.crop_anywhere, "percent",
+        ("10", "30", "50"), Range(0, 99), "geometry",
     ),
     Family(
         "thumbnail_{}", "thumbnail of {} pixels", shape.thumbnail, "side", ("48", "96"), Range(1, 10000, whole=True),
         "geometry",
     ),
     Family(
-        "perspective_{}", "seen aslant by {} %", warp.perspective, "percent", ("10", "20", "30"), Range(0, 45),
+        "perspective_{}", "seen aslant by {} %", shape.perspective, "percent", ("10", "20", "30"), Range(0, 45),
         "geometry",
     ),
-    Family("flip_horizontal", "mirrored left to right", warp.flip_horizontal, "", ("",), _NONE, "geometry"),
-    Family("flip_vertical", "mirrored top to bottom", warp.flip_vertical, "", ("",), _NONE, "geometry"),
+    Family("flip_horizontal", "mirrored left to right", shape.flip_horizontal, "", ("",), _NONE, "geometry"),
+    Family("flip_vertical", "mirrored top to bottom", shape.flip_vertical, "", ("",), _NONE, "geometry"),
     Family(
-        "turn_{}", "quarter turns, {}°", warp.turn, "degrees", ("90", "180", "270"),
+        "turn_{}", "quarter turns, {}°", shape.turn, "degrees", ("90", "180", "270"),
         Range(0, 270, whole=True, multiple=90), "geometry",
     ),
-    Family("swirl_{}", "swirled by {}°", warp.swirl, "degrees", ("30", "60", "120"), Range(-720, 720), "geometry"),
-    Family("barrel_{}", "barrel distortion {} %", warp.barrel, "percent", ("10", "30"), _PERCENT, "geometry"),
+    Family("swirl_{}", "swirled by {}°", shape.swirl, "degrees", ("30", "60", "120"), Range(-720, 720), "geometry"),
+    Family("barrel_{}", "barrel distortion {} %", shape.barrel, "percent", ("10", "30"), _PERCENT, "geometry"),
     Family(
-        "pincushion_{}", "pincushion distortion {} %", warp.pincushion, "percent", ("10", "30"), Range(0, 33),
+        "pincushion_{}", "pincushion distortion {} %", shape.pincushion, "percent", ("10", "30"), Range(0, 33),
         "geometry",
     ),
     Family(

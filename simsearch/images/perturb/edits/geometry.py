@@ -20,10 +20,9 @@ def scaling(image: Picture, rng: Rng, *, ratio: float) -> Picture:  # noqa: ARG0
     return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
 
 
-def thumbnail(image: Picture, rng: Rng, *, side: int) -> Picture:  # noqa: ARG001
+def thumbnail(image: Picture, rng: Rng, *, side: int) -> Picture:
     """The image scaled down until its longer side has that many pixels; a smaller one keeps its size."""
-    ratio = min(1, side / max(image.size))
-    return image.resize((max(1, round(ratio * image.width)), max(1, round(ratio * image.height))), _BICUBIC)
+    return scaling(image, rng, ratio=min(1, side / max(image.size)))
 
 
 def cropping_and_rescaling(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
@@ -68,7 +67,6 @@ def shearing(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: A
     return image.transform(image.size, Image.Transform.AFFINE, matrix, _BICUBIC)
 
 
-_BICUBIC = Image.Resampling.BICUBIC
 _CELLS = 48  # along the longer side: inside each a warp is bilinear, which moves no pixel by a visible step
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 

@@ -39,14 +39,12 @@ def pillarbox(image: Picture, rng: Rng, *, percent: float, fill: str = "blur") -
 
 def caption_above(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image below a bar with a few words, as high as that percentage of the image."""
-    bar = _caption_bar(image, rng, percent, theme, font)
-    return stacked([bar, image])
+    return stacked([_caption_bar(image, rng, percent, theme, font), image])
 
 
 def caption_below(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
     """The image above a bar with a few words, as high as that percentage of the image."""
-    bar = _caption_bar(image, rng, percent, theme, font)
-    return stacked([image, bar])
+    return stacked([image, _caption_bar(image, rng, percent, theme, font)])
 
 
 def meme(image: Picture, rng: Rng, *, percent: float, font: Font = None) -> Picture:

@@ -80,9 +80,7 @@ def laid(image: Picture, layer: Picture, at: tuple[int, int], opacity: float = 1
     return out
 
 
-def spot(
-    rng: Rng, size: tuple[int, int], inner: tuple[int, int], place: str
-) -> tuple[int, int]:  # fmt: skip
+def spot(rng: Rng, size: tuple[int, int], inner: tuple[int, int], place: str) -> tuple[int, int]:
     """The left top corner of a thing of size `inner` on an image of that size.
 
     Args:

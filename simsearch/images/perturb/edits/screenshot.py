@@ -107,18 +107,16 @@ def _buttons(screen: _Screen, rng: Rng, box: Box) -> None:
     x = left + unit // 2
     for side in (0, unit // 2):
         ellipse(screen.draw, (x + side, top, x + side + unit // 2 + 1, top + unit // 2 + 1), heart)
-    _polygon(screen, [(x, top + unit * 0.35), (x + unit, top + unit * 0.35), (x + unit / 2, bottom)], heart)
+    screen.draw.polygon([(x, top + unit * 0.35), (x + unit, top + unit * 0.35), (x + unit / 2, bottom)], heart)
     x += 3 * unit // 2
     ellipse(screen.draw, (x, top, x + unit, bottom), screen.ink)
     thin = max(1, unit // 9)
     ellipse(screen.draw, (x + thin, top + thin, x + unit - thin, bottom - thin), screen.ground)
     x += 3 * unit // 2
-    _polygon(screen, [(x, top), (x + unit, top + unit / 3), (x + unit / 3, bottom)], screen.ink)
+    screen.draw.polygon([(x, top), (x + unit, top + unit / 3), (x + unit / 3, bottom)], screen.ink)
     x = right - 3 * unit // 2
-    _polygon(
-        screen, [(x, top), (x + unit / 2, top), (x + unit / 2, bottom), (x + unit / 4, bottom - unit / 3), (x, bottom)],
-        screen.ink,
-    )  # fmt: skip
+    half, notch = x + unit / 2, (x + unit / 4, bottom - unit / 3)
+    screen.draw.polygon([(x, top), (half, top), (half, bottom), notch, (x, bottom)], screen.ink)
 
 
 def _lines(screen: _Screen, rng: Rng, box: Box, count: int) -> None:
@@ -148,10 +146,8 @@ def _address_bar(screen: _Screen, rng: Rng, box: Box) -> None:
     for i, direction in enumerate((-1, 1)):
         x = left + unit + 3 * i * unit // 2
         middle, reach = (top + bottom) / 2, 0.35 * unit
-        _polygon(
-            screen, [(x - direction * reach, middle - reach), (x - direction * reach, middle + reach),
-                     (x + direction * reach, middle)], screen.ink,
-        )  # fmt: skip
+        near, tip = x - direction * reach, (x + direction * reach, middle)
+        screen.draw.polygon([(near, middle - reach), (near, middle + reach), tip], screen.ink)
     rectangle(screen.draw, (left + 4 * unit, top, right - unit, bottom), screen.faint)
     address = f"https://www.example.com/{phrase(rng, 2, 4).replace(' ', '-')}"
     screen.text(_inset((left + 5 * unit, top, right - 2 * unit, bottom), 0.15), address)
@@ -188,7 +184,3 @@ def _inset(box: Box, share: float) -> Box:
 def _unit(box: Box) -> int:
     """How wide and high a sign in that bar is: its height, less in narrow ones."""
     return max(0, min(box[3] - box[1], (box[2] - box[0]) // 12))
-
-
-def _polygon(screen: _Screen, points: list[tuple[float, float]], ink: Colour) -> None:
-    screen.draw.polygon(points, fill=ink)
