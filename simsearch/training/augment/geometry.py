@@ -68,12 +68,12 @@ def flip_vertical(squares: Squares, strength: Tensor, generator: torch.Generator
 
 def turn(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
     """Turned counter-clockwise by that multiple of 90 degrees."""
-    out = squares
+    out = Squares(squares.pixels.clone(), squares.sizes.clone())
     for quarters in (1, 2, 3):
         chosen = (degrees == 90 * quarters).nonzero().squeeze(1)
         some = squares.at(chosen)
         sizes = some.sizes.flip(1) if quarters % 2 else some.sizes
-        out = out.put(chosen, Squares(torch.rot90(some.pixels, quarters, (2, 3)), sizes))
+        out.write(chosen, Squares(torch.rot90(some.pixels, quarters, (2, 3)), sizes))
     return out
 
 

@@ -45,12 +45,8 @@ class Squares:
         """Return the chosen ones."""
         return Squares(self.pixels[chosen], self.sizes[chosen])
 
-    def put(self, chosen: Tensor, edited: Squares) -> Squares:
-        """Return the batch with the chosen ones replaced."""
-        return Squares(self.pixels.index_copy(0, chosen, edited.pixels), self.sizes.index_copy(0, chosen, edited.sizes))
-
     def write(self, chosen: Tensor, edited: Squares) -> None:
-        """Replace the chosen ones in place: what `put` does, without a copy of the batch."""
+        """Replace the chosen ones in place."""
         self.pixels.index_copy_(0, chosen, edited.pixels)
         self.sizes.index_copy_(0, chosen, edited.sizes)
 
