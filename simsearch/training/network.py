@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from simsearch.errors import InputError
-from simsearch.extract.networks.build import build_network, load_network
+from simsearch.extract.networks.build import arguments_of, build_network, load_network
 from simsearch.extract.zoo.card import ModelCard, Weights, load_card
 from simsearch.extract.zoo.find import find_model
 from simsearch.images.preprocess import Preprocessing
@@ -77,14 +76,13 @@ def _fitted(old: Tensor, new: Tensor | None) -> Tensor | None:
 
 
 def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
-    arguments = _arguments(start.arguments, config)
-    return ModelCard(
+    card = ModelCard(
         name=config.export.name,
         summary=config.export.summary or f"{start.network} trained from random weights",
         status="unverified",
         network=start.network,
-        arguments=arguments,
-        dimension=_dimension(start.network, arguments),
+        arguments=_arguments(start.arguments, config),
+        dimension=1,  # until the network says it
         non_negative=True,
         metric=config.loss.similarity or "js",
         preprocessing=_preprocessing(start.preprocessing, config.size),
@@ -93,6 +91,7 @@ def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
         reference="Chen et al., Big Self-Supervised Models are Strong Semi-Supervised Learners, 2020",
         limits=config.export.limits or "not measured",
     )
+    return card.model_copy(update={"dimension": arguments_of(card).dimension})
 
 
 def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
@@ -101,16 +100,6 @@ def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
     if size is None:
         return how
     return replace(how, size=size, resize=size if how.fit == "squash" else round(how.resize * size / how.size))
-
-
-def _dimension(network: str, arguments: dict[str, Any]) -> int:
-    """The length of a network's row; 1 where there is no such network, which building it says better."""
-    try:
-        family = importlib.import_module(f"simsearch.extract.networks.{network}")
-        given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-        return int(family.Arguments(**given).dimension)
-    except (ImportError, TypeError):
-        return 1
 
 
 def _arguments(arguments: dict[str, Any], config: FinetuneConfig) -> dict[str, Any]:
