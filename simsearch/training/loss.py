@@ -134,12 +134,9 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:
 
     Reference: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020.
     """
-    n = len(a)
-    both = torch.cat([a, b])  # (2n, d)
-    logits = both @ both.T / temperature
-    logits.fill_diagonal_(float("-inf"))
-    partner = torch.arange(2 * n, device=a.device).roll(n)
-    return F.cross_entropy(logits, partner)
+    images = torch.arange(len(a), device=a.device).repeat(2)
+    both, partners = torch.cat([a, b]), torch.arange(2 * len(a), device=a.device).roll(len(a))
+    return contrast(both, images, Keys(both, images), partners=partners, temperature=temperature)
 
 
 def koleo(z: Tensor) -> Tensor:

@@ -51,8 +51,7 @@ class Trial:
 
     def queries(self) -> Iterator[tuple[Pixels, ...]]:
         """Yield for each edit the pixels (n + m, s, s, 3) of all its copies, own ones first, for each model."""
-        pictures = [*(self.own.image(i) for i in range(len(self.own)))]
-        pictures += [self.strangers.image(i) for i in range(len(self.strangers))]
+        pictures = [side.image(i) for side in (self.own, self.strangers) for i in range(len(side))]
         with ThreadPoolExecutor(default_workers()) as pool:
             for edit in self.edits:
                 stream = zlib.crc32(edit.name.encode())
