@@ -20,14 +20,8 @@ from torch import Tensor, nn
 
 from simsearch.errors import InputError
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.checkpoint import (
-    Clock,
-    below,
-    optimiser_tensors,
-    read_state,
-    restore_optimiser,
-    write_state,
-)
+from simsearch.training.augment.image_batch import normalised
+from simsearch.training.checkpoint import Clock, below, optimiser_tensors, read_state, restore_optimiser, write_state
 from simsearch.training.module import Finetuning
 from simsearch.training.validation.evaluation import Pixels, Trial, scores
 
@@ -230,15 +224,13 @@ def looks_since_best(looks: list[Look]) -> int:
 
 def embedder(network: nn.Module, how: Preprocessing, device: torch.device) -> Callable[[Any], NDArray[Any]]:
     """Return what maps pixels (k, s, s, 3) uint8 to the rows (k, d) of a network in evaluation mode."""
-    mean, std = (255 * torch.tensor([how.mean, how.std], device=device)).view(2, 1, 3, 1, 1)
 
     @torch.inference_mode()
     def embed(pixels: NDArray[np.uint8]) -> NDArray[Any]:
         rows = []
         for start in range(0, len(pixels), _AT_ONCE):
             x = torch.from_numpy(pixels[start : start + _AT_ONCE]).to(device).permute(0, 3, 1, 2).float()
-            normalised = ((x - mean) / std).contiguous(memory_format=torch.channels_last)
-            rows.append(network(normalised).float().cpu().numpy())
+            rows.append(network(normalised(x, how)).float().cpu().numpy())
         return np.concatenate(rows)
 
     return embed

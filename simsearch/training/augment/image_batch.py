@@ -105,6 +105,13 @@ def prepared(squares: Squares, how: Preprocessing) -> Tensor:
     return _resized(seen, how.size)
 
 
+def normalised(pixels: Tensor, how: Preprocessing) -> Tensor:
+    """Return pixels (n, 3, s, s) in [0, 255] as a network takes them: less the mean, by the spread, channels last."""
+    mean, std = (255 * torch.tensor([how.mean, how.std], device=pixels.device)).view(2, 1, 3, 1, 1)
+    out: Tensor = (pixels - mean) / std
+    return out.contiguous(memory_format=torch.channels_last)
+
+
 def _resized(pixels: Tensor, size: int) -> Tensor:
     if pixels.shape[-1] == size:
         return pixels

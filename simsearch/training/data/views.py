@@ -10,7 +10,7 @@ from torch import Tensor
 
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment import FORMS
-from simsearch.training.augment.image_batch import Squares, prepared
+from simsearch.training.augment.image_batch import Squares, normalised, prepared
 from simsearch.training.data.augmentation_plan import Plan
 from simsearch.training.data.batches import VIEWS
 
@@ -53,10 +53,7 @@ class ViewMaker:
 
 def network_input(squares: Squares, how: Preprocessing) -> Tensor:
     """Return what a network takes of squares: (n, 3, size, size), normalised, channels last."""
-    scale = 255 * torch.tensor([how.mean, how.std], device=squares.pixels.device)
-    mean, std = scale.view(2, 1, 3, 1, 1)
-    normalised: Tensor = (prepared(squares, how) - mean) / std
-    return normalised.contiguous(memory_format=torch.channels_last)
+    return normalised(prepared(squares, how), how)
 
 
 def _mirrored(squares: Squares) -> Squares:
