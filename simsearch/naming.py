@@ -89,7 +89,7 @@ def loaded(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: an empty or relative module
-        raise InputError(f"cannot load {shown(name)}: {shortened(str(error), 100)}") from error
+        raise InputError(f"cannot load {shown(name)!r}: {shortened(str(error), 100)}") from error
 
 
 def split_names(text: str) -> list[str]:
