@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, distributed, nn
 
@@ -52,25 +50,6 @@ def gathered(rows: Tensor) -> Tensor:
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return rows
-    out: Tensor = _Gather.apply(rows)
-    return out
+    from torch.distributed.nn.functional import all_gather
 
-
-class _Gather(torch.autograd.Function):
-    """All-gather whose gradient is the sum of what every device asks of these rows."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        """Return (world * n, d)."""
-        ctx.n = len(rows)
-        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, rows.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Return the gradient of this device's own rows."""
-        whole = gradients[0].contiguous().clone()
-        distributed.all_reduce(whole)
-        first = distributed.get_rank() * ctx.n
-        return whole[first : first + ctx.n]
+    return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
