@@ -10,6 +10,7 @@ import pydantic
 
 from simsearch.distance import metric_name
 from simsearch.errors import InputError
+from simsearch.runtime.yaml_file import one_is_a_list
 
 Metric = Annotated[str, pydantic.AfterValidator(metric_name)]
 Protocol = Literal["paper", "perception", "copy_detection", "times", "needle"]
@@ -64,10 +65,9 @@ class Needle(pydantic.BaseModel, frozen=True, extra="forbid"):
     pictures: Path | None = None
     distractors: tuple[Path, ...] = ()
 
-    @pydantic.field_validator("more", "strangers", "textures", "distractors", "libraries", "expected", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | int | float | Path) else value
+    _lists = pydantic.field_validator(
+        "more", "strangers", "textures", "distractors", "libraries", "expected", mode="before"
+    )(one_is_a_list)
 
     @pydantic.field_serializer("more", "strangers", "distractors", "sources", "pictures", "known_copies", mode="plain")
     def _last_names(self, value: Any) -> Any:
@@ -124,10 +124,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
     timed: pydantic.PositiveInt = 50
     device: str = "auto"
 
-    @pydantic.field_validator("seeds", "edits", "models", "fpr", "protocols", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | int | float) else value
+    _lists = pydantic.field_validator("seeds", "edits", "models", "fpr", "protocols", mode="before")(one_is_a_list)
 
     @pydantic.field_validator("seeds", "edits", "models", "fpr")
     @classmethod

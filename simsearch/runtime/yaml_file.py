@@ -12,6 +12,11 @@ _MOST_BYTES = 1 << 20
 _MOST_VALUES = 100_000  # an alias within an alias within ... has more, in a few lines
 
 
+def one_is_a_list(value: Any) -> Any:
+    """Return a single name, number or path as a list of one, anything else as it is: for settings that take several."""
+    return (value,) if isinstance(value, str | int | float | Path) else value
+
+
 def read_yaml(path: Path) -> dict[Any, Any]:
     """Return the keys and values of a YAML file; an empty one has none.
 

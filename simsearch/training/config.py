@@ -13,14 +13,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from simsearch.errors import InputError
 from simsearch.images.preprocess import Preprocessing
-from simsearch.runtime.yaml_file import read_yaml
+from simsearch.runtime.yaml_file import one_is_a_list, read_yaml
 
 Share = Field(default=0.0, ge=0, le=1)
-
-
-def one_is_a_list(value: Any) -> Any:
-    """Return a name as a list of one, anything else as it is."""
-    return (value,) if isinstance(value, str) else value
 
 
 class Edit(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -191,10 +186,7 @@ class Validation(pydantic.BaseModel, frozen=True, extra="forbid"):
     every: NonNegativeInt = 0
     patience: NonNegativeInt = 0
 
-    @pydantic.field_validator("strangers", "edits", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return one_is_a_list(value)
+    _lists = pydantic.field_validator("strangers", "edits", mode="before")(one_is_a_list)
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_looks(self) -> Validation:
@@ -328,10 +320,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     output: Path | None = None
     export: Export = Export()
 
-    @pydantic.field_validator("images", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return one_is_a_list(value)
+    _lists = pydantic.field_validator("images", mode="before")(one_is_a_list)
 
     @pydantic.field_validator("scales")
     @classmethod
