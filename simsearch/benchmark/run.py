@@ -22,7 +22,7 @@ from simsearch.benchmark.needle_results import NeedleResults
 from simsearch.benchmark.protocols import jobs as tasks
 from simsearch.benchmark.protocols.aggregate import paper_means
 from simsearch.benchmark.protocols.examples import with_thumbnails
-from simsearch.benchmark.protocols.jobs import Task, TransferTask, WholeTask
+from simsearch.benchmark.protocols.jobs import Task, WholeTask
 from simsearch.benchmark.protocols.paper import Rules
 from simsearch.benchmark.protocols.sweeps import Point, sweep_points, sweep_result
 from simsearch.benchmark.protocols.templates import TemplateTask, read_templates, split_templates, template_task
@@ -132,7 +132,7 @@ class Run:
         """All results but the methods that are missing."""
         if set(self.settings.protocols) == {"needle"}:
             found, (main, *others) = self._needle(path)
-            return self._told(main.facts, needle=found, other_photographs=_facts(others))
+            return self._told(main.facts, needle=found, other_photographs=tuple(one.facts for one in others))
         points = sweep_points(self.settings, self.entries)
         world = self._world(path, points, self.settings.seeds)
         protocols = self.settings.protocols
@@ -153,7 +153,7 @@ class Run:
             times=self._times(world) if "times" in protocols else (),
             examples=self._examples(world, output) if "paper" in protocols else (),
             needle=needle,
-            other_photographs=_facts([*(one for one in (there, variants) if one is not None), *others]),
+            other_photographs=tuple(one.facts for one in (there, variants, *others) if one is not None),
         )
 
     def _told(self, photographs: Photographs, **parts: Any) -> Results:
@@ -254,7 +254,7 @@ class Run:
 
     def _paper(self, world: World) -> tuple[PaperSplit, ...]:
         jobs = self._tasks(world.splits, self.copies)
-        return tuple(self._map("scores", tasks.paper, jobs, jobs))
+        return tuple(self._map("scores", Task.figures, jobs, jobs))
 
     def _sweeps(self, world: World, points: Sequence[Point]) -> tuple[SweepPoint, ...]:
         splits = world.splits[: self.settings.sweeps.splits]
@@ -265,7 +265,7 @@ class Run:
             for p in points
             for split in splits
         ]
-        found = self._map("sweeps", tasks.paper, jobs, jobs) if jobs else []
+        found = self._map("sweeps", Task.figures, jobs, jobs) if jobs else []
         return tuple(
             sweep_result(point, found[i * len(splits) : (i + 1) * len(splits)]) for i, point in enumerate(points)
         )
@@ -295,7 +295,7 @@ class Run:
             return (), None
         other = self._world(self.settings.transfer, (), self.settings.seeds[:1], main=False)
         here, there = (self._tasks(one.splits[:1], self.copies) for one in (world, other))
-        jobs = [TransferTask(*pair) for pair in zip(here, there, strict=True)]
+        jobs = list(zip(here, there, strict=True))
         return tuple(self._map("transfer", tasks.transfer, jobs, [*here, *there])), other.gallery
 
     def _templates(self) -> tuple[tuple[Templates, ...], Gallery | None]:
@@ -334,13 +334,5 @@ class Run:
         return with_thumbnails(chosen, pictures, self.engine.shelf.edits, output)
 
 
-def _facts(galleries: Sequence[Gallery]) -> tuple[Photographs, ...]:
-    return tuple(gallery.facts for gallery in galleries)
-
-
 def _silent(_: str) -> AbstractContextManager[Progress]:
-    return nullcontext(_ignore)
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Show nothing."""
+    return nullcontext(lambda _done, _total: None)

@@ -78,19 +78,6 @@ class WholeTask:
         return nearest(task.shelf, task.maker, task.metric, Sides.of(self.pictures, self.attacked), task.copies)
 
 
-@dataclass(frozen=True, slots=True)
-class TransferTask:
-    """One method and metric on a split of two sets of photographs."""
-
-    here: Task
-    there: Task
-
-
-def paper(task: Task) -> PaperSplit:
-    """The paper's protocol."""
-    return task.figures()
-
-
 def paper_examples(task: Task) -> tuple[Example, ...]:
     """Pairs worth looking at."""
     return examples(task.distances(), task.figures(), task.split)
@@ -115,6 +102,7 @@ def perception(job: WholeTask) -> tuple[PerceptionRow, ...]:
     return perception_rows(job.distances(), job.attacked, (*task.names, names), task.rules)
 
 
-def transfer(job: TransferTask) -> Transfer:
-    """The paper's Table 2."""
-    return transferred(job.here.distances(), job.there.distances(), job.here.names, job.here.rules)
+def transfer(job: tuple[Task, Task]) -> Transfer:
+    """The paper's Table 2, by one method and metric on splits of two sets of photographs."""
+    here, there = job
+    return transferred(here.distances(), there.distances(), here.names, here.rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simsearch.benchmark.data.nearest import Distances
+from simsearch.benchmark.data.nearest import Distances, Values
 from simsearch.benchmark.protocols.paper import Rules, share
 from simsearch.benchmark.results import Estimate, Transfer, finite
 from simsearch.decide.intervals import supported
@@ -23,22 +23,19 @@ def transferred(here: Distances, there: Distances, names: tuple[str, str], rules
     fpr = rules.fpr[0]
     threshold = recall_at_fpr(here.copies.distance, here.strangers.distance, fpr).threshold
 
-    def within(distances: Distances, what: str) -> Estimate:
-        values = {
-            "fpr": distances.strangers.distance,
-            "recall": distances.copies.distance,
-            "right image": distances.copies.own,
-        }[what]
-        enough = supported(fpr, min(len(here.strangers.distance), len(distances.strangers.distance)))
+    main, other = here.strangers.distance, there.strangers.distance
+
+    def within(values: Values, strangers: Values) -> Estimate:
+        enough = supported(fpr, min(len(main), len(strangers)))
         return share((values <= threshold).astype(np.float64), rules, supported=enough)
 
     return Transfer(
         *names,
         fpr=fpr,
         threshold=finite(threshold),
-        fpr_here=within(here, "fpr"),
-        recall_here=within(here, "recall"),
-        fpr_there=within(there, "fpr"),
-        recall_there=within(there, "recall"),
-        recall_right_image_there=within(there, "right image"),
+        fpr_here=within(main, main),
+        recall_here=within(here.copies.distance, main),
+        fpr_there=within(other, other),
+        recall_there=within(there.copies.distance, other),
+        recall_right_image_there=within(there.copies.own, other),
     )

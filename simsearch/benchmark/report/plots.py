@@ -158,8 +158,9 @@ def sweeps(results: Results) -> Figure | None:
         return None
     figure, panels = _figure(4.6 * len(kinds), 3.4, len(kinds))
     for axes, kind in zip(panels if len(kinds) > 1 else [panels], kinds, strict=True):
-        points = [point for point in results.sweeps if point.sweep == kind]
-        for (family, metric), of_one in groupby(sorted(points, key=_swept), key=lambda p: (p.family, p.metric)):
+        swept = (point for point in results.sweeps if point.sweep == kind)
+        points = sorted(swept, key=lambda p: (p.family, p.metric, p.value))
+        for (family, metric), of_one in groupby(points, key=lambda p: (p.family, p.metric)):
             line = list(of_one)
             means = np.array([p.auc.mean for p in line])
             spread = [means - [p.auc.lowest for p in line], [p.auc.highest for p in line] - means]
@@ -307,10 +308,6 @@ def _place(results: Results, key: tuple[str, str]) -> tuple[int, str]:
     families = [other.partition("(")[0] for other, _ in scored]
     place = scored.index(key) if key in scored else families.index(name) if name in families else len(scored)
     return place, kinds.get(name, "user")
-
-
-def _swept(point: Any) -> tuple[str, str, int]:
-    return point.family, point.metric, point.value
 
 
 def _per_cent(axis: Axis) -> None:
