@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.config import load_config
 
-_Flags = TypeVar("_Flags")
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 
 def named(text: str) -> Path:
@@ -55,27 +55,6 @@ def query_metric_named(text: str) -> str:
         typer.BadParameter: there is none of that name.
     """
     return text if text == "asymmetric" else metric_named(text)
-
-
-def examples(*lines: str) -> str:
-    """Return an epilogue that shows commands as they are typed."""
-    return "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in lines)
-
-
-def with_flags(kind: type[_Flags]) -> Callable[[Callable[[_Flags], None]], Callable[..., None]]:
-    """Make a command of a function of one object: each field of its dataclass is a flag or an argument."""
-    hints = get_type_hints(kind, include_extras=True)
-    parameters = [each.replace(annotation=hints[name]) for name, each in inspect.signature(kind).parameters.items()]
-
-    def decorate(function: Callable[[_Flags], None]) -> Callable[..., None]:
-        def command(**values: object) -> None:
-            function(kind(**values))
-
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return command
-
-    return decorate
 
 
 def be_quiet(wanted: bool) -> bool:
@@ -155,3 +134,40 @@ Config = Annotated[
         help="Read flags from a file; those on the command line win.",
     ),
 ]
+
+
+def command(
+    app: typer.Typer, *examples: str, name: str | None = None, flags: Any = None, config: bool = True
+) -> Callable[[_Function], _Function]:
+    """Make a command of a function; --quiet and --config are added, which act by themselves.
+
+    Args:
+        app: What it is a command of.
+        examples: Commands as they are typed, shown below the help text.
+        name: What it is called; by default as the function.
+        flags: A dataclass whose fields are the flags and arguments: then the function is given one of it.
+        config: Whether there is a --config.
+    """
+    epilog = "\b\nExamples:\n" + "\n".join(f"  simsearch {line}" for line in examples)
+    common = {"quiet": (Quiet, False), **({"config": (Config, None)} if config else {})}
+
+    def decorate(function: _Function) -> _Function:
+        hints = get_type_hints(flags or function, include_extras=True)
+        given = inspect.signature(flags or function).parameters.items()
+        own = {key: each.replace(annotation=hints[key]) for key, each in given}
+        more = {
+            key: inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, (kind, default) in common.items()
+            if key not in own
+        }
+
+        def run(**values: Any) -> None:
+            told = {key: value for key, value in values.items() if key in own}
+            function(flags(**told)) if flags else function(**told)
+
+        run.__name__, run.__doc__ = function.__name__, function.__doc__
+        run.__signature__ = inspect.Signature([*own.values(), *more.values()])  # type: ignore[attr-defined]
+        app.command(name, epilog=epilog)(run)
+        return function
+
+    return decorate

@@ -12,7 +12,7 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.config import load_settings
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.options import AsJson, Quiet, Strict, examples, with_flags
+from simsearch.cli.options import AsJson, Quiet, Strict, command
 from simsearch.cli.progress import shown
 from simsearch.errors import InputError
 
@@ -125,17 +125,16 @@ class Flags:
             raise typer.BadParameter(str(error)) from error
 
 
-@app.command(
-    epilog=examples(
-        "benchmark photos/ --models mini,dhash,phash --output report/",
-        "benchmark photos/ --models 'orb,sift(count=100,cutoff=5)' --seeds 0,1,2 --output report/",
-        "benchmark photos/ --config configs/benchmark.yaml --output report/",
-        "benchmark photos/ --config configs/today.yaml --output report/",
-        "benchmark --output report/ --replot",
-        "benchmark --list",
-    )
+@command(
+    app,
+    "benchmark photos/ --models mini,dhash,phash --output report/",
+    "benchmark photos/ --models 'orb,sift(count=100,cutoff=5)' --seeds 0,1,2 --output report/",
+    "benchmark photos/ --config configs/benchmark.yaml --output report/",
+    "benchmark photos/ --config configs/today.yaml --output report/",
+    "benchmark --output report/ --replot",
+    "benchmark --list",
+    flags=Flags,
 )
-@with_flags(Flags)
 def benchmark(flags: Flags) -> None:
     """Compare methods on your photographs: edited copies are looked for, strangers must not be found.
 

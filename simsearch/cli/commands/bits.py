@@ -45,12 +45,11 @@ class Spelling(StrEnum):
     BASE64 = "base64"
 
 
-@app.command(
-    epilog=options.examples(
-        "bits fit photos/ --bits 96 --output own.safetensors",
-        "bits fit --rows rows/part-00000.parquet --bits 256 --kind pca --output own.safetensors",
-        "index photos/ --bits own.safetensors --library photos.library",
-    )
+@options.command(
+    app,
+    "bits fit photos/ --bits 96 --output own.safetensors",
+    "bits fit --rows rows/part-00000.parquet --bits 256 --kind pca --output own.safetensors",
+    "index photos/ --bits own.safetensors --library photos.library",
 )
 def fit(
     paths: options.Paths = None,
@@ -78,8 +77,6 @@ def fit(
     batch_size: options.BatchSize = 64,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.Config = None,
 ) -> None:
     """Fit a quantiser to images like those that will be searched.
 
@@ -118,12 +115,11 @@ def fit(
         terminal.show(f"use it as --bits {output}")
 
 
-@app.command(
-    epilog=options.examples(
-        "bits encode photos/",
-        "bits encode cat.jpg --bits 256 --spelling base64",
-        "bits encode photos/ --bits own.safetensors --json",
-    )
+@options.command(
+    app,
+    "bits encode photos/",
+    "bits encode cat.jpg --bits 256 --spelling base64",
+    "bits encode photos/ --bits own.safetensors --json",
 )
 def encode(
     paths: options.Paths = None,
@@ -139,8 +135,6 @@ def encode(
     batch_size: options.BatchSize = 64,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.Config = None,
 ) -> None:
     """Print the bits of images, one line an image.
 

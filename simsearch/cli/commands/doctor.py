@@ -15,7 +15,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import FAILED
-from simsearch.cli.options import AsJson, Config, Quiet, examples
+from simsearch.cli.options import AsJson, command
 from simsearch.cli.terminal import size
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Check:
     detail: str
 
 
-@app.command(epilog=examples("doctor", "doctor --json"))
-def doctor(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+@command(app, "doctor", "doctor --json")
+def doctor(as_json: AsJson = False) -> None:
     """Check this installation.
 
     Looks at versions, clashing wheels, GPUs, shared memory and decoding, and whether each model gives its golden rows.

@@ -91,20 +91,17 @@ class Flags:
     max_pixels: options.MaxPixels = options.MAX_PIXELS
     strict: options.Strict = False
     as_json: options.AsJson = False
-    quiet: options.Quiet = False
-    config: options.Config = None
 
 
-@app.command(
-    epilog=options.examples(
-        "embed photos/ --output rows/",
-        "embed --from-list photos.csv --output rows/ --format npy",
-        "embed photos/ --output rows-1/ --shard 1/4",
-        "embed photos/ --output rows/ --device cuda:0,cuda:1",
-        "index --rows rows/part-00000.parquet --library photos.library",
-    )
+@options.command(
+    app,
+    "embed photos/ --output rows/",
+    "embed --from-list photos.csv --output rows/ --format npy",
+    "embed photos/ --output rows-1/ --shard 1/4",
+    "embed photos/ --output rows/ --device cuda:0,cuda:1",
+    "index --rows rows/part-00000.parquet --library photos.library",
+    flags=Flags,
 )
-@options.with_flags(Flags)
 def embed(flags: Flags) -> None:
     """Write embeddings as Parquet or npy.
 

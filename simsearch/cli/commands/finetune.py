@@ -13,7 +13,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import SIGNALLED
-from simsearch.cli.options import AsJson, Device, Quiet, examples
+from simsearch.cli.options import AsJson, Device, command
 from simsearch.cli.progress import shown
 from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command(
-    epilog=examples(
-        "finetune configs/watermark.yaml",
-        "finetune configs/watermark.yaml --images photos/ --output runs/watermark --device cuda",
-        "index photos/ --library photos.library --model ./runs/watermark/model",
-    )
+@command(
+    app,
+    "finetune configs/watermark.yaml",
+    "finetune configs/watermark.yaml --images photos/ --output runs/watermark --device cuda",
+    "index photos/ --library photos.library --model ./runs/watermark/model",
+    config=False,
 )
 def finetune(
     settings: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train on and for which edits.")],
@@ -59,7 +59,6 @@ def finetune(
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Export the model also where the guard refuses.")] = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,
 ) -> None:
     """Train an extractor for your own edits, prove what changed, and export it as a model folder.
 

@@ -58,8 +58,6 @@ class Flags:
     rescan: Annotated[bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")] = False
     strict: options.Strict = False
     as_json: options.AsJson = False
-    quiet: options.Quiet = False
-    config: options.Config = None
 
     def check(self) -> None:
         """Refuse flags that contradict each other.
@@ -91,18 +89,17 @@ class Flags:
         )
 
 
-@app.command(
-    epilog=options.examples(
-        "index photos/ --library photos.library",
-        "index photos/ --library photos.library --prune",
-        "index photos/ --library photos.library --prune --dry-run",
-        "index --from-list photos.csv --library photos.library --workers 8",
-        "index photos/ --library photos.library --device cuda:0,cuda:1",
-        "index photos/ --library small.library --bits 96",
-        "index --rows rows/part-00000.parquet --library photos.library",
-    )
+@options.command(
+    app,
+    "index photos/ --library photos.library",
+    "index photos/ --library photos.library --prune",
+    "index photos/ --library photos.library --prune --dry-run",
+    "index --from-list photos.csv --library photos.library --workers 8",
+    "index photos/ --library photos.library --device cuda:0,cuda:1",
+    "index photos/ --library small.library --bits 96",
+    "index --rows rows/part-00000.parquet --library photos.library",
+    flags=Flags,
 )
-@options.with_flags(Flags)
 def index(flags: Flags) -> None:
     """Add images to a library.
 
@@ -134,13 +131,12 @@ def index(flags: Flags) -> None:
         raise typer.Exit(SOME_REJECTED)
 
 
-@app.command(
-    epilog=options.examples(
-        "remove photos/old/ --library photos.library",
-        "remove photos/old/ --library photos.library --dry-run",
-        "remove id:17 --library photos.library --purge",
-        "remove --owner Anna --library photos.library --purge",
-    )
+@options.command(
+    app,
+    "remove photos/old/ --library photos.library",
+    "remove photos/old/ --library photos.library --dry-run",
+    "remove id:17 --library photos.library --purge",
+    "remove --owner Anna --library photos.library --purge",
 )
 def remove(
     paths: Annotated[
@@ -160,8 +156,6 @@ def remove(
     ] = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.Config = None,
 ) -> None:
     """Remove images from a library.
 

@@ -10,7 +10,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import FAILED
-from simsearch.cli.options import AsJson, Config, Device, LibraryFolder, Metric, Quiet, examples
+from simsearch.cli.options import AsJson, Device, LibraryFolder, Metric, command
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command(epilog=examples("info --library photos.library", "info --library photos.library --json"))
-def info(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+@command(app, "info --library photos.library", "info --library photos.library --json")
+def info(library: LibraryFolder, *, as_json: AsJson = False) -> None:
     """Print what a library holds."""
     from simsearch.library import Library
 
@@ -46,7 +46,7 @@ def info(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = Fals
         _show_index(index)
 
 
-@app.command(epilog=examples("verify --library photos.library", "verify --library photos.library --deep"))
+@command(app, "verify --library photos.library", "verify --library photos.library --deep")
 def verify(
     library: LibraryFolder,
     *,
@@ -54,8 +54,6 @@ def verify(
         bool, typer.Option("--deep", help="Read every file whole: checksums, rows, a sample of searches.")
     ] = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
 ) -> None:
     """Check a library against itself.
 
@@ -82,8 +80,8 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=examples("repair --library photos.library"))
-def repair(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+@command(app, "repair --library photos.library")
+def repair(library: LibraryFolder, *, as_json: AsJson = False) -> None:
     """Make a library's lost or damaged manifest again from its segments.
 
     Nothing is deleted: the old manifest and segments that cannot be used are renamed. What could not be known is said,
@@ -108,12 +106,11 @@ def repair(library: LibraryFolder, *, as_json: AsJson = False, quiet: Quiet = Fa
     terminal.show(f"look it over: simsearch verify --deep --library {library}")
 
 
-@app.command(
-    epilog=examples(
-        "optimize --library photos.library",
-        "optimize --library photos.library --recall 0.95",
-        "optimize --library photos.library --recall 0.9 --metric cosine --kind rabitq --bytes 40",
-    )
+@command(
+    app,
+    "optimize --library photos.library",
+    "optimize --library photos.library --recall 0.95",
+    "optimize --library photos.library --recall 0.9 --metric cosine --kind rabitq --bytes 40",
 )
 def optimize(
     library: LibraryFolder,
@@ -139,8 +136,6 @@ def optimize(
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
 ) -> None:
     """Merge segments, drop what was removed, and build indexes for libraries too large to be searched row by row.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import terminal
-from simsearch.cli.options import AsJson, Config, Quiet, examples
+from simsearch.cli.options import AsJson, command
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class SourceForm(StrEnum):
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("list", epilog=examples("models list", "models list --json"))
-def list_(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) -> None:
+@command(app, "models list", "models list --json", name="list")
+def list_(as_json: AsJson = False) -> None:
     """Print the models that there are a card of, and whether their weights are here.
 
     Besides these every network of timm can be named, as timm:NAME, one in a file as onnx:FILE or torchscript:FILE, and
@@ -51,12 +51,10 @@ def list_(as_json: AsJson = False, quiet: Quiet = False, config: Config = None) 
         terminal.hint("weights that are not here: simsearch models pull NAME")
 
 
-@app.command(epilog=examples("models pull simclr_v2_r50_2x_sk1", "models pull sscd_disc_mixup --json"))
+@command(app, "models pull simclr_v2_r50_2x_sk1", "models pull sscd_disc_mixup --json")
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A card that `models list` shows.")],
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
 ) -> None:
     """Fetch the published weights of a card, and make a model of them.
 
@@ -70,12 +68,11 @@ def pull(
     _show_made(load_card(folder), str(folder), as_json=as_json)
 
 
-@app.command(
-    epilog=examples(
-        "models convert --from simclr-tf r50_2x_sk1/ --to simclr_v2_r50_2x_sk1",
-        "models convert --from torch sscd_disc_mixup.torchvision.pt --to sscd_disc_mixup",
-        "models convert --from torch mine.pt --to timm:resnet50 --name mine",
-    )
+@command(
+    app,
+    "models convert --from simclr-tf r50_2x_sk1/ --to simclr_v2_r50_2x_sk1",
+    "models convert --from torch sscd_disc_mixup.torchvision.pt --to sscd_disc_mixup",
+    "models convert --from torch mine.pt --to timm:resnet50 --name mine",
 )
 def convert(
     source: Annotated[Path, typer.Argument(metavar="PATH", help="The file, or the folder of a checkpoint.")],
@@ -84,8 +81,6 @@ def convert(
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="The card of its network, or timm:NAME.")],
     name: Annotated[str | None, typer.Option("--name", help="What to call the model; by default as the card.")] = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
 ) -> None:
     """Make a model of published weights that were fetched by other means, or of your own for a network of timm."""
     from simsearch.extract.published.convert import convert as converted
@@ -95,12 +90,10 @@ def convert(
     _show_made(load_card(folder), str(folder), as_json=as_json)
 
 
-@app.command(epilog=examples("models show mini", "models show mini --json"))
+@command(app, "models show mini", "models show mini --json")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the zoo, or a model folder with a slash.")],
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: Config = None,
 ) -> None:
     """Print the card of a model: network, weights and their licence, training data, limits."""
     from simsearch.extract.zoo.card import load_card

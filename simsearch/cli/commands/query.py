@@ -26,13 +26,12 @@ QUERIES_AT_ONCE = 512
 COPIES_SHOWN = 3
 
 
-@app.command(
-    epilog=options.examples(
-        "query cat.jpg --library photos.library -k 3",
-        "query new-photos/ --library photos.library --max-distance 0.2 --json",
-        "query --rows rows/part-00000.parquet --library photos.library",
-        "query cat.jpg --library small.library --asymmetric",
-    )
+@options.command(
+    app,
+    "query cat.jpg --library photos.library -k 3",
+    "query new-photos/ --library photos.library --max-distance 0.2 --json",
+    "query --rows rows/part-00000.parquet --library photos.library",
+    "query cat.jpg --library small.library --asymmetric",
 )
 def query(
     paths: options.Paths = None,
@@ -99,8 +98,6 @@ def query(
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.Config = None,
 ) -> None:
     """Find what resembles images, nearest first.
 
@@ -140,7 +137,7 @@ def query(
         raise typer.Exit(SOME_REJECTED)
 
 
-@app.command(epilog=options.examples("compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json"))
+@options.command(app, "compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json")
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
     b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
@@ -150,8 +147,6 @@ def compare(
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.Config = None,
 ) -> None:
     """Print the distance between two images."""
     from simsearch.distance import by_name, hamming
