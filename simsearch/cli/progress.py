@@ -16,29 +16,16 @@ Advance = Callable[[int, int | None], None]
 """Told how many inputs are done, and of how many where that is known."""
 
 
-@contextmanager
-def shown(command: str, *, streams: bool = False) -> Iterator[Advance]:
+def shown(command: str, *, streams: bool = False) -> AbstractContextManager[Advance]:
     """Show the progress of a command while the block runs; the block calls what it is given.
 
     Args:
         command: Its name.
         streams: Whether it prints results as it goes: then no bar is drawn into them on the same terminal.
     """
-    kind: AbstractContextManager[Advance]
-    if terminal.QUIET.get():
-        kind = nullcontext(_ignore)
-    elif not sys.stderr.isatty():
-        kind = _lines(command)
-    elif streams and sys.stdout.isatty():
-        kind = nullcontext(_ignore)
-    else:
-        kind = _bar(command)
-    with kind as advance:
-        yield advance
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Show nothing."""
+    if terminal.QUIET.get() or (streams and sys.stderr.isatty() and sys.stdout.isatty()):
+        return nullcontext(lambda _done, _total: None)
+    return _bar(command) if sys.stderr.isatty() else _lines(command)
 
 
 @contextmanager
