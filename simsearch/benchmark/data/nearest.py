@@ -128,65 +128,49 @@ def nearest(shelf: Shelf, maker: Maker, metric: str, sides: Sides, copies: Seque
 
 def _measured(shelf: Shelf, maker: Maker, metric: str, sides: Sides, copies: Sequence[str]) -> Nearest:
     originals = [shelf.rows(maker.key, picture, [ORIGINAL])[0] for picture in sides.database]
-    compare = (_Several if maker.method.several else _Single)(originals, metric, maker)
+    compare = _several if maker.method.several else _single
     found: list[Found] = []
     for start in range(0, len(sides.queries), _AT_ONCE):
         group = slice(start, start + _AT_ONCE)
         rows = [row for picture in sides.queries[group] for row in shelf.rows(maker.key, picture, copies)]
-        found.append(compare.nearest(rows, np.repeat(np.array(sides.own[group], np.int64), len(copies))))
+        own = np.repeat(np.array(sides.own[group], np.int64), len(copies))
+        found.append(compare(rows, originals, own, metric, maker))
     shape = len(sides.queries), len(copies)
     return Nearest(*(np.concatenate(column).reshape(shape) for column in zip(*found, strict=True)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Several:
-    """Images of several rows."""
-
-    originals: Parts
-    metric: str
-    maker: Maker
-
-    def nearest(self, rows: Parts, own: Positions) -> Found:
-        method, originals = self.maker.method, self.originals
-        if not METRICS[self.metric].of_codes:
-            rows, originals = ([image[_seen(image)] for image in images] for images in (rows, originals))
-        matrix = image_distances(rows, originals, metric=self.metric, cutoff=method.cutoff, bits=method.bits, threads=1)
-        return _of_matrix(matrix, own)
+def _several(rows: Parts, originals: Parts, own: Positions, metric: str, maker: Maker) -> Found:
+    """Of images of several rows."""
+    if not METRICS[metric].of_codes:
+        rows, originals = ([image[_seen(image)] for image in images] for images in (rows, originals))
+    cutoff, bits = maker.method.cutoff, maker.method.bits
+    return _of_matrix(image_distances(rows, originals, metric=metric, cutoff=cutoff, bits=bits, threads=1), own)
 
 
-@dataclass(frozen=True, slots=True)
-class _Single:
-    """Images of one row."""
+def _single(rows: Parts, originals: Parts, own: Positions, metric: str, maker: Maker) -> Found:
+    """Of images of one row."""
+    queries, database = np.concatenate(rows), np.concatenate(originals)
+    if METRICS[metric].of_codes:
+        bits = maker.method.bits or 8 * database.shape[1]
+        scale = 8 * database.shape[1] / bits  # bytes may end in bits that no hash fills
+        return _of_matrix((by_name("hamming")(queries, database) * scale).astype(np.float32), own)
+    seen = _seen(queries)
+    k = min(2, len(database))
+    found = knn(queries[seen], [database], k=k, metric=metric, live=[_seen(database)], device=maker.device)
+    distance, position = np.full((len(queries), 2), np.inf), np.full(len(queries), -1)
+    distance[seen, :k], position[seen] = found.distances, found.positions[:, 0]
+    other = np.where(position == own, distance[:, 1], distance[:, 0])
+    return distance[:, 0], position, _to_own(queries, database, own, metric), other
 
-    originals: Parts
-    metric: str
-    maker: Maker
 
-    def nearest(self, rows: Parts, own: Positions) -> Found:
-        queries, database = np.concatenate(rows), np.concatenate(self.originals)
-        if METRICS[self.metric].of_codes:
-            bits = self.maker.method.bits or 8 * database.shape[1]
-            scale = 8 * database.shape[1] / bits  # bytes may end in bits that no hash fills
-            return _of_matrix((by_name("hamming")(queries, database) * scale).astype(np.float32), own)
-        seen = _seen(queries)
-        k = min(2, len(database))
-        found = knn(
-            queries[seen], [database], k=k, metric=self.metric, live=[_seen(database)], device=self.maker.device
-        )
-        distance, position = np.full((len(queries), 2), np.inf), np.full(len(queries), -1)
-        distance[seen, :k], position[seen] = found.distances, found.positions[:, 0]
-        other = np.where(position == own, distance[:, 1], distance[:, 0])
-        return distance[:, 0], position, self._own(queries, database, own), other
-
-    def _own(self, queries: NDArray[Any], database: NDArray[Any], own: Positions) -> Values:
-        """Distance of each query to its own original, rounded as `knn` rounds."""
-        out = np.where(own < 0, np.nan, np.inf)
-        measure = by_name(self.metric)
-        for position in np.unique(own[own >= 0]):
-            here = (own == position) & _seen(queries)
-            if database[position].any():
-                out[here] = measure(queries[here], database[position][None])[:, 0].astype(np.float32)
-        return out
+def _to_own(queries: NDArray[Any], database: NDArray[Any], own: Positions, metric: str) -> Values:
+    """Distance of each query to its own original, rounded as `knn` rounds."""
+    out = np.where(own < 0, np.nan, np.inf)
+    for position in np.unique(own[own >= 0]):
+        here = (own == position) & _seen(queries)
+        if database[position].any():
+            out[here] = by_name(metric)(queries[here], database[position][None])[:, 0].astype(np.float32)
+    return out
 
 
 def _seen(rows: NDArray[Any]) -> NDArray[np.bool_]:
