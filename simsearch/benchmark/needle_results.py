@@ -167,11 +167,23 @@ class NeedleDistractors:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedleMethod:
+class Scored:
+    """Figures of one method by one metric."""
+
+    method: str
+    metric: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Method and metric, by which they are told apart."""
+        return self.method, self.metric
+
+
+@dataclass(frozen=True, slots=True)
+class NeedleMethod(Scored):
     """One method by one metric; lists run along the limits.
 
     Attributes:
-        method, metric: Whose.
         supported_library: The largest library of which one expected false match is supported; 0 where none is.
         thresholds: The distance of each limit.
         groups, edits: Recall.
@@ -182,8 +194,6 @@ class NeedleMethod:
         distractors: One a set.
     """
 
-    method: str
-    metric: str
     supported_library: float
     thresholds: tuple[NeedleThreshold, ...]
     groups: tuple[NeedleGroup, ...]
@@ -193,11 +203,6 @@ class NeedleMethod:
     held_out: tuple[NeedleHeldOut, ...]
     nearest: tuple[NeedlePair, ...]
     distractors: tuple[NeedleDistractors, ...] = ()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Method and metric, by which they are told apart."""
-        return self.method, self.metric
 
 
 @dataclass(frozen=True, slots=True)

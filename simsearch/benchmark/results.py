@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import pydantic
 
-from simsearch.benchmark.needle_results import NeedleResults
+from simsearch.benchmark.needle_results import NeedleResults, Scored
 from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Kind
@@ -164,12 +164,10 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class PaperSplit:
+class PaperSplit(Scored):
     """The paper's protocol for one method, metric and split.
 
     Attributes:
-        method: Name of the method.
-        metric: The distance used.
         seed: Of the split.
         database: Photographs that can be found.
         attacked: Photographs edited in each half.
@@ -187,8 +185,6 @@ class PaperSplit:
         groups: Edits pooled by category and by text.
     """
 
-    method: str
-    metric: str
     seed: int
     database: int
     attacked: int
@@ -233,15 +229,13 @@ class RecallMean:
 
 
 @dataclass(frozen=True, slots=True)
-class PaperMean:
+class PaperMean(Scored):
     """The paper's protocol for one method and metric over all splits; a network's distances stand side by side.
 
     `recall` and `recall_right_image` are those of the first operating point. In `groups`, `family` holds the kind of
     group (category or text) and `category` its name.
     """
 
-    method: str
-    metric: str
     splits: int
     auc: Spread
     auc_right_image: Spread
@@ -289,11 +283,9 @@ class SweepPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Scored):
     """The paper's Table 2: a threshold that gives `fpr` on the main photographs, used on another set; first splits."""
 
-    method: str
-    metric: str
     fpr: float
     threshold: float | None
     fpr_here: Estimate
@@ -304,11 +296,10 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class PerceptionRow:
+class PerceptionRow(Scored):
     """perception's table: all originals in the database, each copy against its own and the nearest other image.
 
     Attributes:
-        method, metric: Whose.
         category: The photographs' folder; "all" for all of them.
         transform: The edit; "all" for all of them.
         fpr: The rate asked for: share of copies that another image comes within the threshold of.
@@ -318,8 +309,6 @@ class PerceptionRow:
         photographs: In this category.
     """
 
-    method: str
-    metric: str
     category: str
     transform: str
     fpr: float
@@ -330,29 +319,24 @@ class PerceptionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyDetection:
+class CopyDetection(Scored):
     """Copies and strangers of the first split ranked together by the distance to their nearest image.
 
     Attributes:
-        method, metric: Whose.
         micro_average_precision: Of the pooled ranking; a prediction is right when the image is.
         recall_at_precision: The largest recall at which `precision` still holds.
         precision: The one asked for, 0.9.
     """
 
-    method: str
-    metric: str
     micro_average_precision: Estimate
     recall_at_precision: Estimate
     precision: float
 
 
 @dataclass(frozen=True, slots=True)
-class ChainPoint:
+class ChainPoint(Scored):
     """Recall after k mild edits, at the threshold that gives `fpr` on strangers so edited, all k pooled; one split."""
 
-    method: str
-    metric: str
     k: int
     fpr: float
     threshold: float | None
@@ -361,14 +345,12 @@ class ChainPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Templates:
+class Templates(Scored):
     """Templates and their variants: half of the templates are the database, variants of the others are strangers.
 
     Intervals draw whole templates again.
     """
 
-    method: str
-    metric: str
     name: str
     templates: int
     positives: int
@@ -430,6 +412,11 @@ class Example:
     threshold: float | None
     query_thumbnail: str | None = None
     image_thumbnail: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Method and metric."""
+        return self.method, self.metric
 
 
 @dataclass(frozen=True, slots=True)

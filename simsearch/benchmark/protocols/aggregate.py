@@ -33,7 +33,7 @@ def paper_means(splits: Sequence[PaperSplit]) -> tuple[PaperMean, ...]:
     """One mean for each method and metric, in the order of the splits."""
     grouped: dict[tuple[str, str], list[PaperSplit]] = {}
     for split in splits:
-        grouped.setdefault((split.method, split.metric), []).append(split)
+        grouped.setdefault(split.key, []).append(split)
     return tuple(map(_mean, grouped.values()))
 
 

@@ -52,7 +52,7 @@ def gallery(results: Results, folder: Path) -> dict[str, list[Card]]:
     kinds = {kind: _pairs(results, kind) for kind in ("false_match", "missed_copy", "closest_stranger")}
     shown = {_key(pair[0]) for pair in kinds["false_match"]}
     kinds["closest_stranger"] = [pair for pair in kinds["closest_stranger"] if _key(pair[0]) not in shown]
-    places = {(one.method.name, one.metric): one.place for one in contenders(results)}
+    places = {one.key: one.place for one in contenders(results)}
     return {kind: [_card(results, folder, pair, places) for pair in pairs] for kind, pairs in kinds.items()}
 
 
@@ -62,15 +62,15 @@ def _key(one: Example) -> tuple[str, str, str]:
 
 def _pairs(results: Results, kind: str) -> list[list[Example]]:
     """The pairs of one kind: first those of the best method, of these first what most methods were wrong about."""
-    ranks = {(one.method.name, one.metric): rank for rank, one in enumerate(contenders(results))}
+    ranks = {one.key: rank for rank, one in enumerate(contenders(results))}
 
     def rank(one: Example) -> int:
-        return ranks.get((one.method, one.metric), len(ranks))
+        return ranks.get(one.key, len(ranks))
 
     found: dict[tuple[str, str, str], list[Example]] = {}
     for one in sorted((one for one in results.examples if one.kind == kind), key=rank):
         known = found.setdefault(_key(one), [])
-        if all((one.method, one.metric) != (other.method, other.metric) for other in known):
+        if all(one.key != other.key for other in known):
             known.append(one)
     return sorted(found.values(), key=lambda pair: (rank(pair[0]), -len(pair)))[:_MOST]
 
@@ -80,11 +80,7 @@ def _card(results: Results, folder: Path, pair: Sequence[Example], places: dict[
     edit = edit_title(first.edit)
     query = Picture(first.query, f"{first.query}, {edit}", _jpeg(folder, first.query_thumbnail))
     image = Picture(first.image, first.image, _jpeg(folder, first.image_thumbnail))
-    keys = [(one.method, one.metric) for one in pair]
-    methods = [
-        Cell(label(results, key) + _distance(one), place=places.get(key, 0))
-        for key, one in zip(keys, pair, strict=True)
-    ]
+    methods = [Cell(label(results, one.key) + _distance(one), place=places.get(one.key, 0)) for one in pair]
     verb = "Missed by" if first.kind == "missed_copy" else "Taken for a copy by" if _flagged(first) else "Closest for"
     return Card((query, image), edit[:1].upper() + edit[1:], verb, methods)
 

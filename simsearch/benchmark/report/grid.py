@@ -111,5 +111,5 @@ def named(one: Contender) -> Cell:
 
 def names(results: Results, keys: Iterable[Key]) -> Column:
     """Return the column of the methods with these keys."""
-    places = {(one.method.name, one.metric): one.place for one in contenders(results)}
+    places = {one.key: one.place for one in contenders(results)}
     return Column("", [Cell(label(results, key), place=places.get(key, len(places))) for key in keys])

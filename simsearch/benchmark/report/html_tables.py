@@ -36,9 +36,9 @@ def methods_table(results: Results, rate: float, found: Sequence[Contender]) -> 
         areas("AUC, any match", [one.auc for one in found]),
         shares("nearest is the original", [one.right_image_first for one in found]),
     ]
-    ranked = {(row.method, row.metric): row.micro_average_precision for row in results.copy_detection}
+    ranked = {row.key: row.micro_average_precision for row in results.copy_detection}
     if ranked:
-        columns.append(areas("micro AP", [ranked.get((one.method.name, one.metric)) for one in found]))
+        columns.append(areas("micro AP", [ranked.get(one.key) for one in found]))
     if results.times:
         columns.append(texts("time an image", [milliseconds(one.time.ms) if one.time else "" for one in found]))
     return Table(columns, best_first=True)
@@ -86,7 +86,7 @@ def transfer_table(results: Results) -> Table:
     rows = results.transfer
     return Table(
         [
-            names(results, [(row.method, row.metric) for row in rows]),
+            names(results, [row.key for row in rows]),
             shares("strangers here", [row.fpr_here for row in rows]),
             shares("strangers there", [row.fpr_there for row in rows]),
             shares("any match here", [row.recall_here for row in rows]),
@@ -104,7 +104,7 @@ def perception_tables(results: Results) -> dict[str, Table | None]:
     edits = [(edit_title(one.transform), one) for one in every if one.transform != one.category == "all"]
     whole = Table(
         [
-            names(results, [(one.method, one.metric) for one in rows]),
+            names(results, [one.key for one in rows]),
             shares("recall", [one.recall for one in rows]),
             shares("false-positive rate", [one.measured_fpr for one in rows]),
             texts("threshold", ["none" if one.threshold is None else f"{one.threshold:.4g}" for one in rows]),
@@ -117,7 +117,7 @@ def _apart(results: Results, rows: Iterable[tuple[str, PerceptionRow]]) -> Table
     """Recalls with a named row for each line and a method for each column."""
     grid: dict[str, dict[Key, Estimate]] = {}
     for line, one in rows:
-        grid.setdefault(line, {})[one.method, one.metric] = one.recall
+        grid.setdefault(line, {})[one.key] = one.recall
     keys = dict.fromkeys(key for line in grid.values() for key in line)
     columns = [shares(label(results, key), [line.get(key) for line in grid.values()]) for key in keys]
     return Table([texts("", grid), *columns]) if grid else None
@@ -128,7 +128,7 @@ def ranking_table(results: Results) -> Table:
     rows = sorted(results.copy_detection, key=lambda row: -row.micro_average_precision.value)
     return Table(
         [
-            names(results, [(row.method, row.metric) for row in rows]),
+            names(results, [row.key for row in rows]),
             areas("micro average precision", [row.micro_average_precision for row in rows]),
             shares(f"recall at {100 * rows[0].precision:g} % precision", [row.recall_at_precision for row in rows]),
         ]
@@ -140,7 +140,7 @@ def templates_table(results: Results) -> Table:
     sets = results.templates
     return Table(
         [
-            names(results, [(row.method, row.metric) for row in sets]),
+            names(results, [row.key for row in sets]),
             texts("templates", [f"{row.templates:,}" for row in sets]),
             texts("variants + strangers", [f"{row.positives:,} + {row.negatives:,}" for row in sets]),
             areas("AUC, any match", [row.auc for row in sets]),

@@ -34,6 +34,11 @@ class Contender:
     time: Time | None
 
     @property
+    def key(self) -> Key:
+        """Method and metric."""
+        return self.mean.key
+
+    @property
     def auc(self) -> Estimate:
         """The exact area when any match counts."""
         return averaged(split.auc for split in self.splits)
@@ -79,16 +84,16 @@ class Contender:
 def contenders(results: Results) -> tuple[Contender, ...]:
     """All that ran the paper's protocol, the one first that finds most right images at the answer's rate."""
     methods = {method.name: method for method in results.methods}
-    scored = [(mean.method, mean.metric) for mean in results.means]
+    scored = [mean.key for mean in results.means]
     times = {time.method: time for time in results.times}
     found = [
         Contender(
             methods.get(mean.method) or Method(mean.method, mean.method, "user"),
             mean.metric,
-            label(results, (mean.method, mean.metric)),
-            scored.index((mean.method, mean.metric)),
+            label(results, mean.key),
+            scored.index(mean.key),
             mean,
-            tuple(s for s in results.paper if (s.method, s.metric) == (mean.method, mean.metric)),
+            tuple(s for s in results.paper if s.key == mean.key),
             times.get(mean.method),
         )
         for mean in results.means
@@ -110,7 +115,7 @@ def label(results: Results, key: Key) -> str:
     twins = [one.name for one in results.methods if one.label == shown]
     if len(twins) > 1:
         shown = name
-    scored = [(mean.method, mean.metric) for mean in results.means]
+    scored = [mean.key for mean in results.means]
     scored += [one.key for one in results.needle.methods] if results.needle else []
     several = len({metric for method, metric in scored if method == name}) > 1
     return f"{shown} by {metric}" if several else shown

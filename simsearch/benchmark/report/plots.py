@@ -135,11 +135,11 @@ def chains(results: Results) -> Figure | None:
     if not results.chains:
         return None
     figure, axes = _figure(6.4, 3.8)
-    ranked = {(one.method.name, one.metric): rank for rank, one in enumerate(contenders(results))}
-    named = dict.fromkeys((point.method, point.metric) for point in results.chains)
+    ranked = {one.key: rank for rank, one in enumerate(contenders(results))}
+    named = dict.fromkeys(point.key for point in results.chains)
     keys = sorted(named, key=lambda key: ranked.get(key, len(ranked)))
     for key in keys:
-        points = sorted((p for p in results.chains if (p.method, p.metric) == key), key=lambda p: p.k)
+        points = sorted((p for p in results.chains if p.key == key), key=lambda p: p.k)
         k, recall = [p.k for p in points], [p.recall_right_image for p in points]
         axes.fill_between(k, [r.low for r in recall], [r.high for r in recall], alpha=0.12, **_fill(results, key))
         axes.plot(k, [r.value for r in recall], **_line(results, key, marked=True))
@@ -185,7 +185,7 @@ def transfer(results: Results) -> Figure | None:
     figure, axes = _figure(6.4, 0.9 + 0.28 * len(rows))
     floor = 1e-4
     for y, row in enumerate(rows):
-        key = (row.method, row.metric)
+        key = row.key
         here, there = max(row.fpr_here.value, floor), max(row.fpr_there.value, floor)
         axes.plot([here, there], [y, y], color=LINE, linewidth=3, zorder=1)
         axes.plot([max(row.fpr_there.low, floor), max(row.fpr_there.high, floor)], [y, y], **_fill(results, key))
@@ -194,7 +194,7 @@ def transfer(results: Results) -> Figure | None:
     axes.set_xscale("log")
     axes.set_xlim(floor, 1)
     _per_cent(axes.xaxis)
-    axes.set_yticks(range(len(rows)), [label(results, (row.method, row.metric)) for row in rows])
+    axes.set_yticks(range(len(rows)), [label(results, row.key) for row in rows])
     axes.axvline(rows[0].fpr, color=FAINT, linestyle=":", linewidth=1)
     axes.set_xlabel("strangers flagged: hollow here, full there (with its interval)")
     axes.set_title("A threshold set here, used on other photographs")
@@ -223,7 +223,7 @@ def _roc(results: Results, what: str, curve: Callable[[Any], Curve]) -> Figure |
     grid = np.geomspace(floor, 1, 400)
     for one in found:
         recall = np.mean([_recall(curve(split), grid) for split in one.splits], axis=0)
-        look = _line(results, (one.method.name, one.metric))
+        look = _line(results, one.key)
         for axes, x in ((logarithmic, grid), (linear, np.concatenate([[0], grid]))):
             axes.plot(x, recall if len(x) == len(recall) else np.concatenate([recall[:1], recall]), **look)
     logarithmic.set_xscale("log")
@@ -301,7 +301,7 @@ def _fill(results: Results, key: tuple[str, str]) -> dict[str, Any]:
 
 def _place(results: Results, key: tuple[str, str]) -> tuple[int, str]:
     """Number and kind of a method by a metric; what only a sweep or another protocol names comes after the others."""
-    scored = [(mean.method, mean.metric) for mean in results.means]
+    scored = [mean.key for mean in results.means]
     scored += [(method.name, method.metric) for method in results.methods]
     name = key[0].partition("(")[0]
     kinds = {method.name.partition("(")[0]: method.kind for method in results.methods}

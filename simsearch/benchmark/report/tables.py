@@ -87,7 +87,7 @@ def _chains(results: Results) -> list[str]:
     lengths = sorted({point.k for point in results.chains})
     grid: dict[Key, dict[int, str]] = {}
     for point in results.chains:
-        grid.setdefault((point.method, point.metric), {})[point.k] = estimated(point.recall_right_image)
+        grid.setdefault(point.key, {})[point.k] = estimated(point.recall_right_image)
     rows = [[cell(label(results, key)), *(row.get(k, "") for k in lengths)] for key, row in grid.items()]
     return table(["right image found", *(f"{k}" for k in lengths)], rows) if rows else []
 
@@ -168,5 +168,5 @@ def _named(results: Results, header: list[str], entries: Iterable[Any], rows: li
     """Return a table of rows that each begin with the method by the metric of their entry."""
     if not rows:
         return []
-    names = [cell(label(results, (entry.method, entry.metric))) for entry in entries]
+    names = [cell(label(results, entry.key)) for entry in entries]
     return table(["", *header], [[name, *row] for name, row in zip(names, rows, strict=True)])

@@ -260,7 +260,7 @@ def _print_needle(results: Results, needle: NeedleResults) -> None:
     for one in needle.methods:
         found = [(one.groups[number].recall[i], MARKS[one.thresholds[i].support]) for number, i in columns]
         cells = (f"{share.value:.3f}{mark}" if share else "" for share, mark in found)
-        rows.append((label(results, (one.method, one.metric)), *cells))
+        rows.append((label(results, one.key), *cells))
     head = ("found in a library of", *(f"{groups[number]}, {size(needle.limits[i])}" for number, i in columns))
     terminal.show_columns([head, *rows], right=tuple(range(1, len(head))))
     terminal.note(LEGEND)
@@ -268,7 +268,7 @@ def _print_needle(results: Results, needle: NeedleResults) -> None:
 
 def _figures(results: Results, mean: PaperMean) -> tuple[str, str, str, str]:
     """The figures of one method and metric; 95 % intervals are the means of those of its splits."""
-    splits = [split for split in results.paper if (split.method, split.metric) == (mean.method, mean.metric)]
+    splits = [split for split in results.paper if split.key == mean.key]
     recall = _with_interval([split.operating[0].recall for split in splits])
     return (
         _with_interval([split.auc for split in splits]),
