@@ -161,7 +161,7 @@ def test_pairs_are_read_and_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b\nx,y\n", r"its columns are \['a', 'b'\]; write a, b, copy"),
+        ("a,b\nx,y\n", "has no column copy; its first line must name a, b, copy"),
         ("a,b,copy\n", "holds no pairs"),
         ("a,b,copy\nphotos/00.png,photos/01.png,maybe\n", "line 2: copy is 'maybe'; write yes or no"),
         ("a,b,copy\nphotos/00.png,gone.png,yes\n", r"line 2: gone\.png: .*No such file"),
