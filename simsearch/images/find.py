@@ -34,8 +34,9 @@ class _Place:
     def path(self) -> bytes:
         return os.path.join(self.root, self.name) if self.name else self.root  # noqa: PTH118
 
-    def rejected(self, message: str, code: RejectCode = RejectCode.IO_ERROR) -> Rejected:
-        return Rejected(Source(self.root, self.name, self.path, 0, 0, 0, link=self.link), code, message)
+    def rejected(self, message: str) -> Rejected:
+        source = Source(self.root, self.name, self.path, 0, 0, 0, link=self.link)
+        return Rejected(source, RejectCode.IO_ERROR, message)
 
 
 def find(

@@ -132,10 +132,10 @@ def share(hits: Values, rules: Rules, *, supported: bool = True) -> Estimate:
     return Estimate(float(by_source.mean()), float(low), float(high), supported)
 
 
-def curve(whole: Roc, points: int = _CURVE_POINTS) -> Curve:
+def curve(whole: Roc) -> Curve:
     """A ROC curve thinned evenly along its length, both ends kept."""
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(whole.fpr)) + np.abs(np.diff(whole.recall)))])
-    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], points - 1)))
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], _CURVE_POINTS - 1)))
     kept = np.unique([0, *kept.clip(0, len(along) - 1), len(along) - 1])
     return Curve(
         tuple(finite(value) for value in whole.thresholds[kept]),

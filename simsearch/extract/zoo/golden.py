@@ -25,15 +25,15 @@ SHAPES = ((96, 144), (120, 90), (128, 96), (80, 130))
 REDUCED = 2  # the place of a JPEG that is so large that it is decoded at a reduced scale
 
 
-def golden_files(at_least: int, count: int = 8) -> list[bytes]:
+def golden_files(at_least: int) -> list[bytes]:
     """Return encoded synthetic images, alternately JPEG and PNG, of several shapes: the same pixels always.
 
     Args:
         at_least: The shorter side that a model's preprocessing wants decoded; one JPEG is four times as large.
-        count: How many.
     """
     height = 2 * DRAFT_MARGIN * at_least
-    shapes = [SHAPES[i % len(SHAPES)] if i != REDUCED else (height * 4 // 3, height) for i in range(count)]
+    shapes = list(2 * SHAPES)
+    shapes[REDUCED] = (height * 4 // 3, height)
     return [_encode(_picture(i, shape), "JPEG" if i % 2 == 0 else "PNG") for i, shape in enumerate(shapes)]
 
 
