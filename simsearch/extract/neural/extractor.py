@@ -69,21 +69,16 @@ class NeuralExtractor(Extractor):
         return made
 
     def _begin(self, card: ModelCard, folder: Path | None, network: nn.Module, device: str, dtype: str) -> None:
-        self.card = card
-        self.card_folder = folder
-        self.name = self.card.name
-        self.fingerprint = self.card.fingerprint
-        self.dimension = self.card.dimension
-        self.non_negative = self.card.non_negative
-        self.metric = self.card.metric
-        self.preprocessing = self.card.preprocessing
+        self.card, self.card_folder = card, folder
+        self.name, self.fingerprint, self.dimension = card.name, card.fingerprint, card.dimension
+        self.non_negative, self.metric, self.preprocessing = card.non_negative, card.metric, card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
         self._is_small = sum(each.numel() for each in network.parameters()) < _FEW_WEIGHTS
         self.works_ahead = int(self.device.type == "cuda")
-        release = torch.cuda.empty_cache if self.device.type == "cuda" else _nothing
+        release = torch.cuda.empty_cache if self.device.type == "cuda" else lambda: None
         self._transfers = Transfers(self.device)
         self._halving = Halving(is_out_of_memory, release)
         self._decoder: DeviceDecoder | None = None
@@ -215,10 +210,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _nothing() -> None:
-    return None
 
 
 class Filled:
