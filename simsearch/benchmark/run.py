@@ -218,8 +218,7 @@ class Run:
         self._want(wanted, [point.entry for point in points], splits[: self.settings.sweeps.splits])
         for picture in splits[0].queries if self.chains else ():
             wanted[picture] += [(entry, self.chains) for entry in self.entries]
-        for picture, needs in wanted.items() if "perception" in self.settings.protocols else ():
-            del picture
+        for needs in wanted.values() if "perception" in self.settings.protocols else ():
             needs += [(entry, (ORIGINAL,)) for entry in self.entries]
 
     @property

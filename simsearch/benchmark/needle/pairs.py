@@ -131,7 +131,7 @@ def stranger_pairs(library: Library, strangers: Strangers, wanted: int, *, seed:
         counted = int(strangers.counts(found.left, found.right).sum())
         if 4 * counted >= min(wanted, total) or np.isinf(reach):
             return found, reach
-        reach = _FARTHER * reach if reach < _reach_of_all(library.metric) else np.inf
+        reach = _FARTHER * reach if reach < METRICS[library.metric].largest else np.inf
 
 
 def _first_reach(library: Library, strangers: Strangers, share: float, seed: int) -> float:
@@ -146,10 +146,6 @@ def _first_reach(library: Library, strangers: Strangers, share: float, seed: int
     if not counted.any():
         return np.inf
     return max(float(np.quantile(sample.distances[counted], share)), float(np.finfo(np.float32).eps))
-
-
-def _reach_of_all(metric: str) -> float:
-    return METRICS[metric].largest
 
 
 def _after(pairs: Pairs, start: int) -> Pairs:

@@ -132,6 +132,13 @@ def share(hits: Values, rules: Rules, *, supported: bool = True) -> Estimate:
     return Estimate(float(by_source.mean()), float(low), float(high), supported)
 
 
+def share_within(within: NDArray[np.bool_], rules: Rules, *, supported: bool) -> Estimate:
+    """The share of (sources, copies) that are within; of one copy of each source these are independent trials."""
+    if within.shape[1] == 1:
+        return Estimate.of_share(int(within.sum()), len(within), supported=supported)
+    return share(within.astype(np.float64), rules, supported=supported)
+
+
 def curve(whole: Roc) -> Curve:
     """A ROC curve thinned evenly along its length, both ends kept."""
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(whole.fpr)) + np.abs(np.diff(whole.recall)))])
@@ -164,16 +171,10 @@ class _Scope:
             "auc": auc(near, far),
             "auc_right_image": auc(own, far),
             "auc_on_grid": auc_on_grid(near, far, self.grid),
-            "recall": self._recall(near),
-            "recall_right_image": self._recall(own),
+            "recall": share_within(near <= self.threshold, self.rules, supported=self.supported),
+            "recall_right_image": share_within(own <= self.threshold, self.rules, supported=self.supported),
             "right_image_first": float(hits.mean()),
         }
-
-    def _recall(self, distances: Values) -> Estimate:
-        within = (distances <= self.threshold).astype(np.float64)
-        if within.shape[1] == 1:  # one copy of each source: independent trials
-            return Estimate.of_share(int(within.sum()), len(within), supported=self.supported)
-        return share(within, self.rules, supported=self.supported)
 
 
 def _operating_point(near: Values, own: Values, far: Values, fpr: float, rules: Rules) -> OperatingPoint:

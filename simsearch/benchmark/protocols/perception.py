@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simsearch.benchmark.data.nearest import Nearest, Values
 from simsearch.benchmark.data.photographs import Picture
-from simsearch.benchmark.protocols.paper import Rules, share
+from simsearch.benchmark.protocols.paper import Rules, share_within
 from simsearch.benchmark.results import Estimate, PerceptionRow, finite
 from simsearch.decide.bootstrap import RecallAtFpr, bootstrap_by_source
 from simsearch.decide.intervals import supported
@@ -57,16 +56,10 @@ def _row(own: Values, other: Values, names: tuple[str, str, str, str], rules: Ru
         *names,
         fpr=fpr,
         threshold=finite(point.threshold),
-        measured_fpr=_share(other <= point.threshold, rules, enough=enough),
+        measured_fpr=share_within(other <= point.threshold, rules, supported=enough),
         recall=_recall(own, other, point.recall, rules, enough=enough),
         photographs=len(own),
     )
-
-
-def _share(hits: NDArray[np.bool_], rules: Rules, *, enough: bool) -> Estimate:
-    if hits.shape[1] == 1:
-        return Estimate.of_share(int(hits.sum()), len(hits), supported=enough)
-    return share(hits.astype(np.float64), rules, supported=enough)
 
 
 def _recall(own: Values, other: Values, recall: float, rules: Rules, *, enough: bool) -> Estimate:
