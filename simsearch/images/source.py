@@ -70,14 +70,6 @@ class Source:
         """The path on one line, safe for a terminal: other bytes and control characters escaped."""
         return printable(self.path) if self.has_path else "a picture from memory"
 
-    @property
-    def utf8(self) -> str | None:
-        """The path as text, or None when it is not UTF-8."""
-        try:
-            return self.path.decode()
-        except UnicodeDecodeError:
-            return None
-
 
 def printable(name: bytes) -> str:
     r"""Return a name as one line of text, with undecodable bytes, controls and invisible characters escaped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from simsearch.images.source import Rejected
 from simsearch.images.workers.prepared import Prepared
 from simsearch.runtime.device import choose_device, choose_dtype
 from simsearch.runtime.oom import Halving
+from simsearch.runtime.processes import torch_threads
 from simsearch.runtime.transfers import Transfers
 
 _FEW_IMAGES, _FEW_WEIGHTS = 16, 1 << 22  # a product of so few takes a core less time than to wake the others
@@ -183,7 +184,7 @@ class NeuralExtractor(Extractor):
     def _forward(self, pixels: Any) -> NDArray[np.float32]:
         on_device = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         alone = self.device.type == "cpu" and self._is_small and len(pixels) <= _FEW_IMAGES
-        with _one_thread() if alone else nullcontext():
+        with torch_threads(1) if alone else nullcontext():
             rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
         return rows
 
@@ -199,17 +200,6 @@ class NeuralExtractor(Extractor):
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception says that a device or the machine has no memory left."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_MEMORY)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use this thread alone for the block; another that begins meanwhile may be given one as well."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Filled:
