@@ -43,7 +43,7 @@ def stripped(data: bytes, kind: str) -> Stripped | None:
         data: the file.
         kind: a key of `formats.PLUGINS`.
     """
-    how = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp, "TIFF": _tiff}.get(kind)
+    how = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp, "TIFF": lambda data: Stripped(without_notes(data))}.get(kind)
     found = None if how is None else how(data)
     return None if found is None or found.data == data else found
 
@@ -105,10 +105,6 @@ def _bears_on_picture(marker: int, content: bytes) -> bool:
     if marker == _APP14:
         return content[:5] == b"Adobe" and len(content) >= _ADOBE_BYTES
     return content[:6] == b"Exif\0\0" or (marker not in range(_APP0, _APP0 + 16) and marker != _COM)
-
-
-def _tiff(data: bytes) -> Stripped:
-    return Stripped(without_notes(data))
 
 
 def _webp(data: bytes) -> Stripped | None:

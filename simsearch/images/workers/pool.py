@@ -146,15 +146,11 @@ class Pool:
         while self._backlog:
             child = min(self._children, key=lambda child: len(child.jobs), default=None)
             if child is None or (len(child.jobs) >= START_ANOTHER and len(self._children) < self._count):
-                child = self._start()
+                child = Child(self._preprocessing, self._limits, self._selector, self._extra)
+                self._children.append(child)
             if len(child.jobs) >= DEPTH:
                 return
             child.send(self._backlog.popleft())
-
-    def _start(self) -> Child:
-        child = Child(self._preprocessing, self._limits, self._selector, self._extra)
-        self._children.append(child)
-        return child
 
     def _bury(self, child: Child) -> None:
         """Blame a dead or overdue worker's death on the job that it had in hand; others shall do the rest."""

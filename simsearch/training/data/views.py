@@ -10,6 +10,7 @@ from torch import Tensor
 
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment import FORMS
+from simsearch.training.augment.geometry import flip_horizontal
 from simsearch.training.augment.image_batch import Squares, normalised, prepared
 from simsearch.training.data.augmentation_plan import Plan
 from simsearch.training.data.batches import VIEWS
@@ -38,7 +39,7 @@ class ViewMaker:
             for name, plan in zip(VIEWS, self.plans, strict=True)
         )
         for view in (first, second):
-            view.write(turned, _mirrored(view.at(turned)))
+            view.write(turned, flip_horizontal(view.at(turned), turned, generator))
         return first, second
 
     def _view(self, index: Tensor, drawn: dict[str, Tensor], plan: Plan, generator: torch.Generator) -> Squares:
@@ -54,7 +55,3 @@ class ViewMaker:
 def network_input(squares: Squares, how: Preprocessing) -> Tensor:
     """Return what a network takes of squares: (n, 3, size, size), normalised, channels last."""
     return normalised(prepared(squares, how), how)
-
-
-def _mirrored(squares: Squares) -> Squares:
-    return Squares(squares.pixels.flip(3), squares.sizes)
