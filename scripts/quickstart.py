@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from contact_sheet import SheetRow, Tile, contact_sheet
 from simsearch import Library, load_extractor
 from simsearch.cli.inputs import counted
 from simsearch.cli.progress import shown
@@ -32,7 +33,6 @@ from simsearch.distance import hamming
 from simsearch.errors import ImageRejected, InputError, ModelError, SimsearchError
 from simsearch.extract.hashes.formats import to_hex
 from simsearch.images import Source, decode, find
-from simsearch.images.contact_sheet import SheetRow, Tile, contact_sheet
 from simsearch.images.perturb import by_name
 from simsearch.library import AddReport, Matches, QueryMatches
 from simsearch.naming import quantised_name

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simsearch.images.contact_sheet import (
+from contact_sheet import (
     BACKDROP,
     GAP,
     GUTTER,
