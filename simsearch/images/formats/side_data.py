@@ -43,8 +43,11 @@ def stripped(data: bytes, kind: str) -> Stripped | None:
         data: the file.
         kind: a key of `formats.PLUGINS`.
     """
-    how = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp, "TIFF": lambda data: Stripped(without_notes(data))}.get(kind)
-    found = None if how is None else how(data)
+    if kind == "TIFF":
+        found: Stripped | None = Stripped(without_notes(data))
+    else:
+        how = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp}.get(kind)
+        found = None if how is None else how(data)
     return None if found is None or found.data == data else found
 
 
