@@ -189,19 +189,31 @@ def counts_within(weights: Counts, sources: NDArray[Any], ends: NDArray[Any]) ->
     return np.take(running, ends, axis=1)
 
 
-def _of_draws(statistic: CountStatistic, near: Values, far: Values, draws: list[tuple[Any, Any]]) -> Values:
-    thresholds = np.unique(np.concatenate([near.ravel(), far.ravel()]))
-    sides = []
-    for values, side in ((near, 0), (far, 1)):
-        order = np.argsort(values.ravel(), kind="stable")
-        ends = np.searchsorted(values.ravel()[order], thresholds, side="right")
-        weights = times_drawn(np.stack([draw[side] for draw in draws]), len(values))
-        sides.append((weights, order // values.shape[1], ends))
+def of_draws(statistic: CountStatistic, *sides: tuple[Values, NDArray[Any], Counts]) -> Values:
+    """Return the statistic (r,) of draws.
+
+    Args:
+        statistic: Worked out for many draws together.
+        sides: Positives and negatives: distances (n,), the source of each (n,), how often each counts (r, sources).
+    """
+    thresholds = np.unique(np.concatenate([values for values, _, _ in sides]))
+    counted = []
+    for values, sources, weights in sides:
+        order = np.argsort(values, kind="stable")
+        counted.append((weights, sources[order], np.searchsorted(values[order], thresholds, side="right")))
     found = [
-        statistic.of_counts(*(counts_within(weights[block], owners, ends) for weights, owners, ends in sides))
-        for block in blocks(len(draws), near.size + far.size + len(thresholds))
+        statistic.of_counts(*(counts_within(weights[block], sources, ends) for weights, sources, ends in counted))
+        for block in blocks(len(sides[0][2]), len(thresholds) + sum(len(values) for values, _, _ in sides))
     ]
     return np.concatenate(found)
+
+
+def _of_draws(statistic: CountStatistic, near: Values, far: Values, draws: list[tuple[Any, Any]]) -> Values:
+    sides = []
+    for values, drawn in zip((near, far), zip(*draws, strict=True), strict=True):
+        owners = np.repeat(np.arange(len(values)), values.shape[1])
+        sides.append((values.ravel(), owners, times_drawn(np.stack(drawn), len(values))))
+    return of_draws(statistic, *sides)
 
 
 def _by_source(values: ArrayLike, what: str) -> Values:

@@ -19,15 +19,7 @@ from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.row_cache import Shelf
 from simsearch.benchmark.protocols.paper import GRID_POINTS, GRIDS, Rules, curve
 from simsearch.benchmark.results import Estimate, OperatingPoint, Templates, finite
-from simsearch.decide.bootstrap import (
-    Area,
-    CountStatistic,
-    RecallAtFpr,
-    blocks,
-    counts_within,
-    percentiles,
-    times_drawn,
-)
+from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, of_draws, percentiles, times_drawn
 from simsearch.decide.intervals import Interval, supported
 from simsearch.decide.roc_curve import auc_on_grid, recall_at_fpr, roc
 from simsearch.errors import InputError
@@ -190,18 +182,12 @@ def _estimate(statistic: CountStatistic, sides: TemplateEnds, rules: Rules, *, e
 def _interval(statistic: CountStatistic, sides: TemplateEnds, rules: Rules) -> Interval:
     """As `bootstrap_by_source`, for sources of different numbers of queries."""
     rng = np.random.default_rng(rules.seed)
-    thresholds = np.unique(np.concatenate([sides.near, sides.far]))
     drawn = []
     for values, template in ((sides.near, sides.near_of), (sides.far, sides.far_of)):
         sources, owner = np.unique(template, return_inverse=True)
-        order = np.argsort(values, kind="stable")
-        weights = times_drawn(rng.integers(0, len(sources), (rules.repeats, len(sources))), len(sources))
-        drawn.append((weights, owner[order], np.searchsorted(values[order], thresholds, side="right")))
-    found = [
-        statistic.of_counts(*(counts_within(weights[block], owner, ends) for weights, owner, ends in drawn))
-        for block in blocks(rules.repeats, len(sides.near) + len(sides.far) + len(thresholds))
-    ]
-    return percentiles(np.concatenate(found), _CONFIDENCE)
+        draws = rng.integers(0, len(sources), (rules.repeats, len(sources)))
+        drawn.append((values, owner, times_drawn(draws, len(sources))))
+    return percentiles(of_draws(statistic, *drawn), _CONFIDENCE)
 
 
 def _share_interval(hits: NDArray[np.bool_], sides: TemplateEnds, rules: Rules) -> Interval:
