@@ -46,7 +46,7 @@ def test_variants_are_found_by_their_template(tmp_path):
     photos = results.other_photographs[0]
     assert (photos.count, [(file.name, file.code) for file in photos.rejected]) == (10, [("lost.png", "not_found")])
     (folder / "memes.csv").write_text("image,kind\na,b\n")
-    with pytest.raises(InputError, match="columns image and template"):
+    with pytest.raises(InputError, match="has no column template"):
         run(tmp_path / "photos", tmp_path / "out", templates=folder / "memes.csv")
 
 
