@@ -14,7 +14,7 @@ import typer
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import SIGNALLED
 from simsearch.cli.options import AsJson, Device, command
-from simsearch.cli.progress import shown
+from simsearch.cli.progress import Advance, shown
 from simsearch.cli.signals import ENDING
 from simsearch.errors import InputError
 
@@ -81,7 +81,7 @@ def finetune(
 
             def step(told: Told) -> None:
                 stop.training = True
-                advance(told.step, round(told.step / told.share) if told.share else None)
+                _show_step(advance, told)
 
             def judge(done: int, total: int | None) -> None:
                 stop.training = False
@@ -157,6 +157,10 @@ class _Stop:
             if callable(handler):
                 handler(number, frame)
             raise KeyboardInterrupt
+
+
+def _show_step(advance: Advance, told: Told) -> None:
+    advance(told.step, round(told.step / told.share) if told.share else None)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
