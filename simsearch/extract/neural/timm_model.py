@@ -37,7 +37,6 @@ def load_timm(
         WeightsError: its weights are not here and cannot or may not be fetched.
     """
     import timm
-    from timm.data.config import resolve_model_data_config
 
     name = _known(name)
     file = weights_file(name, fetch=fetch) if pretrained else None
@@ -81,6 +80,8 @@ def _known(name: str) -> str:
 
 
 def _card(name: str, made: Any, weights: Weights) -> ModelCard:
+    from timm.data.config import resolve_model_data_config
+
     return ModelCard(
         name=f"timm-{name.lower()}",
         summary=f"{name} of timm, its pooled features",
