@@ -24,7 +24,7 @@ from simsearch.benchmark.results import Estimate, Results, write_results
 from simsearch.benchmark.run import run_benchmark
 from simsearch.benchmark.settings import Settings, settings_of
 from simsearch.naming import split_names
-from simsearch.runtime.yaml_file import read_yaml
+from simsearch.runtime.user_files import read_yaml
 
 CONFIG = Path(__file__).parents[1] / "configs" / "today.yaml"
 TEXTURES = ("dtd10",)

@@ -10,7 +10,7 @@ import pydantic
 
 from simsearch.distance import metric_name
 from simsearch.errors import InputError
-from simsearch.runtime.yaml_file import one_is_a_list
+from simsearch.runtime.user_files import one_is_a_list
 
 Metric = Annotated[str, pydantic.AfterValidator(metric_name)]
 Protocol = Literal["paper", "perception", "copy_detection", "times", "needle"]

@@ -50,7 +50,7 @@ def load_settings(context: typer.Context, path: Path | None, settings: Collectio
 
 def _read(path: Path) -> dict[Any, Any]:
     from simsearch.errors import InputError
-    from simsearch.runtime.yaml_file import read_yaml
+    from simsearch.runtime.user_files import read_yaml
 
     try:
         return read_yaml(path)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what they hold."""
+"""Files that are there whole or not at all, what they hold, and where those of the package and of a user lie."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder `simsearch`; beside it in a checkout, and inside it in a wheel, lie the models."""
 
 
 @contextmanager
@@ -35,3 +38,15 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def user_cache() -> Path:
+    """Return where this user's downloads are kept: below XDG_CACHE_HOME where that is set, else below ~/.cache.
+
+    The one place where the environment is read for it, so that commands and Python find the same models.
+
+    Reference: XDG Base Directory Specification; a relative folder is to be ignored.
+    """
+    told = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
+    return base / "simsearch"

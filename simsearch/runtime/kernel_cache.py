@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simsearch.runtime.user_folders import PACKAGE, user_cache
+from simsearch.runtime.files import PACKAGE, user_cache
 
 _STATES = 4  # folders of other sources, compilers or processors that stay: those used last
 _LOADED, _LOADS = 1 / 32, 1 / 2  # of the time to compile: to read one; to read one and to import the compiler

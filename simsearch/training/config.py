@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from simsearch.errors import InputError
 from simsearch.images.preprocess import Preprocessing
-from simsearch.runtime.yaml_file import one_is_a_list, read_yaml
+from simsearch.runtime.user_files import one_is_a_list, read_yaml
 
 Share = Field(default=0.0, ge=0, le=1)
 

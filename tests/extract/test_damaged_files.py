@@ -17,7 +17,7 @@ from simsearch.errors import InputError, ModelError, SimsearchError
 from simsearch.extract.embeddings.parquet import read_rows, rows_info
 from simsearch.extract.networks.build import build_network
 from simsearch.extract.zoo.card import CARD, load_card
-from simsearch.runtime.yaml_file import read_yaml
+from simsearch.runtime.user_files import read_yaml
 from simsearch.training.config import read_config
 from tests.fake import FakeExtractor
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from simsearch.runtime.csv_file import read_csv
+from simsearch.runtime.user_files import read_csv
 
 _MEMBER = "::"
 _NUMBERED = re.compile(r"(?=.*[^\d\-_ .])(?P<prefix>.+?)[-_ .]*\d+")

@@ -23,7 +23,7 @@ from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, of_dra
 from simsearch.decide.intervals import Interval, supported
 from simsearch.decide.roc_curve import auc_on_grid, recall_at_fpr, roc
 from simsearch.errors import InputError
-from simsearch.runtime.csv_file import read_csv
+from simsearch.runtime.user_files import read_csv
 
 Values = NDArray[np.float64]
 

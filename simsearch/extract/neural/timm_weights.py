@@ -10,7 +10,7 @@ import torch
 from simsearch.errors import ModelNotFound, WeightsError
 from simsearch.extract.networks.build import most_bytes
 from simsearch.extract.zoo.download import fetch as fetched
-from simsearch.runtime.user_folders import user_cache
+from simsearch.runtime.files import user_cache
 
 _SAFE = {"pytorch_model.bin": "model.safetensors", "open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
 

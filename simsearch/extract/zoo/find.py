@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simsearch.errors import ModelNotFound, shown
 from simsearch.extract.zoo.card import CARD, ModelCard, load_card
-from simsearch.runtime.user_folders import PACKAGE, user_cache
+from simsearch.runtime.files import PACKAGE, user_cache
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 

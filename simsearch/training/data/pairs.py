@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simsearch.errors import ImageRejected, InputError
 from simsearch.images.decode import AS_SEEN, decode
-from simsearch.runtime.csv_file import read_csv
+from simsearch.runtime.user_files import read_csv
 from simsearch.training.data.images import square
 
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}

@@ -136,7 +136,7 @@ def test_errors_are_named(run: Run, photos: Path, tmp_path: Path) -> None:
 
 def test_the_configurations_of_the_checkout_are_valid() -> None:
     from simsearch.benchmark.settings import settings_of
-    from simsearch.runtime.yaml_file import read_yaml
+    from simsearch.runtime.user_files import read_yaml
 
     folder = Path(__file__).parents[3] / "configs"
     configs = [*sorted(folder.glob("benchmark*.yaml")), folder / "today.yaml"]

@@ -1,8 +1,9 @@
-"""YAML files that a user hands over: settings of a run, flags of a command."""
+"""Files that a user hands over: settings and flags in YAML, tables in CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,23 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     if found is not None and not isinstance(found, dict):
         raise InputError(f"{path} holds a {type(found).__name__}; write `setting: value` lines")
     return found or {}
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the lines of a CSV by its columns, which may be more than those asked for.
+
+    Raises:
+        InputError: the file cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    if lacking := [column for column in columns if column not in (reader.fieldnames or ())]:
+        raise InputError(f"{path} has no column {', '.join(lacking)}; its first line must name {', '.join(columns)}")
+    return rows
 
 
 def _line(error: Exception) -> str:
