@@ -105,12 +105,10 @@ FromList = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
 Devices = Annotated[
-    str,
-    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas share the work."),
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N; several by commas share the work.")
 ]
 Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]"),
+    int | None, typer.Option("--workers", min=0, metavar="N", help="Decoding processes.  [default: one a core]")
 ]
 MAX_PIXELS = 100_000_000  # a test holds it equal to that of `simsearch.images.Limits`
 MaxPixels = Annotated[
@@ -121,8 +119,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would b
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when an input was rejected.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", callback=be_quiet, help="Print results alone: no progress, no hints."),
+    bool, typer.Option("--quiet", "-q", callback=be_quiet, help="Print results alone: no progress, no hints.")
 ]
 Config = Annotated[
     Path | None,

@@ -17,11 +17,7 @@ from simsearch.benchmark.settings import Settings
 from simsearch.errors import DependencyMissing, InputError
 
 Kind = Literal["hash_length", "keypoint_count", "cutoff", "database_size"]
-_PARAMETERS: tuple[tuple[Kind, str], ...] = (
-    ("hash_length", "size"),
-    ("keypoint_count", "count"),
-    ("cutoff", "cutoff"),
-)
+_PARAMETERS: tuple[tuple[Kind, str], ...] = (("hash_length", "size"), ("keypoint_count", "count"), ("cutoff", "cutoff"))
 
 
 @dataclass(frozen=True, slots=True)

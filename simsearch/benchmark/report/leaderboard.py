@@ -101,10 +101,7 @@ def contenders(results: Results) -> tuple[Contender, ...]:
     found = [one for one in found if one.splits]
     rate = answer_rate(found)
     return tuple(
-        sorted(
-            found,
-            key=lambda one: (-one.at(rate).recall_right_image.value, -one.auc_right_image.value, one.label),
-        )
+        sorted(found, key=lambda one: (-one.at(rate).recall_right_image.value, -one.auc_right_image.value, one.label))
     )
 
 

@@ -47,13 +47,7 @@ def answer(results: Results) -> Answer:
         f"For these photographs {best.label} finds {per_cent(point.recall_right_image)} of edited copies "
         f"while flagging {per_cent(point.measured_fpr)} of strangers."
     )
-    sentences = [
-        _sure(point, best),
-        _runner_up(found, rate),
-        _cheaper(found, rate),
-        _strict(best, rate),
-        _hard(found),
-    ]
+    sentences = [_sure(point, best), _runner_up(found, rate), _cheaper(found, rate), _strict(best, rate), _hard(found)]
     return Answer(headline, tuple(said for said in sentences if said), best, rate, point.recall.supported)
 
 

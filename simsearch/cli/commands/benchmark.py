@@ -61,8 +61,7 @@ class Flags:
         typer.Option("--attacked", min=1, metavar="N", help="Photographs edited in each half.  [default: 100]"),
     ] = None
     fpr: Annotated[
-        str | None,
-        typer.Option("--fpr", metavar="P,P", help="False-positive rates.  [default: 0.005,0.01,0.05]"),
+        str | None, typer.Option("--fpr", metavar="P,P", help="False-positive rates.  [default: 0.005,0.01,0.05]")
     ] = None
     chains: Annotated[
         int | None, typer.Option("--chains", min=0, metavar="K", help="Also chains of up to K mild edits.")

@@ -37,8 +37,7 @@ def finetune(
     settings: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train on and for which edits.")],
     *,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Folder of the run.  [default: `output` in the file]"),
+        Path | None, typer.Option("--output", metavar="DIR", help="Folder of the run.  [default: `output` in the file]")
     ] = None,
     images: Annotated[
         list[Path] | None,

@@ -150,8 +150,7 @@ def remove(
     purge: Annotated[
         bool,
         typer.Option(
-            "--purge",
-            help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files.",
+            "--purge", help="Also rewrite the files, so that nothing stays on disk, and erase names of rejected files."
         ),
     ] = False,
     dry_run: options.DryRun = False,

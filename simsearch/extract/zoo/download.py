@@ -30,12 +30,7 @@ Progress = Callable[[int, int | None], None]
 
 
 def fetch(
-    url: str,
-    path: Path,
-    *,
-    sha256: str | None = None,
-    most_bytes: int = MOST_BYTES,
-    progress: Progress | None = None,
+    url: str, path: Path, *, sha256: str | None = None, most_bytes: int = MOST_BYTES, progress: Progress | None = None
 ) -> str:
     """Fetch a file, going on from what an earlier run has, and return its SHA-256.
 

@@ -41,12 +41,7 @@ class PairList:
     def drawn(self, rng: np.random.Generator, n: int) -> dict[str, Tensor]:
         """Return n pairs by chance, each once where there are enough."""
         chosen = torch.from_numpy(rng.choice(len(self), n, replace=n > len(self)))
-        return {
-            "a": self.a[chosen],
-            "b": self.b[chosen],
-            "sizes": self.sizes[:, chosen],
-            "copies": self.copies[chosen],
-        }
+        return {"a": self.a[chosen], "b": self.b[chosen], "sizes": self.sizes[:, chosen], "copies": self.copies[chosen]}
 
 
 def read_pairs(path: Path, *, side: int) -> PairList:

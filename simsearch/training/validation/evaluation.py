@@ -88,10 +88,7 @@ class Scores:
 
 
 def scores(
-    originals: Sequence[Pixels],
-    queries: Iterable[Sequence[Pixels]],
-    models: Sequence[Embed],
-    metrics: Sequence[str],
+    originals: Sequence[Pixels], queries: Iterable[Sequence[Pixels]], models: Sequence[Embed], metrics: Sequence[str]
 ) -> list[Scores]:
     """Return what each model gives for the same pictures.
 
