@@ -48,7 +48,7 @@ class Hash(Extractor):
     def __post_init__(self) -> None:
         """Raises InputError for a parameter out of range and DependencyMissing for a package that is not there."""
         identify(self)
-        self.dimension = self._width(prod(self.shape))
+        self.dimension = self._to_rows(np.zeros((1, prod(self.shape)), np.bool_)).shape[1]
         for package in self.packages:
             needed(package, self.base)
 
@@ -102,9 +102,6 @@ class Hash(Extractor):
         return {"pillow": str(importlib.import_module("PIL").__version__), **versions}
 
     @abstractmethod
-    def _width(self, length: int) -> int: ...
-
-    @abstractmethod
     def _to_rows(self, values: NDArray[Any]) -> NDArray[Any]: ...
 
     @abstractmethod
@@ -127,9 +124,6 @@ class BitHash(Hash):
         """The number of bits in a code."""
         return prod(self.shape)
 
-    def _width(self, length: int) -> int:
-        return -(-length // 8)
-
     def _to_rows(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         return np.packbits(values, axis=1)
 
@@ -141,9 +135,6 @@ class FloatHash(Hash):
     """A hash of real numbers; `metric` says how they compare."""
 
     non_negative = False
-
-    def _width(self, length: int) -> int:
-        return length
 
     def _to_rows(self, values: NDArray[Any]) -> NDArray[np.float32]:
         return values.astype(np.float32)
