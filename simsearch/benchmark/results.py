@@ -281,6 +281,11 @@ class SweepPoint:
     recall_right_image: Spread
     supported: bool
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Method and metric."""
+        return self.method, self.metric
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer(Scored):
