@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from simsearch.errors import SimsearchError
@@ -14,11 +15,11 @@ from simsearch.library.format.cards import card_digest, kept_card
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.layout import SEGMENTS
 from simsearch.library.format.segment import open_segment
-from simsearch.library.repair.survey import Rows
+from simsearch.library.repair.survey import Rows, RowsKey
 
 
 def channels_of(
-    library: Path, surveyed: Mapping[str, Sequence[Rows]], known: Sequence[Channel]
+    library: Path, surveyed: Mapping[str, Rows], known: Sequence[Channel]
 ) -> tuple[list[Channel], list[str]]:
     """Return the channels that most of a library's rows belong to, and what could not be known of them, in sentences.
 
@@ -27,52 +28,38 @@ def channels_of(
         surveyed: What the rows in each segment are, by its name.
         known: Channels that the old manifest still names.
     """
-    weights: Counter[tuple[tuple[str, str, str, int], ...]] = Counter()
+    weights: Counter[frozenset[RowsKey]] = Counter()
     for name, held in surveyed.items():
-        files = [library / SEGMENTS / name / f"{one.name}.arrow" for one in held]
-        weights[_keys(held)] += sum(path.stat().st_size for path in files)
+        files = [library / SEGMENTS / name / f"{key.name}.arrow" for key in held]
+        weights[frozenset(held)] += sum(path.stat().st_size for path in files)
     if not weights:
         return [], []
     chosen = weights.most_common(1)[0][0]
-    own = {name: held for name, held in surveyed.items() if _keys(held) == chosen}
-    by_key = {(c.name, c.fingerprint, c.dtype, c.dimension): c for c in known}
+    own = {name: held for name, held in surveyed.items() if held.keys() == chosen}
+    by_key = {RowsKey.of(channel): channel for channel in known}
     channels, unknown = [], list[str]()
-    for rows in next(iter(own.values())):
-        told = [one.told for held in own.values() for one in held if one.key == rows.key and one.told]
-        if rows.key in by_key:
-            channels.append(by_key[rows.key])
-        elif told:
-            channels.append(told[-1])
-        else:
-            channel, missing = _guessed(library, rows, list(own))
-            channels.append(channel)
-            unknown += missing
+    for key in next(iter(own.values())):
+        told = [channel for held in own.values() if (channel := held[key]) is not None]
+        channel, missing = by_key.get(key) or (told[-1] if told else None), list[str]()
+        if channel is None:
+            channel, missing = _guessed(library, key, list(own))
+        channels.append(channel)
+        unknown += missing
     return channels, unknown
 
 
-def _keys(rows: Sequence[Rows]) -> tuple[tuple[str, str, str, int], ...]:
-    return tuple(sorted(one.key for one in rows))
-
-
-def _guessed(library: Path, rows: Rows, segments: Sequence[str]) -> tuple[Channel, list[str]]:
-    digest = card_digest(kept_card(library, rows.name))
-    for card in _cards(library, rows.name):
-        if card.fingerprint == rows.fingerprint:
-            facts = (rows.dimension, rows.dtype, card.metric, card.non_negative, digest)
-            return Channel(rows.name, card.name, rows.fingerprint, *facts), []
-    bits = rows.dtype == "bits"
-    provisional = Channel(rows.name, rows.name, rows.fingerprint, rows.dimension, rows.dtype, "hamming", False, digest)
-    if bits:
-        missing = "the length of its codes (all bits of their bytes are taken)"
-        return provisional, [_sentence(rows.name, missing)]
-    non_negative = all(_least(library / SEGMENTS / name, provisional) >= 0 for name in segments)
+def _guessed(library: Path, key: RowsKey, segments: Sequence[str]) -> tuple[Channel, list[str]]:
+    digest = card_digest(kept_card(library, key.name))
+    guess = Channel(key.name, key.name, key.fingerprint, key.dimension, key.dtype, "hamming", False, digest)
+    for card in _cards(library, key.name):
+        if card.fingerprint == key.fingerprint:
+            return replace(guess, model=card.name, metric=card.metric, non_negative=card.non_negative), []
+    if key.dtype == "bits":
+        return guess, [_sentence(key.name, "the length of its codes (all bits of their bytes are taken)")]
+    non_negative = all(_least(library / SEGMENTS / name, guess) >= 0 for name in segments)
     metric = "js" if non_negative else "cosine"
-    channel = Channel(*_first(provisional), metric, non_negative, digest)
-    return channel, [_sentence(rows.name, f"its recommended distance ({metric} is taken)")]
-
-
-def _first(channel: Channel) -> tuple[str, str, str, int, str]:
-    return channel.name, channel.model, channel.fingerprint, channel.dimension, channel.dtype
+    missing = _sentence(key.name, f"its recommended distance ({metric} is taken)")
+    return replace(guess, metric=metric, non_negative=non_negative), [missing]
 
 
 def _sentence(name: str, more: str) -> str:

@@ -121,7 +121,7 @@ def _is_sound(folder: Path) -> bool:
 
 
 def _surveyed(folder: Path, old: Salvaged) -> _Found:
-    found, told = _Found(), dict[str, tuple[Rows, ...]]()
+    found, told = _Found(), dict[str, Rows]()
     home = folder / SEGMENTS
     names = [name.removeprefix(f"{SEGMENTS}/") for name in data_in(folder) if name.startswith(f"{SEGMENTS}/")]
     if old.state is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,31 +25,25 @@ _SUFFIX = ".arrow"
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What the file of a channel's rows says of the channel.
-
-    Attributes:
-        name: Of the channel.
-        fingerprint: Of the model.
-        dtype: How rows are kept.
-        dimension: Values in a row.
-        told: The channel as the manifest had it; None in segments from before that was written down.
-    """
+class RowsKey(NamedTuple):
+    """What all segments of a library have in common of the rows of a channel."""
 
     name: str
     fingerprint: str
     dtype: str
     dimension: int
-    told: Channel | None
 
-    @property
-    def key(self) -> tuple[str, str, str, int]:
-        """What all segments of a library have in common."""
-        return self.name, self.fingerprint, self.dtype, self.dimension
+    @classmethod
+    def of(cls, channel: Channel) -> RowsKey:
+        """Return what the files of a channel's rows say of it."""
+        return cls(channel.name, channel.fingerprint, channel.dtype, channel.dimension)
 
 
-def rows_in(folder: Path) -> tuple[Rows, ...]:
+Rows = Mapping[RowsKey, Channel | None]
+"""The rows in a segment, with the channel as the manifest had it; None from before that was written down."""
+
+
+def rows_in(folder: Path) -> Rows:
     """Return what the rows in a segment are, in the order of the channels where that is known.
 
     Raises:
@@ -57,7 +51,7 @@ def rows_in(folder: Path) -> tuple[Rows, ...]:
     """
     files = [path for path in folder.glob(f"*{_SUFFIX}") if path.name not in {ITEMS, REJECTS}]
     placed = [_rows_of(path) for path in sorted(files)]
-    return tuple(rows for _, rows in sorted(placed, key=lambda pair: pair[0]))
+    return {key: channel for _, key, channel in sorted(placed, key=lambda one: one[0])}
 
 
 def is_passing(error: Exception) -> bool:
@@ -123,15 +117,13 @@ def _faults(segment: Segment) -> str:
     return ""
 
 
-def _rows_of(path: Path) -> tuple[int, Rows]:
+def _rows_of(path: Path) -> tuple[int, RowsKey, Channel | None]:
     facts, dimension = _schema(path)
-    name, dtype, fingerprint = path.name.removesuffix(_SUFFIX), facts.get("dtype", ""), facts.get("fingerprint", "")
-    if dtype not in DTYPES or not fingerprint or dimension < 1:
+    key = RowsKey(path.name.removesuffix(_SUFFIX), facts.get("fingerprint", ""), facts.get("dtype", ""), dimension)
+    if key.dtype not in DTYPES or not key.fingerprint or dimension < 1:
         raise LibraryDamaged(f"{path.name} does not say which model made its rows")
     position, told = _told(facts.get("manifest", ""))
-    rows = Rows(name, fingerprint, dtype, dimension, told)
-    fits = told is None or (told.name, told.fingerprint, told.dtype, told.dimension) == rows.key
-    return position, rows if fits else replace(rows, told=None)
+    return position, key, told if told is not None and RowsKey.of(told) == key else None
 
 
 def _schema(path: Path) -> tuple[Mapping[str, str], int]:
