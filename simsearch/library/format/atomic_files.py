@@ -59,7 +59,7 @@ def naming_full_disk(place: Path) -> Iterator[None]:
             raise StorageFull(_full_message(place)) from error
         raise
     except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # 0 where Python itself found something
+        code = sqlite_code(error)
         if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and not _has_room(place)):
             raise StorageFull(_full_message(place)) from error
         raise
@@ -67,6 +67,11 @@ def naming_full_disk(place: Path) -> Iterator[None]:
         if not _has_room(place):
             raise StorageFull(_full_message(place)) from error
         raise
+
+
+def sqlite_code(error: sqlite3.Error) -> int:
+    """Return SQLite's own number of an error, without the details; 0 where Python found it."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _has_room(place: Path) -> bool:

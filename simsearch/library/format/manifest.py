@@ -6,13 +6,14 @@ import sqlite3
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 
 from simsearch.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryNotFound, LibraryTooNew, shown
-from simsearch.library.format.atomic_files import naming_full_disk, sync
+from simsearch.library.format.atomic_files import naming_full_disk, sqlite_code, sync
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change, Mask, State
 from simsearch.library.format.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
@@ -21,7 +22,6 @@ from simsearch.library.format.seal import is_broken, seal
 
 FORMAT = 1
 """What is written, and the newest that is read; a manifest that states none is of the first."""
-NAME = MANIFEST
 _PATIENCE_S = 30.0  # a crashed writer's log is replayed under a short exclusive lock
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
@@ -35,23 +35,16 @@ CREATE TABLE files (segment TEXT NOT NULL REFERENCES segments(uuid), name TEXT N
 """
 _MOST_VALUE = 1 << 28  # bytes of one value: a bitmap of 2^31 items
 _PROGRAMS = "SELECT name FROM sqlite_master WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'"
-_READ_ONLY = {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-}
+_READ_ONLY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
-
 _UNSEALED = "does not say what was committed: its seal differs"
-_FILES = "SELECT segment, name, bytes, sha256 FROM files"
 
 
 class Manifest:
     """Reads and commits the manifest of the library in a folder; every call opens and closes the file."""
 
-    def __init__(self, folder: Path, name: str = NAME) -> None:
+    def __init__(self, folder: Path, name: str = MANIFEST) -> None:
         self.path = folder / name
 
     def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
@@ -65,18 +58,17 @@ class Manifest:
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
                 db.executemany(
                     "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [(i, *_channel_columns(channel)) for i, channel in enumerate(channels)],
+                    [(i, *astuple(channel)) for i, channel in enumerate(channels)],
                 )
                 seal(db)
         sync(self.path.parent)
 
     def exists(self) -> bool:
         """Whether a library was ever committed here."""
-        try:
+        with suppress(LibraryNotFound):
             self.read()
-        except LibraryNotFound:
-            return False
-        return True
+            return True
+        return False
 
     def read(self, known: State | None = None) -> State:
         """Return the newest committed state.
@@ -209,7 +201,7 @@ class Manifest:
             raise LibraryDamaged(f"{error}; {cure} makes it again from the segments") from error
 
     def _require_own(self) -> None:
-        for name in (NAME, *LOGS):
+        for name in (MANIFEST, *LOGS):
             require_file(self.path.with_name(name))
 
     def _nothing_in(self, db: sqlite3.Connection | None) -> LibraryError:
@@ -229,18 +221,13 @@ class Manifest:
         try:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return db
-        except sqlite3.OperationalError as error:
+        except BaseException as error:
             db.close()
-            if _code(error) not in _READ_ONLY or self._log_waits():
+            log = self.path.with_name(self.path.name + "-wal")
+            waits = log.exists() and log.stat().st_size > 0
+            if waits or not isinstance(error, sqlite3.OperationalError) or sqlite_code(error) not in _READ_ONLY:
                 raise
-        except BaseException:
-            db.close()
-            raise
         return self._opened("mode=ro&immutable=1")
-
-    def _log_waits(self) -> bool:
-        log = self.path.with_name(self.path.name + "-wal")
-        return log.exists() and log.stat().st_size > 0
 
 
 @contextmanager
@@ -250,9 +237,9 @@ def _naming_faults(path: Path) -> Iterator[None]:
         with naming_full_disk(path):
             yield
     except sqlite3.Error as error:
-        if _code(error) in _BUSY:
+        if sqlite_code(error) in _BUSY:
             raise LibraryLocked(f"{path} is held by another program: {error}; try again") from error
-        if _code(error) in _READ_ONLY:
+        if sqlite_code(error) in _READ_ONLY:
             raise LibraryError(f"{path} cannot be read or written: {error}") from error
         raise LibraryDamaged(f"{path} cannot be read: {error}; run `simsearch verify`") from error
 
@@ -260,11 +247,6 @@ def _naming_faults(path: Path) -> Iterator[None]:
 def _require_sealed(db: sqlite3.Connection, path: Path) -> None:
     if is_broken(db):
         raise LibraryDamaged(f"{path} {_UNSEALED}; nothing was changed")
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's own number of an error, without the details; 0 where Python found it."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextmanager
@@ -290,7 +272,7 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     )
     segments = db.execute("SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid").fetchall()
     values = Values(path)
-    files = values.files(db.execute(f"{_FILES} ORDER BY segment, name"))
+    files = values.files(db.execute("SELECT segment, name, bytes, sha256 FROM files ORDER BY segment, name"))
     return values.state(
         meta,
         db.execute("SELECT path, number FROM roots"),
@@ -308,11 +290,6 @@ def _require_readable(version: object, path: Path) -> None:
             f"{path} was made by a newer simsearch: it has format {version} and this one reads up to {FORMAT}; "
             "update simsearch"
         )
-
-
-def _channel_columns(channel: Channel) -> tuple[object, ...]:
-    c = channel
-    return (c.name, c.model, c.fingerprint, c.dimension, c.dtype, c.metric, c.non_negative, c.card, c.bits)
 
 
 def _bits_column(db: sqlite3.Connection) -> str:
