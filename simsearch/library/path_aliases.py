@@ -68,7 +68,7 @@ class Names:
         real = self._links.real(path) if folder else self._real_file(path)
         inside = [root for target, root in self._aliases if target.startswith(real.rstrip(b"/") + b"/")]
         climbed = [
-            _folder(stored) for known, stored in self._climbing.items() if _is_below(known, real) and known != real
+            _folder(stored) for known, stored in self._climbing.items() if is_below(known, real) and known != real
         ]
         return list(dict.fromkeys([*self._of(path, real), *inside, *climbed]))
 
@@ -81,7 +81,7 @@ class Names:
         if path == real and not self._aliases and not self._climbing:
             return [path]
         others = [
-            _joined(root, real[len(target.rstrip(b"/")) :]) for target, root in self._aliases if _is_below(real, target)
+            _joined(root, real[len(target.rstrip(b"/")) :]) for target, root in self._aliases if is_below(real, target)
         ]
         return list(dict.fromkeys([path, real, *others, self._climbing.get(real, real)]))
 
@@ -108,5 +108,6 @@ def _folder(path: bytes) -> bytes:
     return tar if mark else os.path.dirname(path)  # noqa: PTH120
 
 
-def _is_below(path: bytes, folder: bytes) -> bool:
+def is_below(path: bytes, folder: bytes) -> bool:
+    """Return whether a path is a folder's or a tar's own, or lies below."""
     return path == folder or path.startswith((folder.rstrip(b"/") + b"/", folder + MEMBER))

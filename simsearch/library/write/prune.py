@@ -12,9 +12,9 @@ import numpy as np
 from simsearch.errors import InputError, shown
 from simsearch.images.find import find
 from simsearch.images.source import Found, Rejected, source_of
-from simsearch.library.format.items import path_key
+from simsearch.library.format.items import join, path_key
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.path_aliases import MEMBER, Names, names_of, split_member
+from simsearch.library.path_aliases import Names, is_below, names_of, split_member
 from simsearch.library.select_items import PathLike, absolute, below_all
 
 _SHOWN = 300  # characters of a folder in a message
@@ -68,7 +68,7 @@ def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place], 
 
 def _emptied(top: bytes, names: Names, files: Iterable[bytes], found: Iterable[bytes]) -> Counter[bytes]:
     """Count the files by the lowest folder below `top` that is still there, where that folder holds no input now."""
-    tops, real_top = tuple(_inside(one) for one in names.of_folder(top)), _inside(os.path.realpath(top))
+    tops, real_top = tuple(join(one, b"") for one in names.of_folder(top)), join(os.path.realpath(top), b"")
     inhabited = set[bytes]()
     for folder in map(os.path.realpath, found):
         while folder not in inhabited:
@@ -91,11 +91,6 @@ def _emptied(top: bytes, names: Names, files: Iterable[bytes], found: Iterable[b
 
 def _is_gone(folder: bytes) -> bool:
     return len(folder) > 1 and not os.path.isdir(folder)  # noqa: PTH112
-
-
-def _inside(folder: bytes) -> bytes:
-    """How the paths below a folder begin."""
-    return folder.rstrip(b"/") + b"/"
 
 
 class Seen:
@@ -139,5 +134,4 @@ class Seen:
         return [place for place, spelled in known if not any(self._is_kept(path, kept) for path in spelled)]
 
     def _is_kept(self, path: bytes, kept: set[int]) -> bool:
-        unread = any(path.startswith((folder + b"/", folder + MEMBER)) for folder in self._unread)
-        return unread or path_key(path) in kept
+        return path_key(path) in kept or any(is_below(path, folder) for folder in self._unread)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from simsearch.errors import InputError, shown
 from simsearch.library.format.items import reject_owners
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.path_aliases import MEMBER, names_of
+from simsearch.library.path_aliases import is_below, names_of
 from simsearch.library.select_items import PathLike, absolute, select
 from simsearch.library.write.writer import Writer
 
@@ -35,10 +35,8 @@ class Removal:
 
     def forgets(self, path: bytes, owner: str | None) -> bool:
         """Whether the name of a rejected input goes with a purge."""
-        if self.owner is not None and owner != self.owner:
-            return False
-        below = (path.startswith((folder.rstrip(b"/") + b"/", folder + MEMBER)) for folder in self.folders)
-        return not self.folders or path in self.folders or any(below)
+        below = not self.folders or any(is_below(path, folder) for folder in self.folders)
+        return below and self.owner in (None, owner)
 
     def names(self, snapshot: Snapshot) -> list[bytes]:
         """Return the path of each item, `id:N` for one without."""
