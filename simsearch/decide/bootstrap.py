@@ -67,8 +67,7 @@ class RecallAtFpr:
         allowed = np.floor(np.round(self.fpr * negatives[:, -1:], 9))
         within = (negatives <= allowed).sum(axis=1)  # thresholds that stay within the rate
         found = positives[np.arange(len(positives)), np.maximum(within - 1, 0)]
-        share: Values = np.where(within > 0, found, 0) / positives[:, -1]
-        return share
+        return np.where(within > 0, found, 0) / positives[:, -1]
 
 
 def bootstrap_by_source(

@@ -64,8 +64,7 @@ def shares_within(own: Values, threshold: float | None) -> Values:
         own: Distances (q, e); infinite where a copy has none.
         threshold: None finds nothing.
     """
-    share: Values = np.zeros(own.shape[1]) if threshold is None else (own <= threshold).mean(axis=0)
-    return share
+    return np.zeros(own.shape[1]) if threshold is None else (own <= threshold).mean(axis=0)
 
 
 def drawn_shares(own: ArrayLike, thresholds: Values, queries: NDArray[Any]) -> Shares:

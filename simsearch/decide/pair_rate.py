@@ -197,8 +197,7 @@ class PairTail:
 
     def _weighted(self, weights: Weights) -> NDArray[np.int64]:
         """How often each pair counts in each draw (r, m)."""
-        counted: NDArray[np.int64] = weights[:, self.left].astype(np.int64) * weights[:, self.right]
-        return counted
+        return weights[:, self.left].astype(np.int64) * weights[:, self.right]
 
     def _strictest(self, running: NDArray[Any], allowed: Values) -> Values:
         """From running numbers of pairs (r, m) the largest thresholds within what is allowed (r, k)."""
@@ -214,8 +213,7 @@ class PairTail:
 
 def allowed_pairs(rate: float, totals: Values) -> Values:
     """How many pairs out of these totals may lie within a threshold of that rate."""
-    whole: Values = np.floor(np.round(rate * totals, 9))
-    return whole
+    return np.floor(np.round(rate * totals, 9))
 
 
 def rate_for(library: float, expected: float) -> float:

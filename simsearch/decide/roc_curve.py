@@ -160,8 +160,7 @@ def image_recall_at_fpr(positives: ArrayLike, right: ArrayLike, negatives: Array
 
 
 def _share_within(ordered: Values, thresholds: Values) -> Values:
-    share: Values = np.searchsorted(ordered, thresholds, side="right") / len(ordered)
-    return share
+    return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
 
 
 def _sorted(values: ArrayLike, what: str) -> Values:
