@@ -321,6 +321,7 @@ class Library(Reader):
             MetricError: No index serves the metric.
         """
         from simsearch.library.indexes.build import rebuild
+        from simsearch.library.indexes.store import sweep
         from simsearch.library.write.merge import optimize
 
         chosen = self.channel.choose_metric(metric)
@@ -332,9 +333,8 @@ class Library(Reader):
         with self._writing() as writer:
             optimize(writer)
             wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
-            built = rebuild(
-                self.path, writer.snapshot, wanted, device=self.device, progress=progress, swept=writer.swept
-            )
+            writer.swept += sweep(self.path)
+            built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
         self._resident.look()
         return built
 

@@ -18,7 +18,7 @@ from simsearch.library.indexes.curve import Curve
 from simsearch.library.indexes.held_out import ASKED, HeldOut
 from simsearch.library.indexes.recall import FIRST_CONFIDENCE, KS, tune
 from simsearch.library.indexes.record import IndexRecord
-from simsearch.library.indexes.store import discard, intact, keep, records, sweep
+from simsearch.library.indexes.store import discard, intact, keep, records
 from simsearch.search.arguments import Order
 from simsearch.search.indexes.spec import IndexSpec, spec_for
 
@@ -51,13 +51,7 @@ class Wanted:
 
 
 def rebuild(
-    folder: Path,
-    snapshot: Snapshot,
-    wanted: Wanted | None,
-    *,
-    device: str,
-    progress: Progress,
-    swept: list[str] | None = None,
+    folder: Path, snapshot: Snapshot, wanted: Wanted | None, *, device: str, progress: Progress
 ) -> tuple[IndexRecord, ...]:
     """Build what is wanted, and again what no longer covers the segments or is damaged; return what was built.
 
@@ -67,15 +61,11 @@ def rebuild(
         wanted: Beside what is stale.
         device: Where to train and build.
         progress: Told what is done, how much of it and of how much.
-        swept: Gets the names of what a broken-off build had left, which is removed.
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
         LibraryDamaged: A stored row was damaged; it is named.
     """
-    gone = sweep(folder)
-    if swept is not None:
-        swept += gone
     jobs = [] if wanted is None else [wanted]
     by_name = {channel.name: channel for channel in snapshot.state.channels}
     for record in records(folder):
@@ -83,17 +73,15 @@ def rebuild(
             discard(folder, record)
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
-        stale = not record.fits(snapshot) or not intact(folder, record)
-        if stale and record.channel in by_name:
+        if record.channel in by_name and not (record.fits(snapshot) and intact(folder, record)):
             shown = _shown(HeldOut.of(snapshot, record.channel))
             if shown < record.curve.wanted:  # so few are left that exact search is as fast
                 discard(folder, record)
                 if not asked:
                     warnings.warn(_left_out(record, shown), RuntimeWarning, stacklevel=2)
-                continue
-        if not asked and stale and record.channel in by_name:
-            code = record.spec.code_bytes or None
-            jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
+            elif not asked:
+                code = record.spec.code_bytes or None
+                jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
     built = []
     for job in jobs:
         with naming_damage(snapshot, job.channel, removed=True):
