@@ -110,7 +110,7 @@ class QueryMatches:
         return "\n".join(self._lines(_SHOWN_MATCHES))
 
     def _repr_html_(self) -> str:
-        from simsearch.library.read.thumbnails import line, table
+        from simsearch.library.read.thumbnails import table
 
         query = (self.query, self.query_b64)
         problem = None if self.rejected is None else f"rejected, {self.rejected.code}: {self.rejected.message}"
@@ -118,7 +118,7 @@ class QueryMatches:
             (match.path, match.path_b64, f"{match.distance:.4f}{_more(len(match.copies), ' +{} copies')}")
             for match in self.matches[:_SHOWN_MATCHES]
         ]
-        return table([line(query, cells, problem, left_out=len(self.matches) - len(cells))])
+        return table(query, cells, problem, left_out=len(self.matches) - len(cells))
 
     def _lines(self, most: int) -> list[str]:
         name = printable(self.query.encode(errors="surrogateescape")) if self.query else "(from memory)"

@@ -116,22 +116,16 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
 
 
 def _found(snapshot: Snapshot, near: Near) -> QueryMatches:
+    def named(place: Place) -> tuple[int, str, str | None]:
+        number, path = snapshot.id(place), snapshot.path(place)
+        return number, *((f"id:{number}", None) if path is None else as_text(path))
+
     copies = near.copies or ((),) * len(near.hits)
     matches = [
-        Match(hit.id, *_named_item(snapshot, hit.place, hit.id), hit.distance, copies=_copies(snapshot, others))
+        Match(*named(hit.place), hit.distance, copies=tuple(Copy(*named(other)) for other in others))
         for hit, others in zip(near.hits, copies, strict=True)
     ]
     return QueryMatches(None, tuple(matches), near.certified, recall=near.recall, order=near.order)
-
-
-def _copies(snapshot: Snapshot, places: Sequence[Place]) -> tuple[Copy, ...]:
-    ids = [snapshot.id(place) for place in places]
-    return tuple(Copy(i, *_named_item(snapshot, place, i)) for i, place in zip(ids, places, strict=True))
-
-
-def _named_item(snapshot: Snapshot, place: Place, number: int) -> tuple[str, str | None]:
-    path = snapshot.path(place)
-    return (f"id:{number}", None) if path is None else as_text(path)
 
 
 def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int, numbers: Sequence[int] | None = None) -> list[Near]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 
 from simsearch.errors import ImageRejected
@@ -18,19 +18,14 @@ _BOX = f"width:{SIDE}px;height:{SIDE}px;object-fit:contain;background:#eee;displ
 _CELL = f"max-width:{SIDE + 16}px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:left"
 
 
-def table(lines: Iterable[str]) -> str:
-    """Return lines as one table."""
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
-
-
-def line(
+def table(
     query: tuple[str | None, str | None],
     cells: Sequence[tuple[str, str | None, str]],
     problem: str | None = None,
     *,
     left_out: int = 0,
 ) -> str:
-    """Return a query and its matches as cells of one line.
+    """Return a query and its matches as the cells of a table of one line.
 
     Args:
         query: Its path, None for one from memory, and the path's bytes in base64 when they are not UTF-8.
@@ -44,7 +39,7 @@ def line(
         parts.append(f"<td>{html.escape(_printable(problem or 'no match'))}</td>")
     if left_out > 0:
         parts.append(f"<td>... {left_out:,} more</td>")
-    return "".join(parts)
+    return f"<table><tr>{''.join(parts)}</tr></table>"
 
 
 def thumbnail(path: bytes) -> str | None:
