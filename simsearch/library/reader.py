@@ -182,14 +182,15 @@ class Reader:
             MetricError: the metric is not defined on these rows.
             LibraryDamaged: a stored row was damaged; it is named.
         """
-        from simsearch.library.read.query import QueryEmbedder, answer, as_rows, as_sequence, queries_of
+        from simsearch.extract.image_input import are_several
+        from simsearch.library.read.query import QueryEmbedder, answer, as_rows, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
         rows = as_rows(queries)
         if rows is None:
             embedder = QueryEmbedder(plan, self.extractor, arguments.settings(settings), library=self.path)
-            asked = embedder.embed(as_sequence(queries), from_list=from_list)
+            asked = embedder.embed(queries if are_several(queries) else [queries], from_list=from_list)
         elif exclude_self or from_list is not None:
             raise InputError("rows have no path: exclude_self and from_list are for images")
         else:

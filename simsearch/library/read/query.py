@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.image_input import are_several, is_path, is_tensor
+from simsearch.extract.image_input import is_path, is_tensor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.quantise.extractor import margins_of
 from simsearch.images.find import find
@@ -49,11 +49,6 @@ class Query:
     row: NDArray[Any] | None
     rejected: Rejected | None = None
     sha256: bytes | None = None
-
-
-def as_sequence(queries: Any) -> Iterable[Any]:
-    """Return one query or several as several."""
-    return queries if are_several(queries) else [queries]
 
 
 def as_rows(queries: Any) -> NDArray[Any] | None:

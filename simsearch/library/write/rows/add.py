@@ -13,7 +13,7 @@ from simsearch.extract.embeddings.batch import RowBatch
 from simsearch.extract.embeddings.parquet import RowsInfo, read_rows, rows_info
 from simsearch.library.format.channel import Channel, problem_of
 from simsearch.library.write.ingest import Intake
-from simsearch.library.write.rows.ingest import RowsIntake
+from simsearch.library.write.rows.ingest import take_rows
 from simsearch.library.write.rows.new_rows import NewRows
 from simsearch.library.write.rows.paths import folder_of, located
 
@@ -55,10 +55,7 @@ def add_rows(intake: Intake, path: Path) -> None:
             new.take(batch, places)
         new.commit()
     if new.taken < info.rows:
-        rows = RowsIntake(intake, folder)
-        for batch in read_rows(path, start=new.taken):
-            rows.take(batch)
-        rows.flush()
+        take_rows(intake, read_rows(path, start=new.taken), folder)
 
 
 def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path) -> None:
