@@ -86,9 +86,9 @@ class Intake:
         self._progress = progress
         self._reporting = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()  # of inputs that are counted besides
         self._codes: Counter[str] = Counter()
         self._first_rejected: list[Rejected] = []
-        self._of_gone = 0  # exact copies of paths that are no longer there
         self._skipped = 0  # counted in the reader's thread, all else in the writer's
         self._committed = 0
         self._committed_at = time.monotonic()
@@ -102,9 +102,8 @@ class Intake:
         """The counts so far."""
         counts = dict(self._counts)
         counts["unchanged"] = counts.get("unchanged", 0) + self._skipped
-        counts["copies_of_gone"] = self._of_gone
         first = tuple(self._first_rejected)
-        return AddReport(**counts, codes=dict(self._codes), first_rejected=first, skipped_by_kind={})
+        return AddReport(**counts, **self._notes, codes=dict(self._codes), first_rejected=first, skipped_by_kind={})
 
     def skip(self, count: int) -> None:
         """Count inputs that were not even read; may be called from another thread."""
@@ -125,7 +124,7 @@ class Intake:
 
     def note_first_only(self) -> None:
         """Count a file of which the first page or frame alone is taken."""
-        self._counts["first_only"] += 1
+        self._notes["first_only"] += 1
 
     def reject(self, rejected: Rejected) -> None:
         """Count an input that cannot become a row; it is recorded once, however often it is tried."""
@@ -166,7 +165,7 @@ class Intake:
         if place is not None:
             self.pending.removed.append(place)
         if place is None and stored is not None and item.mtime_ns is not None:
-            self._of_gone += self._is_gone(item.sha256)
+            self._notes["copies_of_gone"] += self._is_gone(item.sha256)
         self.pending.add(item, kept)
         self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
         return True
@@ -248,7 +247,7 @@ class Intake:
         self._note_committed()
 
     def _note_committed(self) -> None:
-        self._committed = sum(self._counts.values())
+        self._committed = self._counts.total()
         self._committed_at = time.monotonic()
 
     def _merge_small(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from simsearch.errors import InputError, LibraryExists, LibraryNotFound
 from simsearch.library import AddReport, AddSettings, Library, Progress
@@ -176,6 +177,18 @@ def test_progress_counts_every_input_and_what_is_committed(tmp_path: Path) -> No
     assert [progress.done for progress in told] == list(range(1, 8))
     assert all(progress.committed <= progress.done == progress.report.inputs for progress in told)
     assert told[2].committed == 3
+
+
+def test_further_frames_are_no_inputs_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "photos" / "moving.gif", save_all=True, append_images=frames[1:])
+    told: list[Progress] = []
+    report = make(tmp_path / "library").add(
+        tmp_path / "photos", settings=replace(HERE, commit_every=1), progress=told.append
+    )
+    assert (report.inputs, report.first_only) == (1, 1)
+    assert [(progress.done, progress.committed) for progress in told] == [(1, 1)]
 
 
 def test_what_was_done_before_an_error_is_kept(tmp_path: Path) -> None:
