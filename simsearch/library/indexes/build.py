@@ -18,7 +18,7 @@ from simsearch.library.indexes.curve import Curve
 from simsearch.library.indexes.held_out import ASKED, HeldOut
 from simsearch.library.indexes.recall import FIRST_CONFIDENCE, KS, tune
 from simsearch.library.indexes.record import IndexRecord
-from simsearch.library.indexes.store import discard, intact, keep, records
+from simsearch.library.indexes.store import damage, discard, keep, records
 from simsearch.search.arguments import Order
 from simsearch.search.indexes.spec import IndexSpec, spec_for
 
@@ -73,7 +73,7 @@ def rebuild(
             discard(folder, record)
             continue
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
-        if record.channel in by_name and not (record.fits(snapshot) and intact(folder, record)):
+        if record.channel in by_name and (not record.fits(snapshot) or damage(folder, record, deep=True)):
             shown = _shown(HeldOut.of(snapshot, record.channel))
             if shown < record.curve.wanted:  # so few are left that exact search is as fast
                 discard(folder, record)

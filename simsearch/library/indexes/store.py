@@ -56,8 +56,7 @@ def opened(folder: Path, record: IndexRecord, gpus: Gpus | None = None) -> Index
 
     path = folder / INDEXES / record.file
     mapped = record.bytes >= _MAPPED_FROM
-    wrong = _wrong(path, record, deep=not mapped)
-    if wrong:
+    if wrong := damage(folder, record, deep=not mapped):
         raise IndexFailed(f"{wrong}; `simsearch optimize` builds it again")
     index = read(path, record.spec, device=gpus, mapped=mapped)
     if index.count != record.rows:
@@ -66,9 +65,9 @@ def opened(folder: Path, record: IndexRecord, gpus: Gpus | None = None) -> Index
     return index
 
 
-def intact(folder: Path, record: IndexRecord) -> bool:
-    """Whether the file is what was written."""
-    return _wrong(folder / INDEXES / record.file, record, deep=True) is None
+def damage(folder: Path, record: IndexRecord, *, deep: bool) -> str | None:
+    """Return what is wrong with an index's file, None for nothing; read whole if `deep`, else for its size alone."""
+    return fault(folder / INDEXES / record.file, record.bytes, record.sha256, deep=deep)
 
 
 def discard(folder: Path, record: IndexRecord) -> None:
@@ -79,16 +78,13 @@ def discard(folder: Path, record: IndexRecord) -> None:
 
 def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
     """What is wrong with the indexes, one line each: all of it is mended by `simsearch optimize`."""
-    home = folder / INDEXES
-    known = set()
     for path in (path for path in _ours(folder) if path.suffix == _TOLD):
         try:
             record = _read(path)
         except SimsearchError as error:
             yield f"{path} cannot be read as the description of an index: {error}; `simsearch optimize` removes it"
             continue
-        known |= {path.name, record.file}
-        if wrong := _wrong(home / record.file, record, deep=deep):
+        if wrong := damage(folder, record, deep=deep):
             yield f"{wrong}; `simsearch optimize` builds it again"
         elif record.covers(snapshot) and not record.fits(snapshot):
             yield f"{path} does not fit the segments that it names; `simsearch optimize` builds it again"
@@ -161,7 +157,3 @@ def _read(path: Path) -> IndexRecord:
     if _told_name(record.file) != path.name or not is_index_name(record.file):
         raise InputError(f"it speaks of {record.file}")
     return record
-
-
-def _wrong(path: Path, record: IndexRecord, *, deep: bool) -> str | None:
-    return fault(path, record.bytes, record.sha256, deep=deep)
