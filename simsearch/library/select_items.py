@@ -78,25 +78,20 @@ def _by_id(snapshot: Snapshot, path: PathLike) -> list[Place]:
 
 
 def below_all(snapshot: Snapshot, folders: Iterable[bytes]) -> list[Place]:
-    """Return the live items in any of several folders or tars, each once."""
-    return sorted({place for folder in folders for place in below(snapshot, folder)})
-
-
-def below(snapshot: Snapshot, path: bytes) -> list[Place]:
-    """Return the live items in a folder, at any depth, or in a tar."""
-    places = []
+    """Return the live items in any of several folders, at any depth, or tars, each once."""
+    paths, places = list(folders), list[Place]()
     for s, segment in enumerate(snapshot.segments):
-        inside = _inside(segment, path)
-        if inside.any():
-            places += [Place(s, int(position)) for position in snapshot.live(s) if inside[position]]
+        inside = np.zeros(len(segment), bool)
+        for path in paths if segment.roots else ():
+            inside |= _inside(segment, path)
+        live = snapshot.live(s)
+        places += [Place(s, position) for position in live[inside[live]].tolist()]
     return places
 
 
 def _inside(segment: Segment, path: bytes) -> NDArray[np.bool_]:
     """Which items of a segment lie below a path, (n,)."""
     inside = np.zeros(len(segment), bool)
-    if not segment.roots:
-        return inside
     names = segment.items.column("path")
     roots = numbers(segment.items.column("root"))
     for number, root in enumerate(segment.roots):
