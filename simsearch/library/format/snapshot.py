@@ -227,10 +227,6 @@ def of_state(folder: Path, state: State, previous: Snapshot | None = None) -> Sn
     """
     if previous is not None and state is previous.state:
         return previous
-    return Snapshot(state, _opened(folder, state, previous))
-
-
-def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segment, ...]:
     known = {} if previous is None else {segment.uuid: segment for segment in previous.segments}
     segments = []
     for record in state.segments:
@@ -239,7 +235,7 @@ def _opened(folder: Path, state: State, previous: Snapshot | None) -> tuple[Segm
         if not home.is_dir():
             raise FileNotFoundError(f"{home} is gone")
         segments.append(segment)
-    return tuple(segments)
+    return Snapshot(state, tuple(segments))
 
 
 def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
