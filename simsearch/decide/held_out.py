@@ -70,13 +70,7 @@ def held_out(tail: PairTail, strangers: Strangers, source: int, rate: float, dra
     )  # fmt: skip
 
 
-def _ratio(
-    fitted: PairTail,
-    across: PairTail,
-    besides: Strangers,
-    rate: float,
-    draws: Draws,
-) -> Interval:
+def _ratio(fitted: PairTail, across: PairTail, besides: Strangers, rate: float, draws: Draws) -> Interval:
     values: list[NDArray[Any]] = []
     for block in blocks(len(draws.strangers), len(fitted.distances) + len(across.distances)):
         weights = draws.strangers[block]

@@ -41,12 +41,7 @@ class Reader:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        extractor: Extractor | None = None,
-        channel: str | None = None,
-        device: str = "auto",
+        self, path: str | Path, *, extractor: Extractor | None = None, channel: str | None = None, device: str = "auto"
     ) -> None:
         self.path = arguments.folder(path, "path of a library")
         self.device = arguments.text(device, "device")

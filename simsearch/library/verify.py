@@ -123,10 +123,7 @@ def _wrong_files(home: Path, record: SegmentRecord, *, deep: bool) -> Iterator[s
 
 
 def _wrong_keys(segment: Segment) -> Iterator[str]:
-    for name, found, wanted in (
-        (KEYS, segment.keys, path_keys),
-        (CONTENTS, segment.contents, content_keys),
-    ):
+    for name, found, wanted in ((KEYS, segment.keys, path_keys), (CONTENTS, segment.contents, content_keys)):
         if not np.array_equal(found, wanted(segment.items)):
             yield f"{segment.folder / name} does not belong to the items"
 

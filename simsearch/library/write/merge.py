@@ -154,11 +154,7 @@ def _merged_items(
 
 
 def _merged_rows(
-    snapshot: Snapshot,
-    numbers: Sequence[int],
-    live: Sequence[NDArray[np.intp]],
-    rank: NDArray[np.int64],
-    channel: str,
+    snapshot: Snapshot, numbers: Sequence[int], live: Sequence[NDArray[np.intp]], rank: NDArray[np.int64], channel: str
 ) -> ChannelRows:
     pieces = [snapshot.segments[number].channels[channel] for number in numbers]
     item, kept_rows, offset = [], [], 0
