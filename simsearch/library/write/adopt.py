@@ -43,7 +43,7 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
     own[unchanged] = True
     temporary = writer.incoming(name)
     _link(folder, temporary)
-    writer.take_over(temporary, removed=replaced, own=own)
+    writer.commit_written({temporary: ()}, removed=replaced, own=own)
     remove_folder(folder)
     return report
 

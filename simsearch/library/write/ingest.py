@@ -195,12 +195,9 @@ class Intake:
         return bool(paths) and not any(os.path.lexists(split_member(path)[0]) for path in paths)
 
     def _is_nameless_known(self, item: Item) -> bool:
-        if item.sha256 is None:
-            return False
-        snapshot = self.writer.snapshot
-        return item.sha256 in self.pending.nameless or any(
-            snapshot.path(place) is None for place in snapshot.contents(item.sha256)
-        )
+        snapshot, content = self.writer.snapshot, item.sha256 or b""
+        known = content in self.pending.nameless
+        return known or any(snapshot.path(place) is None for place in snapshot.contents(content))
 
     def _touch(self, place: Place, item: Item) -> None:
         """Record a new time stamp or label of unchanged content; the item keeps its id."""

@@ -155,37 +155,34 @@ class Writer:
             write_segment(temporary, draft, state.channels, commit=told)
             return temporary, recorded(sorted(temporary.iterdir()))
 
-    def commit_written(self, segments: Mapping[Path, Sequence[FileRecord]]) -> None:
-        """Make segments durable that `write` wrote, in their order, all or none.
+    def commit_written(
+        self, segments: Mapping[Path, Sequence[FileRecord]], *, removed: Iterable[Place] = (), own: Mask | None = None
+    ) -> None:
+        """Make segments durable that `write`, or another process, wrote into folders made by `incoming`, all or none.
+
+        Args:
+            segments: What is known already of their files, by folder, in their order.
+            removed: As for `commit`.
+            own: Which items of each segment are removed from the start, (n,) bool.
 
         Raises:
             StorageFull: there is no room; nothing changed.
         """
-        with naming_full_disk(self.folder):
-            self._publish(segments, None, {}, ())
-
-    def take_over(self, temporary: Path, *, removed: Iterable[Place], own: Mask | None) -> None:
-        """Commit a segment that another process wrote into `temporary`, a folder made by `incoming`.
-
-        Args:
-            temporary: The folder.
-            removed: As for `commit`.
-            own: Which of its items are removed from the start, (n,) bool.
-        """
-        with self._whole_or_gone(temporary):
-            self._publish({temporary: ()}, None, self._masks(removed), (), own)
+        with self._whole_or_gone(*segments):
+            self._publish(segments, None, self._masks(removed), (), own)
 
     def incoming(self, name: str) -> Path:
         """Return where a segment of that name is put before it is published."""
         return self._segments / f"{name}{PARTIAL}"
 
     @contextmanager
-    def _whole_or_gone(self, temporary: Path) -> Iterator[None]:
+    def _whole_or_gone(self, *folders: Path) -> Iterator[None]:
         with naming_full_disk(self.folder):
             try:
                 yield
             except BaseException:
-                remove_folder(temporary)
+                for folder in folders:
+                    remove_folder(folder)
                 raise
 
     def _publish(
