@@ -266,17 +266,13 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     if known is not None and (meta.get("uuid"), meta.get("generation")) == (known.uuid, known.generation):
         return known
     _require_readable(meta.get("format", 1), path)
-    channels = db.execute(
-        "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, "
-        f"{_bits_column(db)} FROM channels ORDER BY position"
-    )
     segments = db.execute("SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid").fetchall()
     values = Values(path)
     files = values.files(db.execute("SELECT segment, name, bytes, sha256 FROM files ORDER BY segment, name"))
     return values.state(
         meta,
         db.execute("SELECT path, number FROM roots"),
-        channels,
+        db.execute(channels_query(db)),
         [(*row, files.get(row[0], ())) for row in segments],
     )
 
@@ -292,10 +288,11 @@ def _require_readable(version: object, path: Path) -> None:
         )
 
 
-def _bits_column(db: sqlite3.Connection) -> str:
-    """The column of code lengths, which the first libraries do not have."""
+def channels_query(db: sqlite3.Connection) -> str:
+    """Return what asks for the channels, in order; the first libraries have no column of code lengths."""
     names = {row[1] for row in db.execute("PRAGMA table_info(channels)")}
-    return "bits" if "bits" in names else "NULL"
+    columns = "name, model, fingerprint, dimension, dtype, metric, non_negative, card"
+    return f"SELECT {columns}, {'bits' if 'bits' in names else 'NULL'} FROM channels ORDER BY position"
 
 
 def _not_found(path: Path) -> LibraryNotFound:

@@ -18,9 +18,7 @@ from simsearch.errors import LibraryError, LibraryTooNew
 from simsearch.library.format.channel import DTYPES, Channel
 from simsearch.library.format.commit import FileRecord, Mask, State
 from simsearch.library.format.layout import LOGS, MANIFEST, kept_aside
-from simsearch.library.format.manifest import Manifest
-
-_CHANNELS = "SELECT name, model, fingerprint, dimension, dtype, metric, non_negative, card, bits FROM channels"
+from simsearch.library.format.manifest import Manifest, channels_query
 
 
 @dataclass(slots=True)
@@ -104,8 +102,7 @@ def _read_tables(path: Path, found: Salvaged) -> None:
         with closing(sqlite3.connect(path)) as db:
             for row in _rows(db, "SELECT value FROM meta WHERE key = 'next_id'"):
                 found.next_id = row[0] if isinstance(row[0], int) and 0 <= row[0] < 2**62 else 0
-            bits = list(_rows(db, "SELECT bits FROM channels LIMIT 1"))
-            for row in _rows(db, (_CHANNELS if bits else _CHANNELS.replace("bits", "NULL")) + " ORDER BY position"):
+            for row in _rows(db, channels_query(db)):
                 if (channel := _channel(row)) is not None:
                     found.channels.append(channel)
             for name, rank, removed in _rows(db, "SELECT uuid, rank, removed FROM segments"):
