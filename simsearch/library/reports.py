@@ -72,12 +72,10 @@ class Progress:
 
     Attributes:
         done: Inputs whose outcome is known.
-        total: Inputs in all, where that is known.
         report: The counts so far.
         committed: Of `done`, those that a crash can no longer undo.
     """
 
     done: int
-    total: int | None
     report: AddReport
     committed: int = 0

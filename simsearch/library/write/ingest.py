@@ -265,7 +265,7 @@ class Intake:
         if self._progress is not None:
             with self._reporting:
                 report = self.report
-                self._progress(Progress(report.inputs, None, report, self._committed + self._skipped))
+                self._progress(Progress(report.inputs, report, self._committed + self._skipped))
 
 
 def _reject_key(path: bytes, code: RejectCode) -> int:
