@@ -90,10 +90,8 @@ class AddJob:
         passed: list[Named] = []
         paths: set[bytes] = set()
         for found, names in chunk:
-            in_flight = any(
-                name in paths or name in self._paths or name in self._intake.pending.paths for name in names
-            )
-            if isinstance(found, Rejected) or not in_flight:
+            in_flight = (name in held for held in (paths, self._paths, self._intake.pending.paths) for name in names)
+            if isinstance(found, Rejected) or not any(in_flight):
                 passed.append((found, names))
                 paths.add(names[0])
         return passed
@@ -101,15 +99,13 @@ class AddJob:
     def _not_as_stored(self, chunk: Sequence[Named]) -> list[Found]:
         """What has to be read, under the name that the library has for it already."""
         snapshot = self._intake.writer.snapshot
-        wanted = [name for found, names in chunk if isinstance(found, Source) for name in names]
-        places = iter(snapshot.by_paths(wanted))
+        places = iter(snapshot.by_paths([name for _, names in chunk for name in names]))
         fresh: list[Found] = []
         for found, names in chunk:
+            known = [place for place in itertools.islice(places, len(names)) if place is not None]
             if isinstance(found, Rejected):
                 fresh.append(found)
-                continue
-            known = [place for place in itertools.islice(places, len(names)) if place is not None]
-            if self._rescan or not _is_as_stored(snapshot, known[0] if known else None, found):
+            elif self._rescan or not _is_as_stored(snapshot, known[0] if known else None, found):
                 fresh.append(_renamed(found, *stored_name(snapshot, known[0])) if known else found)
         return fresh
 
