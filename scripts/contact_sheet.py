@@ -128,7 +128,7 @@ def _write(draw: Any, at: tuple[int, int], text: str, *, size: int, fill: tuple[
 
 
 def _fit(text: str, size: int, width: int) -> str:
-    """The longest shortened form of a text that is no wider than `width` pixels."""
+    """Return the longest shortened form of a text that is no wider than `width` pixels."""
     limit = min(len(printable(os.fsencode(text))), width)
     while limit > 1 and _width(text, size, limit) > width:
         limit -= 1

@@ -18,7 +18,7 @@ from simsearch.extract.quantise.hyperplanes import map_for
 from simsearch.extract.zoo.background_rows import write_background
 from simsearch.extract.zoo.card import CARD, ModelCard, QuantiserFile, load_card
 from simsearch.runtime.provenance import write_record
-from simsearch.training.callback import Told
+from simsearch.training.callback import StepReport
 from simsearch.training.config import FinetuneConfig, read_config
 from simsearch.training.export import export
 from simsearch.training.finetune import MODEL, finetune
@@ -101,7 +101,7 @@ def _train(config: FinetuneConfig, run: Path, device: str, *, force: bool) -> No
     with bar:
         task = bar.add_task("training", total=1.0)
 
-        def report(told: Told) -> None:
+        def report(told: StepReport) -> None:
             bar.update(task, completed=told.share, description=f"step {told.step}, loss {told.loss:.3f}")
 
         finetune(config, run, device=device, force=force, command="scripts/make_mini", report=report)

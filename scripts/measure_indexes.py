@@ -28,7 +28,7 @@ from goals import Measured, judge
 from measure_js import K, alternate, clustered, distributions, photographs, spread
 from simsearch.benchmark.report.palette import style
 from simsearch.benchmark.report.plots import drawing
-from simsearch.library.indexes.curve import Point
+from simsearch.library.indexes.curve import CurvePoint
 from simsearch.library.indexes.recall import tune
 from simsearch.runtime.provenance import write_record
 from simsearch.search.approximate_search import approximate
@@ -114,7 +114,7 @@ def lists(arguments: argparse.Namespace, rows: np.ndarray, own: np.ndarray) -> t
         print(f"{kind}: {_short(curves[kind])}", flush=True)
     values: dict[str, Any] = {"curves": curves}
     goals: list[Measured] = []
-    chosen = {kind: Point(**curve["chosen"]) for kind, curve in curves.items() if curve["chosen"]}
+    chosen = {kind: CurvePoint(**curve["chosen"]) for kind, curve in curves.items() if curve["chosen"]}
     values["peers"], over = faiss_js(rows, own, indexes, chosen, arguments.rounds)
     if over is not None:
         values["over_faiss_js"] = over
@@ -173,7 +173,7 @@ def _short(told: dict[str, Any]) -> str:
 
 
 def faiss_js(
-    rows: np.ndarray, own: np.ndarray, indexes: dict[str, Index], chosen: dict[str, Point], rounds: int
+    rows: np.ndarray, own: np.ndarray, indexes: dict[str, Index], chosen: dict[str, CurvePoint], rounds: int
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """FAISS's inverted lists by Jensen-Shannon, and how much faster our fastest codes are at that recall.
 

@@ -28,7 +28,7 @@ from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.runtime.provenance import write_record
 
 LARGE, DIMENSION, SEGMENT = 1_000_000, 512, 1 << 18
@@ -71,7 +71,9 @@ def made(folder: Path, rows: np.ndarray, *, dtype: str = "float16", metric: str 
         items = [Item(b"/rows", str(start + i).encode(), None, n_bytes=1, mtime_ns=1) for i in range(len(part))]
         incoming = folder.parent / uuid4().hex
         write_segment(
-            incoming, Draft(items_batch(items), {"rows": ChannelRows.whole(part)}, rejects_batch([])), library.channels
+            incoming,
+            SegmentDraft(items_batch(items), {"rows": ChannelRows.whole(part)}, rejects_batch([])),
+            library.channels,
         )
         library.adopt(incoming)
     return library

@@ -26,7 +26,7 @@ from measure_js import K, Task, alternate, clustered, spread
 from measure_library import made
 from simsearch.library import Library
 from simsearch.library.indexes.build import order_of
-from simsearch.library.indexes.curve import Point
+from simsearch.library.indexes.curve import CurvePoint
 from simsearch.library.indexes.recall import tune
 from simsearch.runtime.provenance import write_record
 from simsearch.search.approximate_search import approximate
@@ -154,13 +154,13 @@ def over_bare(task: Task, kind: str, metric: str, rounds: int) -> dict[str, Any]
     }
 
 
-def _one(index: Index, rows: np.ndarray, query: np.ndarray, point: Point) -> Any:
+def _one(index: Index, rows: np.ndarray, query: np.ndarray, point: CurvePoint) -> Any:
     return approximate(
         query[None], [rows], index, k=K, effort=point.effort, depth=point.depth, order=order_of(index.spec)
     )
 
 
-def _refined(index: Index, rows: np.ndarray, point: Point, whole: Any) -> Any:
+def _refined(index: Index, rows: np.ndarray, point: CurvePoint, whole: Any) -> Any:
     """FAISS's own second look, at float32 features of as many candidates, around the same index."""
     base = index.engine._index
     faiss.extract_index_ivf(base).nprobe = point.effort

@@ -13,7 +13,7 @@ import torch
 
 from simsearch.runtime.device import choose_device, choose_dtype
 from simsearch.runtime.provenance import write_record
-from simsearch.training.callback import Told
+from simsearch.training.callback import StepReport
 from simsearch.training.config import FinetuneConfig, read_config
 from simsearch.training.finetune import finetune
 from simsearch.training.loss import koleo, nt_xent, unit
@@ -64,7 +64,7 @@ def _loop(config: FinetuneConfig, device: str) -> float:
     """Seconds of a step of the whole loop, the mean after the first few."""
     times: dict[int, float] = {}
 
-    def note(told: Told) -> None:
+    def note(told: StepReport) -> None:
         times[told.step] = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:

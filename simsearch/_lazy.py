@@ -38,8 +38,8 @@ def attach(package: str, names: Mapping[str, str], *more: str) -> None:
 
     Args:
         package: The package, as its `__name__`.
-        names: Where each stands: a module relative to the package, `module:attribute` where it is called otherwise
-            there, or nothing where it is a submodule.
+        names: The place of each: a module relative to the package, `module:attribute` where its name differs there, or
+            nothing for a submodule.
         more: Public names that the package itself defines.
     """
     module = sys.modules[package]

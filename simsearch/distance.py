@@ -1,8 +1,8 @@
 """Distances between rows: js, cosine, l1, l2, hamming; exact in float64, safe with zeros, lower is more similar.
 
-Every function takes queries `a` (q, d) and rows `b` (n, d) and gives (q, n) float64. Equal rows are at distance
+Every function takes queries `a` (q, d) and rows `b` (n, d) and returns (q, n) float64. Equal rows are at distance
 exactly 0. Memory beyond the arguments and the result stays bounded, whatever q and n. `METRICS` maps each name to its
-`Metric`; `Rows` and `Distances` are the types of what goes in and comes out.
+`Metric`; `Rows` and `Distances` are the types of arguments and results.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
 Rows: TypeAlias = NDArray[Any]
 Distances: TypeAlias = NDArray[np.float64]
 
-_CELLS = 1 << 16  # coordinates worked on at once: four float64 temporaries of 512 KiB, which stay in a core's cache
+_CELLS = 1 << 16  # coordinates of a tile: four float64 temporaries of 512 KiB, which stay in a core's cache
 _CONVERTED_CELLS = 1 << 22  # coordinates held in float64 at once: 32 MiB
 _SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def js(a: Rows, b: Rows) -> Distances:
-    """Jensen-Shannon distance, the square root of the divergence in bits, between rows divided by their sums.
+    """Return the Jensen-Shannon distance, the root of the divergence in bits, between rows divided by their sums.
 
     Args:
         a: Queries (q, d), non-negative.
@@ -67,7 +67,7 @@ def js(a: Rows, b: Rows) -> Distances:
 
 
 def cosine(a: Rows, b: Rows) -> Distances:
-    """Cosine distance (1 - cos) / 2, in [0, 1] (q, n).
+    """Return the cosine distance (1 - cos) / 2, in [0, 1] (q, n).
 
     Args:
         a: Queries (q, d).
@@ -87,7 +87,7 @@ def cosine(a: Rows, b: Rows) -> Distances:
 
 
 def l1(a: Rows, b: Rows) -> Distances:
-    """Sum of absolute differences, in feature units (q, n).
+    """Return the sum of absolute differences, in feature units (q, n).
 
     Args:
         a: Queries (q, d).
@@ -105,7 +105,7 @@ def l1(a: Rows, b: Rows) -> Distances:
 
 
 def l2(a: Rows, b: Rows) -> Distances:
-    """Euclidean distance, in feature units (q, n).
+    """Return the Euclidean distance, in feature units (q, n).
 
     Args:
         a: Queries (q, d).
@@ -123,7 +123,7 @@ def l2(a: Rows, b: Rows) -> Distances:
 
 
 def hamming(a: Rows, b: Rows, *, bits: int | None = None) -> Distances:
-    """Share of differing bits between packed codes, in [0, 1] (q, n).
+    """Return the share of differing bits between packed codes, in [0, 1] (q, n).
 
     Args:
         a: Queries (q, bytes), uint8 as `numpy.packbits(..., axis=1)` writes them.
@@ -148,17 +148,17 @@ def hamming(a: Rows, b: Rows, *, bits: int | None = None) -> Distances:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A distance by its name, with what others must know of it; called with queries and rows it gives the distances.
+    """A distance by its name, with its properties; called with queries and rows it returns the distances.
 
     Attributes:
         name: As users write it.
         distance: From queries (q, d) and rows (n, d) to distances (q, n), float64.
-        largest: No two rows are farther apart than this.
+        largest: The largest distance of two rows.
         of_codes: Whether rows are packed codes, uint8.
         non_negative: Whether it is defined for rows without negative values only.
-        indexed: Whether an index can serve it: rows have a map after which Euclidean distance orders them nearly as it
-            does, or are codes.
-        needs_length: Whether a row is divided by a length of its own, so that one of zeros has no distances.
+        indexed: Whether an index can serve it: there is a feature map whose Euclidean distance orders rows nearly as it
+            does, or rows are codes.
+        needs_length: Whether a row is normalised, so that one of zeros has no distances.
     """
 
     name: str
@@ -188,7 +188,7 @@ METRICS: dict[str, Metric] = {
 
 
 def by_name(metric: str) -> Metric:
-    """The distance of that name.
+    """Return the metric of that name.
 
     Raises:
         MetricError: There is none.
@@ -216,14 +216,14 @@ def metric_name(value: str) -> str:
 def check_rows(
     rows: Rows, *, dimension: int | None = None, metric: str | None = None, what: str = "row", start: int = 0
 ) -> None:
-    """Refuse rows that no distance is defined on, naming the first bad one.
+    """Refuse rows that have no distances, naming the first invalid one.
 
     Args:
         rows: Array (n, d) of any float type or uint8.
-        dimension: What d must be; by default anything above 0.
-        metric: The metric that the rows are for; by default only what holds for every metric is checked.
-        what: How a row is called in the message.
-        start: The number of the first row, where these are part of a larger array.
+        dimension: The required d; by default anything above 0.
+        metric: Of the rows; by default only what holds for every metric is checked.
+        what: The name of a row in the message.
+        start: The index of the first row, where these are part of a larger array.
 
     Raises:
         RowError: The array is not (n, d), or a row holds NaN or infinity or (floats only) nothing but zeros.
@@ -287,7 +287,7 @@ def _check_pair(a: Rows, b: Rows, metric: str) -> None:
 def _pairwise(
     a: Rows, b: Rows, prepare: Callable[[Rows], Rows], kernel: Callable[[Rows, Rows], Distances]
 ) -> Distances:
-    """The kernel of every prepared query (q, 1, d) and row (1, n, d), over blocks and tiles of bounded size."""
+    """Return the kernel of every prepared query (q, 1, d) and row (1, n, d), over blocks and tiles of bounded size."""
     out = np.empty((len(a), len(b)))
     for i in _slices(len(a), _CONVERTED_CELLS // a.shape[1]):
         queries = prepare(a[i])
@@ -306,7 +306,7 @@ def _slices(length: int, step: int) -> Iterator[slice]:
 
 
 def _tiles(q: int, n: int, d: int) -> Iterator[tuple[slice, slice]]:
-    """Slices that cover (q, n), each of at most `_CELLS` coordinates, or one pair where a row alone is longer."""
+    """Yield slices that cover (q, n), each of at most `_CELLS` coordinates, or one pair where a row alone is longer."""
     columns = max(1, min(n, _CELLS // d))
     for x in _slices(q, _CELLS // (columns * d)):
         for y in _slices(n, columns):
@@ -336,14 +336,14 @@ def _as_they_are(rows: Rows) -> Rows:
 
 
 def _divergence(p: Distances, q: Distances) -> Distances:
-    """Jensen-Shannon divergence in bits."""
+    """Return the Jensen-Shannon divergence in bits."""
     total = np.maximum(p + q, _SMALLEST)
     bits: Distances = np.sum(_surprise(p, total) + _surprise(q, total), axis=-1) / (2 * np.log(2))
     return bits
 
 
 def _surprise(p: Distances, total: Distances) -> Distances:
-    """The terms p ln(2 p / total), where 0 ln 0 = 0; exactly 0 where p is half of the total."""
+    """Return the terms p ln(2 p / total), where 0 ln 0 = 0; exactly 0 where p is half of the total."""
     ratio = 2 * p / total
     return p * np.log(np.maximum(ratio, _SMALLEST_NORMAL, out=ratio), out=ratio)
 

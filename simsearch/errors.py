@@ -8,7 +8,8 @@ SimsearchError
 ├── ModelError
 │   ├── ModelNotFound       no model of that name
 │   ├── WeightsError        the weights are missing, damaged or do not fit the network
-│   └── FingerprintMismatch the model is not the one that made the rows
+│   ├── FingerprintMismatch the model is not the one that made the rows
+│   └── GuardRefused        training lost more recall than allowed; nothing is exported
 ├── LibraryError
 │   ├── LibraryNotFound     there is no library in that folder
 │   ├── LibraryExists       there is one already, and it differs
@@ -17,6 +18,7 @@ SimsearchError
 │   │   └── LibraryTooNew   a later version of simsearch wrote it
 │   └── StorageFull         the disk is full; nothing was lost
 ├── OutputLocked            another process is writing to the output folder
+├── ProcessFailed           one of several processes ended with an error
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
 """
@@ -25,10 +27,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PurePath
+from typing import Any
 
 __all__ = [
     "DependencyMissing",
     "FingerprintMismatch",
+    "GuardRefused",
     "ImageRejected",
     "IndexFailed",
     "InputError",
@@ -42,6 +46,7 @@ __all__ = [
     "ModelError",
     "ModelNotFound",
     "OutputLocked",
+    "ProcessFailed",
     "RejectCode",
     "RowError",
     "SimsearchError",
@@ -54,7 +59,7 @@ _SHOWN = 80  # and of a value in a message
 
 
 class RejectCode(StrEnum):
-    """Why an input did not become a row: the closed list."""
+    """The reasons for which an input has no row: a closed list."""
 
     EMPTY = "empty"
     UNKNOWN_FORMAT = "unknown_format"
@@ -116,6 +121,18 @@ class FingerprintMismatch(ModelError):
     """The model is not the one that made the rows."""
 
 
+class GuardRefused(ModelError):
+    """Training lost more recall of a family of edits than the margin allows; nothing is exported.
+
+    Attributes:
+        table: The `GuardTable` of the comparison.
+    """
+
+    def __init__(self, message: str, table: Any) -> None:
+        super().__init__(message)
+        self.table = table
+
+
 class LibraryError(SimsearchError):
     """A library on disk cannot be used as asked."""
 
@@ -125,7 +142,7 @@ class LibraryNotFound(LibraryError):
 
 
 class LibraryExists(LibraryError):
-    """The folder already holds a library that differs from what was asked for."""
+    """The folder already holds a library that differs from the requested one."""
 
 
 class LibraryLocked(LibraryError):
@@ -148,6 +165,10 @@ class OutputLocked(SimsearchError):
     """Another process is writing to the output folder."""
 
 
+class ProcessFailed(SimsearchError):
+    """One of several processes ended with an error; its last line says which."""
+
+
 class IndexFailed(SimsearchError):
     """An index cannot be made, read or searched; the rows are not touched and exact search still answers."""
 
@@ -156,8 +177,8 @@ class DependencyMissing(SimsearchError):
     """An optional package is not installed."""
 
 
-def shown(value: object, most: int = _SHOWN) -> str:
-    r"""Return any value as it stands in a message: one printable line of at most `most` characters.
+def shown(value: object, limit: int = _SHOWN) -> str:
+    r"""Return any value in the form of a message: one printable line of at most `limit` characters.
 
     Names and numbers are shown themselves, cut in the middle where they are long; of everything else the type, since
     its text may be of any length.
@@ -167,30 +188,30 @@ def shown(value: object, most: int = _SHOWN) -> str:
         ('photos/\\n.jpg', '1000000000', 'a list of 2', 'None')
     """
     if isinstance(value, (bool, float, type(None))):
-        return shortened(repr(value), most)
+        return shortened(repr(value), limit)
     if isinstance(value, int):
-        return str(int(value)) if value.bit_length() < 3 * most else f"a number of {value.bit_length()} bits"
+        return str(int(value)) if value.bit_length() < 3 * limit else f"a number of {value.bit_length()} bits"
     if isinstance(value, PurePath):
         value = str(value)
     if isinstance(value, (bytes, bytearray, str)):
         text = value if isinstance(value, str) else bytes(value).decode("utf-8", "surrogateescape")
-        return shortened("".join(map(_printable, shortened(text, most))), most)
+        return shortened("".join(map(_printable, shortened(text, limit))), limit)
     name = type(value).__name__
     count = f" of {len(value)}" if isinstance(value, (list, tuple, set, frozenset, dict)) else ""
-    return shortened(f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}{count}", most)
+    return shortened(f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}{count}", limit)
 
 
-def shortened(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, cut in the middle: what it begins with and ends with tells most.
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters, cut in the middle: its ends say most.
 
     Example:
         >>> shortened("0123456789", 7)
         '012...9'
     """
-    if len(text) <= most:
+    if len(text) <= limit:
         return text
-    behind = (most - 3) // 3
-    return text[: most - 3 - behind] + "..." + text[len(text) - behind :]
+    behind = (limit - 3) // 3
+    return text[: limit - 3 - behind] + "..." + text[len(text) - behind :]
 
 
 def first_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ TRUTH: Mapping[str, bool] = {"true": True, "false": False}
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
-    """The name before the parentheses and the arguments inside, as text.
+    """Return the name before the parentheses and the arguments inside, as text.
 
     Raises:
         InputError: The parentheses are not closed, an argument has no `=`, or one is given twice.
@@ -46,7 +46,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
 
 
 def written(head: str, arguments: Mapping[str, object]) -> str:
-    """The name with its arguments in the order of their keys.
+    """Return the name with its arguments in the order of their keys.
 
     Example:
         >>> written("overlay_image_25", {"place": "centre", "opacity": 0.5})
@@ -57,7 +57,7 @@ def written(head: str, arguments: Mapping[str, object]) -> str:
 
 
 def value_of(text: str) -> Value:
-    """The whole number, number or truth value that the text stands for, or the text itself.
+    """Return the whole number, number or truth value of a text, or the text itself.
 
     Example:
         >>> value_of("3"), value_of("0.5"), value_of("true"), value_of("red")
@@ -72,7 +72,7 @@ def value_of(text: str) -> Value:
 
 
 def is_class_name(model: str) -> bool:
-    """Tell whether a model name is that of a class, `module:Class`, or of its bits: that module would be run."""
+    """Return whether a model name is that of a class, `module:Class`, plain or quantised: that module would be run."""
     base = base_name(model)
     return ":" in base and "/" not in base and not base.startswith((TIMM, *FILES))
 
@@ -96,7 +96,7 @@ def split_names(text: str) -> list[str]:
     """Return the names in a list with commas; those in parentheses separate parameters.
 
     Raises:
-        InputError: a name is empty, or parentheses do not match.
+        InputError: A name is empty, or parentheses do not match.
 
     Example:
         >>> split_names("mini, sift(count=100,cutoff=5),dhash")
@@ -118,7 +118,7 @@ def split_names(text: str) -> list[str]:
 
 
 def is_quantised_name(model: str) -> bool:
-    """Tell whether a model name asks for bits.
+    """Return whether a model name is that of a quantised model.
 
     Example:
         >>> is_quantised_name("mini(bits=96)"), is_quantised_name("phash(size=16)")
@@ -128,7 +128,7 @@ def is_quantised_name(model: str) -> bool:
 
 
 def base_name(model: str) -> str:
-    """The name of the model whose rows become bits; any other name as it is.
+    """Return the base model's name of a quantised one; any other name as it is.
 
     Example:
         >>> base_name("mini(bits=96)"), base_name("mini")
@@ -138,10 +138,10 @@ def base_name(model: str) -> str:
 
 
 def quantised_parts(name: str) -> tuple[str, str]:
-    """The model in a name that asks for bits, and what stands for the quantiser: a number of bits, or a file.
+    """Return the base model and the quantiser, a number of bits or a file, of a quantised model's name.
 
     Raises:
-        InputError: It asks for none.
+        InputError: It is no quantised model's name.
 
     Example:
         >>> quantised_parts("mini(bits=96)")
@@ -154,7 +154,7 @@ def quantised_parts(name: str) -> tuple[str, str]:
 
 
 def quantised_name(model: str, bits: str) -> str:
-    """The name of a model whose rows become bits: a number of them, or a quantiser's file.
+    """Return the name of a model whose rows are quantised, to a number of bits or by a quantiser's file.
 
     Example:
         >>> quantised_name("mini", "96")

@@ -28,9 +28,9 @@ PUBLIC = {
     """,
     "simsearch.distance": "Distances METRICS Metric Rows by_name check_rows cosine hamming js l1 l2 metric_name",
     "simsearch.errors": """
-        DependencyMissing FingerprintMismatch ImageRejected IndexFailed InputError LibraryDamaged LibraryError
-        LibraryExists LibraryLocked LibraryNotFound LibraryTooNew MetricError ModelError ModelNotFound
-        OutputLocked RejectCode RowError SimsearchError StorageFull WeightsError
+        DependencyMissing FingerprintMismatch GuardRefused ImageRejected IndexFailed InputError LibraryDamaged
+        LibraryError LibraryExists LibraryLocked LibraryNotFound LibraryTooNew MetricError ModelError ModelNotFound
+        OutputLocked ProcessFailed RejectCode RowError SimsearchError StorageFull WeightsError
     """,
     "simsearch.extract": """
         Embedded Extractor Method ModelCard QuantisedExtractor Quantiser SeveralExtractor embed_sources

@@ -1,4 +1,4 @@
-"""The paper's and the peers' protocols."""
+"""Benchmarks by the protocols of the paper and its peers."""
 
 from __future__ import annotations
 

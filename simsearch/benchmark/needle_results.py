@@ -1,15 +1,15 @@
-"""What `results.json` holds of the needle protocol: recall at a number of expected false matches in a library of N.
+"""The needle protocol in `results.json`: recall at a number of expected false matches in a library of N.
 
 NeedleResults
 ├── sources                     photographs and queries by source
-├── limits                      the libraries and expected false matches asked for; lists below run along them
+├── limits                      the libraries and numbers of expected false matches; lists below run along them
 ├── groups, edits               what was done to the copies
 ├── methods                     one a method and metric
 │   ├── thresholds              with the stranger pairs behind each, and whether they support it
 │   ├── groups, edits           recall of the mean over a group's edits, and of every edit
 │   ├── curve                   recall of each group against the size of the library
 │   ├── strata                  the rate across each two sources, among look-alikes, textures, edited queries
-│   ├── held_out                a threshold set without a source, and what that source brings
+│   ├── held_out                a threshold set without a source, tested on that source
 │   ├── nearest                 the nearest pairs of strangers, to be looked at
 │   └── distractors             how many of a large set come within each threshold
 └── differences                 every method against the first, on the same draws
@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
+from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of the schema
 
 Support = Literal["supported", "beyond_calibration", "unsupported"]
 StratumKind = Literal["across", "sources", "look_alikes", "textures", "edited"]
@@ -28,7 +28,7 @@ StratumKind = Literal["across", "sources", "look_alikes", "textures", "edited"]
 
 @dataclass(frozen=True, slots=True)
 class NeedleLimit:
-    """One question: a library of so many strangers, and how many of them may match a query by chance."""
+    """One limit: a library of so many strangers, and the expected false matches of a query."""
 
     library: float
     expected: float
@@ -46,8 +46,8 @@ class NeedleSource:
     Attributes:
         name: A folder, the beginning of a tar member's name, or as a CSV says.
         photographs: How many are strangers to the other sources.
-        queries: How many of them were edited and looked for.
-        textures: Whether they are textures, whose pairs count apart.
+        queries: How many of them were edited and searched.
+        textures: Whether they are textures, whose pairs are counted separately.
     """
 
     name: str
@@ -64,7 +64,7 @@ class NeedleThreshold:
         threshold: The largest distance within the rate, with its interval; null where not one pair is allowed.
         pairs: Stranger pairs within it.
         images: Different images in these.
-        support: Whether 50 pairs of 50 images stand behind the rate; `beyond_calibration` up to a decade further.
+        support: Whether 50 pairs of 50 images support the rate; `beyond_calibration` up to a decade further.
     """
 
     threshold: Estimate | None
@@ -136,7 +136,7 @@ class NeedleHeldOut:
 
 @dataclass(frozen=True, slots=True)
 class NeedlePair:
-    """Two strangers that come near each other."""
+    """Two strangers at a small distance."""
 
     one: str
     other: str
@@ -175,7 +175,7 @@ class Scored:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Method and metric, by which they are told apart."""
+        """Method and metric, the key."""
         return self.method, self.metric
 
 
@@ -225,7 +225,7 @@ class NeedleResults:
         known_copies: Pairs that were taken out.
         limits: Libraries and expected false matches.
         group_edits: By group the names of its edits.
-        methods: In the order asked for.
+        methods: In the order of the settings.
         differences: Each method against the first.
     """
 
@@ -245,5 +245,5 @@ class NeedleResults:
 
     @property
     def middle(self) -> int:
-        """The one of these at which single edits are told."""
+        """The one of these at which single edits are reported."""
         return self.main[len(self.main) // 2]

@@ -1,7 +1,7 @@
-"""All that `results.json` holds, schema 1: frozen values from which tables, plots and the report are made alone.
+"""The schema of `results.json`, version 1: frozen values, from which alone tables, plots and the report are made.
 
 Results
-├── settings, provenance        what was asked for; machine, versions, commit, command
+├── settings, provenance        of the run: flags and file; machine, versions, commit, command
 ├── photographs                 name, number, digest, rejected files; never an absolute path
 ├── methods                     one an extractor, those that could not run with the reason
 ├── needle                      recall at one expected false match in a library of N (needle_results.py)
@@ -28,7 +28,7 @@ from typing import Any, Literal
 import pydantic
 
 from simsearch.benchmark.needle_results import NeedleResults, Scored
-from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of what results hold
+from simsearch.decide.intervals import Estimate as Estimate  # noqa: PLC0414 - part of the schema
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Kind
 from simsearch.runtime.files import published
@@ -74,7 +74,7 @@ class Method:
     Attributes:
         name: As it is written in `--models`; unique.
         label: What tables print.
-        kind: hash, keypoints, network, or a user's own class.
+        kind: Hash, keypoints, network, or a user's own class.
         metric: The distance that it recommends.
         metrics: Those that were scored, the recommended one first.
         fingerprint: Its identity; empty where it is missing.
@@ -113,10 +113,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """What a method does at the loosest threshold that stays within a false-positive rate.
+    """The figures of a method at the loosest threshold within a false-positive rate.
 
     Attributes:
-        fpr: The rate asked for.
+        fpr: The requested rate.
         threshold: The loosest distance within it.
         measured_fpr: Share of stranger queries detected there.
         recall: Share of copies detected, any database image counting.
@@ -149,7 +149,7 @@ class Attack:
 class Group:
     """Edits pooled: those of one category (`kind` "category"), or "text" and "no text" (`kind` "text").
 
-    The paper's font cannot be shipped, so whatever is compared with its figures is given without text too.
+    The paper's font cannot be shipped, so all that is compared with its figures is reported without text too.
     """
 
     name: str
@@ -178,7 +178,7 @@ class PaperSplit(Scored):
         grid: First and last of these: the paper's own for its methods, else the range of all distances.
         grid_of_paper: Whether the grid is the paper's own.
         right_image_first: Share of copies whose nearest image is their own original.
-        operating: Recall at each false-positive rate asked for; the first is the run's main one.
+        operating: Recall at each requested false-positive rate; the first is the run's main one.
         roc: Any match.
         roc_right_image: The right image only.
         attacks: Every edit apart, in the order of the settings.
@@ -256,14 +256,14 @@ class SweepPoint:
     """One point of a sweep, over all splits.
 
     Attributes:
-        sweep: hash_length, keypoint_count, cutoff or database_size.
+        sweep: Hash_length, keypoint_count, cutoff or database_size.
         family: What is swept, as `phash` or `sift`; for database_size the method's name.
         method: Name of the method at this point.
         metric: The distance used.
         value: The hash's bits, keypoints, cutoff or number of images in the database.
         auc, auc_right_image: Exact areas.
         auc_on_grid: On the paper's grid of this study (hash length: 30 thresholds from 0 to 0.8).
-        fpr: The rate asked for.
+        fpr: The requested rate.
         recall, recall_right_image: At that rate.
         supported: Whether there are sources enough for that rate.
     """
@@ -307,7 +307,7 @@ class PerceptionRow(Scored):
     Attributes:
         category: The photographs' folder; "all" for all of them.
         transform: The edit; "all" for all of them.
-        fpr: The rate asked for: share of copies that another image comes within the threshold of.
+        fpr: The requested rate: share of copies that another image comes within the threshold of.
         threshold: The loosest within it.
         measured_fpr: The rate there.
         recall: Share of copies whose own original is within the threshold.
@@ -330,7 +330,7 @@ class CopyDetection(Scored):
     Attributes:
         micro_average_precision: Of the pooled ranking; a prediction is right when the image is.
         recall_at_precision: The largest recall at which `precision` still holds.
-        precision: The one asked for, 0.9.
+        precision: The requested one, 0.9.
     """
 
     micro_average_precision: Estimate
@@ -372,7 +372,7 @@ class Time:
     """Milliseconds an image on one core (hashes, keypoints) or on the device (networks), with the middle half.
 
     Attributes:
-        method: Whose.
+        method: Its name.
         images: Measured.
         batch: Images handed over at once.
         ms: Median without decoding.
@@ -393,11 +393,11 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair worth looking at.
+    """An example pair.
 
     Attributes:
-        kind: closest_stranger, false_match (a stranger within the threshold) or missed_copy (an original beyond it).
-        method, metric, seed: Whose, and of which split.
+        kind: Closest_stranger, false_match (a stranger within the threshold) or missed_copy (an original beyond it).
+        method, metric, seed: Of the distances; the seed of the split.
         query: The photograph that was edited, its name below the folder.
         edit: How.
         image: The database image shown beside it: the nearest; for a missed copy its own original.
@@ -457,12 +457,12 @@ class Results:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
-        """These results as JSON text."""
+        """Return these results as JSON text."""
         return _RESULTS.dump_json(self, indent=1).decode() + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Results:
-        """The results that `to_json` wrote; keys that this version does not know are left out.
+        """Parse the results of `to_json`; unknown keys are ignored.
 
         Raises:
             InputError: It is no JSON of schema 1.
@@ -490,7 +490,7 @@ def write_results(results: Results, folder: Path) -> Path:
 
 
 def read_results(folder: Path) -> Results:
-    """The results in a folder.
+    """Read the results in a folder.
 
     Raises:
         InputError: There are none, or they are damaged.
@@ -503,7 +503,7 @@ def read_results(folder: Path) -> Results:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where it is infinite.
+    """Return the value, or None where it is infinite.
 
     Example:
         >>> finite(0.5), finite(float("inf"))

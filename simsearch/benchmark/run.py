@@ -1,4 +1,4 @@
-"""A whole run: photographs in, rows made once and kept, every protocol scored, results out."""
+"""A whole run: photographs in, rows computed once and stored, every protocol scored, results out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from simsearch.benchmark.data.array_cache import Store
+from simsearch.benchmark.data.array_cache import ArrayCache
 from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_id, edit_names
-from simsearch.benchmark.data.embed import Engine, Need
-from simsearch.benchmark.data.methods import Entry, Maker, assemble
+from simsearch.benchmark.data.embed import Need, RowEmbedder
+from simsearch.benchmark.data.methods import MethodEntry, MethodSpec, assemble
 from simsearch.benchmark.data.photographs import Gallery, Picture, look_at
-from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.row_cache import RowCache
 from simsearch.benchmark.data.splits import Split, split_pictures
 from simsearch.benchmark.needle.protocol import Needle
 from simsearch.benchmark.needle.strangers import NeedleWorld, gather, needle_groups
@@ -56,7 +56,7 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One set of photographs with its splits; every row that the splits need is stored."""
+    """One set of photographs with its splits; all of their rows are stored."""
 
     gallery: Gallery
     splits: tuple[Split, ...]
@@ -71,16 +71,15 @@ def run_benchmark(
     stages: Stages | None = None,
     keep_copies: bool = False,
 ) -> Results:
-    """Every protocol that the settings ask for; finished parts are kept in `cache` below the output.
+    """Run every protocol of the settings; finished parts are stored in `cache` below the output.
 
     Args:
         path: A folder or a tar of photographs.
-        settings: What to do.
-        output: Where parts and thumbnails are written; the results themselves are returned.
+        settings: Of the run.
+        output: Folder of cache and thumbnails; the results themselves are returned.
         workers: Processes; by default one a core, 0 works in this one.
-        keep_copies: Also keep the edited copies in `cache`, some 10 MB a photograph and 100 edits, for methods that are
-            tried later.
-        stages: Given a stage's name, a context that gives a function to call with (done, total).
+        keep_copies: Also store the edited copies in `cache`, some 10 MB a photograph and 100 edits, for later methods.
+        stages: Returns, for a stage's name, a context of its progress callback, called with (done, total).
 
     Raises:
         InputError: Too few photographs, no method that can run, an unknown name.
@@ -97,7 +96,7 @@ def run_benchmark(
     every = dict.fromkeys([*names, *chains, *(made for edits in groups.values() for made in edits.values())])
     edits = Edits.of(list(every), font=font, seed=settings.edit_seed)
     with Pool(default_workers() if workers is None else workers) as pool:
-        engine = Engine(Shelf(Store(output / CACHE), edits, keep_copies), pool)
+        engine = RowEmbedder(RowCache(ArrayCache(output / CACHE), edits, keep_copies), pool)
         copies = tuple(map(copy_id, names)), tuple(map(copy_id, chains))
         run = Run(settings, tuple(entries), engine, *copies, groups, stages or _silent)
         results = run.results(path, output)
@@ -106,22 +105,22 @@ def run_benchmark(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What all stages of a run share.
+    """The state that all stages of a run share.
 
     Attributes:
-        settings: What to do.
+        settings: Of the run.
         entries: The methods that can run.
-        engine: Makes rows.
+        engine: The embedder.
         copies: The edits of the main protocols, by id.
         chains: The chains, by id.
         groups: Edits of the needle protocol.
-        stages: Tells of progress.
+        stages: Reports progress.
         seconds: By stage.
     """
 
     settings: Settings
-    entries: tuple[Entry, ...]
-    engine: Engine
+    entries: tuple[MethodEntry, ...]
+    engine: RowEmbedder
     copies: tuple[str, ...]
     chains: tuple[str, ...]
     groups: Mapping[str, Mapping[str, str]]
@@ -129,7 +128,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def results(self, path: Path, output: Path) -> Results:
-        """All results but the methods that are missing."""
+        """Return all results but the methods that are missing."""
         if set(self.settings.protocols) == {"needle"}:
             found, (main, *others) = self._needle(path)
             return self._told(main.facts, needle=found, other_photographs=tuple(one.facts for one in others))
@@ -157,7 +156,7 @@ class Run:
         )
 
     def _told(self, photographs: Photographs, **parts: Any) -> Results:
-        """Results of these parts, with what was asked for and what it was measured on."""
+        """Return results of these parts, with settings and provenance."""
         return Results(
             settings=self.settings.as_json(),
             photographs=photographs,
@@ -168,7 +167,7 @@ class Run:
         )
 
     def _needle(self, path: Path) -> tuple[NeedleResults, Sequence[Gallery]]:
-        """The needle protocol, and the photographs that took part; the first set is the main one."""
+        """Return the needle protocol, and the photographs that took part; the first set is the main one."""
         settings = self.settings.needle
         paths = (path, *settings.more, *settings.strangers)
         with self.stage("photographs") as progress:
@@ -191,7 +190,7 @@ class Run:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
     def _world(self, path: Path, points: Sequence[Point], seeds: Sequence[int], *, main: bool = True) -> World:
-        """Photographs, splits and rows; a photograph that cannot be edited leaves, and the splits are drawn again."""
+        """Return photographs, splits and rows; drop a photograph that cannot be edited and draw splits again."""
         with self.stage("photographs") as progress:
             gallery = look_at(path, workers=self.engine.pool.workers, progress=progress)
         while True:
@@ -206,7 +205,7 @@ class Run:
                 return World(gallery, splits)
             gallery = gallery.without(refused)
 
-    def _want(self, wanted: dict[Picture, list[Need]], entries: Sequence[Entry], splits: Sequence[Split]) -> None:
+    def _want(self, wanted: dict[Picture, list[Need]], entries: Sequence[MethodEntry], splits: Sequence[Split]) -> None:
         for split in splits:
             for picture in split.database:
                 wanted[picture] += [(entry, (ORIGINAL,)) for entry in entries]
@@ -214,7 +213,7 @@ class Run:
                 wanted[picture] += [(entry, self.copies) for entry in entries]
 
     def _want_more(self, wanted: dict[Picture, list[Need]], points: Sequence[Point], splits: Sequence[Split]) -> None:
-        """What sweeps, chains and perception's table need besides."""
+        """Add the rows that sweeps, chains and perception's table need besides."""
         self._want(wanted, [point.entry for point in points], splits[: self.settings.sweeps.splits])
         for picture in splits[0].queries if self.chains else ():
             wanted[picture] += [(entry, self.chains) for entry in self.entries]
@@ -223,15 +222,15 @@ class Run:
 
     @property
     def rules(self) -> Rules:
-        """How distances become figures."""
+        """The rules of figures."""
         return Rules(self.settings.fpr, self.settings.bootstrap, self.settings.seeds[0])
 
-    def _task(self, maker: Maker, metric: str, split: Split, copies: tuple[str, ...]) -> Task:
-        return Task(self.engine.shelf, maker, metric, split, copies, self.rules)
+    def _task(self, spec: MethodSpec, metric: str, split: Split, copies: tuple[str, ...]) -> Task:
+        return Task(self.engine.row_cache, spec, metric, split, copies, self.rules)
 
     def _tasks(self, splits: Sequence[Split], copies: tuple[str, ...]) -> list[Task]:
         return [
-            self._task(entry.maker, metric, split, copies)
+            self._task(entry.spec, metric, split, copies)
             for entry in self.entries
             for metric in entry.method.metrics
             for split in splits
@@ -244,10 +243,10 @@ class Run:
         jobs: Sequence[Job],
         here: Sequence[Task | WholeTask | TemplateTask] = (),
     ) -> list[Done]:
-        """The results of jobs; distances between a network's rows are measured in this process, on its device."""
+        """Return the results of jobs; distances of a network's rows are measured in this process, on its device."""
         with self.stage(name) as progress:
             for task in here:
-                if task.maker.device != "cpu":
+                if task.spec.device != "cpu":
                     task.distances()
             return self.engine.pool.map(function, jobs, progress=progress)
 
@@ -259,7 +258,7 @@ class Run:
         splits = world.splits[: self.settings.sweeps.splits]
         jobs = [
             replace(
-                self._task(p.entry.maker, p.entry.method.metric, p.split(split), self.copies), rules=p.rules(self.rules)
+                self._task(p.entry.spec, p.entry.method.metric, p.split(split), self.copies), rules=p.rules(self.rules)
             )
             for p in points
             for split in splits
@@ -310,7 +309,7 @@ class Run:
         gallery = gallery.without(refused)
         split = split_templates(gallery.pictures, template_of, self.settings.seeds[0])
         jobs = [
-            TemplateTask(self.engine.shelf, entry.maker, metric, split, gallery.name, self.rules)
+            TemplateTask(self.engine.row_cache, entry.spec, metric, split, gallery.name, self.rules)
             for entry in self.entries
             for metric in entry.method.metrics
         ]
@@ -319,18 +318,18 @@ class Run:
     def _times(self, world: World) -> tuple[Time, ...]:
         with self.stage("times"):
             chosen = world.splits[0].queries[: self.settings.timed]
-            return measure_times(self.entries, chosen, self.engine.pool, self.engine.shelf.store)
+            return measure_times(self.entries, chosen, self.engine.pool, self.engine.row_cache.store)
 
     def _examples(self, world: World, output: Path) -> tuple[Example, ...]:
         jobs = [
             replace(
-                self._task(e.maker, e.method.metric, world.splits[0], self.copies), rules=replace(self.rules, repeats=1)
+                self._task(e.spec, e.method.metric, world.splits[0], self.copies), rules=replace(self.rules, repeats=1)
             )
             for e in self.entries
         ]
         chosen = tuple(example for found in self._map("examples", tasks.paper_examples, jobs) for example in found)
         pictures = {picture.name: picture for picture in world.gallery.pictures}
-        return with_thumbnails(chosen, pictures, self.engine.shelf.edits, output)
+        return with_thumbnails(chosen, pictures, self.engine.row_cache.edits, output)
 
 
 def _silent(_: str) -> AbstractContextManager[Progress]:

@@ -1,4 +1,4 @@
-"""The log of runs on one set of photographs: every look at data that must not be chosen on leaves a line."""
+"""The log of runs on one set of photographs: every use of test data leaves a line."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def append_log(results: Results, path: Path) -> None:
 
 
 def log_entry(results: Results) -> dict[str, Any]:
-    """One run in short."""
-    told = results.provenance
+    """Return the summary of one run."""
+    provenance = results.provenance
     return {
-        "date": told.get("date"),
-        "commit": told.get("commit"),
-        "uncommitted_changes": told.get("uncommitted_changes"),
-        "command": told.get("command"),
+        "date": provenance.get("date"),
+        "commit": provenance.get("commit"),
+        "uncommitted_changes": provenance.get("uncommitted_changes"),
+        "command": provenance.get("command"),
         "photographs": results.photographs.name,
         "count": results.photographs.count,
         "digest": results.photographs.digest,

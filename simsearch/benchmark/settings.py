@@ -1,4 +1,4 @@
-"""What a benchmark is asked to do: a YAML file and flags, checked before anything is computed."""
+"""The settings of a benchmark: a YAML file and flags, checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Needle(pydantic.BaseModel, frozen=True, extra="forbid"):
         more: Further folders or tars from which photographs are edited.
         strangers: Further folders or tars of photographs that are strangers only.
         sources: A CSV with the columns name and source; by default folders and the beginnings of tar members' names.
-        textures: Sources whose pairs count apart; their photographs are not edited.
+        textures: Sources whose pairs are counted separately; their photographs are not edited.
         known_copies: Pairs of names that are copies of each other, or a CSV with the columns one and other.
         libraries: Sizes N of a library.
         expected: False matches of a query to be expected in it; the first is the main one.
@@ -71,7 +71,7 @@ class Needle(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @pydantic.field_serializer("more", "strangers", "distractors", "sources", "pictures", "known_copies", mode="plain")
     def _last_names(self, value: Any) -> Any:
-        """Of paths the last name, so that no folder of a machine is published."""
+        """Reduce paths to their last names, so that no path of a machine is published."""
         if isinstance(value, tuple):
             return [self._last_names(one) for one in value]
         return value.name if isinstance(value, Path) else value
@@ -82,9 +82,9 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         models: Names of methods, as `phash(size=16)`, `mini`, `module:Class`; `networks` stands for the whole zoo.
-        protocols: What is reported; chains, templates, transfer and sweeps are reported where they are set.
+        protocols: To report; chains, templates, transfer and sweeps are reported where they are set.
         seeds: One split of the photographs each.
-        edit_seed: Decides noise, letters and places, the same for every split.
+        edit_seed: Of noise, letters and places, the same for every split.
         attacked: Photographs edited in each half; by default 100, or the half where that is smaller.
         edits: Names of perturbations, and the sets `paper` and `platform`.
         font: A TrueType file for text; by default DejaVu Sans Bold for the paper's Impact, which cannot be shipped.
@@ -100,7 +100,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
         perception_fpr: The rate of perception's table.
         precision: Of copy detection's recall.
         timed: Photographs whose time is taken.
-        device: Where networks run.
+        device: Of networks.
     """
 
     models: tuple[str, ...] = ("mini", "dhash")
@@ -141,7 +141,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
         return value
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only, and of paths the last name, so that no folder of a machine is published."""
+        """Return the fields as JSON types; paths are reduced to last names, so that none of a machine is published."""
         values: dict[str, Any] = self.model_dump(mode="json")
         for key in ("font", "transfer", "templates"):
             path = getattr(self, key)
@@ -150,7 +150,7 @@ class Settings(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
-    """The settings with these values; flags give numbers as text.
+    """Return the settings with these values; flags give numbers as text.
 
     Raises:
         InputError: A value is not allowed, or there is no such setting; it is named.

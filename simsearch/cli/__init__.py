@@ -11,7 +11,7 @@ from simsearch.cli.exit_codes import DEFECT, FAILED, SIGNALLED, USAGE
 from simsearch.cli.signals import ending_as_interrupt
 from simsearch.errors import LibraryExists, SimsearchError
 
-_KEEPING = {"index", "embed", "finetune", "benchmark", "repair"}  # what goes on behind what it has done
+_KEEPING = {"index", "embed", "finetune", "benchmark", "repair"}  # commands that can be resumed
 _GOES_ON = "what was committed is kept, and the same command goes on from there"
 
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0 done, also where whoever read the results has gone; 1 done but some inputs were rejected; 2 wrong usage; 3 a named
-    error, told in one line; 70 a defect of simsearch, with its traceback; 129, 130, 143 ended by SIGHUP, Ctrl-C or
+    error, printed in one line; 70 a defect of simsearch, with its traceback; 129, 130, 143 ended by SIGHUP, Ctrl-C or
     SIGTERM.
     """
     terminal.open_streams()

@@ -15,17 +15,17 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
     Keys are the command's flags without the dashes in front (`batch-size` or `batch_size`), and `paths`.
 
     Raises:
-        typer.BadParameter: the file cannot be read, a key is no flag, or a value is of the wrong kind.
+        typer.BadParameter: The file cannot be read, a key is no flag, or a value is of the wrong kind.
     """
     load_settings(context, path, ())
     return path
 
 
 def load_settings(context: typer.Context, path: Path | None, settings: Collection[str]) -> dict[str, Any]:
-    """Return the values in a YAML file of those settings, as they stand there; all others are defaults of flags.
+    """Return a YAML file's values of those settings, unchanged; all others become defaults of flags.
 
     Raises:
-        typer.BadParameter: as for `load_config`.
+        typer.BadParameter: As for `load_config`.
     """
     found: dict[str, Any] = {}
     if path is None or context.resilient_parsing:
@@ -59,7 +59,7 @@ def _read(path: Path) -> dict[Any, Any]:
 
 
 def _value(value: Any, parameter: Any, where: str) -> Any:
-    """Return the value as the command line would have given it: text, a list of text, or a switch."""
+    """Return the value in the form of the command line: text, a list of text, or a switch."""
     if getattr(parameter, "is_flag", False):
         if not isinstance(value, bool):
             raise typer.BadParameter(f"{where} is {value!r}; a switch is true or false")

@@ -1,4 +1,4 @@
-"""What a command was given to read: at least something, and how much it is."""
+"""The inputs of a command: required, and counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from simsearch.images.input_lists import Entry
+    from simsearch.images.input_lists import ListEntry
     from simsearch.images.sidecars import Skipped
 
 
@@ -22,17 +22,17 @@ def require_inputs(*given: object) -> None:
     """Refuse a command without any input.
 
     Raises:
-        typer.BadParameter: neither a path, a list nor anything else was given.
+        typer.BadParameter: Neither a path, a list nor anything else was given.
     """
     if not any(given):
         raise typer.BadParameter("nothing to read: give a PATH or --from-list FILE")
 
 
-def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequence[Entry]:
-    """Return the entries of the list, `-` being standard input; it is read here and nowhere else, as it may be a pipe.
+def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequence[ListEntry]:
+    """Return the entries of the list, `-` being standard input; it is read only here, as it may be a pipe.
 
     Raises:
-        InputError: the list cannot be read, or one of the paths does not exist.
+        InputError: The list cannot be read, or one of the paths does not exist.
     """
     from simsearch.images import find
     from simsearch.images.input_lists import read_list, read_stdin
@@ -43,11 +43,11 @@ def read_inputs(paths: Sequence[Path] | None, from_list: Path | None) -> Sequenc
     return read_stdin() if str(from_list) == "-" else read_list(from_list)
 
 
-def require_listed(paths: Sequence[Path] | None, listed: Sequence[Entry], from_list: Path | None) -> None:
-    """Refuse a list of which nothing exists, before a library or a folder of rows is made for it.
+def require_listed(paths: Sequence[Path] | None, listed: Sequence[ListEntry], from_list: Path | None) -> None:
+    """Refuse a list of which nothing exists, before a library or a folder of rows is created for it.
 
     Raises:
-        InputError: there are no paths beside the list, and it names only what is missing.
+        InputError: There are no paths beside the list, and it names only what is missing.
     """
     from simsearch.errors import InputError, shown
 
@@ -64,11 +64,11 @@ def require_listed(paths: Sequence[Path] | None, listed: Sequence[Entry], from_l
         )
 
 
-class Others:
-    """Counts the files beside the images, of which each of `of` shards tells its share.
+class OtherFiles:
+    """The counts of files beside the images; each of `of` shards counts its share.
 
     Attributes:
-        kinds: how many there were of each kind.
+        kinds: Number of each kind.
     """
 
     def __init__(self, first: int = 1, of: int = 1) -> None:
@@ -100,8 +100,8 @@ def about_others(kinds: Mapping[str, int]) -> str:
 
 
 @contextmanager
-def counted(paths: Sequence[Path], listed: Sequence[Entry] | None) -> Iterator[Callable[[], int | None]]:
-    """Count the inputs beside the work, so that the time left can be told; the block gets None until it is known."""
+def counted(paths: Sequence[Path], listed: Sequence[ListEntry] | None) -> Iterator[Callable[[], int | None]]:
+    """Count the inputs beside the work, for the time left; the block gets None until it is known."""
     from simsearch.errors import InputError
     from simsearch.images import find
 
@@ -109,7 +109,7 @@ def counted(paths: Sequence[Path], listed: Sequence[Entry] | None) -> Iterator[C
     total: list[int] = []
 
     def count() -> None:
-        with contextlib.suppress(InputError):  # the command itself meets the same error and tells it
+        with contextlib.suppress(InputError):  # the command itself meets the same error and reports it
             number = 0
             for _ in find(paths, from_list=listed):
                 number += 1

@@ -1,4 +1,4 @@
-"""The arguments and flags that several commands share, and how examples stand in a help text."""
+"""The arguments and flags that several commands share, and the format of examples in a help text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def named(text: str) -> Path:
     """Return a path from the command line.
 
     Raises:
-        typer.BadParameter: it is empty, as a variable that was never set is; it must not mean the current folder.
+        typer.BadParameter: It is empty, as a variable that was never set is; it must not mean the current folder.
     """
     if not text:
         raise typer.BadParameter("an empty path; give . for the current folder")
@@ -28,7 +28,7 @@ def named(text: str) -> Path:
 
 
 class OrderName(StrEnum):
-    """What an index's candidates are chosen by; a test holds them equal to `simsearch.search.arguments.Order`."""
+    """The orders of an index's candidates; a test holds them equal to `simsearch.search.arguments.Order`."""
 
     EXACT = "exact"
     FLOAT32 = "float32"
@@ -38,7 +38,7 @@ def metric_named(text: str) -> str:
     """Return the name of a distance from the command line.
 
     Raises:
-        typer.BadParameter: there is none of that name.
+        typer.BadParameter: There is none of that name.
     """
     from simsearch.distance import metric_name
 
@@ -49,10 +49,10 @@ def metric_named(text: str) -> str:
 
 
 def query_metric_named(text: str) -> str:
-    """Return what a query asks by: a distance, or `asymmetric`, that from bits that kept their margins.
+    """Return the metric of a query: a distance, or `asymmetric`, that of margins to bits.
 
     Raises:
-        typer.BadParameter: there is none of that name.
+        typer.BadParameter: There is none of that name.
     """
     return text if text == "asymmetric" else metric_named(text)
 

@@ -13,11 +13,11 @@ from simsearch.cli import terminal
 EVERY_SECONDS = 5.0
 
 Advance = Callable[[int, int | None], None]
-"""Told how many inputs are done, and of how many where that is known."""
+"""Called with the number of inputs done, and of all where that is known."""
 
 
 def shown(command: str, *, streams: bool = False) -> AbstractContextManager[Advance]:
-    """Show the progress of a command while the block runs; the block calls what it is given.
+    """Show the progress of a command while the block runs; yield its callback.
 
     Args:
         command: Its name.

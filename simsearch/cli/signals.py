@@ -18,7 +18,7 @@ _AGAIN_S = 0.05
 
 @contextmanager
 def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
-    """Turn the signals that end a command into KeyboardInterrupt; the block gets what says which one came, if any.
+    """Turn the signals that end a command into KeyboardInterrupt; yield a function that returns the first one, if any.
 
     A second SIGTERM or SIGHUP changes nothing, since a supervisor may send both; a second Ctrl-C interrupts the ending.
     A signal that is ignored from outside, as by nohup, stays so.
@@ -32,13 +32,13 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
         if first or number == signal.SIGINT:
             raise KeyboardInterrupt
 
-    def unraisable(told: sys.UnraisableHookArgs) -> None:
+    def unraisable(details: sys.UnraisableHookArgs) -> None:
         """Interrupt again what was interrupted where Python lets no exception out, as in a destructor."""
-        if came and told.exc_type is KeyboardInterrupt:
+        if came and details.exc_type is KeyboardInterrupt:
             timers.append(threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)))
             timers[-1].start()
         else:
-            before(told)
+            before(details)
 
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         yield lambda: None
@@ -51,7 +51,7 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
     try:
         yield lambda: came[0] if came else None
     finally:
-        for timer in timers:  # what it was to interrupt has ended by itself
+        for timer in timers:  # the interrupted work has ended by itself
             timer.cancel()
         sys.unraisablehook = before
         for number, handler in handlers.items():
@@ -60,8 +60,8 @@ def ending_as_interrupt() -> Iterator[Callable[[], signal.Signals | None]]:
 
 
 def end_with(parent: int) -> None:
-    """Let this process get SIGTERM as soon as its parent is gone, however that ended."""
+    """Have this process get SIGTERM as soon as its parent is gone, however that ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it went before it could be asked for
+    if os.getppid() != parent:  # it went before this call
         os.kill(os.getpid(), signal.SIGTERM)

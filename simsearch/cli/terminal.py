@@ -1,4 +1,4 @@
-"""What reaches the user: results on stdout, everything else on stderr; names escaped, markup never interpreted."""
+"""Output to the user: results on stdout, everything else on stderr; names escaped, markup never interpreted."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 from simsearch.cli.exit_codes import FAILED
 
 QUIET = ContextVar("quiet", default=False)
-"""Whether the command under way was asked for its results alone."""
+"""Whether the command prints its results alone."""
 LONGEST = 1500  # characters of an error
 
 
 class ReaderGone(Exception):
-    """Whoever read standard output has gone, as `head` does: there is nobody left to write for."""
+    """The reader of standard output has gone, as `head` does."""
 
 
 def open_streams() -> None:
-    """Let both streams be there, and write any character, escaped where the terminal's encoding lacks it.
+    """Open both streams for any character, escaped where the terminal's encoding lacks it.
 
     One that the caller closed becomes a stream to nowhere: else the next file to be opened would take its number, and
-    what a library in C prints would be written into that.
+    the output of a library in C would be written into it.
     """
     for number in range(3):
         try:
@@ -42,14 +42,14 @@ def open_streams() -> None:
 
 
 def finish(code: int) -> int:
-    """Bring all results out, and return the command's exit code, FAILED where they cannot be written.
+    """Flush all results, and return the command's exit code, FAILED where they cannot be written.
 
-    Whoever read them may have gone; then they are dropped, and nothing is said.
+    If their reader has gone they are dropped silently.
     """
     try:
         sys.stdout.flush()
     except OSError as error:
-        with contextlib.suppress(OSError, ValueError):  # what is still held back shall not fail once more at exit
+        with contextlib.suppress(OSError, ValueError):  # buffered output must not fail once more at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             note(f"error: results cannot be written: {error}")
@@ -89,13 +89,13 @@ def hint(line: str) -> None:
 
 
 def failure(error: BaseException) -> None:
-    """Print what went wrong, in one line of bounded length."""
-    told = str(error) or type(error).__name__
-    note(f"error: {told if len(told) <= LONGEST else told[:LONGEST] + ' ...'}")
+    """Print an error in one line of bounded length."""
+    message = str(error) or type(error).__name__
+    note(f"error: {message if len(message) <= LONGEST else message[:LONGEST] + ' ...'}")
 
 
 def note_swept(names: Iterable[str]) -> None:
-    """Say on stderr what a command removed, or put aside, because an interrupted one had left it."""
+    """Print on stderr the leftovers of an interrupted command that were removed or put aside."""
     for name in names:
         if name.endswith(".aside"):
             note(f"put {name} aside, which an interrupted command had not committed; remove --purge erases it")
@@ -145,7 +145,7 @@ def path_fields(key: str, path: str | bytes | None) -> dict[str, str | None]:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes for people.
+    """Return a number of bytes in a readable unit.
 
     Example:
         >>> size(1536)

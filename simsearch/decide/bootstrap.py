@@ -1,8 +1,7 @@
-"""Intervals of a statistic when whole source images are drawn again, with all the queries made from them.
+"""Intervals of a statistic by the bootstrap over whole source images, with all the queries made from them.
 
-A draw changes how often a query counts, never where it stands, so distances are sorted once. A statistic that can be
-read off the numbers of queries within each threshold is then worked out for many draws together; any other is called
-once a draw.
+A draw changes how often a query counts, never its rank, so distances are sorted once. A statistic of the numbers of
+queries within each threshold is then computed for many draws together; any other is called once a draw.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ _AT_ONCE = 1 << 19  # numbers of one block of draws: 4 MiB, which stay in the ca
 
 @runtime_checkable
 class CountStatistic(Protocol):
-    """A statistic of which many draws can be worked out together."""
+    """A statistic that can be computed for many draws together."""
 
     def __call__(self, positives: Values, negatives: Values) -> float:
-        """The statistic of flat distances."""
+        """Return the statistic of flat distances."""
 
     def of_counts(self, positives: Counts, negatives: Counts) -> Values:
-        """The statistic (r,) of r draws, from how many are within each of m ascending thresholds: (r, m) each."""
+        """Return the statistic (r,) of r draws, from the counts (r, m) within each of m ascending thresholds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,11 @@ class Area:
     """`auc` for many draws together."""
 
     def __call__(self, positives: Values, negatives: Values) -> float:
-        """The exact area."""
+        """Return the exact area."""
         return auc(positives, negatives)
 
     def of_counts(self, positives: Counts, negatives: Counts) -> Values:
-        """The area of each draw."""
+        """Return the area of each draw."""
         steps = np.diff(negatives, axis=1, prepend=0)
         heights = positives.copy()
         heights[:, 1:] += positives[:, :-1]
@@ -59,11 +58,11 @@ class RecallAtFpr:
     fpr: float
 
     def __call__(self, positives: Values, negatives: Values) -> float:
-        """The recall at that false-positive rate."""
+        """Return the recall at that false-positive rate."""
         return recall_at_fpr(positives, negatives, self.fpr).recall
 
     def of_counts(self, positives: Counts, negatives: Counts) -> Values:
-        """The recall of each draw."""
+        """Return the recall of each draw."""
         allowed = np.floor(np.round(self.fpr * negatives[:, -1:], 9))
         within = (negatives <= allowed).sum(axis=1)  # thresholds that stay within the rate
         found = positives[np.arange(len(positives)), np.maximum(within - 1, 0)]
@@ -79,16 +78,16 @@ def bootstrap_by_source(
     repeats: int = 1000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The percentile interval of a statistic when whole source images are drawn again, with all their edits.
+    """Return the percentile interval of a statistic by drawing whole source images again, with all their edits.
 
-    Queries made from one image succeed and fail together, so drawing single queries would promise too much.
+    Queries made from one image succeed and fail together, so drawing single queries would give too narrow intervals.
 
     Args:
-        statistic: What is computed from flat positives and negatives. `auc`, `Area` and `RecallAtFpr` are fast.
+        statistic: Of flat positives and negatives. `auc`, `Area` and `RecallAtFpr` are fast.
         positives: Distances (source images, edits).
         negatives: Distances (source images, edits).
-        rng: Decides which images are drawn.
-        repeats: How often.
+        rng: Draws the images.
+        repeats: Number of draws.
         confidence: Share of the draws inside the interval.
 
     Raises:
@@ -120,16 +119,16 @@ def bootstrap_difference(
     repeats: int = 1000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The percentile interval of a statistic's change between two methods, tried on the same images and edits.
+    """Return the percentile interval of a statistic's change between two methods, tried on the same images and edits.
 
-    The same source images are drawn for both, so that what is hard for both does not widen the interval.
+    The same source images are drawn for both, so that images that are hard for both do not widen the interval.
 
     Args:
         statistic: `Area` or `RecallAtFpr`.
         before: Positives and negatives of the one method, each (source images, edits).
         after: Of the other, in the same order.
-        rng: Decides which images are drawn.
-        repeats: How often.
+        rng: Draws the images.
+        repeats: Number of draws.
         confidence: Share of the draws inside the interval.
 
     Raises:
@@ -154,26 +153,26 @@ def _drawn(rng: np.random.Generator, near: int, far: int, repeats: int) -> list[
 
 
 def percentiles(values: Values, confidence: float) -> Interval:
-    """The interval that holds this share of the draws, with equal tails."""
+    """Return the interval of this share of the draws, with equal tails."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
 def blocks(repeats: int, numbers: int) -> Iterator[slice]:
-    """Slices of the draws, each small enough to be worked out at once when a draw takes that many numbers."""
+    """Yield slices of the draws of bounded size, where a draw takes that many numbers."""
     step = max(1, _AT_ONCE // max(1, numbers))
     return (slice(start, min(start + step, repeats)) for start in range(0, repeats, step))
 
 
 def times_drawn(draws: NDArray[Any], n_sources: int) -> Counts:
-    """How often each source occurs in each draw: (r, n_sources) from drawn positions (r, k)."""
+    """Return how often each source occurs in each draw: (r, n_sources) from drawn positions (r, k)."""
     shifted = draws + n_sources * np.arange(len(draws))[:, None]
     return np.bincount(shifted.ravel(), minlength=len(draws) * n_sources).reshape(len(draws), n_sources)
 
 
 def counts_within(weights: Counts, sources: NDArray[Any], ends: NDArray[Any]) -> Counts:
-    """How many queries are within each threshold in each draw.
+    """Return how many queries are within each threshold in each draw.
 
     Args:
         weights: How often each source counts (r, n_sources).

@@ -1,7 +1,7 @@
-"""Copies found at a rate of false matches, with two-way intervals: strangers and copied photographs are drawn again.
+"""Recall of copies at a rate of false matches, with two-way intervals: strangers and photographs are drawn again.
 
 The threshold is set on strangers and the share of copies counted below it, so both samples make it uncertain. The same
-draws serve every method, so that what is hard for all of them does not widen the interval of a difference.
+draws serve every method, so that images that are hard for all of them do not widen the interval of a difference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Shares = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """How often each stranger and each copied photograph counts in each draw.
+    """The counts of each stranger and each copied photograph in each draw.
 
     Attributes:
         strangers: (r, n).
@@ -38,7 +38,7 @@ class Draws:
 
     @classmethod
     def of(cls, strangers: Strangers, queries: int, *, rng: np.random.Generator, repeats: int = 1000) -> Draws:
-        """That many draws, of strangers and of photographs independently."""
+        """Draw strangers and photographs independently, that many times."""
         places = np.flatnonzero(strangers.sources >= 0)
         counted = [
             times_drawn(rng.integers(0, size, (repeats, size)), size).astype(np.int16)
@@ -49,7 +49,7 @@ class Draws:
         return cls(weights, counted[1], strangers.pairs(weights))
 
     def thresholds(self, tail: PairTail, rates: Sequence[float]) -> Values:
-        """The threshold of each draw at each rate (r, k)."""
+        """Return the threshold of each draw at each rate (r, k)."""
         parts = [
             tail.drawn_thresholds(self.strangers[block], self.totals[block], rates)
             for block in blocks(len(self.strangers), len(tail.distances))
@@ -57,28 +57,28 @@ class Draws:
         return np.concatenate(parts)
 
 
-def shares_within(own: Values, threshold: float | None) -> Values:
-    """The share of photographs (e,) whose copy by each edit lies within the threshold of its own original.
+def shares_within(to_original: Values, threshold: float | None) -> Values:
+    """Return the share of photographs (e,) whose copy by each edit lies within the threshold of its own original.
 
     Args:
-        own: Distances (q, e); infinite where a copy has none.
+        to_original: Distances (q, e); infinite where a copy has none.
         threshold: None finds nothing.
     """
-    return np.zeros(own.shape[1]) if threshold is None else (own <= threshold).mean(axis=0)
+    return np.zeros(to_original.shape[1]) if threshold is None else (to_original <= threshold).mean(axis=0)
 
 
-def drawn_shares(own: ArrayLike, thresholds: Values, queries: NDArray[Any]) -> Shares:
-    """`shares_within` for every draw (r, e).
+def drawn_shares(to_original: ArrayLike, thresholds: Values, queries: NDArray[Any]) -> Shares:
+    """Return `shares_within` for every draw (r, e).
 
     Args:
-        own: Distances (q, e).
+        to_original: Distances (q, e).
         thresholds: Of each draw (r,).
-        queries: How often each photograph counts in each draw (r, q).
+        queries: Counts of each photograph in each draw (r, q).
 
     Raises:
         InputError: The photographs are not the same, or a distance is NaN.
     """
-    distances = np.asarray(own, np.float64)
+    distances = np.asarray(to_original, np.float64)
     if distances.ndim != 2 or len(distances) != queries.shape[1]:
         raise InputError(f"distances {distances.shape} are not those of {queries.shape[1]} photographs")
     if np.isnan(distances).any():
@@ -92,12 +92,12 @@ def drawn_shares(own: ArrayLike, thresholds: Values, queries: NDArray[Any]) -> S
 
 
 def mean_interval(shares: Shares, edits: Sequence[int], confidence: float = 0.95) -> Interval:
-    """The interval of the mean over some edits."""
+    """Return the interval of the mean over some edits."""
     return percentiles(shares[:, list(edits)].mean(axis=1, dtype=np.float64), confidence)
 
 
 def difference_interval(before: Shares, after: Shares, edits: Sequence[int], confidence: float = 0.95) -> Interval:
-    """The interval of the change of that mean between two methods, of which the same draws are given."""
+    """Return the interval of the change of that mean between two methods on the same draws."""
     change = after[:, list(edits)].mean(axis=1, dtype=np.float64) - before[:, list(edits)].mean(
         axis=1, dtype=np.float64
     )

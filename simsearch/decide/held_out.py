@@ -1,6 +1,6 @@
-"""Predicted against observed: a rate fitted on all sources but one, and what that one then brings.
+"""Predicted against observed false matches: a rate fitted on all sources but one, tested on that one.
 
-Whoever trusts an expected number of false matches trusts that the rate measured on some photographs holds for others.
+An expected number of false matches assumes that the rate measured on some photographs holds for others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class HeldOut:
         source: Its number.
         threshold: Set on the pairs of the others; None where they are too few for the rate.
         pairs: Pairs of one image of it and one of the others.
-        predicted: How many of them would lie within the threshold at the rate asked for.
+        predicted: How many of them would lie within the threshold at the requested rate.
         observed: How many do.
         ratio: Interval of observed over predicted; images are drawn again.
         support: Of the rate on the others.
@@ -46,8 +46,8 @@ def held_out(tail: PairTail, strangers: Strangers, source: int, rate: float, dra
 
     Args:
         tail: Of all pairs of strangers.
-        strangers: They.
-        source: The one that is left out.
+        strangers: Of the tail.
+        source: The held-out one.
         rate: Of the threshold.
         draws: For the interval.
 

@@ -1,4 +1,4 @@
-"""How sure a number is: exact intervals of shares, and whether the sources suffice to speak of a rate at all."""
+"""Exact confidence intervals of shares, and whether the sources suffice to support a rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.special import betaincinv
 
 from simsearch.errors import InputError
 
-_FEWEST_EXPECTED = 3  # events that a rate must lead one to expect among independent sources before it is believed
+_FEWEST_EXPECTED = 3  # expected events among independent sources, from which on a rate is supported
 
 
 class Interval(NamedTuple):
@@ -21,13 +21,13 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number that may be printed: with its interval, and whether the sources behind it suffice.
+    """A figure with its interval, and whether its sources suffice.
 
     Attributes:
         value: The number.
         low: Lower end of its interval.
         high: Upper end.
-        supported: False when too few independent source images stand behind it; it is then printed as such.
+        supported: False for too few independent source images; it is then printed as such.
     """
 
     value: float
@@ -37,7 +37,7 @@ class Estimate:
 
     @classmethod
     def of_share(cls, successes: int, trials: int, *, supported: bool = True) -> Estimate:
-        """The share of these counts of independent trials, with its exact 95 % interval.
+        """Return the share of successes in independent trials, with its exact 95 % interval.
 
         Raises:
             InputError: There are no trials, or more successes than trials.
@@ -53,12 +53,12 @@ class Estimate:
 
     @classmethod
     def of_interval(cls, value: float, interval: Interval, *, supported: bool = True) -> Estimate:
-        """A number with the interval that was found for it."""
+        """Return a figure with its interval."""
         return cls(float(value), float(interval.low), float(interval.high), supported)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The exact interval of a share, for independent trials.
+    """Return the exact interval of a share, for independent trials.
 
     Raises:
         InputError: The counts do not fit each other.
@@ -80,7 +80,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
 
 
 def supported(rate: float, n_sources: int) -> bool:
-    """Whether that many independent source images can say anything about so small a rate.
+    """Return whether that many independent source images support so small a rate.
 
     Example:
         >>> supported(0.005, 100), supported(0.005, 600)

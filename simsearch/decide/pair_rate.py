@@ -20,13 +20,13 @@ Support = Literal["supported", "beyond_calibration", "unsupported"]
 Weights = NDArray[Any]
 Places = NDArray[np.int64]
 
-FEWEST_PAIRS = 50  # stranger pairs, and distinct images in them, from which on a rate is believed
-_DECADE = 10.0  # a rate so many times smaller than the smallest supported one may still be told, marked
+FEWEST_PAIRS = 50  # stranger pairs, and distinct images in them, from which on a rate is supported
+_DECADE = 10.0  # a rate so many times smaller than the smallest supported one may still be reported, marked
 
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """Who may be paired with whom.
+    """The images that form stranger pairs.
 
     Attributes:
         sources: Number of each image's source (n,); -1 for an image that takes no part.
@@ -38,7 +38,7 @@ class Strangers:
 
     @classmethod
     def of(cls, sources: ArrayLike, apart: ArrayLike = ()) -> Strangers:
-        """From source numbers (n,) and known copies (k, 2).
+        """Build from source numbers (n,) and known copies (k, 2).
 
         Raises:
             InputError: A known copy is no image, or is its own copy.
@@ -50,13 +50,13 @@ class Strangers:
         return cls(numbers, copies)
 
     def counts(self, left: Places, right: Places) -> NDArray[np.bool_]:
-        """Which of these pairs are of strangers: across sources, and no known copies."""
+        """Return which of these pairs are strangers: across sources, and no known copies."""
         n = len(self.sources)
         keys = np.minimum(left, right) * n + np.maximum(left, right)
         return self.across(left, right) & ~np.isin(keys, self.apart[:, 0] * n + self.apart[:, 1])
 
     def pairs(self, weights: Weights | None = None) -> Values:
-        """How many pairs of strangers there are (r,), image i counting as often as `weights` (r, n) say.
+        """Return the numbers of stranger pairs (r,), with weights (r, n) of the images.
 
         Example:
             >>> Strangers.of([0, 0, 1, 2], [(0, 2)]).pairs()
@@ -73,11 +73,11 @@ class Strangers:
         return taken
 
     def without(self, source: int) -> Strangers:
-        """The same, but images of one source take no part."""
+        """Return the same without the images of one source."""
         return Strangers(np.where(self.sources == source, -1, self.sources), self.apart)
 
     def across(self, left: Places, right: Places) -> NDArray[np.bool_]:
-        """Which of these pairs are of two different sources that take part."""
+        """Return which of these pairs are of two different sources that take part."""
         one, other = self.sources[left], self.sources[right]
         across: NDArray[np.bool_] = (one != other) & (one >= 0) & (other >= 0)
         return across
@@ -92,7 +92,7 @@ class PairTail:
         left: First image of each pair (m,).
         right: Second image (m,).
         total: Pairs of strangers, near or far.
-        reach: Every pair within this distance is among those kept.
+        reach: The distance within which all pairs are known.
     """
 
     distances: Values
@@ -103,7 +103,7 @@ class PairTail:
 
     @classmethod
     def of(cls, distances: ArrayLike, left: Places, right: Places, *, total: float, reach: float) -> PairTail:
-        """From pairs in any order.
+        """Build from pairs in any order.
 
         Raises:
             InputError: There is no pair of strangers at all, or a distance is NaN.
@@ -117,19 +117,19 @@ class PairTail:
         return cls(values[order], left[order], right[order], float(total), reach)
 
     def within(self, distance: float) -> int:
-        """How many pairs are at most that far apart; exact up to `reach`."""
+        """Return the number of pairs within a distance; exact up to `reach`."""
         return int(np.searchsorted(self.distances, distance, side="right"))
 
     def images_within(self, distance: float) -> int:
-        """How many different images stand in these pairs."""
+        """Return the number of different images in these pairs."""
         m = self.within(distance)
         return len(np.union1d(self.left[:m], self.right[:m]))
 
     def threshold(self, rate: float) -> float | None:
-        """The largest distance within which at most that share of the pairs of strangers lies.
+        """Return the largest distance within which at most that share of the pairs of strangers lies.
 
         A tie counts whole or not at all, so a rate between two levels of a hash gives the smaller one. It is just
-        below the first pair that would be too much. None where not one pair may lie within.
+        below the first pair in excess. None where not one pair may lie within.
 
         Example:
             >>> tail = PairTail.of([0.1, 0.2, 0.2], *np.array([[0, 0, 1], [1, 2, 2]]), total=10, reach=0.5)
@@ -142,7 +142,7 @@ class PairTail:
         return float(self._strictest(np.arange(1, len(self.distances) + 1)[None], allowed)[0, 0])
 
     def drawn_thresholds(self, weights: Weights, totals: Values, rates: Sequence[float]) -> Values:
-        """The thresholds (r, k) of r draws at k rates; image i counts as often as `weights` (r, n) say.
+        """Return the thresholds (r, k) of r draws at k rates, with weights (r, n) of the images.
 
         A draw that allows no pair has its threshold below the nearest pair that it drew.
         """
@@ -150,17 +150,17 @@ class PairTail:
         return self._strictest(running, np.stack([allowed_pairs(rate, totals) for rate in rates], axis=1))
 
     def weighted_within(self, weights: Weights, distances: Values) -> Values:
-        """How many pairs (r,) lie within the distance of each of r draws."""
+        """Return how many pairs (r,) lie within the distance of each of r draws."""
         near = self.distances <= distances[:, None]
         found: Values = (self._weighted(weights) * near).sum(axis=1).astype(np.float64)
         return found
 
     def some(self, chosen: NDArray[np.bool_], total: float) -> PairTail:
-        """The tail of some of the pairs only, out of that many."""
+        """Return the tail of a subset of the pairs, out of that many."""
         return PairTail(self.distances[chosen], self.left[chosen], self.right[chosen], float(total), self.reach)
 
     def nearest(self, wanted: int) -> PairTail:
-        """The nearest pairs alone, about as many as wanted: a tie stays whole."""
+        """Return the nearest `count` pairs or so: a tie stays whole."""
         if wanted >= len(self.distances):
             return self
         ends = self._ends()
@@ -184,23 +184,23 @@ class PairTail:
         return float(enough[0] / self.total) if len(enough) else np.inf
 
     def support(self, rate: float) -> Support:
-        """What may be said of a rate: beyond the smallest supported one, marked, for one decade at most."""
+        """Return the support of a rate: beyond the smallest supported one, for one decade at most, it is marked."""
         least = self.supported_rate
         if rate * (1 + 1e-9) >= least:
             return "supported"
         return "beyond_calibration" if rate * _DECADE * (1 + 1e-9) >= least else "unsupported"
 
     def _ends(self) -> Places:
-        """Of every distance that occurs, how many pairs are at most that far apart."""
+        """Return the number of pairs within every distance that occurs."""
         changes = np.flatnonzero(np.diff(self.distances)) + 1
         return np.append(changes, len(self.distances)) if len(self.distances) else changes
 
     def _weighted(self, weights: Weights) -> NDArray[np.int64]:
-        """How often each pair counts in each draw (r, m)."""
+        """Return the weight of each pair in each draw (r, m)."""
         return weights[:, self.left].astype(np.int64) * weights[:, self.right]
 
     def _strictest(self, running: NDArray[Any], allowed: Values) -> Values:
-        """From running numbers of pairs (r, m) the largest thresholds within what is allowed (r, k)."""
+        """Return the largest thresholds (r, k) within the allowed counts, from cumulated pairs (r, m)."""
         ends = self._ends()
         at_ends = running[:, ends - 1]
         within = np.stack(
@@ -212,12 +212,12 @@ class PairTail:
 
 
 def allowed_pairs(rate: float, totals: Values) -> Values:
-    """How many pairs out of these totals may lie within a threshold of that rate."""
+    """Return the allowed pairs out of these totals within a threshold of that rate."""
     return np.floor(np.round(rate * totals, 9))
 
 
 def rate_for(library: float, expected: float) -> float:
-    """The pair rate at which a library of that many strangers holds that many false matches of a query on average.
+    """Return the pair rate at which a query has that many false matches in a library of that many strangers.
 
     Example:
         >>> rate_for(100_000, 1)

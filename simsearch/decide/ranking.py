@@ -24,7 +24,7 @@ from simsearch.errors import InputError
 
 
 class RankPoint(NamedTuple):
-    """One threshold of a ranking and what it does."""
+    """One threshold of a ranking with its recall and precision."""
 
     recall: float
     threshold: float
@@ -39,7 +39,7 @@ class Ranking:
         distances: Of each prediction (n,), ascending and finite.
         correct: Whether its reference is the query's own (n,).
         sources: Number of the source image of its query (n,).
-        truths: How many (query, reference) pairs there are to find, of each source image (s,); 0 for strangers.
+        truths: Number of (query, reference) pairs to find, of each source image (s,); 0 for strangers.
     """
 
     distances: Values
@@ -49,10 +49,10 @@ class Ranking:
 
 
 class RankStatistic(Protocol):
-    """A number read off a ranking, of which many draws can be worked out together."""
+    """A figure of a ranking, which can be computed for many draws together."""
 
     def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
-        """The number (r,) of r draws from the predictions within each threshold (r, m) and pairs to find (r,)."""
+        """Return the figure (r,) of r draws, from predictions within each threshold (r, m) and pairs to find (r,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class AveragePrecision:
     """Micro average precision for many draws together."""
 
     def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
-        """The average precision of each draw."""
+        """Return the average precision of each draw."""
         gains = np.diff(correct, axis=1, prepend=0)
         area: Values = np.einsum("rm,rm->r", gains, _precision(correct, wrong)) / truths
         return area
@@ -73,21 +73,21 @@ class RecallAtPrecision:
     precision: float
 
     def of_counts(self, correct: Counts, wrong: Counts, truths: Counts) -> Values:
-        """The recall of each draw."""
+        """Return the recall of each draw."""
         good = _precision(correct, wrong) >= self.precision - 1e-12
         share: Values = np.where(good, correct, 0).max(axis=1, initial=0) / truths
         return share
 
 
 def pooled(distances: ArrayLike, right: ArrayLike, sources: ArrayLike, *, nearest: int = 10) -> Ranking:
-    """The ranking of the nearest references of every query.
+    """Return the ranking of the nearest references of every query.
 
     Args:
         distances: Of every query to every reference (q, N); infinity is no prediction.
         right: Position of each query's own reference (q,), -1 for a stranger.
         sources: Number of the source image that each query was made from (q,), from 0. Sources draw as one.
-        nearest: Predictions a query; references as near as the last of them are predictions too, so that the order of
-            the references never counts.
+        nearest: Predictions a query; references tied with the last of them are predictions too, so that their order
+            never counts.
 
     Raises:
         InputError: The arrays do not fit each other, hold NaN, or no query has a reference.
@@ -98,21 +98,23 @@ def pooled(distances: ArrayLike, right: ArrayLike, sources: ArrayLike, *, neares
         (array([0.1, 0.2]), array([ True, False]))
     """
     matrix = np.asarray(distances, np.float64)
-    own, owner = np.asarray(right, np.int64), np.asarray(sources, np.int64)
-    if matrix.ndim != 2 or own.shape != matrix.shape[:1] or owner.shape != own.shape or matrix.size == 0:
-        raise InputError(f"distances {matrix.shape}, right {own.shape} and sources {owner.shape} do not fit each other")
-    if own.max() >= matrix.shape[1] or owner.min() < 0 or nearest < 1:
+    truth, owner = np.asarray(right, np.int64), np.asarray(sources, np.int64)
+    if matrix.ndim != 2 or truth.shape != matrix.shape[:1] or owner.shape != truth.shape or matrix.size == 0:
+        raise InputError(
+            f"distances {matrix.shape}, right {truth.shape} and sources {owner.shape} do not fit each other"
+        )
+    if truth.max() >= matrix.shape[1] or owner.min() < 0 or nearest < 1:
         raise InputError(f"right images must be positions in {matrix.shape[1]}, sources and `nearest` positive")
     last = min(nearest, matrix.shape[1]) - 1
-    lines, references = np.nonzero(
+    query_ids, references = np.nonzero(
         ~(matrix > np.partition(matrix, last, axis=1)[:, last, None])
     )  # NaN is refused below
-    truths = np.bincount(owner[own >= 0], minlength=int(owner.max()) + 1)
-    return ranked(matrix[lines, references], references == own[lines], owner[lines], truths)
+    truths = np.bincount(owner[truth >= 0], minlength=int(owner.max()) + 1)
+    return ranked(matrix[query_ids, references], references == truth[query_ids], owner[query_ids], truths)
 
 
 def ranked(distances: ArrayLike, correct: ArrayLike, sources: ArrayLike, truths: ArrayLike) -> Ranking:
-    """The ranking of predictions in any order; those at infinity are none.
+    """Return the ranking of predictions in any order; those at infinity are none.
 
     Args:
         distances: Of each prediction (n,).
@@ -123,23 +125,25 @@ def ranked(distances: ArrayLike, correct: ArrayLike, sources: ArrayLike, truths:
     Raises:
         InputError: The arrays do not fit each other, hold NaN, there is nothing to find, or more was found than that.
     """
-    far, hit = np.asarray(distances, np.float64), np.asarray(correct, np.bool_)
+    values, hit = np.asarray(distances, np.float64), np.asarray(correct, np.bool_)
     owner, total = np.asarray(sources, np.int64), np.asarray(truths, np.int64)
-    if far.ndim != 1 or hit.shape != far.shape or owner.shape != far.shape or total.ndim != 1:
-        raise InputError(f"distances {far.shape}, correct {hit.shape} and sources {owner.shape} must be lists as long")
-    if np.isnan(far).any():
+    if values.ndim != 1 or hit.shape != values.shape or owner.shape != values.shape or total.ndim != 1:
+        raise InputError(
+            f"distances {values.shape}, correct {hit.shape} and sources {owner.shape} must be lists as long"
+        )
+    if np.isnan(values).any():
         raise InputError("distances hold NaN, which is no distance; use infinity for what is never detected")
     if total.sum() < 1 or (owner.size and not 0 <= owner.min() <= owner.max() < len(total)):
         raise InputError(f"{total.sum()} pairs to find in {len(total)} sources: there must be one, and every source")
     if (np.bincount(owner[hit], minlength=len(total)) > total).any():
         raise InputError("more correct predictions than pairs to find; a (query, reference) pair was given twice")
-    order = np.argsort(far, kind="stable")
-    order = order[np.isfinite(far[order])]
-    return Ranking(far[order], hit[order], owner[order], total)
+    order = np.argsort(values, kind="stable")
+    order = order[np.isfinite(values[order])]
+    return Ranking(values[order], hit[order], owner[order], total)
 
 
 def micro_average_precision(ranking: Ranking) -> float:
-    """The mean over all pairs to find of the precision at which each is found, 0 for those never predicted.
+    """Return the mean over all pairs to find of the precision at which each is found, 0 for those never predicted.
 
     Example:
         >>> micro_average_precision(ranked([0.1, 0.2, 0.3], [True, False, True], [0, 1, 0], [2, 0]))
@@ -149,7 +153,7 @@ def micro_average_precision(ranking: Ranking) -> float:
 
 
 def recall_at_precision(ranking: Ranking, precision: float) -> RankPoint:
-    """The most that can be found while at least that share of the predictions is correct.
+    """Return the largest recall at which at least that share of the predictions is correct.
 
     Returns:
         Recall, the loosest threshold that reaches it, and the precision there; threshold -infinity where none does.
@@ -180,15 +184,15 @@ def bootstrap_ranking(
     repeats: int = 1000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The percentile interval when source images are drawn again with all their queries and predictions.
+    """Return the percentile interval by drawing source images again with all their queries and predictions.
 
-    Sources that have something to find and strangers are drawn apart, so that their share stays what it was.
+    Sources with pairs to find and strangers are drawn apart, so that their share stays the same.
 
     Args:
         statistic: `AveragePrecision()` or `RecallAtPrecision(p)`.
         ranking: The predictions.
-        rng: Decides which images are drawn.
-        repeats: How often.
+        rng: Draws the images.
+        repeats: Number of draws.
         confidence: Share of the draws inside the interval.
 
     Reference:
@@ -212,7 +216,7 @@ def bootstrap_ranking(
 
 
 def _sides(ranking: Ranking) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Sources of the correct, then of the wrong predictions, and how many of each are within each threshold."""
+    """Return sources of the correct, then of the wrong predictions, and the counts of each within each threshold."""
     ends = np.searchsorted(ranking.distances, np.unique(ranking.distances), side="right")
     sides = []
     for chosen in (ranking.correct, ~ranking.correct):
@@ -222,7 +226,7 @@ def _sides(ranking: Ranking) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def _whole(ranking: Ranking) -> tuple[Counts, Counts, Counts]:
-    """The counts of the ranking itself, as one draw."""
+    """Return the counts of the ranking itself, as one draw."""
     (_, correct), (_, wrong) = _sides(ranking)
     return correct[None], wrong[None], ranking.truths.sum(keepdims=True)
 

@@ -1,4 +1,4 @@
-"""How well distances tell copies from strangers: curves, areas, recall at a false-positive rate.
+"""How well distances separate copies from strangers: curves, areas, recall at a false-positive rate.
 
 Everywhere `positives` are the distances of queries that have a copy, `negatives` those of strangers; lower is closer;
 a query is detected when its distance is at most the threshold. Infinity is what no finite threshold detects.
@@ -34,7 +34,7 @@ class Roc:
 
 
 class OperatingPoint(NamedTuple):
-    """One threshold and what it does."""
+    """One threshold with its recall and false-positive rate."""
 
     recall: float
     threshold: float
@@ -51,7 +51,7 @@ class ImageRecall(NamedTuple):
 
 
 def roc(positives: ArrayLike, negatives: ArrayLike) -> Roc:
-    """The operating point of every threshold that occurs.
+    """Return the operating points of all thresholds that occur.
 
     Raises:
         InputError: One side is empty or holds NaN.
@@ -60,13 +60,13 @@ def roc(positives: ArrayLike, negatives: ArrayLike) -> Roc:
         >>> roc([1, 2], [2, 3]).recall
         array([0. , 0.5, 1. , 1. ])
     """
-    near, far = _sorted(positives, "positives"), _sorted(negatives, "negatives")
-    thresholds = np.concatenate([[-np.inf], np.unique(np.concatenate([near, far]))])
-    return Roc(thresholds, _share_within(far, thresholds), _share_within(near, thresholds))
+    pos, neg = _sorted(positives, "positives"), _sorted(negatives, "negatives")
+    thresholds = np.concatenate([[-np.inf], np.unique(np.concatenate([pos, neg]))])
+    return Roc(thresholds, _share_within(neg, thresholds), _share_within(pos, thresholds))
 
 
 def auc(positives: ArrayLike, negatives: ArrayLike) -> float:
-    """The probability that a positive is closer than a negative, ties counting half: the exact area, in [0, 1].
+    """Return the probability that a positive is closer than a negative, ties counting half: the exact area, in [0, 1].
 
     Raises:
         InputError: One side is empty or holds NaN.
@@ -78,14 +78,14 @@ def auc(positives: ArrayLike, negatives: ArrayLike) -> float:
         >>> auc([1, 2], [2, 3])
         0.875
     """
-    near, far = _sorted(positives, "positives"), _sorted(negatives, "negatives")
-    at_most = np.searchsorted(far, near, side="right")
-    below = np.searchsorted(far, near, side="left")
-    return 1 - float((at_most + below).sum()) / (2 * len(near) * len(far))
+    pos, neg = _sorted(positives, "positives"), _sorted(negatives, "negatives")
+    at_most = np.searchsorted(neg, pos, side="right")
+    below = np.searchsorted(neg, pos, side="left")
+    return 1 - float((at_most + below).sum()) / (2 * len(pos) * len(neg))
 
 
 def auc_on_grid(positives: ArrayLike, negatives: ArrayLike, thresholds: ArrayLike) -> float:
-    """The trapezoid over these thresholds only, not anchored at (0, 0) and (1, 1), as the paper reports it.
+    """Return the trapezoidal area over these thresholds only, not anchored at (0, 0) and (1, 1), as in the paper.
 
     Raises:
         InputError: One side is empty or holds NaN.
@@ -97,13 +97,13 @@ def auc_on_grid(positives: ArrayLike, negatives: ArrayLike, thresholds: ArrayLik
         >>> auc_on_grid([1, 2], [2, 3], [0, 1, 2, 3])
         0.875
     """
-    near, far = _sorted(positives, "positives"), _sorted(negatives, "negatives")
+    pos, neg = _sorted(positives, "positives"), _sorted(negatives, "negatives")
     grid = np.sort(np.asarray(thresholds, np.float64))
-    return float(np.trapezoid(_share_within(near, grid), _share_within(far, grid)))
+    return float(np.trapezoid(_share_within(pos, grid), _share_within(neg, grid)))
 
 
 def recall_at_fpr(positives: ArrayLike, negatives: ArrayLike, fpr: float) -> OperatingPoint:
-    """The loosest threshold that detects no more than that share of the negatives, and its recall.
+    """Return the loosest threshold that detects no more than that share of the negatives, and its recall.
 
     Args:
         positives: Distances (p,).
@@ -122,18 +122,18 @@ def recall_at_fpr(positives: ArrayLike, negatives: ArrayLike, fpr: float) -> Ope
     """
     if not 0 <= fpr <= 1:
         raise InputError(f"the false-positive rate is {fpr} and must be in [0, 1]")
-    near, far = _sorted(positives, "positives"), _sorted(negatives, "negatives")
-    allowed = math.floor(round(fpr * len(far), 9))  # 0.07 x 100 is 7.000000000000001
-    threshold = math.inf if allowed >= len(far) else float(np.nextafter(far[allowed], -np.inf))
+    pos, neg = _sorted(positives, "positives"), _sorted(negatives, "negatives")
+    allowed = math.floor(round(fpr * len(neg), 9))  # 0.07 x 100 is 7.000000000000001
+    threshold = math.inf if allowed >= len(neg) else float(np.nextafter(neg[allowed], -np.inf))
     at = np.array([threshold])
-    return OperatingPoint(float(_share_within(near, at)[0]), threshold, float(_share_within(far, at)[0]))
+    return OperatingPoint(float(_share_within(pos, at)[0]), threshold, float(_share_within(neg, at)[0]))
 
 
 def image_recall_at_fpr(positives: ArrayLike, right: ArrayLike, negatives: ArrayLike, fpr: float) -> ImageRecall:
-    """Recall at a false-positive rate when any image of the database counts, and when only the right one does.
+    """Return recall at a false-positive rate when any image of the database counts, and when only the right one does.
 
     The threshold is that of `recall_at_fpr`. The right image counts when it is within the threshold, also where
-    another is nearer: what lies within is what a user is shown.
+    another is nearer: a user is shown all that lies within.
 
     Args:
         positives: Distances (p, N) of queries that have a copy to every image of the database.
@@ -148,14 +148,14 @@ def image_recall_at_fpr(positives: ArrayLike, right: ArrayLike, negatives: Array
         >>> image_recall_at_fpr([[0.1, 0.9], [0.2, 0.8]], [0, 1], [[0.5, 0.6]], 0.0)[:2]
         (1.0, 0.5)
     """
-    near, far = np.asarray(positives, np.float64), np.asarray(negatives, np.float64)
+    pos, neg = np.asarray(positives, np.float64), np.asarray(negatives, np.float64)
     own = np.asarray(right, np.int64)
-    if near.ndim != 2 or far.ndim != 2 or near.shape[1] != far.shape[1] or own.shape != near.shape[:1]:
-        raise InputError(f"distances {near.shape} and {far.shape} with {own.shape} right images do not fit each other")
-    if near.size == 0 or own.min() < 0 or own.max() >= near.shape[1]:
-        raise InputError(f"right images must be positions in a database of {near.shape[1]}")
-    point = recall_at_fpr(near.min(axis=1), checked(far, "negatives").min(axis=1), fpr)
-    to_right = near[np.arange(len(near)), own]
+    if pos.ndim != 2 or neg.ndim != 2 or pos.shape[1] != neg.shape[1] or own.shape != pos.shape[:1]:
+        raise InputError(f"distances {pos.shape} and {neg.shape} with {own.shape} right images do not fit each other")
+    if pos.size == 0 or own.min() < 0 or own.max() >= pos.shape[1]:
+        raise InputError(f"right images must be positions in a database of {pos.shape[1]}")
+    point = recall_at_fpr(pos.min(axis=1), checked(neg, "negatives").min(axis=1), fpr)
+    to_right = pos[np.arange(len(pos)), own]
     return ImageRecall(point.recall, float((to_right <= point.threshold).mean()), point.threshold, point.fpr)
 
 
@@ -168,7 +168,7 @@ def _sorted(values: ArrayLike, what: str) -> Values:
 
 
 def checked(values: NDArray[Any], what: str) -> Values:
-    """These distances, refused when there are none or one is NaN."""
+    """Return these distances; refuse none at all, or NaN."""
     if values.size == 0:
         raise InputError(f"there are no {what}")
     if np.isnan(values).any():

@@ -1,4 +1,4 @@
-"""The one face of everything that turns images into rows."""
+"""The interface of all extractors: images to rows."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
 
 
 class Extractor(ABC):
-    """Maps images to rows; networks, hashes and a user's own class share this face.
+    """The interface of extractors, which map images to rows: networks, hashes and a user's own class.
 
     A subclass sets the six attributes and writes `embed_pixels`; the rest follows. Lower-case attribute values
     are data that a library stores beside its rows.
 
     Attributes:
-        name: What people call it, unique among the models in use.
-        fingerprint: Hex digest of all that decides a row's meaning; rows with different fingerprints do not compare.
+        name: For users, unique among the models in use.
+        fingerprint: Hex digest of all that determines a row's values; rows with different fingerprints do not compare.
         dimension: Length d of a row (bytes b for packed bits).
         non_negative: Whether rows are never negative, so that js is defined on them.
         metric: The recommended distance.
-        preprocessing: How an image becomes the pixels that `embed_pixels` takes.
-        several: Whether an image has any number of rows, also none, which only `parts` gives.
-        works_ahead: How many batches `start` may begin before the rows of the first are fetched; 0 where it waits.
+        preprocessing: From an image to the pixels of `embed_pixels`.
+        several: Whether an image has any number of rows, also none, which only `parts` returns.
+        works_ahead: Batches that `start` may begin before the rows of the first are fetched; 0 where it blocks.
         cutoff: Which of the distances from an image's rows to their nearest rows in another image stands for both
             images: 1 is the smallest, 5 the fifth.
-        kind: What sort of method it is; a user's own class is "user".
-        label: What tables print in place of the name, up to its parentheses; empty where that is the name.
+        kind: Of the method; a user's own class is "user".
+        label: In tables, in place of the name up to its parentheses; empty for the name itself.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Extractor(ABC):
 
     def __repr__(self) -> str:
         try:
-            told = [f"{self.name!r}", f"dimension {self.dimension}", self.metric, self._where()]
-            return f"{type(self).__name__}({', '.join(filter(None, told))}, fingerprint {self.fingerprint[:12]})"
+            facts = [f"{self.name!r}", f"dimension {self.dimension}", self.metric, self._where()]
+            return f"{type(self).__name__}({', '.join(filter(None, facts))}, fingerprint {self.fingerprint[:12]})"
         except AttributeError:  # before a subclass has set them
             return object.__repr__(self)
 
     def _where(self) -> str:
-        """On what device and in which precision it works, where that is not the same for all."""
+        """Return device and precision, where they vary."""
         return ""
 
     @property
@@ -91,7 +91,7 @@ class Extractor(ABC):
         """
 
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
-        """Begin to embed pixels, and return what waits for their rows: `start(pixels)()` is `embed_pixels(pixels)`.
+        """Begin to embed pixels; return a callable waiting for their rows: `start(pixels)()` is `embed_pixels(pixels)`.
 
         Here all is done at once; an extractor on a device of its own overrides it and works on meanwhile.
         """
@@ -123,7 +123,7 @@ class Extractor(ABC):
         """Return the rows of each RGB PIL image, as `rows`: arrays (p_i, d), each p_i 1 unless it gives `several`.
 
         Raises:
-            RowError: the extractor gave rows of another shape than it promises.
+            RowError: The extractor gave rows of another shape than it declares.
         """
         return list(checked_rows(self, self.rows(images), len(images))[:, None, :])
 
@@ -143,9 +143,9 @@ class Extractor(ABC):
             (n, d) float32, or (n, b) uint8 for packed bits; n = 1 for a single image.
 
         Raises:
-            ImageRejected: an image cannot be decoded; the message names it.
-            InputError: a value is no image, or the extractor gives several rows an image.
-            RowError: the extractor gave rows of another shape than it promises.
+            ImageRejected: An image cannot be decoded; the message names it.
+            InputError: A value is no image, or the extractor gives several rows an image.
+            RowError: The extractor gave rows of another shape than it declares.
         """
         require_one_row(self)
         stream = iter(images if are_several(images) else [images])
@@ -157,14 +157,14 @@ class Extractor(ABC):
         return np.concatenate(parts)
 
     def runtime(self) -> dict[str, str]:
-        """Return what may change a row within its tolerance: device, dtype, versions."""
+        """Return the runtime, which may change a row within its tolerance: device, dtype, versions."""
         return {}
 
     def admit(self) -> None:  # noqa: B027 - a model without golden rows has nothing to be compared with
-        """Make sure that this runtime gives the rows that the model's golden file holds.
+        """Require that this runtime reproduces the model's golden rows.
 
         Raises:
-            ModelError: they differ by more than the card's tolerance.
+            ModelError: They differ by more than the card's tolerance.
         """
 
 
@@ -182,20 +182,20 @@ class SeveralExtractor(Extractor):
 
     @final
     def rows(self, images: Sequence[Image]) -> NDArray[Any]:  # noqa: ARG002
-        """Raises InputError, since an image has not exactly one row: use `parts`."""
+        """Raise InputError, since an image has not exactly one row: use `parts`."""
         raise _several(self)
 
     @final
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:  # noqa: ARG002
-        """Raises InputError, since an image has not exactly one row: use `parts`."""
+        """Raise InputError, since an image has not exactly one row: use `parts`."""
         raise _several(self)
 
 
 def require_one_row(extractor: Extractor) -> None:
-    """Make sure that the extractor gives one row an image, as whatever stores or ranks rows needs.
+    """Require that the extractor gives one row an image, as storing and ranking rows needs.
 
     Raises:
-        InputError: it gives several.
+        InputError: It gives several.
     """
     if extractor.several:
         raise _several(extractor)
@@ -212,7 +212,7 @@ def checked_rows(extractor: Extractor, rows: NDArray[Any], count: int) -> NDArra
     """Return the rows of `count` images, floats as float32.
 
     Raises:
-        RowError: they have another shape than the extractor promises, so that rows and images would be confused.
+        RowError: They have another shape than the extractor declares, so that rows and images would be confused.
     """
     if rows.shape != (count, extractor.dimension):
         raise RowError(

@@ -35,13 +35,13 @@ def are_several(images: Any) -> bool:
 
 
 def is_image(value: Any) -> bool:
-    """Whether a value has a form that an image may have; its contents are not looked at."""
+    """Return whether a value has a form that an image may have; its contents are not looked at."""
     as_bytes_or_pixels = isinstance(value, (bytes, bytearray, memoryview, Image, np.ndarray))
     return as_bytes_or_pixels or is_path(value) or is_tensor(value) or _is_file(value)
 
 
 def is_path(value: Any) -> bool:
-    """Whether a value names a file: text, path objects, and bytes that do not seem to be a picture.
+    """Return whether a value names a file: text, path objects, and bytes that do not seem to be a picture.
 
     Bytes are a picture where they hold a NUL or are longer than any path, or, if no file of that name is there, where
     they begin as a picture does.
@@ -54,7 +54,7 @@ def is_path(value: Any) -> bool:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor; torch is not loaded to find out."""
+    """Return whether a value is a tensor; torch is not loaded to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
@@ -70,9 +70,9 @@ def picture(image: Any, preprocessing: Preprocessing, limits: Limits | None = No
         limits: What decoding a PIL image may cost that is still on disk; that is done in a process of its own.
 
     Raises:
-        ImageRejected: a file cannot be read, a PIL image that is still on disk cannot be decoded, or there are no
+        ImageRejected: A file cannot be read, a PIL image that is still on disk cannot be decoded, or there are no
             pixels.
-        InputError: the value is no image.
+        InputError: The value is no image.
     """
     if isinstance(image, (bytes, bytearray)):
         return bytes(image)
@@ -101,8 +101,8 @@ def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = Non
         limits: What decoding a file may cost; that is done in a process of its own, which is killed in time.
 
     Raises:
-        ImageRejected: it cannot be read or decoded, or there are no pixels.
-        InputError: the value is no image.
+        ImageRejected: It cannot be read or decoded, or there are no pixels.
+        InputError: The value is no image.
     """
     if is_path(image):
         return _decoded_file(name_bytes(image), preprocessing, limits or Limits())
@@ -125,7 +125,7 @@ def _is_file(value: Any) -> bool:
 
 
 def _read(file: Any) -> bytes:
-    """The bytes of an open file from where it stands; no more than a picture may have, and one to tell."""
+    """Return the bytes of an open file from where it stands; no more than a picture may have, and one to tell."""
     try:
         data = file.read(Limits().max_bytes + 1)
     except Exception as error:
@@ -146,7 +146,7 @@ def _bytes_of(data: Any) -> bytes:
 
 
 def _undecoded(image: Image) -> bytes | None:
-    """The bytes of a file that Pillow has opened and not decoded, so that this is done as for any other bytes.
+    """Return the bytes of a file that Pillow has opened and not decoded, so that this is done as for any other bytes.
 
     None for what has pixels already, for a later frame, and for formats that only Pillow reads.
     """
@@ -193,7 +193,7 @@ def _decoded(data: bytes, preprocessing: Preprocessing, limits: Limits) -> Image
 
 
 def _whole(data: bytes, preprocessing: Preprocessing, limits: Limits) -> Image:
-    """In full size, so that its pixels are the same ones as those of a PIL image that was decoded before."""
+    """Return the picture in full size, so that its pixels are those of a PIL image that was decoded before."""
     how = preprocessing
     return decode_apart(data, limits=limits, exif=how.exif, alpha=how.alpha, icc=how.icc).image
 

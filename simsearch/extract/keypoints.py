@@ -45,7 +45,7 @@ class Keypoints(SeveralExtractor):
     cutoff: int = between(1, 1, _MOST)
 
     def __post_init__(self) -> None:
-        """Raises InputError for a parameter out of range, DependencyMissing without OpenCV's contrib modules."""
+        """Raise InputError for a parameter out of range, DependencyMissing without OpenCV's contrib modules."""
         identify(self)
         _opencv(self.base)
 
@@ -62,13 +62,13 @@ class Keypoints(SeveralExtractor):
         return out
 
     def runtime(self) -> dict[str, str]:
-        """The versions of OpenCV and of Pillow, which makes the picture grey."""
+        """Return the versions of OpenCV and of Pillow, which makes the picture grey."""
         import PIL
 
         return {"opencv": str(_opencv(self.base).__version__), "pillow": PIL.__version__}
 
     def _describe(self, cv2: Any, grey: NDArray[np.uint8]) -> NDArray[Any] | None:
-        """The descriptors (p, d) of a grey picture (h, w), or None."""
+        """Return the descriptors (p, d) of a grey picture (h, w), or None."""
         found: NDArray[Any] | None = getattr(cv2, self.maker)(nfeatures=self.count).detectAndCompute(grey, None)[1]
         return found
 
@@ -156,7 +156,7 @@ class Latch(AtCorners):
 
 
 def _opencv(who: str) -> Any:
-    """OpenCV, on one thread in this process: what it finds shall not depend on threads, and workers are many."""
+    """Return OpenCV, on one thread in this process: what it finds shall not depend on threads, and workers are many."""
     cv2 = needed("cv2", who)
     cv2.setNumThreads(1)
     return cv2

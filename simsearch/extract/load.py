@@ -24,7 +24,7 @@ _LONGEST = 80
 def load_extractor(
     model: str | Path = "mini", *, device: str = "auto", dtype: str = "auto", fetch: bool = True
 ) -> Extractor:
-    """Return the extractor that a model name stands for.
+    """Load the extractor of a model name.
 
     Args:
         model: A name of the zoo ("mini"), a model folder (a path with a separator), a hash or keypoints with or without
@@ -36,10 +36,10 @@ def load_extractor(
         fetch: Whether weights of a network of timm that are not here may be fetched; nothing else is ever fetched.
 
     Raises:
-        ModelNotFound: there is no such model, module or class.
-        WeightsError: the weights are missing, damaged, or do not fit the network.
-        InputError: the device or dtype does not exist, a hash has no such parameter, or the class is no extractor.
-        DependencyMissing: an optional package that the hash needs is not installed.
+        ModelNotFound: There is no such model, module or class.
+        WeightsError: The weights are missing, damaged, or do not fit the network.
+        InputError: The device or dtype does not exist, a hash has no such parameter, or the class is no extractor.
+        DependencyMissing: An optional package that the hash needs is not installed.
 
     Example:
         >>> load_extractor("no-such-model")
@@ -112,8 +112,8 @@ def described_by_file(model: str, fingerprint: str, *, whose: str, device: str =
         device: As for `load_extractor`.
 
     Raises:
-        ModelError: the name is not one of the zoo's or a hash's; the message says how to give it.
-        FingerprintMismatch: the model of that name here is another one.
+        ModelError: The name is not one of the zoo's or a hash's; the message says how to give it.
+        FingerprintMismatch: The model of that name here is another one.
     """
     name = model if len(model) <= _LONGEST else f"{model[:_LONGEST]}..."
     if not is_zoo_name(model):
@@ -137,7 +137,7 @@ def described_by_file(model: str, fingerprint: str, *, whose: str, device: str =
 
 
 def _described(model: str) -> Extractor | None:
-    """What the card of that very name says; None for what is no network, and for an earlier version by its number."""
+    """Return the described model of that very name; None for no network, and for an earlier version by its number."""
     from simsearch.extract.zoo.described import Described
 
     if is_method_name(model) or is_quantised_name(model):
@@ -228,7 +228,7 @@ def parameters_of(kind: type[Extractor]) -> Mapping[str, Any]:
     """Return the parameters of a class's constructor and their defaults.
 
     Raises:
-        InputError: one has no default.
+        InputError: One has no default.
     """
     parameters = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
     if missing := [name for name, default in parameters.items() if default is inspect.Parameter.empty]:
@@ -254,7 +254,7 @@ def _values(base: str, arguments: Mapping[str, str], defaults: Mapping[str, Any]
 
 
 def _value(base: str, key: str, text: str, default: Any) -> Any:
-    """A parameter's value, of the type of its default."""
+    """Return a parameter's value, of the type of its default."""
     kind = type(default)
     try:
         return TRUTH[text.lower()] if kind is bool else kind(text)

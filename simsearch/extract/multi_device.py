@@ -1,4 +1,4 @@
-"""One extractor on several devices: batches are dealt out in turn, and their rows come in the order of the batches."""
+"""One extractor on several devices: batches are distributed round-robin, their rows come in order."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class OnDevices(Extractor):
         return self._each[0].embed_pixels(pixels)
 
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
-        """Begin to embed pixels on the device whose turn it is, and return what waits for their rows."""
+        """Begin to embed pixels on the device whose turn it is, and return the callable that waits for their rows."""
         if not self._threads:
             return super().start(pixels)
         turn, self._turn = self._turn, (self._turn + 1) % len(self._each)
@@ -77,12 +77,12 @@ class OnDevices(Extractor):
 
     def runtime(self) -> dict[str, str]:
         """Return that of the first, with all devices named."""
-        told = self._each[0].runtime()
+        facts = self._each[0].runtime()
         devices = [one.runtime().get("device") for one in self._each]
-        return told if None in devices else {**told, "device": ", ".join(str(device) for device in devices)}
+        return facts if None in devices else {**facts, "device": ", ".join(str(device) for device in devices)}
 
     def admit(self) -> None:
-        """Make sure that every device gives the golden rows.
+        """Require that every device reproduces the golden rows.
 
         Raises:
             ModelError: One does not.

@@ -24,10 +24,10 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image's row and what is known of its file.
+    """One image's row with the facts of its file.
 
     Attributes:
-        source: Where it came from.
+        source: Of the image.
         row: (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content has a row.
         sha256: 32 bytes, of the file's content.
         n_bytes: Size of the file.
@@ -66,8 +66,8 @@ def embed_sources(
     wait in memory, however slow the reader of this iterator is.
 
     Args:
-        extractor: Makes the rows.
-        sources: What `find` gives.
+        extractor: Of the rows.
+        sources: As of `find`.
         batch_size: Images that go through the extractor at once.
         workers: Decoding processes; None is one a core, 0 decodes one file after the other in a process that stays
             warm.
@@ -76,8 +76,8 @@ def embed_sources(
             has a row; called in another thread.
 
     Raises:
-        InputError: batch_size or workers is out of range, or the extractor gives several rows an image.
-        RowError: the extractor gave rows of another shape than it promises.
+        InputError: Batch_size or workers is out of range, or the extractor gives several rows an image.
+        RowError: The extractor gave rows of another shape than it promises.
     """
     require_one_row(extractor)
     if batch_size < 1 or (workers is not None and workers < 0):
@@ -168,7 +168,7 @@ class _Reader:
 
 
 def _begun(extractor: Extractor, batches: Iterable[list[Item]]) -> Iterator[tuple[list[Item], Rows]]:
-    """Each batch with what waits for its rows: where devices work on meanwhile, the next batches are begun before."""
+    """Yield each batch with its pending rows; where devices are asynchronous the next batches are begun before."""
     begun: deque[tuple[list[Item], Rows]] = deque()
     for batch in batches:
         pixels = [item.pixels for item in batch if isinstance(item, Prepared)]

@@ -63,11 +63,11 @@ class Decoded:
     """One decoded picture.
 
     Attributes:
-        image: mode RGB, upright; smaller than the file's picture where a reduced scale was enough.
-        width: full width after orientation.
-        height: full height after orientation.
-        format: a key of `formats.PLUGINS`.
-        more: whether the file holds further pages or frames, which are left out.
+        image: Mode RGB, upright; smaller than the file's picture where a reduced scale was enough.
+        width: Full width after orientation.
+        height: Full height after orientation.
+        format: A key of `formats.PLUGINS`.
+        more: Whether the file holds further pages or frames, which are left out.
     """
 
     image: Image.Image
@@ -91,15 +91,15 @@ def decode(
     Damage beside the picture (text, notes, profiles, a missing end mark) does not condemn it.
 
     Args:
-        data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or (with pillow-heif) HEIC file, told by content.
-        limits: bounds on pixels (read from the header), bytes and memory; the timeout is the workers' affair.
-        at_least: the shorter side, in pixels, that is needed; a JPEG far larger is decoded at a reduced scale.
+        data: The bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or (with pillow-heif) HEIC file, told by content.
+        limits: Bounds on pixels (read from the header), bytes and memory; the timeout is the workers' affair.
+        at_least: The shorter side, in pixels, that is needed; a JPEG far larger is decoded at a reduced scale.
         exif: False leaves the picture as it is stored (Pillow turns a TIFF all the same).
-        alpha: the page under transparent pixels, as in `to_rgb`.
-        icc: whether colours are converted by the embedded profile, as in `to_rgb`.
+        alpha: The page under transparent pixels, as in `to_rgb`.
+        icc: Whether colours are converted by the embedded profile, as in `to_rgb`.
 
     Raises:
-        ImageRejected: empty, too_many_bytes, unknown_format, format_not_allowed, too_many_pixels, truncated or
+        ImageRejected: Empty, too_many_bytes, unknown_format, format_not_allowed, too_many_pixels, truncated or
             decode_error.
     """
     limits = limits or Limits()
@@ -160,7 +160,7 @@ def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> 
 
 
 def _mended(data: bytes, kind: str, how: _How) -> Decoded | None:
-    """The picture of a file that cannot be decoded as it is, where only something beside the picture is damaged."""
+    """Return the picture of an undecodable file, where only its side data is damaged."""
     bare = _attempt(stripped, data, kind)
     decoded = None if bare is None else _attempt(_decode, bare.data, kind, how, bare.profile)
     if decoded is None and kind == "JPEG":
@@ -187,7 +187,7 @@ def _require_affordable(width: int, height: int, kind: str, limits: Limits) -> N
 
 
 def _too_many(what: str, limits: Limits) -> ImageRejected:
-    """The reject of a picture that is too large."""
+    """Return the reject of a picture that is too large."""
     return ImageRejected(RejectCode.TOO_MANY_PIXELS, f"{what}, the limit is {limits.max_pixels:,}; {_RAISE}")
 
 
@@ -243,7 +243,7 @@ def _rejected(error: Exception, data: bytes, kind: str, limits: Limits) -> Image
 
 
 def _is_form_unknown(data: bytes) -> bool:
-    """Whether a TIFF's header is sound and says something that Pillow does not know."""
+    """Return whether a TIFF's header is sound and says something that Pillow does not know."""
     from PIL.TiffImagePlugin import TiffImageFile  # the plug-in of TIFF alone, which is loaded by now
 
     try:

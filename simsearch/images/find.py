@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from simsearch.errors import InputError, RejectCode, shown
-from simsearch.images.input_lists import Entry, read_list
+from simsearch.images.input_lists import ListEntry, read_list
 from simsearch.images.paths import Links, PathLike, absolute, raw
 from simsearch.images.sidecars import HEAD, Skipped, is_meant_as_image, kind_of_other
 from simsearch.images.source import Found, Rejected, Source, reason, source_of
@@ -42,7 +42,7 @@ class _Place:
 def find(
     paths: Iterable[PathLike],
     *,
-    from_list: PathLike | Sequence[Entry] | None = None,
+    from_list: PathLike | Sequence[ListEntry] | None = None,
     skipped: Skip = lambda _other: None,
 ) -> Iterator[Found]:
     """Return every input under `paths` and in a list, each as a `Source`, or as a `Rejected` when it cannot be read.
@@ -54,21 +54,21 @@ def find(
     opened. A file that is given by name is an input whatever it is.
 
     Args:
-        paths: files, folders, tars; str, bytes or path objects.
-        from_list: a text file of one path a line, or a `.csv` with a `path` column; see `lists`; or its entries.
-        skipped: told of every file that is no input.
+        paths: Files, folders, tars; str, bytes or path objects.
+        from_list: A text file of one path a line, or a `.csv` with a `path` column; see `lists`; or its entries.
+        skipped: Told of every file that is no input.
 
     Raises:
-        InputError: a path or the list does not exist, or the list is not readable as one; nothing has been yielded.
+        InputError: A path or the list does not exist, or the list is not readable as one; nothing has been yielded.
     """
     places = [_place(path) for path in paths]
     return _find(places, _entries(from_list), skipped)
 
 
-def _entries(from_list: PathLike | Sequence[Entry] | None) -> Sequence[Entry]:
+def _entries(from_list: PathLike | Sequence[ListEntry] | None) -> Sequence[ListEntry]:
     if from_list is None:
         return ()
-    if isinstance(from_list, (list, tuple)) and all(isinstance(entry, Entry) for entry in from_list):
+    if isinstance(from_list, (list, tuple)) and all(isinstance(entry, ListEntry) for entry in from_list):
         return from_list
     return read_list(cast(PathLike, from_list))
 
@@ -84,7 +84,7 @@ def _place(path: PathLike) -> _Place:
     return _Place(whole, b"") if folder else _Place(*os.path.split(whole), named=True)
 
 
-def _find(places: Iterable[_Place], entries: Iterable[Entry], skipped: Skip) -> Iterator[Found]:
+def _find(places: Iterable[_Place], entries: Iterable[ListEntry], skipped: Skip) -> Iterator[Found]:
     for place in places:
         yield from _search(place, skipped)
     links, searched = Links(), set[bytes]()
@@ -103,7 +103,7 @@ def _find(places: Iterable[_Place], entries: Iterable[Entry], skipped: Skip) -> 
 
 
 def _is_part(path: bytes, searched: set[bytes]) -> bool:
-    """Whether a path was found already in a folder that its list names before it, as `find` without `-type f` does."""
+    """Return whether a path was found already in a folder listed before it, as by `find` without `-type f`."""
     while searched and len(path) > 1:
         path, name = os.path.split(path)
         if name.startswith(b"."):
@@ -113,19 +113,19 @@ def _is_part(path: bytes, searched: set[bytes]) -> bool:
     return False
 
 
-def _described(found: Found, entry: Entry, place: _Place) -> Found:
-    """What was found with the columns of its line; a line that leads to nothing is named."""
+def _described(found: Found, entry: ListEntry, place: _Place) -> Found:
+    """Return what was found with the columns of its line; a line that leads to nothing is named."""
     source = source_of(found)
     if entry.owner is not None or entry.attributes is not None:
         source = replace(source, owner=entry.owner, attributes=entry.attributes)
     if not isinstance(found, Rejected):
         return source
-    told = f"{found.message} (line {entry.line} of the list)" if source.file == place.path else found.message
-    return replace(found, source=source, message=told)
+    message = f"{found.message} (line {entry.line} of the list)" if source.file == place.path else found.message
+    return replace(found, source=source, message=message)
 
 
 def _search(start: _Place, skipped: Skip) -> Iterator[Found]:
-    """Depth first without recursion, so that neither a deep tree nor a loop of links can end the search."""
+    """Walk depth first without recursion, so that neither a deep tree nor a loop of links can end the search."""
     entered = set[tuple[int, int]]()
     stack = [start]
     while stack:
@@ -142,7 +142,7 @@ def _search(start: _Place, skipped: Skip) -> Iterator[Found]:
 
 
 def _listing(place: _Place) -> list[_Place]:
-    """What lies in a folder, last first, ordered as the bytes of the whole paths are."""
+    """Return the entries of a folder, last first, ordered by the bytes of their paths."""
     link = place.path if place.name and os.path.islink(place.path) else place.link  # noqa: PTH114
     with os.scandir(place.path) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(b".")]

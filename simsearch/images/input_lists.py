@@ -30,15 +30,15 @@ _DESCRIPTORS = (b"/dev/", b"/proc/")  # a list of such a name lies in no folder 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListEntry:
     """One line of a list.
 
     Attributes:
-        root: the list's folder, or `/` for a path that does not lie below it.
-        name: the path below the root, normalised; empty for the root itself.
-        owner: the `owner` column, or None.
-        attributes: the other columns, as JSON, or None when there are none.
-        line: where it stands in the list, from 1.
+        root: The list's folder, or `/` for a path that does not lie below it.
+        name: The path below the root, normalised; empty for the root itself.
+        owner: The `owner` column, or None.
+        attributes: The other columns, as JSON, or None when there are none.
+        line: Where it stands in the list, from 1.
     """
 
     root: bytes
@@ -48,13 +48,13 @@ class Entry:
     line: int = 0
 
 
-def read_list(path: PathLike) -> list[Entry]:
+def read_list(path: PathLike) -> list[ListEntry]:
     """Return the entries of a list in its own order; blank lines are skipped, no character but line ends is special.
 
     Relative paths are relative to the folder of the list; in a pipe, a fifo or a file of `/dev` to the current folder.
 
     Raises:
-        InputError: the list cannot be read, or a CSV has no `path` column or a line without a path; the list and the
+        InputError: The list cannot be read, or a CSV has no `path` column or a line without a path; the list and the
             line are named.
     """
     name = absolute(raw(path, "name of a list"))
@@ -70,17 +70,17 @@ def read_list(path: PathLike) -> list[Entry]:
     return entries_of(data, shown(name), folder=folder, is_csv=name.lower().endswith(_TABLES))
 
 
-def read_stdin() -> list[Entry]:
+def read_stdin() -> list[ListEntry]:
     """Return the entries of the list on standard input, its paths relative to the current folder.
 
     Raises:
-        InputError: as `read_list`.
+        InputError: As `read_list`.
     """
     return entries_of(sys.stdin.buffer.read(), "standard input")
 
 
 def _read(name: bytes) -> tuple[bytes, bool]:
-    """The bytes of a list, and whether it is a regular file; a pipe is opened once, as it can be read only once."""
+    """Return the bytes of a list, and whether it is a regular file; a pipe is opened and read only once."""
     with open(name, "rb") as file:  # noqa: PTH123
         status = os.fstat(file.fileno())
         device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
@@ -89,17 +89,17 @@ def _read(name: bytes) -> tuple[bytes, bool]:
         return file.read(), stat.S_ISREG(status.st_mode)
 
 
-def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: bool | None = None) -> list[Entry]:
+def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: bool | None = None) -> list[ListEntry]:
     """Return the entries of a list's bytes.
 
     Args:
         data: UTF-8 or any other bytes, which paths are kept as; or UTF-16.
-        name: what messages call the list.
-        folder: what relative paths are relative to; None is the current one.
-        is_csv: whether it has columns; None tells it from a first line of several, one of them `path`.
+        name: What messages call the list.
+        folder: What relative paths are relative to; None is the current one.
+        is_csv: Whether it has columns; None tells it from a first line of several, one of them `path`.
 
     Raises:
-        InputError: a CSV has no `path` column, a line without a path, or quotes that do not end.
+        InputError: A CSV has no `path` column, a line without a path, or quotes that do not end.
     """
     data = _narrow(data)
     folder = absolute(b".") if folder is None else folder
@@ -114,7 +114,7 @@ def entries_of(data: bytes, name: str, *, folder: bytes | None = None, is_csv: b
 
 
 def _narrow(data: bytes) -> bytes:
-    """The list in UTF-8 or whatever bytes it holds, without a mark."""
+    """Return the list in UTF-8 or whatever bytes it holds, without a mark."""
     if data in _WIDE:
         return b""
     for mark, encoding in _WIDE.items():
@@ -126,7 +126,7 @@ def _narrow(data: bytes) -> bytes:
 
 
 def _unmarked(data: bytes) -> str | None:
-    """UTF-16 without a mark: most second bytes are zero, and what stands before or after them is of paths or lines.
+    """Decode UTF-16 without a mark: most second bytes are zero, and those beside them are of paths or lines.
 
     Names of one letter, each ended by a zero byte, look so too; but no such name is a slash, a dot or a line end.
     """
@@ -153,7 +153,7 @@ def _by_zero(data: bytes, name: str) -> list[bytes]:
 
 
 def _lines(data: bytes, name: str) -> Iterable[bytes]:
-    """Names apart by zero bytes, as `find -print0` writes them, by line ends, or by the CR that old tools write."""
+    """Return names separated by zero bytes, as by `find -print0`, by line ends, or by the CR of old tools."""
     if data.endswith(b"\0") or (b"\0" in data and b"\n" not in data):
         return _by_zero(data, name)
     if b"\n" not in data:
@@ -161,14 +161,14 @@ def _lines(data: bytes, name: str) -> Iterable[bytes]:
     return (line.removesuffix(b"\r") for line in data.split(b"\n"))
 
 
-def _entry(folder: bytes, path: bytes, line: int, owner: str | None = None, attributes: str | None = None) -> Entry:
+def _entry(folder: bytes, path: bytes, line: int, owner: str | None = None, attributes: str | None = None) -> ListEntry:
     whole = absolute(path, folder)
     above = folder.rstrip(b"/") + b"/"
     root = folder if (whole + b"/").startswith(above) else b"/"
-    return Entry(root, whole[len(root.rstrip(b"/")) + 1 :], owner, attributes, line)
+    return ListEntry(root, whole[len(root.rstrip(b"/")) + 1 :], owner, attributes, line)
 
 
-def _csv_entries(text: str, name: str, folder: bytes) -> Iterator[Entry]:
+def _csv_entries(text: str, name: str, folder: bytes) -> Iterator[ListEntry]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=_separator(text))
     try:
         if "path" not in (reader.fieldnames or ()):
@@ -189,7 +189,7 @@ def _csv_entries(text: str, name: str, folder: bytes) -> Iterator[Entry]:
 
 
 def _separator(text: str) -> str:
-    """What stands between the columns: a comma, unless the first line has a column `path` only by another."""
+    """Return the delimiter: a comma, unless the first line has a column `path` only by another."""
     return next((mark for mark in _SEPARATORS if "path" in _heads(text, mark)), ",")
 
 
@@ -203,5 +203,5 @@ def _heads(text: str, mark: str) -> list[str]:
 
 
 def _kept(value: str | None) -> str | None:
-    """A cell as text that can be kept anywhere; bytes that are not UTF-8 are escaped."""
+    """Return a cell as text that can be kept anywhere; bytes that are not UTF-8 are escaped."""
     return None if value is None else value.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -13,7 +13,7 @@ def raw(path: object, what: str = "path") -> bytes:
     """Return a path as bytes.
 
     Raises:
-        InputError: it is no text, bytes or path object, or a text that no file system can hold; or it is empty, which
+        InputError: It is no text, bytes or path object, or a text that no file system can hold; or it is empty, which
             is what a variable that was never set gives; it must not mean the current folder.
     """
     try:
@@ -36,7 +36,7 @@ def absolute(path: bytes, folder: bytes | None = None) -> bytes:
     to the system.
 
     Raises:
-        InputError: the path is relative and the current folder is gone.
+        InputError: The path is relative and the current folder is gone.
     """
     try:
         whole = path if path.startswith(b"/") else os.path.join(folder or os.getcwdb(), path)  # noqa: PTH109, PTH118

@@ -41,15 +41,15 @@ class Preprocessing:
     """What is done to a picture before the network sees it; part of a model's identity.
 
     Attributes:
-        size: side of the square that the network takes.
+        size: Side of the square that the network takes.
         fit: `squash` ignores the aspect ratio; `crop` resizes the shorter side to `resize` and keeps the centre;
             `squash_crop` resizes both sides to `resize` and keeps the centre.
-        resize: the side before a crop; equal to `size` for squash.
-        kernel: the resampling kernel, always with antialiasing.
-        mean: subtracted from values in 0..1, later, on the device.
-        std: divides them, later, on the device.
-        exif: pictures are turned upright by their EXIF orientation.
-        alpha: what transparent pixels are laid on: a `white` page, or the page that keeps the `contrast`, as
+        resize: The side before a crop; equal to `size` for squash.
+        kernel: The resampling kernel, always with antialiasing.
+        mean: Subtracted from values in 0..1, later, on the device.
+        std: Divides them, later, on the device.
+        exif: Pictures are turned upright by their EXIF orientation.
+        alpha: What transparent pixels are laid on: a `white` page, or the page that keeps the `contrast`, as
             `colour.to_rgb` defines it.
         icc: `srgb` converts colours by the profile that a picture carries; `ignore` takes them as they are stored.
     """
@@ -113,7 +113,7 @@ class Preprocessing:
         return np.array(small)  # a copy that may be written to, as torch asks
 
     def box(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """The part of a picture of that (width, height) that becomes the square: left, top, right, bottom.
+        """Return the part of a picture of that (width, height) that becomes the square: left, top, right, bottom.
 
         What a resize of the shorter side and a centre crop would keep: resizing only that part gives the same pixels,
         since the kernel still reads beyond the box.

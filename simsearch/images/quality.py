@@ -72,7 +72,7 @@ def is_text_page(image: NDArray[np.uint8]) -> bool:
 
 
 def _shrink(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Luma averaged over whole blocks, so that both dimensions are about `SIDE`."""
+    """Return luma averaged over whole blocks, so that both dimensions are about `SIDE`."""
     luma = image @ LUMA if image.ndim == 3 else image.astype(np.float32)
     rows, columns = (max(1, round(side / SIDE)) for side in luma.shape)
     height, width = (luma.shape[0] // rows * rows, luma.shape[1] // columns * columns)

@@ -69,8 +69,8 @@ class Skipped:
     """A file that is known to be no image.
 
     Attributes:
-        path: where it lies; a tar's member as `shard.tar::member`.
-        kind: what it is: its ending, or what its content says, or `fifo`, `socket`, `device`.
+        path: Where it lies; a tar's member as `shard.tar::member`.
+        kind: What it is: its ending, or what its content says, or `fifo`, `socket`, `device`.
     """
 
     path: bytes
@@ -86,8 +86,8 @@ def kind_of_other(name: bytes, head: bytes) -> str | None:
     r"""Return what a file is that is known to be no image, None for one that is or may be an image.
 
     Args:
-        name: its name.
-        head: its first `HEAD` bytes, or as many as there are.
+        name: Its name.
+        head: Its first `HEAD` bytes, or as many as there are.
 
     Example:
         >>> kind_of_other(b"1.jpg.json", b"{"), kind_of_other(b"1.dat", b"{}\n"), kind_of_other(b"1.dat", b"\1\2")
@@ -102,7 +102,7 @@ def kind_of_other(name: bytes, head: bytes) -> str | None:
 
 
 def _is_decoded(head: bytes) -> bool:
-    """Whether a file begins as an image that is decoded; a note that begins with the word BMX does not."""
+    """Return whether a file begins as an image that is decoded; a note that begins with the word BMX does not."""
     try:
         found = sniff(head)
     except ImageRejected:
@@ -128,7 +128,7 @@ def _kind_of(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether a file begins as words in UTF-8, of which the last character may be cut; PNM may be written so too."""
+    """Return whether a file begins as UTF-8 text, of which the last character may be cut; PNM may be text too."""
     one_word = len(head) < HEAD and not set(head) & set(b" \t\r\n")
     if one_word or (head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace()):
         return False

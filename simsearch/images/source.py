@@ -21,17 +21,17 @@ class Source:
     """One input: an item's identity (root, name) and where its bytes lie (file, offset, size).
 
     Attributes:
-        root: absolute path of the root folder, normalised, without a trailing slash.
-        name: path relative to the root; `shard.tar::member` for a member of a tar.
-        file: absolute path of the file that holds the bytes.
-        offset: where the bytes begin; 0 is a whole file, since a tar's members never begin there.
-        size: how many bytes there were when the input was found.
-        mtime_ns: when `file` was last changed.
-        owner: who the image belongs to, from the `owner` column of a list.
-        attributes: the other columns of a list, as JSON.
-        given: the picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
-        link: the last link to a folder that the path goes through below the root, None for none.
-        file_id: equal for links and hard links to one file; 0 where it is not known.
+        root: Absolute path of the root folder, normalised, without a trailing slash.
+        name: Path relative to the root; `shard.tar::member` for a member of a tar.
+        file: Absolute path of the file that holds the bytes.
+        offset: Where the bytes begin; 0 is a whole file, since a tar's members never begin there.
+        size: How many bytes there were when the input was found.
+        mtime_ns: When `file` was last changed.
+        owner: Who the image belongs to, from the `owner` column of a list.
+        attributes: The other columns of a list, as JSON.
+        given: The picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
+        link: The last link to a folder that the path goes through below the root, None for none.
+        file_id: Equal for links and hard links to one file; 0 where it is not known.
     """
 
     root: bytes
@@ -107,7 +107,7 @@ def load_bytes(source: Source, limit: int) -> bytes:
     """Return the bytes of an input, at least one and at most `limit`.
 
     Raises:
-        ImageRejected: empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
+        ImageRejected: Empty, too_many_bytes, or io_error when the file cannot be read or is no longer there in full.
     """
     if isinstance(source.given, bytes):
         require_size(len(source.given), limit)
@@ -119,7 +119,7 @@ def read_range(file: bytes, *, offset: int, size: int, limit: int) -> bytes:
     """Return `size` bytes of a file from `offset`, or the whole file, as it is now, when `offset` is 0.
 
     Raises:
-        ImageRejected: as `load_bytes`.
+        ImageRejected: As `load_bytes`.
     """
     try:
         # O_NONBLOCK: a fifo put where the file was must not hang the reader.
@@ -151,9 +151,9 @@ class Rejected:
     """An input that cannot be used; it takes the place of the row in every stream.
 
     Attributes:
-        source: the input.
-        code: why, from the closed list.
-        message: what was wrong, for people.
+        source: The input.
+        code: Why, from the closed list.
+        message: What was wrong, for people.
     """
 
     source: Source
@@ -186,10 +186,10 @@ class Limits:
     """Bounds on one image, checked before the cost is paid.
 
     Attributes:
-        max_pixels: width times height, read from the header before anything is decoded.
-        max_bytes: size of the file.
-        timeout_s: seconds of work on one image before its worker is killed.
-        max_memory: bytes of memory for one image, which a decode worker is held to (on Linux); None is 256 MiB and
+        max_pixels: Width times height, read from the header before anything is decoded.
+        max_bytes: Size of the file.
+        timeout_s: Seconds of work on one image before its worker is killed.
+        max_memory: Bytes of memory for one image, which a decode worker is held to (on Linux); None is 256 MiB and
             10 bytes for each of `max_pixels`.
     """
 
@@ -208,7 +208,7 @@ def require_size(size: int, limit: int) -> None:
     """Make sure that an image has at least one byte and at most `limit`.
 
     Raises:
-        ImageRejected: empty or too_many_bytes.
+        ImageRejected: Empty or too_many_bytes.
     """
     if not size:
         raise ImageRejected(RejectCode.EMPTY, "the file has no bytes")

@@ -27,10 +27,10 @@ class Member:
     """One file in a tar.
 
     Attributes:
-        name: as stored.
-        offset: where its bytes begin.
-        size: how many there are.
-        problem: why it cannot be read in place (a link, a sparse file), or None.
+        name: As stored.
+        offset: Where its bytes begin.
+        size: How many there are.
+        problem: Why it cannot be read in place (a link, a sparse file), or None.
     """
 
     name: bytes
@@ -48,7 +48,7 @@ def members(file: BinaryIO, length: int) -> Iterator[Member]:
     """Yield the files of a tar of `length` bytes as stored; folders, devices and labels are left out.
 
     Raises:
-        TarError: after the members before the damage: a header that does not add up, a member beyond the end of the
+        TarError: After the members before the damage: a header that does not add up, a member beyond the end of the
             file, or no end mark.
 
     Reference:
@@ -90,7 +90,7 @@ def _checksum_fits(header: bytes) -> bool:
 
 
 def _number(field: bytes) -> int:
-    """Octal text, or base 256 when the first bit is set."""
+    """Return octal text, or base 256 when the first bit is set."""
     if field[0] & 0x80:
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big") if field[0] == 0x80 else -1
     text = field.split(b"\0")[0].strip()
@@ -116,7 +116,7 @@ def _problem(kind: bytes, pending: dict[bytes, bytes]) -> str | None:
 
 
 def _extension(kind: bytes, file: BinaryIO, size: int) -> dict[bytes, bytes]:
-    """What a header before a member says of it: its long name, or pax records."""
+    """Return what a header before a member says of it: its long name, or pax records."""
     if size > MAX_EXTENSION:
         raise TarError(f"an extended header of {size:,} bytes")
     text = file.read(size)

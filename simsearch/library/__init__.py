@@ -1,4 +1,4 @@
-"""What is kept on disk: segments, channels, manifest; add, remove, search, verify."""
+"""Libraries on disk: segments, channels, manifest; add, remove, search, verify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a library says about itself."""
+"""Facts about a library and its indexes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class IndexInfo:
         metric: Whose neighbours it finds.
         kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw` or `rabitq`.
         bytes: Size of its file.
-        bytes_a_row: What it keeps of a row.
+        bytes_a_row: Stored in it.
         rows: Rows that it covers, removed ones included.
         fresh: Rows that came later and are searched exactly beside it.
-        usable: Whether searches ask it: all that it covers is still there.
-        curve: What it finds of the ten nearest, measured.
+        usable: Whether searches use it: all that it covers is still there.
+        curve: Its measured recall at 10.
         device: Where that was measured, "cpu" or "cuda": its rates are of that.
-        wider: What it finds of more, ascending.
-        recalls: What a search finds of the nearest, of the ten nearest, and of more, with the interval of each.
+        wider: Its measured recall at larger k, ascending.
+        recalls: Of a search, at 1, at 10 and at larger k, with the interval of each.
     """
 
     channel: str
@@ -57,11 +57,11 @@ class LibraryInfo:
         rejected: Inputs that could not be used, each counted once.
         segments: Folders of rows.
         bytes: Size of those folders.
-        next_id: The id that the next new item gets.
-        generation: How many commits there were.
-        channels: What its extractors are.
-        roots: The folders that the paths lie below, by number.
-        indexes: What `optimize` built.
+        next_id: The id of the next new item.
+        generation: Number of commits.
+        channels: Its channels.
+        roots: The folders of the paths, by number.
+        indexes: Its indexes.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What `add` is given, as inputs: files under paths, and pictures from memory between them."""
+"""The arguments of `add` as inputs: files under paths, and pictures from memory between them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 from simsearch.errors import ImageRejected, InputError, shown
 from simsearch.extract.image_input import FORMS, are_several, is_image, is_path, picture
 from simsearch.images.find import Skip, find
-from simsearch.images.input_lists import Entry
+from simsearch.images.input_lists import ListEntry
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Found, Limits, Rejected, Source, source_of
 from simsearch.library.select_items import PathLike
 
 
 def own_files(library: Path) -> tuple[bytes, ...]:
-    """Return how paths of a library's own files begin; it may lie in a folder that is indexed or asked for."""
+    """Return the prefixes of a library's own files; it may lie in a folder that is indexed or queried."""
     return tuple(os.fsencode(path) + b"/" for path in (library.absolute(), library.resolve()))
 
 
 def outside(library: Path, sources: Iterable[Found]) -> Iterator[Found]:
     """Yield the sources that are no files of the library itself."""
-    own = own_files(library)
+    library_files = own_files(library)
     for found in sources:
-        if not source_of(found).file.startswith(own):
+        if not source_of(found).file.startswith(library_files):
             yield found
 
 
@@ -37,18 +37,18 @@ def sources_of(
     skipped: Skip,
     preprocessing: Callable[[], Preprocessing],
     limits: Limits | None = None,
-    from_list: PathLike | Sequence[Entry] | None = None,
+    from_list: PathLike | Sequence[ListEntry] | None = None,
 ) -> tuple[Iterator[Found], list[PathLike]]:
-    """Return the inputs that one image or path or several are.
+    """Return the inputs of one image or path or several.
 
-    All of a list is looked at before anything is yielded. Of an iterator only the paths that it begins with are: what
-    follows is taken as it is needed, so that pictures need not all be in memory.
+    All of a list is checked before anything is yielded; of an iterator only the leading paths: the rest is consumed
+    lazily, so that pictures need not all be in memory.
 
     Args:
         given: One or several.
-        there: Gives those of some paths that are to be looked through.
-        skipped: Told of what is found and no image.
-        preprocessing: Gives what turns pictures upright; asked when there is one from memory.
+        there: Returns those of some paths that are to be searched.
+        skipped: Called with files that are no images.
+        preprocessing: Returns the preprocessing that turns pictures upright; called when there is one from memory.
         limits: What decoding a PIL image may cost that is still on disk.
         from_list: A list of more paths.
 
@@ -56,7 +56,7 @@ def sources_of(
         The inputs, in order, to be taken once; and the paths among what was given, as far as these were taken.
 
     Raises:
-        InputError: a path does not exist, or a value is no image.
+        InputError: A path does not exist, or a value is no image.
     """
     one = is_image(given) and not are_several(given)
     if not one and (isinstance(given, dict) or not isinstance(given, Iterable)):

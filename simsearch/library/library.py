@@ -1,4 +1,4 @@
-"""A library of images on disk: the face of this room."""
+"""A library of images on disk: the public interface of this package."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import InputError, LibraryError
 from simsearch.extract.extractor import Extractor
-from simsearch.images.input_lists import Entry
+from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
-from simsearch.library.indexes.build import Wanted
+from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
 from simsearch.library.reader import Reader
@@ -38,8 +38,8 @@ class Library(Reader):
     writes, and readers never wait for it.
 
     Attributes:
-        swept: What the last write removed, or put aside, because a dead writer had left it, as names below the folder.
-        last_purge: What the last purge erased beside the items.
+        swept: Leftovers of a dead writer that the last write removed or put aside, as names below the folder.
+        last_purge: The result of the last purge.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Library(Reader):
         device: str = "auto",
         on_step: OnStep = nothing,
     ) -> Library:
-        """Return the library in a folder, made if there is none.
+        """Return the library in a folder, created if there is none.
 
         Args:
             path: The folder, which need not exist.
-            model: What makes its rows: a name, a model folder, `module:Class`, or an extractor.
-            dtype: How rows are kept, float16 (the default) or float32; packed bits are always kept as bits.
-            device: Where rows are made and searched.
-            on_step: Told of every step of a write; for tests.
+            model: Its extractor: a name, a model folder, `module:Class`, or an object.
+            dtype: Of stored rows, float16 (the default) or float32; packed bits are always stored as bits.
+            device: Of embedding and search.
+            on_step: Called at every step of a write; for tests.
 
         Raises:
-            LibraryExists: there is one of another model or dtype, or the folder holds anything else.
-            ModelNotFound: there is no such model.
+            LibraryExists: There is one of another model or dtype, or the folder holds anything else.
+            ModelNotFound: There is no such model.
         """
         folder = checks.folder(path, "path of a library")
         checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
@@ -102,13 +102,13 @@ class Library(Reader):
         """Return the library in a folder at its newest commit.
 
         The extractor is by default the channel's model, loaded when an image needs it; the channel is by default the
-        first one. With `prepare` it is ready for searches by the channel's metric, as the method of that name says.
+        first one. With `prepare` it is ready for searches by the channel's metric, as by the method of that name.
 
         Raises:
-            LibraryNotFound: there is none.
-            LibraryDamaged: a file does not hold what the manifest says.
-            FingerprintMismatch: the extractor is not the one that made the rows.
-            InputError: there is no such channel.
+            LibraryNotFound: There is none.
+            LibraryDamaged: A file does not hold what the manifest says.
+            FingerprintMismatch: The extractor is not the one that made the rows.
+            InputError: There is no such channel.
         """
         library = cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
         if checks.flag(prepare, "prepare"):
@@ -119,11 +119,11 @@ class Library(Reader):
     def repair(path: str | Path) -> RepairReport:
         """Make the manifest of the library in a folder again from its segments, unless it is sound.
 
-        Nothing is deleted. The report says what could not be known, such as which images had been removed.
+        Nothing is deleted. The report lists what could not be known, such as which images had been removed.
 
         Raises:
-            LibraryNotFound: there is no library, damaged or not.
-            LibraryDamaged: no segment can be used; nothing was changed.
+            LibraryNotFound: There is no library, damaged or not.
+            LibraryDamaged: No segment can be used; nothing was changed.
         """
         from simsearch.library.repair.repair import repair
 
@@ -133,7 +133,7 @@ class Library(Reader):
         self,
         paths: Any = (),
         *,
-        from_list: PathLike | Sequence[Entry] | None = None,
+        from_list: PathLike | Sequence[ListEntry] | None = None,
         settings: AddSettings | None = None,
         prune: bool = False,
         prune_empty: bool = False,
@@ -141,28 +141,28 @@ class Library(Reader):
         rescan: bool = False,
         progress: Tell | None = None,
     ) -> AddReport:
-        """Return what became of every image under `paths`; when it returns, all of it is on disk.
+        """Add every image under `paths` and return the outcomes; when it returns, all of it is on disk.
 
         Files of the same path, size and time are not read again; known files are copied, not embedded. A picture
         from memory becomes an item without a path, `id:N`, once: its content is that of its file, or of its pixels.
 
         Args:
             paths: Files, folders, tars; pictures in any form that `Extractor.embed` takes; or an iterable of these,
-                which is taken bit by bit where it is no list.
+                which is consumed lazily where it is no list.
             from_list: A list of more or its entries, see `simsearch.images.find`.
-            settings: How inputs are read and how often they are committed.
+            settings: Of reading and committing.
             prune: Remove items in the folders and tars among `paths` that are no longer there.
-            prune_empty: Prune also a path in which nothing is found any more, or which is gone itself.
+            prune_empty: Prune also a path that is empty now, or gone itself.
             dry_run: With `prune`: change nothing, and return a report that counts what would be pruned.
-            rescan: Read also what seems unchanged.
-            progress: Told how far it is; maybe from another thread, never twice at once.
+            rescan: Read also files that seem unchanged.
+            progress: Called with the progress so far; maybe from another thread, never concurrently.
 
         Raises:
-            InputError: a path is empty or does not exist, a value is no image, or a path of which the library holds
-                items is to be pruned and nothing is found in it (a disk that is not mounted looks so); nothing was
-                done, but that of an iterator what came before may have been added.
-            LibraryLocked: another process is writing.
-            StorageFull: the disk is full; what was committed is kept.
+            InputError: A path is empty or does not exist, a value is no image, or a path of which the library holds
+                items is to be pruned and nothing is found in it (as on an unmounted disk); nothing was done, but
+                leading items of an iterator may have been added.
+            LibraryLocked: Another process is writing.
+            StorageFull: The disk is full; what was committed is kept.
         """
         from simsearch.library.inputs import outside, own_files, sources_of
         from simsearch.library.write.add_images import add
@@ -195,15 +195,15 @@ class Library(Reader):
     def add_rows(
         self, path: str | Path, *, settings: AddSettings | None = None, progress: Tell | None = None
     ) -> AddReport:
-        """Return what became of every row of a Parquet file that `simsearch embed` wrote.
+        """Add every row of a Parquet file that `simsearch embed` wrote and return the outcomes.
 
-        All rows are checked before any is committed: first those that the file begins with and that are new, of up to
-        eight segments, at once; then the others, segment by segment.
+        All rows are checked before any is committed: first the leading new ones, of up to eight segments, at once;
+        then the others, segment by segment.
 
         Raises:
-            FingerprintMismatch: another model made the rows.
-            RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
-            LibraryLocked: another process is writing.
+            FingerprintMismatch: Another model made the rows.
+            RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
+            LibraryLocked: Another process is writing.
         """
         from simsearch.library.write.rows.add import add_rows, check_file
 
@@ -218,19 +218,19 @@ class Library(Reader):
         self,
         paths: PathLike | Iterable[PathLike],
         *,
-        from_list: PathLike | Sequence[Entry] | None = None,
+        from_list: PathLike | Sequence[ListEntry] | None = None,
         prune_empty: bool = False,
     ) -> list[bytes]:
         """Return the paths of the items that `add` with `prune` would remove; nothing is changed, no image is read.
 
         Raises:
-            InputError: nothing is found any more in a path that holds items, and `prune_empty` is not set.
+            InputError: Nothing is found any more in a path that holds items, and `prune_empty` is not set.
         """
         from simsearch.images.find import find
         from simsearch.library.inputs import outside
-        from simsearch.library.write.prune import Seen, require_found
+        from simsearch.library.write.prune import SeenInputs, require_found
 
-        given, seen = as_paths(paths), Seen()
+        given, seen = as_paths(paths), SeenInputs()
         there = require_found(self.snapshot, given, empty_too=prune_empty)
         seen.note(outside(self.path, find(there, from_list=from_list)))
         return [self.snapshot.path(place) or b"" for place in seen.gone(self.snapshot, given)]
@@ -240,7 +240,7 @@ class Library(Reader):
     ) -> list[bytes]:
         """Return the paths of the items that `remove` would remove, `id:N` for one without; nothing is changed.
 
-        With `purge` the names of rejected inputs follow that would be erased.
+        With `purge` followed by the names of rejected inputs that would be erased.
         """
         from simsearch.library.write.remove import planned
 
@@ -262,12 +262,12 @@ class Library(Reader):
             paths: Files, folders (all below), tars, members (`shard.tar::member`), or `id:N`.
             owner: Remove only what belongs to this owner; of the whole library where there are no paths.
             purge: Also rewrite the files at once, so that nothing of what was removed stays on disk, and erase the
-                names of rejected inputs below the paths, or of the owner. Indexes that knew a removed row go, as does
-                all that `repair` put aside; `last_purge` says what went.
-            dry_run: Change nothing, and return how many it would be; `would_remove` names them.
+                names of rejected inputs below the paths, or of the owner. Indexes with a removed row go, as does
+                all that `repair` put aside; `last_purge` lists them.
+            dry_run: Change nothing, and return how many would be removed; `would_remove` names them.
 
         Raises:
-            InputError: the library has no such item; nothing was removed.
+            InputError: The library has no such item; nothing was removed.
         """
         from simsearch.library.write.purge import purge as erase
         from simsearch.library.write.remove import planned, remove
@@ -285,7 +285,7 @@ class Library(Reader):
         return count
 
     def adopt(self, segment: str | Path) -> AddReport:
-        """Take over a segment that a worker wrote with `write_segment`, and return what became of its items."""
+        """Take over a segment that a worker wrote with `write_segment`, and return the outcomes of its items."""
         from simsearch.library.write.adopt import adopt
 
         taken = checks.folder(segment, "path of a segment")
@@ -303,15 +303,14 @@ class Library(Reader):
     ) -> tuple[IndexRecord, ...]:
         """Merge segments, drop what was removed, and build indexes; ids stay.
 
-        Without a recall, indexes that there are already are built again where they no longer cover the segments or
-        are damaged.
+        Without a recall, existing indexes are rebuilt where they no longer cover the segments or are damaged.
 
         Args:
-            recall: Build an index that finds that share of the ten nearest, measured with rows left out of it.
+            recall: Build an index with that recall at 10, measured by held-out rows.
             metric: Whose neighbours it finds; by default the channel's.
-            kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`, which goes by the device.
-            bytes_a_row: Most that a row's code may take, for `ivf_pq` and `rabitq`.
-            progress: Told what is done, how much of it and of how much.
+            kind: `flat`, `ivf_flat`, `ivf_sq8`, `ivf_pq`, `hnsw`, `rabitq`, or `auto`, by the device.
+            bytes_a_row: The largest code of a row, for `ivf_pq` and `rabitq`.
+            progress: Called with the stage, what is done of it and of how much.
 
         Returns:
             The indexes that were built.
@@ -332,7 +331,7 @@ class Library(Reader):
         checks.function(progress, "progress")
         with self._writing() as writer:
             optimize(writer)
-            wanted = None if recall is None else Wanted(self.channel, chosen, recall, kind, bytes_a_row)
+            wanted = None if recall is None else IndexRequest(self.channel, chosen, recall, kind, bytes_a_row)
             writer.swept += sweep(self.path)
             built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
         self._resident.look()

@@ -1,4 +1,4 @@
-"""The names under which a library may know one file: paths that differ only in links to folders mean the same."""
+"""The aliases of a file in a library: paths that differ only in links to folders mean the same."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def split_member(path: bytes) -> tuple[bytes, bytes]:
     return path, b""
 
 
-class Names:
-    """Paths stay as they were given; what tells that two mean one file is where their roots really lie now.
+class PathAliases:
+    """The aliases of paths: paths stay as they were given, and mean one file where their real roots agree.
 
     A link to a file is a file of its own; a link to a folder is another name of that folder. An object of this class is
     for one call, since links change.
     """
 
     def __init__(self, roots: Iterable[bytes], climbing: Iterable[bytes] = ()) -> None:
-        """Look at where the roots lie.
+        """Resolve the roots.
 
         Args:
-            roots: of the library's items.
-            climbing: paths of items that hold `..`, as the first libraries took them from lists.
+            roots: Of the library's items.
+            climbing: Paths of items that hold `..`, as the first libraries took them from lists.
         """
         self._links = Links()
         self._roots: set[bytes] = set()
@@ -55,15 +55,15 @@ class Names:
         return _joined(self._learn(base), source.path[len(base.rstrip(b"/")) :])
 
     def of_source(self, source: Source) -> list[bytes]:
-        """Return the paths under which an input may be known, its own first."""
+        """Return the aliases of an input, its own path first."""
         return self._of(source.path, self.real(source))
 
     def of_file(self, path: bytes) -> list[bytes]:
-        """Return the paths under which an absolute path of a file or of a tar's member may be known, its own first."""
+        """Return the aliases of an absolute path of a file or a tar's member, itself first."""
         return self._of(path, self._real_file(path))
 
     def of_folder(self, path: bytes) -> list[bytes]:
-        """Return the folders whose items lie in the folder or tar of an absolute path, its own first."""
+        """Return the aliases of an absolute path of a folder or tar, itself first."""
         folder = b"\0" not in path and os.path.isdir(path)  # noqa: PTH112
         real = self._links.real(path) if folder else self._real_file(path)
         inside = [root for target, root in self._aliases if target.startswith(real.rstrip(b"/") + b"/")]
@@ -86,10 +86,10 @@ class Names:
         return list(dict.fromkeys([path, real, *others, self._climbing.get(real, real)]))
 
 
-def names_of(snapshot: Snapshot) -> Names:
-    """Return the names of what a library holds."""
+def names_of(snapshot: Snapshot) -> PathAliases:
+    """Return the aliases of a library's items."""
     climbing = [name for segment in snapshot.segments for name in segment.paths(segment.climbing) if name is not None]
-    return Names((root for segment in snapshot.segments for root in segment.roots), climbing)
+    return PathAliases((root for segment in snapshot.segments for root in segment.roots), climbing)
 
 
 def stored_name(snapshot: Snapshot, place: Place) -> tuple[bytes, bytes]:

@@ -19,10 +19,10 @@ from simsearch.library.read import arguments
 from simsearch.library.read.lazy_extractor import LazyExtractor
 from simsearch.library.read.matches import Matches, QueryMatches
 from simsearch.library.read.neighbours import SearchPlan, nearest
-from simsearch.library.read.open_indexes import FEW, Resident
+from simsearch.library.read.open_indexes import FEW, OpenIndexes
 from simsearch.library.reports import AddSettings
 from simsearch.library.select_items import PathLike
-from simsearch.runtime.coalesce import Together
+from simsearch.runtime.coalesce import Coalescer
 from simsearch.runtime.device import type_of
 from simsearch.search.arguments import Order, checked_k, checked_limit, checked_order
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 class Reader:
     """A library opened at one commit, which `refresh` moves to the newest; safe for threads.
 
-    Indexes stay open between searches, rows stay on a GPU, and calls of several threads are answered together. Where
-    the device is "auto", the first few queries are searched on the CPU, unless it was prepared for more.
+    Indexes stay open between searches, rows stay on a GPU, and concurrent calls are batched. Where the device is
+    "auto", the first few queries are searched on the CPU, unless it was prepared for more.
 
     Attributes:
-        opened_in: Seconds that opening took; an index is opened by the first search that asks it, or by `prepare`.
+        opened_in: Seconds that opening took; an index is opened by the first search that uses it, or by `prepare`.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Reader:
             )
         began = time.perf_counter()
         self._snapshot: Snapshot | None = load_snapshot(self.path)
-        self._resident = Resident(self.path, device)
-        self._together = Together[SearchPlan, QueryMatches](lambda plan, rows: nearest(rows, plan))
+        self._resident = OpenIndexes(self.path, device)
+        self._coalescer = Coalescer[SearchPlan, QueryMatches](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
         self.channel = self.snapshot.channel(None if channel is None else arguments.text(channel, "channel"))
         self._extractor = LazyExtractor(self.channel, extractor, device)
@@ -71,21 +71,21 @@ class Reader:
         return f"{name}({where!r}, {len(self):,} images, {channels})"
 
     def __len__(self) -> int:
-        """The number of items that are searched."""
+        """Return the number of items that are searched."""
         return len(self.snapshot)
 
     def close(self) -> None:
-        """Let go of the files, once searches that are under way have ended."""
-        self._together.close()
+        """Close the files, once searches that are under way have ended."""
+        self._coalescer.close()
         self._resident.close()
         self._snapshot = None
 
     @property
     def snapshot(self) -> Snapshot:
-        """The commit that this object sees.
+        """The open commit.
 
         Raises:
-            LibraryError: it was closed.
+            LibraryError: It was closed.
         """
         if self._snapshot is None:
             raise LibraryError(f"the library {shown(str(self.path))} was closed; open it again")
@@ -93,15 +93,15 @@ class Reader:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """What the library's extractors are."""
+        """The library's channels."""
         return self.snapshot.state.channels
 
     @property
     def extractor(self) -> Extractor:
-        """What makes rows of images.
+        """The extractor of images.
 
         Raises:
-            FingerprintMismatch: the model of that name is not the one that made the rows.
+            FingerprintMismatch: The model of that name is not the one that made the rows.
         """
         return self._extractor.get()
 
@@ -114,12 +114,12 @@ class Reader:
         """Open what a search by that metric needs, and return how many seconds that took.
 
         That is its index, or rows on a GPU, and for a CPU compiled code: read from the user's cache, or compiled in a
-        few seconds and kept there. Without it early searches take longer. Images need the extractor too, which loads
-        when it is first asked for.
+        few seconds and cached there. Without it early searches take longer. Images need the extractor too, which loads
+        on first use.
         """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)
-        device = self._resident.device(FEW + 1)  # many will be asked
+        device = self._resident.device(FEW + 1)  # many queries will follow
         by_index = self._resident.index(self.snapshot, self.channel.name, chosen, device) is not None
         if not by_index:
             self._resident.blocks(self.snapshot, self.channel.name, device)
@@ -146,22 +146,22 @@ class Reader:
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries.
 
-        Exactly, unless `optimize` built an index for the metric: then the nearest of what the index names are found,
-        items that came later are searched in full, `certified` is false and `recall` tells what the index was measured
-        to find of the k nearest; it is None where that was not measured, or where a tenth of the rows was removed.
+        Exactly, unless `optimize` built an index for the metric: then the index's candidates are re-ranked, later items
+        are searched in full, `certified` is false and `recall` is the measured recall at k; it is None where that was
+        not measured, or where a tenth of the rows was removed.
 
         Args:
-            queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar gives
+            queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar is
                 one query for each image in it. A float array (d,) or (q, d) is rows.
             from_list: A list of more paths.
             k: Matches a query; None for all within `max_distance`, exactly, whatever memory they take.
             metric: The distance; by default the one that the model's card recommends. On bits of a quantiser
-                `asymmetric` counts a bit by how surely the query has it, which ranks better; a query is embedded even
-                if the library has its image, since only bits are kept.
+                `asymmetric` weights a bit by the query's margin, which ranks better; a query is embedded even if the
+                library has its image, since only bits are stored.
             max_distance: Leave out what is farther.
-            exact: Look at every row, also where there is an index.
-            order: What the nearest of an index's candidates are chosen by: "float32", or "exact", which takes longer
-                where it differs, for rows that float32 cannot tell apart. By default what its recall was measured by:
+            exact: Search every row, also where there is an index.
+            order: By which the nearest of an index's candidates are selected: "float32", or "exact", which takes longer
+                where it differs, for rows that float32 cannot distinguish. By default as its recall was measured:
                 "float32" for cosine and l2, unless an older release built it. Distances, and the order of the matches,
                 are exact in both.
             group_copies: Items with the same content (SHA-256) are one match, the others its `copies`, so that k
@@ -169,13 +169,13 @@ class Reader:
             exclude_self: Leave out the item that the query itself is: that of the same path, and for a picture from
                 memory one that was added from memory. Copies of it under other paths stay.
             min_quality: Leave out items whose quality, 0 to 100, is known to be lower: blank ones resemble anything.
-            settings: How images are read; few are decoded in this process, many in processes of their own.
+            settings: Of reading images; few are decoded in this process, many in worker processes.
 
         Raises:
-            InputError: a path does not exist, a value is no image, or k or max_distance is no such number. An image
-                that cannot be used is no error: its entry says why in `rejected`.
-            MetricError: the metric is not defined on these rows.
-            LibraryDamaged: a stored row was damaged; it is named.
+            InputError: A path does not exist, a value is no image, or k or max_distance is no such number. An image
+                that cannot be used is no error: its entry has the reason in `rejected`.
+            MetricError: The metric is not defined on these rows.
+            LibraryDamaged: A stored row was damaged; it is named.
         """
         from simsearch.extract.image_input import are_several
         from simsearch.library.read.query import QueryEmbedder, answer, as_rows, queries_of
@@ -190,7 +190,7 @@ class Reader:
             raise InputError("rows have no path: exclude_self and from_list are for images")
         else:
             asked = queries_of(rows, plan)
-        return answer(asked, plan, self._together, exclude_self=arguments.flag(exclude_self, "exclude_self"))
+        return answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
 
     def search_rows(
         self,
@@ -209,14 +209,14 @@ class Reader:
         Rows for the metric `asymmetric` are margins (q, bits), as `margins_of` embeds them.
 
         Raises:
-            RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
-            MetricError: the metric is not defined on these rows.
+            RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+            MetricError: The metric is not defined on these rows.
         """
         from simsearch.library.read.query import answer, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        return answer(queries_of(arguments.rows(rows), plan), plan, self._together)
+        return answer(queries_of(arguments.rows(rows), plan), plan, self._coalescer)
 
     def _plan(
         self,
@@ -247,7 +247,7 @@ class Reader:
         )
 
     def items(self, *, batch_size: int = 4096) -> Iterator[pa.RecordBatch]:
-        """Yield what is known of each item but its rows, in batches: the commit that is open now, whatever follows.
+        """Yield the items of the open commit, without rows, in batches.
 
         Columns: id, path (null for an item without one), path_b64 (for names that are not UTF-8), sha256, width,
         height, bytes, mtime_ns, quality, owner, attributes (JSON). In the order in which items are stored, that of
@@ -265,11 +265,11 @@ class Reader:
         In the order of `items`; an item with several parts comes once for each.
 
         Args:
-            channel: Whose rows; by default those that are searched.
-            batch_size: The most rows of a batch.
+            channel: Of the rows; by default the searched one.
+            batch_size: Rows of a batch at most.
 
         Raises:
-            InputError: there is no such channel.
+            InputError: There is no such channel.
         """
         from simsearch.library.read.listing import rows
 
@@ -277,13 +277,13 @@ class Reader:
         return rows(self.snapshot, chosen.name, _batch_size(batch_size))
 
     def info(self) -> LibraryInfo:
-        """Return what the library holds."""
+        """Return facts about the library."""
         from simsearch.library.info import info
 
         return info(self.path, self.snapshot)
 
     def verify(self, deep: bool = False) -> list[str]:
-        """Return what is wrong with the newest commit, one line each; `deep` reads every file whole."""
+        """Return the faults of the newest commit, one line each; `deep` reads every file whole."""
         from simsearch.library.verify import verify
 
         return verify(self.path, deep=arguments.flag(deep, "deep"), device=self.device)

@@ -1,4 +1,4 @@
-"""What goes into and comes out of adding: settings, counts, progress."""
+"""Settings, counts and progress of `add`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from simsearch.images.source import Limits, Rejected
 
 @dataclass(frozen=True, slots=True)
 class AddSettings:
-    """How inputs are read and how often what was done is committed.
+    """The settings of reading and committing inputs.
 
     Attributes:
         batch_size: Images embedded at once.
-        workers: Decoding processes; 0 is one that stays warm, None chooses.
-        limits: What a single image may cost.
+        workers: Decoding processes; 0 is one that stays warm, None for the default.
+        limits: Bounds on the cost of one image.
         commit_every: Images after which a segment is committed; rows without images come in segments of full size.
-        commit_seconds: Seconds after which it is committed although it is smaller.
+        commit_seconds: Seconds after which a smaller one is committed.
     """
 
     batch_size: int = 64
@@ -34,10 +34,10 @@ class AddSettings:
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What became of every input of one call; `pruned` counts items that were no input.
+    """The outcomes of every input of one call; `pruned` counts items that were no input.
 
     `first_only` counts files with further pages or frames, which are left out.
-    `codes` splits `rejected` by reject code and `first_rejected` holds a few of them, to show what is wrong;
+    `codes` splits `rejected` by reject code and `first_rejected` holds a few of them as examples;
     `skipped_by_kind` splits `skipped`, files beside the images. `same_file` counts inputs that are a further link or
     hard link to a file of the same call, `copies_of_gone` the exact copies whose originals are no longer there.
 
@@ -68,7 +68,7 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a call has come.
+    """The progress of a call.
 
     Attributes:
         done: Inputs whose outcome is known.

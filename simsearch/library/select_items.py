@@ -1,4 +1,4 @@
-"""Which items a path means: a file, a folder with all below it, a tar or a member of it, or `id:N`."""
+"""The items of a path: a file, a folder with all below it, a tar or a member of it, or `id:N`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simsearch.images import paths as named_paths
 from simsearch.library.format.items import numbers, starting_with
 from simsearch.library.format.segment import Segment
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.path_aliases import MEMBER, Names, names_of
+from simsearch.library.path_aliases import MEMBER, PathAliases, names_of
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _ID = b"id:"
@@ -26,7 +26,7 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
     """Return one path or several as a list.
 
     Raises:
-        InputError: one is no path, or empty.
+        InputError: One is no path, or empty.
     """
     one = isinstance(paths, (str, bytes, os.PathLike))
     try:
@@ -39,10 +39,10 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> list[PathLike]:
 
 
 def absolute(path: PathLike) -> bytes:
-    """Return the path as libraries keep it: absolute, normalised, a tar's member untouched.
+    """Return the path as libraries store it: absolute, normalised, a tar's member untouched.
 
     Raises:
-        InputError: the path is empty.
+        InputError: The path is empty.
     """
     raw = named_paths.raw(path)
     tar, mark, member = raw.partition(MEMBER)
@@ -52,16 +52,16 @@ def absolute(path: PathLike) -> bytes:
 
 
 def select(snapshot: Snapshot, paths: Sequence[PathLike]) -> list[list[Place]]:
-    """Return the live items that each path means, however it is written; none for one that the library does not know.
+    """Return the live items of each path, however it is written; none for an unknown one.
 
     Raises:
-        InputError: a path is empty.
+        InputError: A path is empty.
     """
     names = names_of(snapshot)
     return [_selected(snapshot, path, names) for path in paths]
 
 
-def _selected(snapshot: Snapshot, path: PathLike, names: Names) -> list[Place]:
+def _selected(snapshot: Snapshot, path: PathLike, names: PathAliases) -> list[Place]:
     if isinstance(path, PurePath) and not path.parts:  # Path("") and Path(".") are one value
         raise InputError('an empty path; give "." or Path.cwd() for the current folder')
     named = absolute(path)
@@ -90,15 +90,15 @@ def below_all(snapshot: Snapshot, folders: Iterable[bytes]) -> list[Place]:
 
 
 def _inside(segment: Segment, path: bytes) -> NDArray[np.bool_]:
-    """Which items of a segment lie below a path, (n,)."""
+    """Return which items of a segment lie below a path, (n,)."""
     inside = np.zeros(len(segment), bool)
     names = segment.items.column("path")
     roots = numbers(segment.items.column("root"))
     for number, root in enumerate(segment.roots):
-        own = root.rstrip(b"/") + b"/"
-        if own.startswith(path.rstrip(b"/") + b"/"):
+        prefix = root.rstrip(b"/") + b"/"
+        if prefix.startswith(path.rstrip(b"/") + b"/"):
             inside |= roots == number
-        elif path.startswith(own):
-            below = path[len(own) :]
+        elif path.startswith(prefix):
+            below = path[len(prefix) :]
             inside |= (roots == number) & (starting_with(names, below + b"/") | starting_with(names, below + MEMBER))
     return inside

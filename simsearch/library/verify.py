@@ -1,4 +1,4 @@
-"""Checking a library against itself: the manifest, the files, and what they say of each other."""
+"""Checking a library: the manifest, the files, and their agreement."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _TRIES = 5  # while a writer replaces segments
 
 
 def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[str]:
-    """Return what is wrong with the library in a folder, one line each; nothing for a sound one.
+    """Return the faults of the library in a folder, one line each; none for a sound one.
 
     All problems are collected; none is raised.
 
     Args:
         folder: The library's folder.
         deep: Also read every file whole: checksums, keys, rows, and a sample of rows that must find themselves.
-        device: Where the sample is searched.
+        device: Of that search.
     """
     for _ in range(_TRIES):
         problems: list[str] = []
@@ -56,13 +56,13 @@ def verify(folder: Path, *, deep: bool = False, device: str = "auto") -> list[st
 def _collecting(problems: list[str], what: object) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever damage does to the checks themselves
+    except Exception as error:  # damage may break the checks themselves
         line = (str(error).splitlines() or [""])[0]
         problems.append(line if isinstance(error, SimsearchError) else f"{what}: {type(error).__name__}: {line[:200]}")
 
 
 def _state(folder: Path, problems: list[str]) -> State | None:
-    """What the manifest says, and what is wrong with it."""
+    """Return the state of the manifest, and add its faults."""
     manifest, state = Manifest(folder), None
     with _collecting(problems, folder):
         require_own(folder)
@@ -102,7 +102,7 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
 
 
 def _unnamed(folder: Path, state: State) -> Iterator[str]:
-    """Segments of later commits than the manifest's, as after an older one was put back."""
+    """Yield segments of later commits than the manifest's, as after an older one was put back."""
     named = {record.uuid for record in state.segments}
     for path in sorted((folder / SEGMENTS).iterdir()):
         if is_segment_name(path.name) and path.name not in named and is_newer(path, state.generation):
@@ -150,7 +150,7 @@ def _wrong_rows(snapshot: Snapshot, channel: Channel) -> Iterator[str]:
 
 
 def _lost_rows(snapshot: Snapshot, channel: Channel, device: str) -> Iterator[str]:
-    """Rows that do not find themselves, out of a sample spread evenly over the library."""
+    """Yield rows that do not find themselves, out of a sample spread evenly over the library."""
     places = [Place(s, int(p)) for s in range(len(snapshot.segments)) for p in snapshot.live(s)]
     chosen = places[:: max(1, len(places) // _SAMPLED)]
     rows = [row for place in chosen if (row := snapshot.row(place, channel.name)) is not None]

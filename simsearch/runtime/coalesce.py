@@ -1,4 +1,4 @@
-"""Calls of several threads that come at the same time are answered together, so that the rows are passed once."""
+"""Dynamic batching: concurrent calls of several threads are answered together, so that the rows are scanned once."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class _Call(Generic[Key, Answer]):
     error: BaseException | None = None
 
 
-class Together(Generic[Key, Answer]):
-    """Groups calls with equal keys; whoever comes first works for all that wait, the others sleep.
+class Coalescer(Generic[Key, Answer]):
+    """A batcher of calls with equal keys; the first caller works for all that wait, the others sleep.
 
-    A call that comes while one is worked on waits for its end: then one of those that wait takes all of its kind.
+    A call that comes during another waits for its end: then one of the waiting calls takes all of its key.
     """
 
-    def __init__(self, work: Callable[[Key, NDArray[Any]], Sequence[Answer]], *, most: int = 4096) -> None:
+    def __init__(self, work: Callable[[Key, NDArray[Any]], Sequence[Answer]], *, limit: int = 4096) -> None:
         """Make it.
 
         Args:
-            work: Gives one answer for each of the rows (q, d); must not care which rows stand beside which.
-            most: Rows that are worked on together.
+            work: Returns one answer for each of the rows (q, d), independent of the other rows.
+            limit: Rows of a batch.
         """
         self._work = work
-        self._most = most
+        self._limit = limit
         self._changed = threading.Condition()
         self._waiting: list[_Call[Key, Answer]] = []
         self._busy = False
         self._closed = False
 
     def __call__(self, key: Key, rows: NDArray[Any]) -> Sequence[Answer]:
-        """The answers to these rows, in order.
+        """Return the answers to these rows, in order.
 
         Raises:
             LibraryError: It was closed.
@@ -60,7 +60,7 @@ class Together(Generic[Key, Answer]):
             try:
                 while self._busy and not mine.done:
                     self._changed.wait()
-            except BaseException:  # Ctrl-C: nobody will ask for the answer
+            except BaseException:  # Ctrl-C: the answer is not needed
                 self._waiting = [call for call in self._waiting if call is not mine]
                 raise
             if not mine.done:
@@ -78,17 +78,17 @@ class Together(Generic[Key, Answer]):
         return mine.answers
 
     def close(self) -> None:
-        """Refuse further calls, and return once all that came are answered."""
+        """Refuse further calls, and return once all pending ones are answered."""
         with self._changed:
             self._closed = True
             while self._busy or self._waiting:
                 self._changed.wait()
 
     def _taken(self, mine: _Call[Key, Answer]) -> list[_Call[Key, Answer]]:
-        """Those that are answered with this one: its own kind, as many as may be, itself for sure."""
+        """Return the batch of this call: itself, and others of its key up to the limit."""
         batch, rows = [mine], len(mine.rows)
         for call in self._waiting:
-            if call is not mine and call.key == mine.key and rows + len(call.rows) <= self._most:
+            if call is not mine and call.key == mine.key and rows + len(call.rows) <= self._limit:
                 batch.append(call)
                 rows += len(call.rows)
         self._waiting = [call for call in self._waiting if call not in batch]
@@ -101,7 +101,7 @@ class Together(Generic[Key, Answer]):
             if len(batch) == 1:
                 batch[0].error, batch[0].done = error, True
                 return
-            for call in batch:  # so that an error reaches only the call that it belongs to
+            for call in batch:  # so that an error reaches only its own call
                 self._answer([call])
             return
         start = 0

@@ -1,4 +1,4 @@
-"""What the processor can do that compiled loops are made for, as far as numba is set to use it."""
+"""The processor's instruction sets, as far as numba is set to use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @cache
 def features() -> frozenset[str]:
-    """Names of the instruction sets, as LLVM calls them; none where numba compiles nothing.
+    """Return LLVM's names of the instruction sets; none where numba compiles nothing.
 
     The settings of numba count (NUMBA_DISABLE_JIT, NUMBA_CPU_NAME, NUMBA_CPU_FEATURES, NUMBA_ENABLE_AVX).
     """
@@ -18,11 +18,11 @@ def features() -> frozenset[str]:
     numba: Any = config
     if numba.DISABLE_JIT:
         return frozenset()
-    told: str | None = numba.CPU_FEATURES
-    if told is None:
+    names: str | None = numba.CPU_FEATURES
+    if names is None:
         host: Any = codegen.get_host_cpu_features
-        told = host() if numba.CPU_NAME in (None, "host") else ""
-    return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+        names = host() if numba.CPU_NAME in (None, "host") else ""
+    return frozenset(name[1:] for name in names.split(",") if name.startswith("+"))
 
 
 def default_workers() -> int:

@@ -1,4 +1,4 @@
-"""The device that a name stands for, and how much memory it has to give."""
+"""Devices by name, and their free memory."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from simsearch.errors import InputError, shortened, shown
 if TYPE_CHECKING:
     import torch
 
-# What the drivers of NVIDIA and AMD put there, also on Jetson and in Windows; without one of them no GPU is seen.
+# Device files of the drivers of NVIDIA and AMD, also on Jetson and in Windows; without one of them no GPU is seen.
 _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes of a GPU that can be had: what is free, and what torch's allocator keeps without using it."""
+    """Return the available bytes of a GPU: those free, and those that torch's allocator keeps unused."""
     import torch
 
-    told = torch.cuda.memory_stats(device)  # empty before the first allocation
-    kept: int = told.get("reserved_bytes.all.current", 0) - told.get("allocated_bytes.all.current", 0)
+    stats = torch.cuda.memory_stats(device)  # empty before the first allocation
+    kept: int = stats.get("reserved_bytes.all.current", 0) - stats.get("allocated_bytes.all.current", 0)
     return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def choose_device(device: str) -> torch.device:
-    """Return the device that a name stands for.
+    """Return the device of a name.
 
     Raises:
-        InputError: there is no such device on this machine.
+        InputError: There is no such device on this machine.
     """
     import torch
 
@@ -45,10 +45,10 @@ def choose_device(device: str) -> torch.device:
 
 
 def type_of(device: str) -> str:
-    """Return what kind of device a name stands for, "cpu" or "cuda"; torch is loaded only where it has to be asked.
+    """Return the kind of device of a name, "cpu" or "cuda"; torch is loaded only where needed.
 
     Raises:
-        InputError: there is no such device on this machine.
+        InputError: There is no such device on this machine.
     """
     no_driver = sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS)
     if device == "cpu" or (device == "auto" and "torch" not in sys.modules and no_driver):
@@ -60,7 +60,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """Return the dtype of the convolutions.
 
     Raises:
-        InputError: it is none of "auto", "float32", "bfloat16".
+        InputError: It is none of "auto", "float32", "bfloat16".
     """
     import torch
 

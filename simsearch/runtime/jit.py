@@ -1,7 +1,7 @@
-"""Passes compiled by numba, and kept on disk (`kept`) between processes.
+"""Passes compiled by numba, and cached on disk (`kernel_cache`) between processes.
 
-Numba's own cache keys closures by what they pickle to, which may differ between processes, and does not see that a
-function in another file has changed. Here a pass has a label of its own, and all sources count.
+Numba's own cache keys closures by their pickles, which may differ between processes, and does not see that a function
+in another file has changed. Here a pass has a label of its own, and all sources count.
 """
 
 from __future__ import annotations
@@ -41,42 +41,42 @@ if hasattr(os, "register_at_fork"):
 
 
 def compiled(*label: object, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function without Python's lock, as `njit(nogil=True)`, unless it is on disk.
+    """Compile a function that releases the GIL, as `njit(nogil=True)`, unless it is on disk.
 
-    Only functions that Python calls need it: their code holds all that they call.
+    Only functions that Python calls need it: their code includes all that they call.
 
     Args:
-        label: Which pass it is and what it was made for, in parts; no other function has the same.
+        label: The pass and its specialisation, in parts; unique.
         options: Further ones of `njit`.
     """
 
-    def made(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., Any]) -> Any:
         dispatcher: Any = njit(nogil=True, **options)(function)
-        if dispatcher is not function:  # which it is where numba is told to compile nothing
+        if dispatcher is not function:  # as it is where numba's JIT is disabled
             dispatcher._cache = _OnDisk(named(*label))
         return dispatcher
 
-    return made
+    return decorate
 
 
 class _OnDisk(NullCache):
-    """What numba asks before it compiles a function for arguments of some types, and gives what it compiled."""
+    """Numba's cache interface, called before it compiles a function for arguments of some types, and after."""
 
     def __init__(self, label: str) -> None:
         self._label = label
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled function; None where there is none that can be used."""
+        """Return the compiled function; None where there is no usable one."""
         target_context.refresh()
         data = kept().read(self._name(sig, target_context.codegen()))
         if data is None:
             return None
-        with suppress(Exception):  # of another numba's making, whatever its version said
-            return _rebuild(target_context, *pickle.loads(data))  # the user's own, see `kept`
+        with suppress(Exception):  # written by another numba, whatever its version said
+            return _rebuild(target_context, *pickle.loads(data))  # the user's own, see `kernel_cache`
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep it, unless it holds addresses of this process."""
+        """Cache it, unless it holds addresses of this process."""
         if not data.library.has_dynamic_globals and not any(not lifted.can_cache for lifted in data.lifted):
             kept().write(self._name(sig, data.codegen), _dumps(data._reduce()))
 

@@ -1,8 +1,8 @@
-"""Compiled passes on disk, so that a process need not compile what another has compiled before it.
+"""Compiled passes on disk, so that a process need not compile again what another has compiled.
 
 They lie below the user's cache, in one folder for each state of the sources, of the compiler and of the processor.
-What is read back is run, so the folder is used only where it is this user's and nobody else may write or look into it;
-anything else, also a disk that takes nothing, means that passes are compiled in memory, as if there were no folder.
+What is read back is run, so the folder is used only where it is this user's and nobody else may write or read it; in
+any other case, also on a full disk, passes are compiled in memory, as if there were no folder.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from simsearch.runtime.files import PACKAGE, user_cache
 _STATES = 4  # folders of other sources, compilers or processors that stay: those used last
 _LOADED, _LOADS = 1 / 32, 1 / 2  # of the time to compile: to read one; to read one and to import the compiler
 _DIGEST = hashlib.sha256().digest_size
-_met: Counter[tuple[object, ...]] = Counter()  # work that this process has met, by the label of its pass
+_met: Counter[tuple[object, ...]] = Counter()  # work of this process so far, by the label of its pass
 
 
-class Kept:
-    """Files of one state of the sources, by name; what cannot be read or written is as if it were not there."""
+class KernelCache:
+    """Files of one state of the sources, by name; those that cannot be read or written count as missing."""
 
     def __init__(self, root: Path, state: str) -> None:
-        """Make the folder, for this user alone, and remove those that have not been used for longest.
+        """Create the folder, for this user alone, and remove the least recently used ones.
 
         Args:
             root: The folder of all states.
@@ -43,7 +43,7 @@ class Kept:
         """
         self.folder = root / state
         self._names: frozenset[str] = frozenset()
-        if os.name != "posix":  # where modes and owners of files say nothing
+        if os.name != "posix":  # where modes and owners of files mean nothing
             return
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,13 +53,13 @@ class Kept:
             _prune(root, state)
 
     def holds(self, label: str) -> bool:
-        """Whether there is a pass of that label, as far as this process knows."""
+        """Return whether there is a pass of that label, as far as this process knows."""
         return any(name.startswith(f"{label}.") for name in self._names)
 
     def read(self, name: str) -> bytes | None:
-        """What was written under a name; None where it is not there, damaged, or not this user's."""
+        """Return the content under a name; None where it is missing, damaged, or not this user's."""
         with suppress(OSError), self._opened() as folder:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # else a pipe of that name would be waited for
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # else a pipe of that name would block
             with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
                 about = os.fstat(file.fileno())
                 whole = file.read() if stat.S_ISREG(about.st_mode) and about.st_uid == os.getuid() else b""
@@ -68,7 +68,7 @@ class Kept:
         return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Keep it: whole or not at all, whoever else writes it at the same time."""
+        """Write it atomically, whoever else writes it at the same time."""
         with suppress(OSError), self._opened() as folder:
             half = f"{os.getpid()}-{os.urandom(4).hex()}.half"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -82,7 +82,7 @@ class Kept:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """The folder as a descriptor, so that what is checked is what is used.
+        """Return the folder as a descriptor, so that what is checked is what is used.
 
         Raises:
             OSError: There is none, or it is not this user's alone.
@@ -98,19 +98,19 @@ class Kept:
 
 
 @cache
-def kept() -> Kept:
-    """What this process has on disk; nothing where the user has no home, or the package no sources."""
+def kept() -> KernelCache:
+    """Return this process's cache; None where the user has no home, or the package no sources."""
     try:
-        return Kept(user_cache() / "kernels", state_of(*(PACKAGE / room for room in ("runtime", "search"))))
+        return KernelCache(user_cache() / "kernels", state_of(*(PACKAGE / room for room in ("runtime", "search"))))
     except (OSError, RuntimeError, ImportError):
-        return Kept(Path(os.devnull), "nothing")
+        return KernelCache(Path(os.devnull), "nothing")
 
 
 def pays(met: float, compiling: float, *label: object) -> bool:
-    """Whether so much work met is worth a compiled pass.
+    """Return whether so much work is worth a compiled pass.
 
     Args:
-        met: In any unit.
+        met: The work, in any unit.
         compiling: The work that takes as long as importing the compiler and compiling the pass.
         label: Of the pass, in parts; one that is on disk pays sooner.
     """
@@ -119,13 +119,13 @@ def pays(met: float, compiling: float, *label: object) -> bool:
 
 
 def pays_by_now(more: int, compiling: float, *label: object) -> bool:
-    """Whether so much more work makes all that this process has met worth a compiled pass; arguments as for `pays`."""
+    """Return whether so much more work, added to that of this process so far, is worth a compiled pass; see `pays`."""
     _met[label] += more
     return pays(_met[label], compiling, *label)
 
 
 def named(*label: object) -> str:
-    """The label of a pass, of its parts: what it does and what it was made for.
+    """Return the label of a pass from its parts: its name and specialisation.
 
     Example:
         >>> named("nearest", 3)
@@ -135,10 +135,10 @@ def named(*label: object) -> str:
 
 
 def state_of(*folders: Path) -> str:
-    """A digest of all that compiled code depends on: source files in folders, versions, settings and processor.
+    """Return a digest of all that compiled code depends on: source files in folders, versions, settings and processor.
 
     Raises:
-        OSError: There are no source files, so that nothing would tell when they change.
+        OSError: There are no source files to detect changes by.
         ImportError: The compiler is not installed.
     """
     digest = hashlib.sha256()
@@ -154,7 +154,7 @@ def state_of(*folders: Path) -> str:
 
 
 def _processor() -> list[str]:
-    """What Linux says of the first one."""
+    """Return Linux's description of the first processor."""
     kinds = re.compile("vendor|model|cpu family|stepping|flags|Features|CPU")
     with suppress(OSError):
         return [line for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines() if kinds.match(line)]

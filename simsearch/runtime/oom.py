@@ -1,4 +1,4 @@
-"""Running out of memory slows a job, never ends it."""
+"""Back-off on out-of-memory: it slows a job, never ends it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Halving:
-    """Runs a function over a batch in pieces; on out-of-memory the piece halves and the same rows run again.
+    """A function run over a batch in pieces; on out-of-memory the piece halves and the same rows run again.
 
     The size that worked is kept for the next batch, so the price is paid once.
 
@@ -26,7 +26,7 @@ class Halving:
         """Return the results of the pieces, in order.
 
         Raises:
-            Exception: whatever `function` raises, out-of-memory included when a single row does not fit.
+            Exception: Whatever `function` raises, out-of-memory included when a single row does not fit.
         """
         results: list[NDArray[Any]] = []
         at = 0

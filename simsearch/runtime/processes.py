@@ -28,7 +28,7 @@ class Pool:
     """Worker processes, started with the first job; with 0 workers jobs run in this process.
 
     Attributes:
-        workers: How many.
+        workers: Number of processes.
         budget: Bytes that the jobs under way may take together; one job always may run.
     """
 
@@ -40,7 +40,7 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """Workers that have something to do at this moment."""
+        """Number of workers with a job."""
         return min(self.workers, sum(not future.done() for future in self._running))
 
     def __enter__(self) -> Pool:
@@ -53,11 +53,11 @@ class Pool:
     def run(
         self, function: Callable[[Job], Done], jobs: Iterable[Job], *, cost: Callable[[Job], int] = lambda _: 0
     ) -> Iterator[tuple[Job, Done]]:
-        """Each job with its result, in the order in which they are finished.
+        """Yield each job with its result, in order of completion.
 
         Args:
             function: At the top of a module, so that a worker can import it.
-            jobs: What can be pickled; read a few ahead.
+            jobs: Picklable; read a few ahead.
             cost: Bytes that a job takes.
 
         Raises:
@@ -91,7 +91,7 @@ class Pool:
     def map(
         self, function: Callable[[Job], Done], jobs: Sequence[Job], *, progress: Progress | None = None
     ) -> list[Done]:
-        """The results of all jobs in their order; `progress` is called with (jobs done, jobs)."""
+        """Return the results of all jobs in their order; `progress` is called with (jobs done, jobs)."""
         found: dict[int, Done] = {}
         for job, done in self.run(function, jobs):
             found[id(job)] = done
@@ -108,7 +108,7 @@ class Pool:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch, where it is loaded, use that many threads: cores that are busy elsewhere only make it wait."""
+    """Set torch's threads, where it is loaded: cores that are busy elsewhere only make it wait."""
     torch = sys.modules.get("torch")
     before = 0 if torch is None else torch.get_num_threads()
     if torch is not None and count != before:
@@ -121,7 +121,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def single_threaded() -> None:
-    """Let the libraries that are loaded by now use one thread in this process."""
+    """Limit the libraries that are loaded by now to one thread in this process."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threadpool_limits(1)
@@ -132,18 +132,18 @@ def single_threaded() -> None:
 
 
 def memory() -> int:
-    """Bytes of memory of this machine."""
+    """Return the bytes of memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, name="simsearch-parent", daemon=True).start()
     single_threaded()
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent has gone, however that ended: its queue would be waited at for ever."""
+    """End this process when its parent has gone, however that ended: it would wait at its queue for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""What stands beside every measured figure: the machine, the versions, the commit, the command."""
+"""The provenance of measured figures: machine, versions, commit, command."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ UNKNOWN = "unknown"
 
 
 def write_record(path: Path, values: dict[str, Any], *, verdict: str, commit: str | None = None) -> None:
-    """Write measured values as JSON, with what is needed to judge and repeat them.
+    """Write measured values as JSON, with their provenance.
 
     Args:
-        path: File to write; its folder is made.
+        path: File to write; its folder is created.
         values: The figures; JSON types only.
-        verdict: One line that says what they show, losses included.
-        commit: Of the code, for a copy of a checkout where git cannot say.
+        verdict: One line on what they show, losses included.
+        commit: Of the code, for a copy of a checkout without git.
     """
     measured = provenance()
     if measured["commit"] == UNKNOWN and commit:
@@ -48,7 +48,7 @@ def provenance() -> dict[str, Any]:
 
 
 def portable(argument: str) -> str:
-    """An argument without the folders of this machine: below the current folder relative, else a path's last name."""
+    """Return an argument without this machine's folders: relative to the current one, else a path's last name."""
     option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     path = Path(value)
     if not path.is_absolute():
@@ -58,7 +58,7 @@ def portable(argument: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of this checkout; nothing where there is none."""
+    """Return the commit of this checkout by git; nothing where there is none."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():  # installed: a repository further up is another project's
         return ""

@@ -1,4 +1,4 @@
-"""Threads that are shared and stay, since to start some takes as long as a small search."""
+"""Shared, persistent thread pools: starting threads takes as long as a small search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simsearch.errors import InputError
 
 
 def thread_count(threads: int | None) -> int:
-    """How many threads to use: as many as are asked for, by default one a core.
+    """Return the number of threads, by default one a core.
 
     Raises:
         InputError: There are fewer than one.
@@ -26,11 +26,11 @@ def thread_count(threads: int | None) -> int:
 
 
 def pool(count: int) -> Executor:
-    """That many threads, never shut down; a single one is the caller's own, whose core is awake.
+    """Return a pool of that many threads, never shut down; a single one is the caller's own, whose core is awake.
 
-    Work that runs on them must not ask for the same pool: it would wait for a thread that waits for it.
+    Work that runs in it must not use the same pool: it would deadlock.
     """
-    return _Here() if count == 1 else _pool_of(count, os.getpid())
+    return _CallerThread() if count == 1 else _pool_of(count, os.getpid())
 
 
 @cache
@@ -38,11 +38,11 @@ def _pool_of(count: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
     return ThreadPoolExecutor(count)  # a forked process has none of its parent's threads
 
 
-class _Here(Executor):
-    """Does the work when it is handed in."""
+class _CallerThread(Executor):
+    """An executor that runs work in the calling thread."""
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Return what the work gave, as something to wait for; its errors are raised at once."""
+        """Return a finished future of the work; its errors are raised at once."""
         future: Future[Any] = Future()
         future.set_result(work(*arguments, **named))
         return future

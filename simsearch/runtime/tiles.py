@@ -1,4 +1,4 @@
-"""Work on a large array tile by tile, each of which stays in a core's cache from its first pass to its last."""
+"""Tiled work on a large array: each tile stays in a core's cache from its first pass to its last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CELLS = 1 << 17  # numbers in a tile
 def each_tile(work: Callable[[slice], None], array: NDArray[Any]) -> None:
     """Call `work` for slices that cover the rows of an array (n, d), on as many threads as torch would take.
 
-    Numpy on threads of our own: torch would split each of the small operations among its threads and wait for the
+    Numpy in our own thread pool: torch would split each of the small operations among its threads and wait for the
     slowest, which on a busy machine costs far more than the operation. Warnings of numpy are off.
     """
 
@@ -32,7 +32,7 @@ def each_tile(work: Callable[[slice], None], array: NDArray[Any]) -> None:
 def in_parts(work: Callable[[slice], None], length: int, step: int) -> None:
     """Call `work` for slices that cover a length, `step` long (at least 1), on as many threads as torch would take.
 
-    The work must not call this again: it would wait for a thread that waits for it.
+    The work must not call this again: it would deadlock.
     """
     step = max(1, step)
     parts = [slice(start, start + step) for start in range(0, length, step)]

@@ -1,4 +1,4 @@
-"""Arrays on their way to a device; to a GPU through pinned memory, on a stream of their own, ahead of the work."""
+"""Asynchronous transfers to a device; to a GPU through pinned memory, on a stream of their own, ahead of the work."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ _BUFFERS = 2  # one is filled while the other is read
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A tensor that may still be on its way.
+class Transfer:
+    """A tensor whose transfer may still be under way.
 
     Attributes:
-        tensor: Where it arrives.
-        done: What tells that it has; None where it was there at once.
+        tensor: The destination.
+        done: The event of its arrival; None where there was no transfer.
     """
 
     tensor: Tensor
     done: Any = None
 
     def arrived(self) -> Tensor:
-        """The tensor, for what the current stream of its device does from here on; nothing waits but that stream."""
+        """Return the tensor for use on the current stream of its device; only that stream waits."""
         if self.done is not None:
             stream = torch.cuda.current_stream(self.tensor.device)
             stream.wait_event(self.done)
-            # It was made for another stream: its memory is not to be given out again before this one is done.
+            # It was allocated for another stream: its memory must not be reused before this one is done.
             self.tensor.record_stream(stream)
         return self.tensor
 
 
 class Transfers:
-    """Brings arrays to a device; safe for threads."""
+    """Transfers of arrays to a device; safe for threads."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._lane = Lane(device) if device.type == "cuda" else None
+        self._lane = TransferQueue(device) if device.type == "cuda" else None
 
-    def send(self, array: NDArray[Any] | Tensor) -> Sent:
-        """Begin to bring an array there, which may be written to afterwards; tensors are there."""
+    def send(self, array: NDArray[Any] | Tensor) -> Transfer:
+        """Begin to copy an array to the device, after which it may be written to; tensors are there already."""
         if self._lane is None or isinstance(array, Tensor) or not array.size:
-            return Sent(to_device(array, self._device))
+            return Transfer(to_device(array, self._device))
         return self._lane.send(_as_plain(array))
 
     def ahead(self, pieces: Iterable[tuple[Mark, NDArray[Any] | Tensor]]) -> Iterator[tuple[Mark, Tensor]]:
-        """Each piece there with its mark; on a GPU the next is on its way while one is worked on."""
-        waiting: tuple[Mark, Sent] | None = None
+        """Yield each piece on the device with its mark; on a GPU the next is copied during work on this one."""
+        waiting: tuple[Mark, Transfer] | None = None
         for mark, array in pieces:
             sent = mark, self.send(array)
             if self._lane is None:
@@ -66,18 +66,18 @@ class Transfers:
             yield waiting[0], waiting[1].arrived()
 
 
-class Lane:
-    """The way to a GPU: pinned buffers, filled in turns, and a stream that copies out of them."""
+class TransferQueue:
+    """A transfer queue to a GPU: pinned buffers, filled in turns, and a stream that copies from them."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._buffers = [torch.empty(0, dtype=torch.uint8)] * _BUFFERS
-        self._read: list[Any] = [None] * _BUFFERS  # tells that a buffer has been copied out of
+        self._read: list[Any] = [None] * _BUFFERS  # events of buffers that have been copied
         self._turn = 0
         self._lock = threading.Lock()
 
-    def send(self, array: NDArray[Any]) -> Sent:
+    def send(self, array: NDArray[Any]) -> Transfer:
         """Begin to copy an array to the device."""
         with self._lock, torch.cuda.stream(self._stream):  # the device of the stream becomes the current one
             turn, self._turn = self._turn, (self._turn + 1) % _BUFFERS
@@ -90,24 +90,24 @@ class Lane:
             np.copyto(host.numpy(), array)
             copy(there, host)
             self._read[turn] = self._stream.record_event()
-            return Sent(there, self._read[turn])
+            return Transfer(there, self._read[turn])
 
 
 def to_device(rows: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
-    """The rows as a tensor there, of the same type or one that torch computes with; a copy where they were an array."""
+    """Return the rows as a tensor on the device, of the same type or one that torch computes with; copies of arrays."""
     if isinstance(rows, Tensor):
         return plain(rows)
     return torch.from_numpy(_as_plain(rows, copy=True)).to(device)
 
 
 def plain(rows: Tensor) -> Tensor:
-    """A tensor without a gradient, of a type that torch computes with."""
+    """Return a tensor without a gradient, of a type that torch computes with."""
     kinds = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
     return rows.detach().to(kinds.get(rows.dtype, rows.dtype))
 
 
 def plain_type(rows: NDArray[Any]) -> np.dtype[Any]:
-    """What an array is read as: the machine's order of bytes, and a type that torch computes with."""
+    """Return the dtype for an array: in native byte order, and one that torch computes with."""
     kind: np.dtype[Any] = rows.dtype.newbyteorder("=")
     if kind.itemsize > 8:
         return np.dtype(np.float64)
@@ -120,10 +120,10 @@ def _as_plain(rows: NDArray[Any], *, copy: bool | None = None) -> NDArray[Any]:
 
 
 def pinned(size: int) -> Tensor:
-    """That many bytes of memory from which a GPU copies by itself."""
+    """Return that many bytes of pinned memory."""
     return torch.empty(size, dtype=torch.uint8, pin_memory=True)
 
 
 def copy(there: Tensor, host: Tensor) -> None:
-    """Let the current stream copy from pinned memory."""
+    """Copy from pinned memory on the current stream."""
     there.copy_(host, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Starting compiled kernels: on the GPU of their tensors, in one variant for all sizes, over tensors that fit them."""
+"""Launching Triton kernels: on the GPU of their tensors, in one variant for all sizes, with checked strides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simsearch.errors import InputError
 
 
 def kernel(function: Callable[..., None]) -> Any:
-    """A kernel that is compiled once for all sizes and addresses: only its `tl.constexpr` arguments make variants.
+    """Return a kernel compiled once for all sizes and addresses: only its `tl.constexpr` arguments make variants.
 
     By default Triton compiles another variant where an integer is 1 or a multiple of 16, or a pointer is: a dozen of
     them, each inside some request.

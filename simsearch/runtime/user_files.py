@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     """Return the keys and values of a YAML file; an empty one has none.
 
     Raises:
-        InputError: the file cannot be read, is no YAML, nested too deep or too large, or holds anything but keys.
+        InputError: The file cannot be read, is no YAML, nested too deep or too large, or holds anything but keys.
     """
     import yaml
 
@@ -49,7 +49,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Return the lines of a CSV by its columns, which may be more than those asked for.
 
     Raises:
-        InputError: the file cannot be read, or lacks a column.
+        InputError: The file cannot be read, or lacks a column.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -67,7 +67,7 @@ def _line(error: Exception) -> str:
 
 
 def _values(value: Any, known: dict[int, int]) -> int:
-    """How many values there are, each counted wherever an alias repeats it."""
+    """Return how many values there are, each counted wherever an alias repeats it."""
     if not isinstance(value, Mapping | list):
         return 1
     if id(value) not in known:

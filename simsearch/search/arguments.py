@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from simsearch.errors import InputError
 
 Order = Literal["exact", "float32"]
-"""What the nearest of an index's candidates are chosen by; those that are chosen stand in exact order."""
+"""By which the nearest of an index's candidates are selected; the selected ones are in exact order."""
 
 _MOST = (1 << 31) - 1  # no answer could hold more
 _INFINITE = np.float32(np.inf)

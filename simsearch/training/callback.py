@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: it is saved, looked at, reported, and ended."""
+"""The callback of a run: it saves, validates, reports, and ends it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from simsearch.training.validation.evaluation import Pixels, Trial, scores
 
 RUN, LOG = "run.safetensors", "log.csv"
 _AT_ONCE = 64  # images embedded together
-_REPORT_EVERY = 10  # steps on a GPU, which would wait for each loss that is asked for
+_REPORT_EVERY = 10  # steps on a GPU, which would wait for each loss that is read
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the recall of held-out photographs.
+class ValidationPoint:
+    """One validation: the recall of held-out photographs.
 
     Attributes:
         step: Optimiser steps before it.
@@ -44,8 +44,8 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is reported after a step: its number, the share of the run that is over, the loss, images a second."""
+class StepReport:
+    """The report of a step: its number, the share of the run that is over, the loss, images a second."""
 
     step: int
     share: float
@@ -54,19 +54,19 @@ class Told:
 
 
 @dataclass(slots=True)
-class Keeper(Callback):
-    """Saves a run as safetensors, goes on from there, and says when it is over.
+class RunCallback(Callback):
+    """The callback that saves a run as safetensors, resumes it, and ends it.
 
     Attributes:
-        folder: Where run and log are kept.
-        settings: Digest of all that decides the run; a run of other settings is not gone on with.
+        folder: Of the run and its log.
+        settings: Digest of all that determines the run; a run of other settings is not resumed.
         total: Batches of the whole run; 0 where it is measured in seconds.
         seconds: Of the whole run; 0 where it is measured in batches.
-        trial: Held-out photographs for looks; None without.
-        metric: The distance of looks.
+        trial: Held-out photographs for validation; None without.
+        metric: The distance of validation.
         fpr: Their false-positive rate.
-        report: Told after each optimiser step.
-        pause: Asked after each optimiser step; once it says True the run is saved and left.
+        report: Called after each optimiser step.
+        pause: Called after each optimiser step; once it returns True the run is saved and left.
     """
 
     folder: Path
@@ -76,9 +76,9 @@ class Keeper(Callback):
     trial: Trial | None
     metric: str
     fpr: float
-    report: Callable[[Told], None]
+    report: Callable[[StepReport], None]
     pause: Callable[[], bool]
-    looks: list[Look] = field(default_factory=list)
+    looks: list[ValidationPoint] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     paused: bool = False
     over: bool = False
@@ -91,7 +91,7 @@ class Keeper(Callback):
         """Put a saved run, if there is one, back into the module; its optimiser follows once training starts.
 
         Raises:
-            InputError: the file is damaged, or holds a run of other settings.
+            InputError: The file is damaged, or holds a run of other settings.
         """
         path = self.folder / RUN
         if not path.exists():
@@ -104,7 +104,7 @@ class Keeper(Callback):
                 )
             module.load_state_dict(below("module.", tensors))
             module.progress.number, module.progress.seconds = told["number"], told["seconds"]
-            self.looks = [Look(**look) for look in told["looks"]]
+            self.looks = [ValidationPoint(**look) for look in told["looks"]]
             self.over = told["over"]
         except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
@@ -114,7 +114,7 @@ class Keeper(Callback):
         module.progress.share = self._share(module)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put back the optimiser's state, start the clock, and look at where the run begins."""
+        """Restore the optimiser's state, start the clock, and validate the start."""
         module = _ours(pl_module)
         if self._state:
             restore_optimiser(trainer.optimizers[0], self._state)
@@ -126,7 +126,7 @@ class Keeper(Callback):
                 self._look(module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Count the batch; after a step of the optimiser average, look, save and report."""
+        """Count the batch; after a step of the optimiser average, validate, save and report."""
         module, progress = _ours(pl_module), _ours(pl_module).progress
         assert self._clock is not None
         progress.number, progress.seconds = progress.number + 1, self._clock.seconds
@@ -143,7 +143,7 @@ class Keeper(Callback):
         first = trainer.is_global_zero
         if first and (self.over or module.device.type == "cpu" or step % _REPORT_EVERY == 0):
             self._tell(trainer, module, step)
-        # Asked after the report, the last moment at which Lightning lets a SIGTERM still be answered.
+        # Called after the report, the last moment at which Lightning lets a SIGTERM still be handled.
         self.paused = self._agreed(trainer, not self.over and self.pause())
         if first and (self.over or self.paused or time.monotonic() - self._saved > module.config.save_every):
             self._save(trainer, module)
@@ -155,12 +155,12 @@ class Keeper(Callback):
         return progress.number / self.total if self.total else progress.seconds / self.seconds
 
     def _is_enough(self, module: Finetuning) -> bool:
-        """Whether so many looks in a row were no better than the best before them."""
+        """Return whether that many validations in a row were no better than the best before them."""
         patience = module.config.validation.patience
         return bool(patience) and looks_since_best(self.looks) >= patience
 
     def _agreed(self, trainer: Trainer, wish: bool) -> bool:
-        """What the first device says: all must stop together."""
+        """Return the first device's decision: all must stop together."""
         return bool(trainer.strategy.broadcast(wish)) if trainer.world_size > 1 else wish
 
     def _look(self, module: Finetuning) -> None:
@@ -168,10 +168,10 @@ class Keeper(Callback):
         assert self.trial is not None
         network = copy.deepcopy(module.network).eval()
         network.load_state_dict(module.weights())
-        embed = embedder(network, self.trial.hows[0], module.device)
+        embed = embedder(network, self.trial.preprocessings[0], module.device)
         found = scores(*self._kept, [embed], [self.metric])[0]
         step = module.progress.number // module.config.accumulation
-        self.looks.append(Look(step, found.recall(self.fpr)))
+        self.looks.append(ValidationPoint(step, found.recall(self.fpr)))
         if looks_since_best(self.looks) == 0:
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in module.weights().items()}
 
@@ -206,11 +206,11 @@ class Keeper(Callback):
             "recall": "" if now is None else round(now.recall, 6),
         }
         append_row(self.folder / LOG, row)
-        self.report(Told(step, min(1.0, module.progress.share), values.get("loss", float("nan")), rate))
+        self.report(StepReport(step, min(1.0, module.progress.share), values.get("loss", float("nan")), rate))
 
 
-def looks_since_best(looks: list[Look]) -> int:
-    """Return how many looks followed the first one with the highest recall; 0 when the last is the best.
+def looks_since_best(looks: list[ValidationPoint]) -> int:
+    """Return the number of validations after the first one with the highest recall; 0 when the last is the best.
 
     Example:
         >>> looks_since_best([Look(0, 0.5), Look(10, 0.7), Look(20, 0.7), Look(30, 0.6)])
@@ -222,15 +222,15 @@ def looks_since_best(looks: list[Look]) -> int:
     return len(recalls) - 1 - recalls.index(max(recalls))
 
 
-def embedder(network: nn.Module, how: Preprocessing, device: torch.device) -> Callable[[Any], NDArray[Any]]:
-    """Return what maps pixels (k, s, s, 3) uint8 to the rows (k, d) of a network in evaluation mode."""
+def embedder(network: nn.Module, preprocessing: Preprocessing, device: torch.device) -> Callable[[Any], NDArray[Any]]:
+    """Return the function from pixels (k, s, s, 3) uint8 to the rows (k, d) of a network in evaluation mode."""
 
     @torch.inference_mode()
     def embed(pixels: NDArray[np.uint8]) -> NDArray[Any]:
         rows = []
         for start in range(0, len(pixels), _AT_ONCE):
             x = torch.from_numpy(pixels[start : start + _AT_ONCE]).to(device).permute(0, 3, 1, 2).float()
-            rows.append(network(normalised(x, how)).float().cpu().numpy())
+            rows.append(network(normalised(x, preprocessing)).float().cpu().numpy())
         return np.concatenate(rows)
 
     return embed

@@ -1,4 +1,4 @@
-"""A training run that can be broken off and gone on with, as if it had not been."""
+"""Checkpoints of a training run, which resumes as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from simsearch.runtime.files import published
 
 
 class Paused(Exception):
-    """The run was asked to stop and is saved; the same call goes on from there."""
+    """The run was asked to stop and is saved; the same call resumes it."""
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
-    """Write tensors, and what is told in JSON beside them; the file appears whole or not at all."""
+    """Write tensors, with values as JSON, atomically."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with published(path) as half:
         save_file(whole, half, {"progress": json.dumps(told)})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors of a file and what is told beside them; nothing in it can run code.
+    """Return the tensors of a file and the values beside them; nothing in it can run code.
 
     Raises:
-        SafetensorError: the file is damaged.
-        KeyError: it holds no run.
-        ValueError: what it tells is no JSON.
+        SafetensorError: The file is damaged.
+        KeyError: It holds no run.
+        ValueError: Its values are no JSON.
     """
     with safe_open(path, "pt") as file:
         told = json.loads(file.metadata()["progress"])
@@ -50,7 +50,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` gave."""
+    """Restore the state of `optimiser_tensors`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in below("optimiser.", tensors).items():
         number, _, key = name.partition(".")

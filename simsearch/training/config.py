@@ -1,4 +1,4 @@
-"""What a fine-tuning run is asked to do: a YAML file, checked before anything is computed.
+"""The settings of a fine-tuning run: a YAML file, checked before anything is computed.
 
 Only what differs from the defaults has to be written; a wrong key or value is refused by its name.
 """
@@ -223,8 +223,8 @@ class Distillation(pydantic.BaseModel, frozen=True, extra="forbid"):
     temperature: PositiveFloat = 0.1
 
 
-class Pairs(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Labelled pairs: what is a copy, and what only looks like one.
+class LabelledPairs(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Labelled pairs: copies, and look-alikes.
 
     Attributes:
         file: A CSV with the columns a, b (paths, relative to the file) and copy (yes or no).
@@ -314,7 +314,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     validation: Validation = Validation()
     guard: Guard = Guard()
     distillation: Distillation | None = None
-    pairs: Pairs | None = None
+    pairs: LabelledPairs | None = None
     tensorboard: bool = True
     save_every: PositiveFloat = 60.0
     output: Path | None = None
@@ -357,7 +357,7 @@ def config_of(values: dict[str, Any], *, source: str = "settings") -> FinetuneCo
         source: What the message of an error begins with.
 
     Raises:
-        InputError: a key or value is not allowed; it is named.
+        InputError: A key or value is not allowed; it is named.
 
     Example:
         >>> config_of({"images": "photos", "steps": 10, "views": {"hard": {"edits": [{"edit": "chain_2"}]}}}).batch
@@ -369,16 +369,16 @@ def config_of(values: dict[str, Any], *, source: str = "settings") -> FinetuneCo
         # Of a value that may be one of several kinds, the fault lies where the path is longest.
         worst = max(error.errors(), key=lambda fault: len(fault["loc"]))
         where = ".".join(str(key) for key in worst["loc"] if str(key) not in ("str", "Grown", "Scratch"))
-        told = worst["msg"].removeprefix("Value error, ")
+        message = worst["msg"].removeprefix("Value error, ")
         if worst["type"] == "extra_forbidden":
-            told = "there is no such setting"
-        raise InputError(f"{source}: {where or 'it'}: {told}; docs/finetuning.md lists what can be set") from error
+            message = "there is no such setting"
+        raise InputError(f"{source}: {where or 'it'}: {message}; docs/finetuning.md lists what can be set") from error
 
 
 def read_config(path: Path) -> FinetuneConfig:
     """Return the settings in a YAML file.
 
     Raises:
-        InputError: the file cannot be read, or a key or value is not allowed; it is named.
+        InputError: The file cannot be read, or a key or value is not allowed; it is named.
     """
     return config_of(read_yaml(path), source=str(path))

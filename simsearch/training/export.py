@@ -1,4 +1,4 @@
-"""From a trained network to a model folder that every command accepts."""
+"""Export of a trained network to a model folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def export(network: nn.Module, card: ModelCard, folder: Path) -> ModelCard:
     Args:
         network: The trained network; not changed.
         card: All but the weights' file and digest, which are filled in.
-        folder: Made if it is missing; files of the same names are replaced.
+        folder: Created if missing; files of the same names are replaced.
 
     Raises:
-        InputError: a weight is not finite or too large for float16.
+        InputError: A weight is not finite or too large for float16.
     """
     state = {name: _half(name, tensor) for name, tensor in network.state_dict().items()}
     return write_model(state, card.model_copy(update={"status": "verified"}), folder)

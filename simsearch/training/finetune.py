@@ -1,4 +1,4 @@
-"""A fine-tuning run from its settings to an exported model, with proof of what it gained and lost."""
+"""A fine-tuning run from its settings to an exported model, with its gains and losses measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from simsearch.training.validation.regression_guard import GuardTable, compare
 from simsearch.training.validation.report import verdict, write_guard, write_readme
 
 if TYPE_CHECKING:
-    from simsearch.training.callback import Keeper, Told
+    from simsearch.training.callback import RunCallback, StepReport
     from simsearch.training.module import Finetuning, Material
 
 MODEL = "model"
@@ -41,7 +41,7 @@ _NOT_TRAINING = ("output", "export", "guard", "tensorboard", "workers", "save_ev
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run made.
+    """The result of a run.
 
     Attributes:
         folder: Of the run.
@@ -69,28 +69,28 @@ def finetune(
     device: str = "auto",
     force: bool = False,
     command: str = "simsearch finetune",
-    report: Callable[[Told], None] = lambda _: None,
+    report: Callable[[StepReport], None] = lambda _: None,
     judged: Callable[[int, int], None] = lambda *_: None,
     pause: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train as the settings say, prove what changed, and export the model to `output`/model.
 
-    A run that was stopped, or killed, goes on from its last save when it is called again with the same settings.
+    A run that was stopped, or killed, resumes from its last save when it is called again with the same settings.
 
     Args:
         config: The settings.
-        output: Folder of the run; made if it is missing.
+        output: Folder of the run; created if missing.
         device: "auto", "cpu", "cuda" or "cuda:N".
         force: Export also where the guard refuses.
-        command: What the model's README says it was made by.
-        report: Told after each step (on a GPU after every tenth).
-        judged: Told how many edits of how many the models were tried on, at the end.
-        pause: Asked after each step; once it says True the run is saved and `Paused` is raised.
+        command: For the model's README.
+        report: Called after each step (on a GPU after every tenth).
+        judged: Called at the end with the edits evaluated and their number.
+        pause: Called after each step; once it returns True the run is saved and `Paused` is raised.
 
     Raises:
-        InputError: an edit, image, pair or part of the network is not there, or the folder holds another run.
-        GuardRefused: a family of edits fell by more than the margin; the table is written, the model is not.
-        Paused: `pause` said so.
+        InputError: An edit, image, pair or part of the network is not there, or the folder holds another run.
+        GuardRefused: A family of edits fell by more than the margin; the table is written, the model is not.
+        Paused: `pause` returned True.
         DependencyMissing: Lightning is not installed.
     """
     require_lightning(tensorboard=config.tensorboard)
@@ -133,10 +133,10 @@ def finetune(
 
 
 def require_lightning(*, tensorboard: bool) -> None:
-    """Make sure that what training needs is installed.
+    """Require the packages of training.
 
     Raises:
-        DependencyMissing: it is not.
+        DependencyMissing: It is not.
     """
     from importlib.util import find_spec
 
@@ -145,8 +145,8 @@ def require_lightning(*, tensorboard: bool) -> None:
             raise DependencyMissing(f'fine-tuning needs {name}: pip install -e ".[train]"')
 
 
-def _parts(run: Run, report: Callable[[Told], None], pause: Callable[[], bool]) -> tuple[Finetuning, Keeper]:
-    from simsearch.training.callback import Keeper
+def _parts(run: Run, report: Callable[[StepReport], None], pause: Callable[[], bool]) -> tuple[Finetuning, RunCallback]:
+    from simsearch.training.callback import RunCallback
     from simsearch.training.module import Finetuning
 
     config = run.config
@@ -156,7 +156,7 @@ def _parts(run: Run, report: Callable[[Told], None], pause: Callable[[], bool]) 
     module = Finetuning(
         config, _material(run), network=run.network, head=head, similarity=run.similarity, teacher=run.teacher
     )
-    keeper = Keeper(
+    keeper = RunCallback(
         run.folder,
         _digest(run),
         total=config.steps * config.accumulation if config.steps else 0,
@@ -193,7 +193,7 @@ def _material(run: Run) -> Material:
 
 
 def _digest(run: Run) -> str:
-    """Of all that decides how the run goes: settings, start, photographs."""
+    """Return the digest of all that determines the run: settings, start, photographs."""
     values = run.config.model_dump(mode="json", exclude=set(_NOT_TRAINING))
     values["start"] = run.card.fingerprint
     values["photographs"] = [hashlib.sha256(part.pixels.numpy().data).hexdigest() for part in (run.train, run.held)]
@@ -201,7 +201,7 @@ def _digest(run: Run) -> str:
 
 
 def _guarded(run: Run, candidate: Path, judged: Callable[[int, int], None]) -> GuardTable:
-    """The table of the start against the model as it was written, both run as a search would run them."""
+    """Return the table of the start against the exported model, both run as in a search."""
     config, how = run.config, run.card.preprocessing
     after = NeuralExtractor(candidate, device=str(run.device))
     if config.start_model is None:

@@ -1,4 +1,4 @@
-"""What training minimises: the contrast of the very row that is searched, its entropy, a teacher's likeness, labels."""
+"""The losses of training: contrast of the very row that is searched, its entropy, distillation, labelled pairs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unit(rows: Tensor, similarity: str) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What anchors are compared with.
+    """The keys that anchors are compared with.
 
     Attributes:
         rows: (m, d) unit vectors: both views of the batch, of all devices, and perhaps of earlier batches.
@@ -84,13 +84,13 @@ def blended_contrast(
 
     Reference: Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection", 2022, who mix images likewise.
     """
-    told = F.log_softmax(mixed @ clean.T / temperature, dim=1)
-    first, second = (told.gather(1, part.view(-1, 1)).squeeze(1) for part in parts)
+    log_p = F.log_softmax(mixed @ clean.T / temperature, dim=1)
+    first, second = (log_p.gather(1, part.view(-1, 1)).squeeze(1) for part in parts)
     return -(share * first + (1 - share) * second).mean()
 
 
 def distillation(student: Tensor, teacher: Tensor, *, temperature: float, teacher_temperature: float) -> Tensor:
-    """Return the cross entropy between how both see the likeness of the images of a batch.
+    """Return the cross entropy between both models' similarities of the images of a batch.
 
     SimCLR v2 distils the probabilities of classes; here the other images of the batch stand for them.
 
@@ -105,8 +105,8 @@ def distillation(student: Tensor, teacher: Tensor, *, temperature: float, teache
     others = ~torch.eye(len(student), dtype=torch.bool, device=student.device)
     n = len(student)
     wanted = (teacher @ teacher.T)[others].view(n, n - 1) / teacher_temperature
-    told = (student @ student.T)[others].view(n, n - 1) / temperature
-    return -(F.softmax(wanted, dim=1) * F.log_softmax(told, dim=1)).sum(dim=1).mean()
+    log_p = (student @ student.T)[others].view(n, n - 1) / temperature
+    return -(F.softmax(wanted, dim=1) * F.log_softmax(log_p, dim=1)).sum(dim=1).mean()
 
 
 def labelled(a: Tensor, b: Tensor, copies: Tensor, *, margin: float) -> Tensor:

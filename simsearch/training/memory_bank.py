@@ -1,4 +1,4 @@
-"""Rows of earlier batches that go on serving as negatives, and rows of the other devices."""
+"""The memory bank: rows of earlier batches as negatives, and rows of the other devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, distributed, nn
 from simsearch.training.loss import Keys
 
 
-class Bank(nn.Module):
+class MemoryBank(nn.Module):
     """The newest rows of a run, first in first out; part of its saved state.
 
     Reference: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018.
@@ -25,7 +25,7 @@ class Bank(nn.Module):
         self.register_buffer("held", torch.tensor(0))
 
     def keys(self) -> Keys:
-        """Return what the bank holds, newest first."""
+        """Return the rows of the bank, newest first."""
         n = int(self.held)
         return Keys(self.rows[:n].clone(), self.images[:n].clone())
 

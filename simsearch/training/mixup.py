@@ -15,7 +15,7 @@ _PASTED = (0.1, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Mixed images and what is in them.
+    """Mixed images with their parts and shares.
 
     Attributes:
         pixels: (k, 3, s, s).
@@ -48,14 +48,14 @@ def mixed(x: Tensor, settings: Loss, generator: torch.Generator) -> Mixture | No
 
 
 def _others(count: int, n: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`count` images and for each another one."""
+    """Return `count` images, and another one for each."""
     first = torch.randperm(n, generator=generator, device=device)[:count]
     step = torch.randint(1, n, (count,), generator=generator, device=device)
     return first, (first + step) % n
 
 
 def _windows(drawn: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Masks (k, 1, s, s) that are 0 inside a window, and the share of the area outside."""
+    """Return masks (k, 1, s, s) that are 0 inside a window, and the share of the area outside."""
     k, device = len(drawn), drawn.device
     length = (side * (_PASTED[0] + (_PASTED[1] - _PASTED[0]) * drawn).sqrt()).round().view(-1, 1)
     start = (torch.rand((k, 2), generator=generator, device=device) * (side - length + 1)).floor()

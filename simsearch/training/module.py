@@ -1,6 +1,6 @@
 """One step of fine-tuning as a Lightning module: views, rows, loss, rates.
 
-Lightning runs the steps, on one device or several, in the precision that is asked for, and logs them. What a run
+Lightning runs the steps, on one device or several, in the chosen precision, and logs them. What a run
 depends on is saved by `keeper` as safetensors, not by Lightning, whose checkpoints are pickles.
 """
 
@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment.image_batch import Squares
 from simsearch.training.config import FinetuneConfig
-from simsearch.training.data.batches import Batch, Batches, From, Recipe
+from simsearch.training.data.batches import Batch, Batches, BatchNumbers, Recipe
 from simsearch.training.data.images import Pictures
 from simsearch.training.data.views import ViewMaker, network_input
 from simsearch.training.loss import Keys, blended_contrast, contrast, distillation, koleo, labelled, unit
-from simsearch.training.memory_bank import Bank, gathered, joined
+from simsearch.training.memory_bank import MemoryBank, gathered, joined
 from simsearch.training.mixup import Mixture, mixed
 from simsearch.training.network import Averaged, frozen_names, groups, training_mode
 from simsearch.training.teacher import Teacher
@@ -30,7 +30,7 @@ from simsearch.training.teacher import Teacher
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         number: Batches that were trained on.
@@ -45,25 +45,25 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a run trains on.
+    """The data of a run.
 
     Attributes:
         pictures: The photographs.
-        recipe: How batches are made of them.
+        recipe: The parameters of batches.
         maker: Makes views of batches.
-        how: The model's preprocessing.
+        preprocessing: Of the model.
         workers: Processes for edits by Pillow.
     """
 
     pictures: Pictures
     recipe: Recipe
     maker: ViewMaker
-    how: Preprocessing
+    preprocessing: Preprocessing
     workers: int
 
 
 class Finetuning(LightningModule):
-    """The network, its head, its bank and its averaged weights, and what a step does with them."""
+    """The network, its head, its bank and its averaged weights, with the training step."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Finetuning(LightningModule):
         self.network = network
         self.head = head
         self.frozen = frozen_names(network, config.optimiser)
-        self.bank = Bank(config.loss.bank, _dimension(network, head, material.how))
+        self.bank = MemoryBank(config.loss.bank, _dimension(network, head, material.preprocessing))
         self.average = Averaged(network, config.ema) if config.ema else None
         self.progress = Progress()
         self._maker = material.maker
@@ -107,14 +107,16 @@ class Finetuning(LightningModule):
         workers = self.material.workers
         several: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 2} if workers else {}
         batches = Batches(self.material.pictures, recipe)
-        return DataLoader(batches, batch_size=None, sampler=From(self.progress.number), num_workers=workers, **several)
+        return DataLoader(
+            batches, batch_size=None, sampler=BatchNumbers(self.progress.number), num_workers=workers, **several
+        )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Return the batch with its views, made on the device in full precision."""
         with torch.no_grad():
             first, second = self._maker.views(batch)
-            how = self.material.how
-            inputs = [network_input(first, how), network_input(second, how)]
+            preprocessing = self.material.preprocessing
+            inputs = [network_input(first, preprocessing), network_input(second, preprocessing)]
             generator = torch.Generator(first.pixels.device).manual_seed(batch["seed"] + 1)
             mixture = mixed(inputs[1], self.config.loss, generator)
             ready: Batch = {"index": batch["index"], "mixture": mixture}
@@ -123,14 +125,14 @@ class Finetuning(LightningModule):
             if "pairs" in batch:
                 ready["pairs"] = batch["pairs"]["copies"]
                 for key, sizes in zip(("a", "b"), batch["pairs"]["sizes"], strict=True):
-                    inputs.append(network_input(Squares(batch["pairs"][key].float(), sizes), how))
+                    inputs.append(network_input(Squares(batch["pairs"][key].float(), sizes), preprocessing))
             if self.teacher is not None:
                 ready["taught"] = self.teacher.units(first)
             ready["inputs"] = inputs
         return ready
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Set the rates for where the run is; leave the batch norms of frozen parts alone."""
+        """Set the learning rates of this point of the run; leave the batch norms of frozen parts alone."""
         settings = self.config.optimiser
         training_mode(self.network, self.frozen)
         factor = settings.rate * schedule(self.progress.share, settings.warm_up, settings.cool_down)
@@ -179,7 +181,7 @@ class Finetuning(LightningModule):
         return unit(self.head(rows), "cosine")
 
     def _contrast(self, a: Tensor, b: Tensor, index: Tensor) -> dict[str, Tensor]:
-        """NT-Xent over both views of all devices and the bank, and the entropy of the rows that are trained."""
+        """Return NT-Xent over both views of all devices and the bank, and the entropy of the trained rows."""
         settings = self.config.loss
         first, second, images = gathered(a), gathered(b), gathered(index)
         own = Keys(torch.cat([first, second]), images.repeat(2))
@@ -232,11 +234,11 @@ def schedule(share: float, warm_up: float, cool_down: float | None = None) -> fl
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm_up) / (1 - warm_up))))
 
 
-def _dimension(network: nn.Module, head: nn.Module, how: Preprocessing) -> int:
-    """Length of the rows that the loss compares."""
+def _dimension(network: nn.Module, head: nn.Module, preprocessing: Preprocessing) -> int:
+    """Return the length of the rows of the loss."""
     was = network.training
     network.eval(), head.eval()
     with torch.no_grad():
-        rows = head(network(torch.zeros(1, 3, how.size, how.size)))
+        rows = head(network(torch.zeros(1, 3, preprocessing.size, preprocessing.size)))
     network.train(was), head.train(was)
     return int(rows.shape[1])

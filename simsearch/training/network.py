@@ -1,4 +1,4 @@
-"""The network that is trained: where it starts, its head, which parts move and how fast, its averaged weights."""
+"""The trained network: its start, head, parameter groups and averaged weights."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NO_WEIGHTS = "0" * 64
 
 
 def starting_point(config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
-    """Return the card of what is to be trained, its digest not yet known, and the network as training finds it.
+    """Return the card of the model to train, its digest not yet known, and the network at the start.
 
     Raises:
-        ModelNotFound: there is no such model.
-        WeightsError: its weights are missing or damaged.
-        ModelError: no such network, or arguments that it does not take.
-        InputError: the network has no such pooling, or a row already where the head should give it one.
+        ModelNotFound: There is no such model.
+        WeightsError: Its weights are missing or damaged.
+        ModelError: No such network, or arguments that it does not take.
+        InputError: The network has no such pooling, or a row already where the head should give it one.
     """
     if isinstance(config.start, Scratch):
         card = _scratch_card(config.start, config)
@@ -68,7 +68,7 @@ def _grown(start: Grown, config: FinetuneConfig) -> tuple[ModelCard, nn.Module]:
 
 
 def _fitted(old: Tensor, new: Tensor | None) -> Tensor | None:
-    """The old weights in the new one's shape: of a kernel that sees one colour the sum over three; None if unlike."""
+    """Return the old weights in the new shape: summed over colours for a luminance kernel; None if unlike."""
     if new is None or old.shape == new.shape:
         return None if new is None else old
     one_colour = old.ndim == 4 and old.shape[1] == 3 and new.shape == (len(old), 1, *old.shape[2:])
@@ -94,12 +94,16 @@ def _scratch_card(start: Scratch, config: FinetuneConfig) -> ModelCard:
     return card.model_copy(update={"dimension": arguments_of(card).dimension})
 
 
-def _preprocessing(how: Preprocessing, size: int | None) -> Preprocessing:
-    """The same for a square of another size, with colours and transparency as a viewer shows them."""
-    how = how.as_seen
+def _preprocessing(preprocessing: Preprocessing, size: int | None) -> Preprocessing:
+    """Return the same for a square of another size, with colours and transparency as a viewer shows them."""
+    preprocessing = preprocessing.as_seen
     if size is None:
-        return how
-    return replace(how, size=size, resize=size if how.fit == "squash" else round(how.resize * size / how.size))
+        return preprocessing
+    return replace(
+        preprocessing,
+        size=size,
+        resize=size if preprocessing.fit == "squash" else round(preprocessing.resize * size / preprocessing.size),
+    )
 
 
 def _arguments(arguments: dict[str, Any], config: FinetuneConfig) -> dict[str, Any]:
@@ -116,7 +120,7 @@ def _arguments(arguments: dict[str, Any], config: FinetuneConfig) -> dict[str, A
 
 
 def head_of(head: Head | None, dimension: int) -> nn.Module:
-    """Return what lies between the exported row and the loss: nothing, or SimCLR v2's head.
+    """Return the head between the exported row and the loss: none, or SimCLR v2's.
 
     Where its first layer is kept as the exported row, two more follow; else all three.
 
@@ -133,10 +137,10 @@ def head_of(head: Head | None, dimension: int) -> nn.Module:
 
 
 def frozen_names(network: nn.Module, settings: Optimiser) -> frozenset[str]:
-    """Return the names of the parameters that do not move.
+    """Return the names of the frozen parameters.
 
     Raises:
-        InputError: no parameter begins like that, or none is left to train.
+        InputError: No parameter begins like that, or none is left to train.
     """
     names = [name for name, _ in network.named_parameters()]
     for prefix in settings.frozen:

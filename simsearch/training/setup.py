@@ -1,4 +1,4 @@
-"""From settings to everything that a run needs: edits understood, network, photographs, who is held out."""
+"""The setup of a run from its settings: parsed edits, network, photographs, held-out ones."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from simsearch.training.network import starting_point
 from simsearch.training.teacher import Teacher
 from simsearch.training.validation.evaluation import Trial, supported_fpr
 
-_HELD_SIDE = 1.5  # times the model's side: what a crop keeps is still sharp
+_HELD_SIDE = 1.5  # times the model's side, so that crops are still sharp
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is known once everything has been loaded.
+    """A run with all of its parts loaded.
 
     Attributes:
         config: The settings.
         folder: Of the run.
-        device: Where it runs.
-        card: Of what is trained, its digest not yet known.
-        network: As training finds it.
-        teacher: Whom it learns from too, if anyone.
+        device: Of training.
+        card: Of the trained model, its digest not yet known.
+        network: At the start.
+        teacher: Of distillation, if any.
         plans: Of the moderate and the hard view.
         train: Photographs to train on.
-        held: Photographs held out, which stand in the library when the run is judged.
+        held: Photographs held out, which form the library of validation.
         strangers: Photographs that are in no library.
         rejected: Files that could not be used.
         side: Of the squares.
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def fpr(self) -> float:
-        """The false-positive rate at which recall is told."""
+        """The false-positive rate of reported recalls."""
         return supported_fpr(len(self.strangers), self.config.validation.fpr)
 
     @property
@@ -71,21 +71,21 @@ class Run:
 
         Args:
             names: Of edits and sets.
-            start: The preprocessing of what training began with, where that is tried too, first.
+            start: The preprocessing of the start, where it is evaluated too, first.
         """
         own = [edit for plan in reversed(self.plans) for edit in ends_of(plan)]
         edits = {edit.name: edit for edit in (*own, *perturbations(names, "edits"))}
-        hows = (self.card.preprocessing,) if start is None else (start, self.card.preprocessing)
-        return Trial(tuple(edits.values()), self.held, self.strangers, hows, self.config.seed)
+        preprocessings = (self.card.preprocessing,) if start is None else (start, self.card.preprocessing)
+        return Trial(tuple(edits.values()), self.held, self.strangers, preprocessings, self.config.seed)
 
 
 def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
-    """Return what a run needs; all that can be wrong with its settings is found here, the cheapest first.
+    """Return a run with its parts loaded; all faults of its settings are found here, the cheapest first.
 
     Raises:
-        InputError: an edit, a part of the network or a device is not there, or there are too few photographs.
-        MetricError: js is asked for and rows may be negative.
-        ModelError: the network cannot be built, or there is no such teacher.
+        InputError: An edit, a part of the network or a device is not there, or there are too few photographs.
+        MetricError: Js is asked for and rows may be negative.
+        ModelError: The network cannot be built, or there is no such teacher.
     """
     views = config.views
     first, second = (
@@ -109,7 +109,7 @@ def prepared_run(config: FinetuneConfig, output: Path, device: str) -> Run:
 
 
 def _split(config: FinetuneConfig, pictures: Pictures, side: int) -> tuple[Pictures, Pictures, Pictures]:
-    """Photographs to train on, those held out, and strangers: whole source images, by chance."""
+    """Return training, held-out and stranger photographs: whole source images, by chance."""
     wanted = config.validation.images
     order = np.random.default_rng(config.seed).permutation(len(pictures)).tolist()
     if len(order) < wanted + 2:

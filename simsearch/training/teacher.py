@@ -20,8 +20,8 @@ class Teacher:
         """Make sure that there is such a model.
 
         Raises:
-            ModelNotFound: there is none.
-            InputError: it gives codes, or several rows an image.
+            ModelNotFound: There is none.
+            InputError: It gives codes, or several rows an image.
         """
         self.name = name
         extractor = load_extractor(name, device="cpu")

@@ -1,4 +1,4 @@
-"""The run of Lightning's trainer, quiet about what is ours to choose."""
+"""The run of Lightning's trainer, without its advice on our settings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from simsearch.runtime.device import choose_dtype
-from simsearch.training.callback import Keeper
+from simsearch.training.callback import RunCallback
 from simsearch.training.module import Finetuning
 from simsearch.training.setup import Run
 
 LOGS = "tensorboard"
 
 
-def fit(run: Run, module: Finetuning, keeper: Keeper) -> None:
-    """Train until the keeper says that the run is over or paused.
+def fit(run: Run, module: Finetuning, keeper: RunCallback) -> None:
+    """Train until the callback ends or pauses the run.
 
     Raises:
-        KeyboardInterrupt: it was interrupted; it goes on from its last save.
+        KeyboardInterrupt: It was interrupted; it resumes from its last save.
     """
     config, cuda = run.config, run.device.type == "cuda"
     with _quiet():
@@ -58,7 +58,7 @@ def fit(run: Run, module: Finetuning, keeper: Keeper) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's advice on settings that are ours to choose stays off the terminal."""
+    """Silence Lightning's advice on our settings."""
     log = logging.getLogger("lightning.pytorch")
     level = log.level
     log.setLevel(logging.ERROR)

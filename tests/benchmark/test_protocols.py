@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from simsearch.benchmark.data import nearest
-from simsearch.benchmark.data.array_cache import Store
+from simsearch.benchmark.data.array_cache import ArrayCache
 from simsearch.benchmark.protocols.examples import THUMBNAILS
 from simsearch.benchmark.protocols.paper import Rules
 from simsearch.benchmark.protocols.templates import TemplateEnds, template_figures
@@ -56,7 +56,7 @@ def test_intervals_of_templates_draw_whole_templates(rng):
     of = np.repeat([0, 1], [150, 50])
     ends = TemplateEnds(near, near, np.full(40, 0.5), of, np.arange(40))
     found = template_figures(ends, ("m", "l1", "memes"), 2, Rules((0.1,), 500, 0))
-    assert found.auc.value == auc(near, ends.far) == 0.75
+    assert found.auc.value == auc(near, ends.negatives) == 0.75
     assert (found.auc.low, found.auc.high) == (0, 1)
     assert found.operating[0].measured_fpr.value == 0
     assert found.operating[0].recall.supported
@@ -147,10 +147,10 @@ def test_distances_between_rows_of_networks_are_measured_outside_the_workers(wor
         finally:
             under_way.pop()
 
-    def checked(shelf, maker, *rest):
-        assert not under_way or maker.device == "cpu"
-        measured_with.append(maker.device)
-        return measure(shelf, maker, *rest)
+    def checked(row_cache, spec, *rest):
+        assert not under_way or spec.device == "cpu"
+        measured_with.append(spec.device)
+        return measure(row_cache, spec, *rest)
 
     measured_with = []
     monkeypatch.setattr(Pool, "map", mapped)
@@ -163,7 +163,7 @@ def test_distances_between_rows_of_networks_are_measured_outside_the_workers(wor
 
 
 def test_a_store_gives_back_what_it_was_given(tmp_path, rng):
-    store = Store(tmp_path)
+    store = ArrayCache(tmp_path)
     arrays = {
         "bits": rng.integers(0, 256, (3, 5), dtype=np.uint8),
         "sift": rng.integers(0, 256, (2, 128)).astype(np.float32),

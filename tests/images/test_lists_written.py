@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from simsearch.errors import InputError
 from simsearch.images import Rejected, find
-from simsearch.images.input_lists import Entry, entries_of, read_list
+from simsearch.images.input_lists import ListEntry, entries_of, read_list
 
 FOLDER = b"/photos/2024"
 NAMES = ["a.jpg", "sub/b c.png", "#not a comment.jpg", '"quoted".jpg', "naïve 写真.png", "-dash", "a\\b", "x,y;z.jpg"]
@@ -29,7 +29,7 @@ ENCODINGS = {
 }
 
 
-def paths(entries: list[Entry]) -> list[bytes]:
+def paths(entries: list[ListEntry]) -> list[bytes]:
     return [(entry.root.rstrip(b"/") + b"/" + entry.name).rstrip(b"/") for entry in entries]
 
 

@@ -24,7 +24,7 @@ from simsearch.library import Library
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.indexes import store
 from simsearch.library.read.matches import QueryMatches
 from simsearch.library.write.merge import merge
@@ -36,7 +36,7 @@ MANY = 400  # items, of which an index can be built and measured
 
 
 @dataclass
-class Kept:
+class KernelCache:
     """What the dictionary knows of an item."""
 
     id: int
@@ -60,7 +60,7 @@ class Life:
         self.library = Library.open(folder, device="cpu")
         self.indexed = bool(self.rng.random() < 0.3)
         self.by_index = 0  # answers
-        self.items: dict[bytes, Kept] = {}
+        self.items: dict[bytes, KernelCache] = {}
         self.next_id = 0
         pool = 1 + self.rng.integers(0, 3, (6, self.dimension))  # few, so that distances tie
         self.pool = pool.astype(np.uint8 if self.codes else np.float16)
@@ -108,14 +108,14 @@ class Life:
             for name, content, good in zip(old + new, contents, quality, strict=True)
         ]
         ids = np.array([self.items[name].id for name in old] + [-1] * len(new), np.int64)
-        draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]), ids)
+        draft = SegmentDraft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]), ids)
         with self.library._writing() as writer:
             places = [writer.snapshot.by_path(ROOT + b"/" + name) for name in old]
             writer.commit(draft, removed=[place for place in places if place is not None])
         for i, name in enumerate(old + new):
             number = self.items[name].id if name in self.items else self.next_id
             self.next_id = max(self.next_id, number + 1)
-            self.items[name] = Kept(number, rows[i], contents[i], int(quality[i]))
+            self.items[name] = KernelCache(number, rows[i], contents[i], int(quality[i]))
 
     def ask(self) -> None:
         """Search, and compare."""

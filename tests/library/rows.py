@@ -12,7 +12,7 @@ from simsearch.library import Library
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.segment import ChannelRows, SegmentDraft, write_segment
 
 ROOT = b"/rows"
 
@@ -29,7 +29,7 @@ def library_of_rows(path: Path, rows: NDArray[np.float16], *, device: str = "cpu
 def grow(library: Library, rows: NDArray[np.float16], *, start: int = 0) -> None:
     """Adopt a segment of further rows."""
     items = [Item(ROOT, str(start + i).encode(), None, n_bytes=1, mtime_ns=1) for i in range(len(rows))]
-    draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]))
+    draft = SegmentDraft(items_batch(items), {"rows": ChannelRows.whole(rows)}, rejects_batch([]))
     folder = library.path.parent / uuid4().hex
     write_segment(folder, draft, library.channels)
     library.adopt(folder)

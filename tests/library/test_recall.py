@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simsearch.decide.intervals import clopper_pearson
 from simsearch.library import Library
 from simsearch.library.indexes.asking import asking
-from simsearch.library.indexes.curve import Curve, Point, Recall
+from simsearch.library.indexes.curve import Curve, CurvePoint, Recall
 from simsearch.library.indexes.recall import tune
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read.matches import Matches
@@ -181,7 +181,7 @@ def record(*, shares: bool = True) -> IndexRecord:
 
 
 def curve(k: int, effort: int, shares: bool) -> Curve:
-    point = Point(effort, 2 * k, 0.99, 0.98, 0.995, 100.0)
+    point = CurvePoint(effort, 2 * k, 0.99, 0.98, 0.995, 100.0)
     return Curve(k, 1000, 0.9, (point,), point, ((0.99, 0.98, 0.995),) * (k * 6 // 5) if shares else ())
 
 

@@ -17,7 +17,7 @@ from simsearch.library import AddReport, Library
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.segment import ChannelRows, SegmentDraft, write_segment
 from simsearch.library.write import merge
 from tests.library.helpers import HERE, album, live_paths, make, paint
 
@@ -27,11 +27,11 @@ WIDE = Channel("wide", "wide", "f1", 6, "float16", "cosine", False)
 
 def write(
     folder: Path, names: list[str], channels: list[Channel], rng: np.random.Generator, root: bytes = b"/r"
-) -> Draft:
+) -> SegmentDraft:
     """Write a segment as a worker would."""
     items = [Item(root, name.encode(), rng.bytes(32), n_bytes=1, mtime_ns=1) for name in names]
     rows = {c.name: ChannelRows.whole(rng.random((len(names), c.dimension)).astype(c.numpy_dtype)) for c in channels}
-    draft = Draft(items_batch(items), rows, rejects_batch([]))
+    draft = SegmentDraft(items_batch(items), rows, rejects_batch([]))
     write_segment(folder, draft, channels)
     return draft
 
@@ -139,7 +139,7 @@ def test_an_item_with_several_parts_is_found_once_by_its_nearest(tmp_path: Path,
     items = [Item(b"/r", name, rng.bytes(32)) for name in (b"a", b"b", b"c")]
     item, part = np.array([0, 0, 0, 1, 2, 2], np.uint32), np.array([0, 1, 2, 0, 0, 1], np.uint16)
     rows = rng.random((6, 4), np.float32)
-    draft = Draft(items_batch(items), {"fake": ChannelRows(item, part, rows, parts=3)}, rejects_batch([]))
+    draft = SegmentDraft(items_batch(items), {"fake": ChannelRows(item, part, rows, parts=3)}, rejects_batch([]))
     write_segment(tmp_path / "parts", draft, [FAKE])
     library = Library.open(folder, device="cpu")
     library.adopt(tmp_path / "parts")
@@ -176,7 +176,7 @@ def test_a_worker_with_other_rows_is_refused(tmp_path: Path, rng: np.random.Gene
         library.adopt(tmp_path / "stranger")
     items = items_batch([Item(b"/r", b"a", rng.bytes(32))])
     nan: NDArray[np.float32] = np.full((1, 4), np.nan, np.float32)
-    write_segment(tmp_path / "nan", Draft(items, {"fake": ChannelRows.whole(nan)}, rejects_batch([])), [FAKE])
+    write_segment(tmp_path / "nan", SegmentDraft(items, {"fake": ChannelRows.whole(nan)}, rejects_batch([])), [FAKE])
     with pytest.raises(RowError, match="row 0"):
         library.adopt(tmp_path / "nan")
     assert len(library) == 0

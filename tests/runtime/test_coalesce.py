@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError
-from simsearch.runtime.coalesce import Together
+from simsearch.runtime.coalesce import Coalescer
 
 
 class Work:
@@ -39,7 +39,7 @@ def row(value: float) -> NDArray[np.float64]:
 
 def test_many_threads_get_their_own_answers_in_few_calls() -> None:
     work = Work()
-    together = Together(work)
+    together = Coalescer(work)
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda i: together("a", row(i)), range(100)))
     assert answers == [[2.0 * i] for i in range(100)]
@@ -49,7 +49,7 @@ def test_many_threads_get_their_own_answers_in_few_calls() -> None:
 
 def test_other_keys_are_not_mixed() -> None:
     work = Work()
-    together = Together(work)
+    together = Coalescer(work)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda i: together("ab"[i % 2], row(i)), range(40)))
     assert {key for key, _ in work.calls} == {"a", "b"}
@@ -57,7 +57,7 @@ def test_other_keys_are_not_mixed() -> None:
 
 
 def test_an_error_reaches_only_its_own_call() -> None:
-    together = Together(Work())
+    together = Coalescer(Work())
 
     def ask(i: int) -> object:
         try:
@@ -72,7 +72,7 @@ def test_an_error_reaches_only_its_own_call() -> None:
 
 def test_no_more_rows_than_allowed_are_worked_on_together() -> None:
     work = Work()
-    together = Together(work, most=4)
+    together = Coalescer(work, limit=4)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda i: together("a", np.full((3, 1), i)), range(12)))
     assert {n for _, n in work.calls} == {3}
@@ -81,7 +81,7 @@ def test_no_more_rows_than_allowed_are_worked_on_together() -> None:
 
 def test_closing_waits_for_what_came_and_refuses_what_comes() -> None:
     work = Work()
-    together = Together(work)
+    together = Coalescer(work)
     with ThreadPoolExecutor(8) as pool:
         running = [pool.submit(together, "a", row(i)) for i in range(8)]
         while not work.calls:
@@ -104,7 +104,7 @@ def test_an_interrupt_in_one_thread_leaves_the_others_alive() -> None:
                 raise KeyboardInterrupt
             return [float(r[0]) for r in rows]
 
-    together = Together(Interrupted())
+    together = Coalescer(Interrupted())
     outcomes: list[object] = []
 
     def ask(i: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from simsearch.runtime import kernel_cache as module
-from simsearch.runtime.kernel_cache import Kept, pays, state_of
+from simsearch.runtime.kernel_cache import KernelCache, pays, state_of
 
 CHILD = """
 import json, sys
@@ -61,7 +61,7 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    kept = Kept(tmp_path / "kernels", "state")
+    kept = KernelCache(tmp_path / "kernels", "state")
     kept.write("a.1", b"passes")
     assert kept.read("a.1") == b"passes"
     return kept
@@ -131,7 +131,7 @@ def test_a_folder_that_takes_nothing_is_still_read(tmp_path, folder):
     for path in (folder.folder, tmp_path / "kernels"):
         path.chmod(0o500)
     try:
-        again = Kept(tmp_path / "kernels", "state")
+        again = KernelCache(tmp_path / "kernels", "state")
         assert again.holds("a")
         assert again.read("a.1") == b"passes"
         again.write("b.1", b"more")  # the superuser may
@@ -142,9 +142,9 @@ def test_a_folder_that_takes_nothing_is_still_read(tmp_path, folder):
 
 def test_states_that_were_not_used_for_longest_go(tmp_path):
     for i in range(9):
-        Kept(tmp_path, f"{i}")
+        KernelCache(tmp_path, f"{i}")
         os.utime(tmp_path / f"{i}", (i, i))
-    Kept(tmp_path, "0")
+    KernelCache(tmp_path, "0")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "5", "6", "7", "8"]
 
 

@@ -69,7 +69,7 @@ def slow_gpu(monkeypatch):
 
 def on_gpu():
     found = Transfers(torch.device("cpu"))
-    found._lane = transfers.Lane(torch.device("cpu"))
+    found._lane = transfers.TransferQueue(torch.device("cpu"))
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simsearch.runtime import jit as compiling
-from simsearch.runtime.kernel_cache import Kept
+from simsearch.runtime.kernel_cache import KernelCache
 from simsearch.search.few_queries import scores
 from simsearch.search.refine import compiled_blocks
 
@@ -22,7 +22,7 @@ def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def nothing_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No compiled pass on disk."""
-    empty = Kept(tmp_path / "kernels", "none")
+    empty = KernelCache(tmp_path / "kernels", "none")
     monkeypatch.setattr(compiling, "kept", lambda: empty)
 
 

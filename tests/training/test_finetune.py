@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from simsearch import Library, load_extractor
-from simsearch.errors import InputError, ModelNotFound
+from simsearch.errors import GuardRefused, InputError, ModelNotFound
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.zoo.card import load_card
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.checkpoint import Paused
 from simsearch.training.finetune import Outcome, finetune
 from simsearch.training.loss import distillation, unit
-from simsearch.training.validation.regression_guard import GuardRefused
 from tests.library.helpers import HERE
 from tests.training.world import as_if_fallen, config, pictures
 

@@ -15,7 +15,7 @@ from simsearch.errors import InputError
 from simsearch.extract.networks.resnet import ResNet, ResNetArguments
 from simsearch.training.config import Head, Loss, Optimiser
 from simsearch.training.loss import Keys
-from simsearch.training.memory_bank import Bank, joined
+from simsearch.training.memory_bank import MemoryBank, joined
 from simsearch.training.mixup import mixed
 from simsearch.training.network import Averaged, frozen_names, groups, head_of, starting_point, training_mode
 from tests.training import gather_child
@@ -152,7 +152,7 @@ def test_a_grown_network_begins_as_the_model_that_it_grew_from(tiny: Path, tmp_p
 
 
 def test_the_bank_holds_the_newest_rows() -> None:
-    bank = Bank(5, 2)
+    bank = MemoryBank(5, 2)
     assert len(bank.keys().rows) == 0
     for start in (0, 3, 6):
         images = torch.arange(start, start + 3)

@@ -1,4 +1,4 @@
-"""Finished parts on disk: named arrays, one file a part, written whole, checked before they are believed."""
+"""A cache of named arrays on disk: one file an entry, written atomically, checked when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256, in hex, of JSON values.
+    """Return the SHA-256, in hex, of JSON values.
 
     Example:
         >>> digest("a", 1) == digest("a", 1) != digest("a", 2)
@@ -30,17 +30,17 @@ def digest(*parts: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """A folder of parts. A part that is damaged counts as not there, so that it is made again.
+class ArrayCache:
+    """A folder of entries; a damaged one counts as missing.
 
     Attributes:
-        folder: Where they are; it is made with the first part.
+        folder: Of the entries; created with the first one.
     """
 
     folder: Path
 
     def read(self, kind: str, key: str) -> Arrays | None:
-        """Return the arrays of a part, writable, or None."""
+        """Return the arrays of an entry, writable, or None."""
         try:
             data = self._path(kind, key).read_bytes()
         except OSError:
@@ -56,7 +56,7 @@ class Store:
         }
 
     def write(self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a part, whole or not at all: its SHA-256, which floats are kept as bytes, a safetensors file."""
+        """Write an entry atomically: its SHA-256, which floats are stored as bytes, a safetensors file."""
         packed = {name: np.asarray(_smallest(array), order="C") for name, array in arrays.items()}
         narrowed = json.dumps({name: array.dtype != arrays[name].dtype for name, array in packed.items()})
         sealed = narrowed.encode() + b"\n" + save(packed)
@@ -78,7 +78,7 @@ class Store:
 
 
 def _smallest(array: NDArray[Any]) -> NDArray[Any]:
-    """SIFT's float descriptors are whole numbers below 256: a quarter of the bytes holds them."""
+    """Return an array as bytes where its values are, as SIFT's descriptors: a quarter of the size."""
     if array.dtype == np.float32 and array.size:
         with np.errstate(invalid="ignore"):  # NaN is kept, as it is
             small = array.clip(0, 255).astype(np.uint8)

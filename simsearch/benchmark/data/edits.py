@@ -1,7 +1,7 @@
 """The edits of a run: by name, so that they can be sent to a worker; and the copies that they make.
 
 A copy depends on the seed, the photograph's content and the edit's name, on nothing else: not on the split, the other
-photographs or their order. So all splits share the rows, and what is stored stays true when photographs are added.
+photographs or their order. So all splits share the rows, and stored ones stay valid when photographs are added.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Edits:
     """The edits of a run, by name, so that they can be sent to a worker, and with the text's font.
 
     Attributes:
-        names: By copy id: what stored rows are called, as `copy_id` makes it.
+        names: By copy id, as of `copy_id`.
         font: A TrueType file for text, or None for the font inside Pillow.
-        seed: Decides noise, letters and places.
-        stamp: Digest of all else that decides how copies look.
+        seed: Of noise, letters and places.
+        stamp: Digest of all else that determines copies.
     """
 
     names: Mapping[str, str] = field(hash=False)
@@ -48,7 +48,7 @@ class Edits:
 
     @classmethod
     def of(cls, names: Sequence[str], *, font: Path | None = None, seed: int = 0) -> Edits:
-        """The edits of these names.
+        """Return the edits of these names.
 
         Raises:
             InputError: There is no such edit.
@@ -58,12 +58,12 @@ class Edits:
         return cls({copy_id(name): name for name in names}, font, seed, made_by(font))
 
     def perturbation(self, copy: str) -> Perturbation:
-        """The edit behind a copy id."""
+        """Return the edit behind a copy id."""
         return _edit(self.names[copy], self.font)
 
 
-def edit_names(asked: Sequence[str]) -> list[str]:
-    """Names of single edits, the sets `paper` and `platform` replaced by theirs.
+def edit_names(requested: Sequence[str]) -> list[str]:
+    """Return the names of single edits, the sets `paper` and `platform` expanded.
 
     Raises:
         InputError: An edit is named twice.
@@ -72,7 +72,7 @@ def edit_names(asked: Sequence[str]) -> list[str]:
         >>> len(edit_names(["paper", "scaling_0.5"]))
         59
     """
-    names = [one for name in asked for one in ([edit.name for edit in SETS[name]] if name in SETS else [name])]
+    names = [one for name in requested for one in ([edit.name for edit in SETS[name]] if name in SETS else [name])]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError(f"edits {', '.join(twice)} are asked for twice; name each once")
@@ -80,9 +80,9 @@ def edit_names(asked: Sequence[str]) -> list[str]:
 
 
 def copy_id(name: str) -> str:
-    """What rows of a copy are stored as: the edit's name, and a digest of what of the user's it is made with.
+    """Return the id of a copy's stored rows: the edit's name, and a digest of the user's part in it.
 
-    That is the source of the module of a user's own edit, and the pictures that an edit is told to take.
+    That is the source of the module of a user's own edit, and the pictures that an edit takes.
 
     Example:
         >>> copy_id("jpg_compression_30")
@@ -96,7 +96,7 @@ def copy_id(name: str) -> str:
 
 
 def module_source(name: str) -> str | None:
-    """The source, in hex, of the module in `module:name`; None where it has none or the name is no such."""
+    """Return the source, in hex, of the module in `module:name`; None where it has none, or for other names."""
     module, colon, _ = name.partition(":")
     spec = importlib.util.find_spec(module) if colon else None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
@@ -105,7 +105,7 @@ def module_source(name: str) -> str | None:
 
 
 def _pictures(place: str | None) -> list[tuple[str, int, int]] | None:
-    """Names, sizes and times of the files in a place; None without a place."""
+    """Return names, sizes and times of the files in a folder; None without one."""
     if place is None:
         return None
     files = [path for path in (Path(place), *sorted(Path(place).rglob("*"))) if path.is_file()]
@@ -113,7 +113,7 @@ def _pictures(place: str | None) -> list[tuple[str, int, int]] | None:
 
 
 def copy_of(image: Image, copy: str, edits: Edits, sha256: str) -> Image:
-    """The edited copy of that id, or the image itself for `ORIGINAL`.
+    """Return the edited copy of that id, or the image itself for `ORIGINAL`.
 
     Raises:
         InputError: The edit is not possible on this image.
@@ -130,14 +130,14 @@ def copy_of(image: Image, copy: str, edits: Edits, sha256: str) -> Image:
 
 
 def _without_pictures(name: str) -> str:
-    """The name without the place of pictures, which differs from machine to machine."""
+    """Return the name without the folder of pictures, which differs from machine to machine."""
     head, arguments = naming.parse(name)
     return naming.written(head, {key: value for key, value in arguments.items() if key != "picture"})
 
 
 @functools.cache
 def made_by(font: Path | None) -> str:
-    """Digest of all that decides how copies look: the code of the edits, the libraries below it, the font's content."""
+    """Return a digest of all that determines copies: the code of the edits, the libraries below it, the font."""
     edits = sorted(Path(perturb.__file__).parent.rglob("*.py"))
     code = [path.read_bytes().hex() for path in (*edits, Path(naming.__file__))]
     versions = [importlib.metadata.version(name) for name in _MADE_BY]

@@ -22,13 +22,13 @@ _SLASH = "/"
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
-    """What is needed to compare a method's stored rows, without the method itself.
+class MethodSpec:
+    """A method's description for comparing its stored rows, without the method itself.
 
     Attributes:
-        key: Under which its rows are stored: all that decides them, to the versions of what computes them.
-        method: What results tell of it.
-        device: Where its rows are compared.
+        key: Of its stored rows: all that determines them, including versions of libraries.
+        method: Its record in the results.
+        device: Of comparing its rows.
     """
 
     key: str
@@ -37,31 +37,31 @@ class Maker:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MethodEntry:
     """A method that can run.
 
     Attributes:
-        asked: The name under which it was asked for, by which a worker loads it.
-        extractor: It.
-        method: What results tell of it.
-        at_hand: Whether it works on decoded images in the worker processes; a network takes pixels in this one.
-        maker: The same without the extractor, to be sent to a worker.
+        requested: The name in the settings, for a worker.
+        extractor: Of the method.
+        method: Its record in the results.
+        in_worker: Whether it runs on decoded images in the worker processes; a network runs on pixels in this one.
+        spec: The same without the extractor, for a worker.
     """
 
-    asked: str
+    requested: str
     extractor: Extractor
     method: Method
-    at_hand: bool
-    maker: Maker
+    in_worker: bool
+    spec: MethodSpec
 
 
-def assemble(settings: Settings) -> tuple[list[Entry], list[Method]]:
-    """The methods that can run, and all in the order asked for, the missing ones with their reason.
+def assemble(settings: Settings) -> tuple[list[MethodEntry], list[Method]]:
+    """Return the methods that can run, and the records of all in order, the missing ones with their reason.
 
     Raises:
-        InputError: A name is unknown or stands there twice, or a metric is not defined on its rows.
+        InputError: A name is unknown or given twice, or a metric is not defined on its rows.
     """
-    entries: list[Entry] = []
+    entries: list[MethodEntry] = []
     methods: list[Method] = []
     for name in _expanded(settings.models):
         try:
@@ -81,8 +81,8 @@ def assemble(settings: Settings) -> tuple[list[Entry], list[Method]]:
     return entries, methods
 
 
-def enter(name: str, settings: Settings) -> Entry:
-    """One method, loaded.
+def enter(name: str, settings: Settings) -> MethodEntry:
+    """Load one method.
 
     Raises:
         DependencyMissing: An optional package is not installed.
@@ -91,7 +91,7 @@ def enter(name: str, settings: Settings) -> Entry:
     """
     extractor = load_method(name, settings.device)
     kind = "user" if is_class_name(name) else extractor.kind
-    # A hash says how many bits it has; where it does not, every bit of its bytes is one.
+    # A hash may declare its bits; by default all bits of its bytes count.
     bits = (extractor.bits or 8 * extractor.dimension) if extractor.gives_codes else None
     method = Method(
         name=extractor.name,
@@ -107,21 +107,23 @@ def enter(name: str, settings: Settings) -> Entry:
         runtime=extractor.runtime(),
     )
     own = type(extractor)
-    at_hand = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
+    in_worker = extractor.several or own.rows is not Extractor.rows or own.parts is not Extractor.parts
     # A user's own class may change under its fingerprint.
     source = module_source(base_name(name)) if is_class_name(name) else None
     key = digest(extractor.fingerprint, extractor.runtime(), *([source] if source else ()))
-    return Entry(name, extractor, method, at_hand, Maker(key, method, "cpu" if at_hand else settings.device))
+    return MethodEntry(
+        name, extractor, method, in_worker, MethodSpec(key, method, "cpu" if in_worker else settings.device)
+    )
 
 
-def renamed(entry: Entry, name: str) -> Entry:
-    """The same method under another name, as a model's folder where another model is called the same."""
+def renamed(entry: MethodEntry, name: str) -> MethodEntry:
+    """Return the same method under another name, as a model's folder where two models share a name."""
     method = replace(entry.method, name=name, label=name)
-    return replace(entry, method=method, maker=replace(entry.maker, method=method))
+    return replace(entry, method=method, spec=replace(entry.spec, method=method))
 
 
 def load_method(name: str, device: str = "auto") -> Extractor:
-    """The extractor of that name: a hash, keypoints, a network or a user's own class."""
+    """Load the extractor of that name: a hash, keypoints, a network or a user's own class."""
     try:
         return load_extractor(name, device=device)
     except ModelNotFound as error:
@@ -132,7 +134,7 @@ def load_method(name: str, device: str = "auto") -> Extractor:
 
 
 def label_of(name: str, label: str) -> str:
-    """Return what tables print for a method's name: the label, where it has one, in place of all but the parameters.
+    """Return a method's name in tables: the label, where it has one, in place of all but the parameters.
 
     Example:
         >>> label_of("phash(size=16)", "pHash"), label_of("mini", "")
@@ -143,7 +145,7 @@ def label_of(name: str, label: str) -> str:
 
 
 def with_parameter(name: str, parameter: str, value: int) -> str:
-    """A method's name with one parameter more.
+    """Return a method's name with one parameter more.
 
     Example:
         >>> with_parameter("phash", "size", 11), with_parameter("orb(count=40)", "cutoff", 5)
@@ -160,25 +162,25 @@ def _missing(name: str, why: str) -> Method:
 
 
 def _expanded(names: Sequence[str]) -> list[str]:
-    """The names with `networks` replaced by all models whose weights are here and that are not named already."""
+    """Return the names with `networks` replaced by all models with local weights that are not named already."""
     cards = list_models() if _NETWORKS in names else []
     zoo = [card.name for card in cards if card.name not in names and has_weights(find_model(card.name))]
     return [one for name in names for one in (zoo if name == _NETWORKS else [name])]
 
 
 def _metrics(extractor: Extractor, kind: Kind, settings: Settings) -> tuple[str, ...]:
-    asked = settings.metrics.get(extractor.name, ())
-    if not asked and settings.compare_distances and kind == "network":
-        asked = tuple(
+    requested = settings.metrics.get(extractor.name, ())
+    if not requested and settings.compare_distances and kind == "network":
+        requested = tuple(
             name
             for name, metric in METRICS.items()
             if not metric.of_codes and (extractor.non_negative or not metric.non_negative)
         )
-    if wrong := [name for name in asked if METRICS[name].non_negative and not extractor.non_negative]:
+    if wrong := [name for name in requested if METRICS[name].non_negative and not extractor.non_negative]:
         raise InputError(
             f"{wrong[0]} is not defined on the rows of {extractor.name}, which may be negative; leave it out"
         )
-    if any(METRICS[name].of_codes != extractor.gives_codes for name in asked):
-        raise InputError(f"{extractor.name} is compared by {extractor.metric}, not by {', '.join(asked)}")
-    first = [metric for metric in asked if metric == extractor.metric]
-    return (*first, *(metric for metric in asked if metric != extractor.metric)) or (extractor.metric,)
+    if any(METRICS[name].of_codes != extractor.gives_codes for name in requested):
+        raise InputError(f"{extractor.name} is compared by {extractor.metric}, not by {', '.join(requested)}")
+    first = [metric for metric in requested if metric == extractor.metric]
+    return (*first, *(metric for metric in requested if metric != extractor.metric)) or (extractor.metric,)

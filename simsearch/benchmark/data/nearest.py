@@ -1,4 +1,4 @@
-"""From every edited copy to its nearest images of the database: what all protocols count.
+"""The nearest database images of every edited copy, from which all protocols compute.
 
 A float row of zeros, as some methods give for a flat picture, has no distance: it is infinitely far from every image,
 like an image without keypoints.
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from simsearch.benchmark.data.array_cache import digest
 from simsearch.benchmark.data.edits import ORIGINAL
-from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.benchmark.data.photographs import Picture
-from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.row_cache import RowCache
 from simsearch.benchmark.data.splits import Split
 from simsearch.distance import METRICS, by_name
 from simsearch.search.exact import knn
@@ -35,7 +35,7 @@ _AT_ONCE = 16  # pictures whose copies are compared together
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """Of each query (pictures, copies): the nearest image of a database, and the own one.
+    """For each query (pictures, copies): the nearest image of a database, and its own original.
 
     Attributes:
         distance: To the nearest, any image.
@@ -50,7 +50,7 @@ class Nearest:
     other: Values
 
     def some(self, pictures: slice) -> Nearest:
-        """Those of some pictures."""
+        """Return the values of some pictures."""
         return Nearest(self.distance[pictures], self.position[pictures], self.own[pictures], self.other[pictures])
 
 
@@ -69,11 +69,11 @@ class Distances:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What is compared.
+    """The two sides of a comparison.
 
     Attributes:
-        database: Whose originals can be found.
-        queries: Whose copies are looked for.
+        database: Pictures whose originals can be found.
+        queries: Pictures whose copies are searched.
         own: Position of each query picture's own image in the database, -1 for a stranger.
     """
 
@@ -83,80 +83,80 @@ class Sides:
 
     @classmethod
     def of(cls, database: tuple[Picture, ...], queries: tuple[Picture, ...]) -> Sides:
-        """Both, each picture its own image."""
+        """Return the sides of these pictures, each query its own image."""
         place = {picture.sha256: i for i, picture in enumerate(database)}
         return cls(database, queries, tuple(place.get(picture.sha256, -1) for picture in queries))
 
 
-def measure_split(shelf: Shelf, maker: Maker, metric: str, split: Split, copies: Sequence[str]) -> Distances:
-    """The distances of one split, from stored rows.
+def measure_split(row_cache: RowCache, spec: MethodSpec, metric: str, split: Split, copies: Sequence[str]) -> Distances:
+    """Return the distances of one split, from stored rows.
 
     Raises:
         RowError: A row is not finite or all zeros.
         MetricError: The metric is not defined on these rows.
     """
     n = split.attacked
-    found = nearest(shelf, maker, metric, Sides.of(split.database, split.queries), copies)
+    found = nearest(row_cache, spec, metric, Sides.of(split.database, split.queries), copies)
     return Distances(found.some(slice(n)), found.some(slice(n, None)))
 
 
-def nearest(shelf: Shelf, maker: Maker, metric: str, sides: Sides, copies: Sequence[str]) -> Nearest:
-    """The distances of all copies of some pictures to the originals of a database; kept once they are known.
+def nearest(row_cache: RowCache, spec: MethodSpec, metric: str, sides: Sides, copies: Sequence[str]) -> Nearest:
+    """Return the distances of all copies of some pictures to the originals of a database, cached.
 
     Args:
-        shelf: The stored rows.
-        maker: The method.
+        row_cache: The stored rows.
+        spec: The method.
         metric: The distance.
         sides: The database and the queries.
         copies: By id.
     """
     key = digest(
-        maker.key,
+        spec.key,
         metric,
-        maker.method.cutoff,
+        spec.method.cutoff,
         [picture.sha256 for picture in sides.database],
         [[picture.sha256, i] for picture, i in zip(sides.queries, sides.own, strict=True)],
-        [shelf.edits.seed, shelf.edits.stamp, *copies],
-        *([maker.method.bits] if (maker.method.bits or 0) % 8 else ()),  # whole bytes tell their length
+        [row_cache.edits.seed, row_cache.edits.stamp, *copies],
+        *([spec.method.bits] if (spec.method.bits or 0) % 8 else ()),  # whole bytes imply their length
     )
-    if (stored := shelf.store.read(_DISTANCES, key)) is not None:
+    if (stored := row_cache.store.read(_DISTANCES, key)) is not None:
         return Nearest(**stored)
-    found = _measured(shelf, maker, metric, sides, copies)
-    shelf.store.write(_DISTANCES, key, {field.name: getattr(found, field.name) for field in fields(found)})
+    found = _measured(row_cache, spec, metric, sides, copies)
+    row_cache.store.write(_DISTANCES, key, {field.name: getattr(found, field.name) for field in fields(found)})
     return found
 
 
-def _measured(shelf: Shelf, maker: Maker, metric: str, sides: Sides, copies: Sequence[str]) -> Nearest:
-    originals = [shelf.rows(maker.key, picture, [ORIGINAL])[0] for picture in sides.database]
-    compare = _several if maker.method.several else _single
+def _measured(row_cache: RowCache, spec: MethodSpec, metric: str, sides: Sides, copies: Sequence[str]) -> Nearest:
+    originals = [row_cache.rows(spec.key, picture, [ORIGINAL])[0] for picture in sides.database]
+    compare = _several if spec.method.several else _single
     found: list[Found] = []
     for start in range(0, len(sides.queries), _AT_ONCE):
         group = slice(start, start + _AT_ONCE)
-        rows = [row for picture in sides.queries[group] for row in shelf.rows(maker.key, picture, copies)]
+        rows = [row for picture in sides.queries[group] for row in row_cache.rows(spec.key, picture, copies)]
         own = np.repeat(np.array(sides.own[group], np.int64), len(copies))
-        found.append(compare(rows, originals, own, metric, maker))
+        found.append(compare(rows, originals, own, metric, spec))
     shape = len(sides.queries), len(copies)
     return Nearest(*(np.concatenate(column).reshape(shape) for column in zip(*found, strict=True)))
 
 
-def _several(rows: Parts, originals: Parts, own: Positions, metric: str, maker: Maker) -> Found:
-    """Of images of several rows."""
+def _several(rows: Parts, originals: Parts, own: Positions, metric: str, spec: MethodSpec) -> Found:
+    """Return of images of several rows."""
     if not METRICS[metric].of_codes:
         rows, originals = ([image[_seen(image)] for image in images] for images in (rows, originals))
-    cutoff, bits = maker.method.cutoff, maker.method.bits
+    cutoff, bits = spec.method.cutoff, spec.method.bits
     return _of_matrix(image_distances(rows, originals, metric=metric, cutoff=cutoff, bits=bits, threads=1), own)
 
 
-def _single(rows: Parts, originals: Parts, own: Positions, metric: str, maker: Maker) -> Found:
-    """Of images of one row."""
+def _single(rows: Parts, originals: Parts, own: Positions, metric: str, spec: MethodSpec) -> Found:
+    """Return of images of one row."""
     queries, database = np.concatenate(rows), np.concatenate(originals)
     if METRICS[metric].of_codes:
-        bits = maker.method.bits or 8 * database.shape[1]
-        scale = 8 * database.shape[1] / bits  # bytes may end in bits that no hash fills
+        bits = spec.method.bits or 8 * database.shape[1]
+        scale = 8 * database.shape[1] / bits  # bytes may end in unused bits
         return _of_matrix((by_name("hamming")(queries, database) * scale).astype(np.float32), own)
     seen = _seen(queries)
     k = min(2, len(database))
-    found = knn(queries[seen], [database], k=k, metric=metric, live=[_seen(database)], device=maker.device)
+    found = knn(queries[seen], [database], k=k, metric=metric, live=[_seen(database)], device=spec.device)
     distance, position = np.full((len(queries), 2), np.inf), np.full(len(queries), -1)
     distance[seen, :k], position[seen] = found.distances, found.positions[:, 0]
     other = np.where(position == own, distance[:, 1], distance[:, 0])
@@ -164,7 +164,7 @@ def _single(rows: Parts, originals: Parts, own: Positions, metric: str, maker: M
 
 
 def _to_own(queries: NDArray[Any], database: NDArray[Any], own: Positions, metric: str) -> Values:
-    """Distance of each query to its own original, rounded as `knn` rounds."""
+    """Return the distance of each query to its own original, rounded as by `knn`."""
     out = np.where(own < 0, np.nan, np.inf)
     for position in np.unique(own[own >= 0]):
         here = (own == position) & _seen(queries)
@@ -174,13 +174,13 @@ def _to_own(queries: NDArray[Any], database: NDArray[Any], own: Positions, metri
 
 
 def _seen(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which float rows (n, d) are more than zeros."""
+    """Return which float rows (n, d) are not all zeros."""
     seen: NDArray[np.bool_] = np.any(rows, axis=1)
     return seen
 
 
 def _of_matrix(matrix: NDArray[np.float32], own: Positions) -> Found:
-    """Nearest, own and nearest other from all distances (queries, database), ties to the earlier image."""
+    """Return nearest, own and nearest other from all distances (queries, database), ties to the earlier image."""
     distances = matrix.astype(np.float64)
     everyone = np.arange(len(distances))
     position = distances.argmin(axis=1)

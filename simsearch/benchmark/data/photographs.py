@@ -1,4 +1,4 @@
-"""The photographs of a benchmark: each known by its content, decodable, and there once."""
+"""The photographs of a benchmark: identified by content, decodable, without duplicates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Picture:
     Attributes:
         name: Below the folder given, printable.
         sha256: Of the file's bytes, hex.
-        source: Where these are.
+        source: Of the bytes.
         pixels: Width times height.
     """
 
@@ -42,10 +42,10 @@ class Picture:
         return folder if slash else ""
 
     def load_bytes(self) -> bytes:
-        """The file's bytes.
+        """Return the file's bytes.
 
         Raises:
-            InputError: They cannot be read, or are no longer those that were looked at; it is named.
+            InputError: They cannot be read, or have changed since they were hashed; it is named.
         """
         try:
             data = load_bytes(self.source, Limits().max_bytes)
@@ -56,7 +56,7 @@ class Picture:
         return data
 
     def load(self) -> Image:
-        """The image, upright and RGB, in full size.
+        """Return the image, upright and RGB, in full size.
 
         Raises:
             InputError: As `load_bytes`, or it cannot be decoded.
@@ -77,12 +77,12 @@ class Gallery:
 
     @property
     def facts(self) -> Photographs:
-        """What results tell of them."""
+        """Their record in the results."""
         digest = hashlib.sha256("".join(sorted(picture.sha256 for picture in self.pictures)).encode())
         return Photographs(self.name, len(self.pictures), digest.hexdigest(), self.rejected)
 
     def only(self, names: Collection[str]) -> Gallery:
-        """The same with no other pictures than these, and those of the names that are not there as rejected."""
+        """Return the gallery of these pictures alone; missing names are rejected."""
         kept = tuple(picture for picture in self.pictures if picture.name in names)
         rejected = tuple(file for file in self.rejected if file.name in names)
         there = {picture.name for picture in kept} | {file.name for file in rejected}
@@ -90,7 +90,7 @@ class Gallery:
         return Gallery(self.name, kept, (*rejected, *lost))
 
     def without(self, refused: dict[str, str]) -> Gallery:
-        """The same without pictures that an edit or a method cannot work on: messages by SHA-256."""
+        """Return the gallery without refused pictures, given their messages by SHA-256."""
         kept = tuple(picture for picture in self.pictures if picture.sha256 not in refused)
         out = [
             RejectedFile(picture.name, "cannot_be_edited", refused[picture.sha256])
@@ -101,12 +101,12 @@ class Gallery:
 
 
 def look_at(path: Path, *, workers: int, progress: Progress | None = None) -> Gallery:
-    """Every file under a path looked at once: decoded in killable workers, hashed, exact copies left out.
+    """Read every file under a path once: decoded in killable workers, hashed, exact copies left out.
 
     Args:
         path: A folder, a tar or a file.
         workers: Decoding processes; 0 decodes here.
-        progress: Called with (files looked at, None).
+        progress: Called with (files read, None).
 
     Raises:
         InputError: The path does not exist.

@@ -1,4 +1,4 @@
-"""The rows of photographs and their copies on disk, one file for each photograph and method."""
+"""A cache of the rows of photographs and their copies, one file for each photograph and method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from simsearch.benchmark.data.array_cache import Arrays, Store, digest
+from simsearch.benchmark.data.array_cache import ArrayCache, Arrays, digest
 from simsearch.benchmark.data.edits import Edits
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.errors import SimsearchError
@@ -17,26 +17,25 @@ _ROWS, _COPIES = "rows", "copies"
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """Stored rows of one set of edits.
+class RowCache:
+    """The stored rows of one set of edits.
 
     Attributes:
-        store: Finished parts.
+        store: The array cache.
         edits: All edits of the run.
-        keeps_copies: Whether edited copies themselves are kept too, some 10 MB a photograph and 100 edits, so that a
-            method that is tried later need not have them made again.
+        keeps_copies: Whether edited copies are stored too, some 10 MB a photograph and 100 edits, for later methods.
     """
 
-    store: Store
+    store: ArrayCache
     edits: Edits
     keeps_copies: bool = False
 
     def stored(self, method: str, picture: Picture) -> Arrays:
-        """By copy id the rows (p, d) that one method, told by its key, has of a photograph."""
+        """Return, by copy id, the rows (p, d) of a photograph by the method of that key."""
         return self.store.read(_ROWS, self._key(method, picture=picture)) or {}
 
     def rows(self, method: str, picture: Picture, copies: Sequence[str]) -> list[NDArray[Any]]:
-        """The rows (p, d) of these copies.
+        """Return the rows (p, d) of these copies.
 
         Raises:
             SimsearchError: They are not stored, or were damaged since.
@@ -51,15 +50,15 @@ class Shelf:
         self.store.write(_ROWS, self._key(method, picture=picture), {**self.stored(method, picture), **rows})
 
     def kept_copies(self, picture: Picture, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """By copy id the pixels (h, w, 3) of those of these copies that are kept."""
+        """Return, by copy id, the pixels (h, w, 3) of the stored ones among these copies."""
         if not self.keeps_copies:
             return {}
         return self.store.read(_COPIES, self._key(*names, picture=picture)) or {}
 
-    def keep_copies(self, picture: Picture, made: Mapping[str, NDArray[Any]]) -> None:
-        """Keep these copies, if any are kept."""
+    def keep_copies(self, picture: Picture, copies: Mapping[str, NDArray[Any]]) -> None:
+        """Store these copies, if copies are stored at all."""
         if self.keeps_copies:
-            self.store.write(_COPIES, self._key(*made, picture=picture), made)
+            self.store.write(_COPIES, self._key(*copies, picture=picture), copies)
 
     def _key(self, *names: str, picture: Picture) -> str:
         return digest(*names, picture.sha256, self.edits.seed, self.edits.stamp)

@@ -1,4 +1,4 @@
-"""Where photographs come from, and which of them are known to be copies of each other."""
+"""The sources of photographs, and known copies among them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NUMBERED = re.compile(r"(?=.*[^\d\-_ .])(?P<prefix>.+?)[-_ .]*\d+")
 
 
 def source_of(name: str, folder: str, listed: Mapping[str, str]) -> str:
-    """The source of a photograph.
+    """Return the source of a photograph.
 
-    What a CSV says comes first, then the first folder of its name, then what stands before the number in the name of a
-    tar's member, then the folder or tar that was given.
+    In order of precedence: the CSV's, the first folder of its name, the prefix before the number in the name of a
+    tar's member, the folder or tar that was given.
 
     Args:
         name: Below the folder or tar, as `cities/1.jpg` or `shard.tar::scene_01.jpg`.
-        folder: What was given, by its last name.
-        listed: Sources by name, as `read_sources` gives them.
+        folder: The last name of the path given.
+        listed: Sources by name, as of `read_sources`.
 
     Example:
         >>> [source_of(name, "mine", {}) for name in ("a/b/1.jpg", "x.tar::dtd10_007.jpg", "1.jpg")]
@@ -39,7 +39,7 @@ def source_of(name: str, folder: str, listed: Mapping[str, str]) -> str:
 
 
 def read_sources(path: Path) -> dict[str, str]:
-    """Sources by name, from a CSV with the columns name and source.
+    """Read sources by name from a CSV with the columns name and source.
 
     Raises:
         InputError: It cannot be read or lacks a column.
@@ -48,7 +48,7 @@ def read_sources(path: Path) -> dict[str, str]:
 
 
 def read_copies(path: Path) -> tuple[tuple[str, str], ...]:
-    """Pairs of names, from a CSV with the columns one and other.
+    """Read pairs of names from a CSV with the columns one and other.
 
     Raises:
         InputError: It cannot be read or lacks a column.
@@ -57,7 +57,7 @@ def read_copies(path: Path) -> tuple[tuple[str, str], ...]:
 
 
 def known_copies(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
-    """Positions of the pairs of which both are there.
+    """Return the positions of the pairs of which both are present.
 
     Args:
         names: Of the photographs; a pair may name one in full, as a tar's member, or without folder and ending.
@@ -83,7 +83,7 @@ def known_copies(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list
 
 
 def spread_evenly(sources: Sequence[str], count: int) -> list[int]:
-    """Up to that many positions, in order, taken from the sources in turn until each has given all that it has.
+    """Return up to that many positions, in order, drawn from the sources in turn until they are exhausted.
 
     Example:
         >>> spread_evenly(["a", "a", "a", "b", "a"], 3)

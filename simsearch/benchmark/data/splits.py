@@ -1,4 +1,4 @@
-"""Which photographs can be found, which are strangers, and which of both are edited."""
+"""Splits of photographs into a database and strangers, and which of both are edited."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Split:
     """One split into two halves; the attacked pictures stand first in both.
 
     Attributes:
-        seed: What decided it.
+        seed: Of the draw.
         database: Pictures that can be found.
         control: Strangers.
         attacked: How many of each half are edited.
@@ -36,11 +36,11 @@ class Split:
 
 
 def split_pictures(pictures: Sequence[Picture], seed: int, attacked: int | None) -> Split:
-    """The database half and the control half of one seed.
+    """Return the database half and the control half of one seed.
 
     Args:
         pictures: All of them.
-        seed: Decides the halves and which of each are attacked.
+        seed: Of the halves and of the attacked ones.
         attacked: How many of each half; by default 100, or the half where that is smaller.
 
     Raises:

@@ -1,1 +1,1 @@
-"""The needle protocol: copies found where one false match is expected in a library of N."""
+"""The needle protocol: recall of copies at one expected false match in a library of N."""

@@ -1,6 +1,6 @@
-"""A large set of images as a stress test: how many of them come within a threshold of photographs that they are not.
+"""A large set of images as a stress test: how many of them are false matches of photographs.
 
-Rows are made or read block by block and forgotten, so that a million distractors need no more memory than a thousand.
+Rows are computed or read block by block and dropped, so that a million distractors need no more memory than a thousand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.needle.figures import Subject
-from simsearch.benchmark.needle.pairs import Library
+from simsearch.benchmark.needle.pairs import Originals
 from simsearch.benchmark.needle_results import NeedleDistractors, NeedlePair
 from simsearch.errors import InputError
 from simsearch.extract.embeddings.parquet import read_rows, rows_info
@@ -31,8 +31,8 @@ _ROWS = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """What distractors are compared with.
+class ComparedPhotographs:
+    """The photographs that distractors are compared with.
 
     Attributes:
         names: Of the photographs.
@@ -51,15 +51,15 @@ class _Block(NamedTuple):
 
 
 def count_distractors(
-    path: Path, extractor: Extractor, library: Library, near: Near, progress: Progress
+    path: Path, extractor: Extractor, library: Originals, photographs: ComparedPhotographs, progress: Progress
 ) -> NeedleDistractors | None:
     """Count pairs of a photograph and a distractor within each threshold.
 
     Args:
         path: A folder or tar of images, or a Parquet file of rows of one model.
-        extractor: Makes the rows.
+        extractor: Of the rows.
         library: The photographs' originals.
-        near: What else is known of them.
+        photographs: Their names, contents, stranger pairs and limits.
         progress: Called with (distractors compared, None).
 
     Returns:
@@ -71,20 +71,20 @@ def count_distractors(
     is_file = path.suffix == _ROWS
     if extractor.several or (is_file and rows_info(path).fingerprint != extractor.fingerprint):
         return None
-    tail = near.subject.tail
-    thresholds = [tail.threshold(limit.rate) for limit in near.subject.limits]
+    tail = photographs.subject.tail
+    thresholds = [tail.threshold(limit.rate) for limit in photographs.subject.limits]
     reach = max((value for value in thresholds if value is not None), default=0.0)
     pairs = np.zeros(len(thresholds), np.int64)
-    hit = np.zeros((len(thresholds), len(near.names)), bool)
+    hit = np.zeros((len(thresholds), len(photographs.names)), bool)
     nearest: list[tuple[float, str, str]] = []
     count = 0
-    for block in _from_file(path, near.known) if is_file else _from_images(path, extractor, near.known):
+    for block in _from_file(path, photographs.known) if is_file else _from_images(path, extractor, photographs.known):
         found = library.near(list(block.rows[:, None]), reach)
         for i, value in enumerate(thresholds):
             inside = found.distances <= (-np.inf if value is None else value)
             pairs[i] += inside.sum()
             hit[i, found.right[inside]] = True
-        shown = ((float(distance), near.names[b], block.names[a]) for a, b, distance in zip(*found, strict=True))
+        shown = ((float(distance), photographs.names[b], block.names[a]) for a, b, distance in zip(*found, strict=True))
         nearest = heapq.nsmallest(_SHOWN, [*nearest, *shown])
         count += len(block.rows)
         progress(count, None)
@@ -94,8 +94,8 @@ def count_distractors(
     return NeedleDistractors(
         name=path.absolute().name,
         count=count,
-        queries=len(near.names),
-        predicted=tuple(None if rate is None else rate * count * len(near.names) for rate in rates),
+        queries=len(photographs.names),
+        predicted=tuple(None if rate is None else rate * count * len(photographs.names) for rate in rates),
         observed=tuple(None if value is None else int(n) for value, n in zip(thresholds, pairs, strict=True)),
         queries_hit=tuple(None if value is None else int(n) for value, n in zip(thresholds, hit.sum(1), strict=True)),
         nearest=tuple(NeedlePair(own, other, distance) for distance, own, other in nearest),
@@ -106,7 +106,7 @@ def _from_file(path: Path, known: Set[bytes]) -> Iterator[_Block]:
     for batch in read_rows(path):
         kept = [i for i, sha256 in enumerate(batch.sha256.to_pylist()) if sha256 not in known]
         paths = batch.paths
-        last = ((paths[i] or b"").rpartition(b"/")[2] for i in kept)  # no folder of a machine is published
+        last = ((paths[i] or b"").rpartition(b"/")[2] for i in kept)  # no path of this machine is published
         names = [printable(name) or f"row {batch.first + i}" for i, name in zip(kept, last, strict=True)]
         yield _Block(names, batch.rows[kept])
 

@@ -1,4 +1,4 @@
-"""From distances to the needle protocol's figures: thresholds, recalls, strata, what was predicted and what came."""
+"""The needle protocol's figures from distances: thresholds, recalls, strata, predicted against observed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Values = NDArray[np.float64]
 
 _NEAREST = 20  # pairs of strangers that are shown
 _STEPS = 10  # of the curve, each decade
-_SMALLEST_LIBRARY = 1e3  # of the curve, unless smaller ones are asked for
+_SMALLEST_LIBRARY = 1e3  # of the curve, unless smaller ones are requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Subject:
 
     Attributes:
         tail: The nearest pairs of strangers; images are numbered among those that are no textures.
-        strangers: These.
-        own: From each copy to its original (q, e).
+        strangers: Of the tail.
+        own: Distances from each copy to its original (q, e).
         edits: Names, in the order of the columns.
         groups: By group the names of its edits.
-        limits: What is asked.
+        limits: Of the protocol.
     """
 
     tail: PairTail
@@ -53,13 +53,13 @@ class Subject:
     limits: tuple[NeedleLimit, ...]
 
     def columns(self, group: str) -> list[int]:
-        """The columns of a group's edits."""
+        """Return the columns of a group's edits."""
         return [self.edits.index(name) for name in self.groups[group]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What each draw gives at each limit.
+    """The results of each draw at each limit.
 
     Attributes:
         thresholds: (r, limits).
@@ -71,7 +71,7 @@ class Drawn:
 
     @classmethod
     def of(cls, subject: Subject, draws: Draws) -> Drawn:
-        """Worked out once for each different rate."""
+        """Compute them once for each different rate."""
         rates = sorted({limit.rate for limit in subject.limits})
         thresholds = draws.thresholds(subject.tail, rates)
         shares = [drawn_shares(subject.own, column, draws.queries) for column in thresholds.T]
@@ -80,12 +80,12 @@ class Drawn:
 
 
 def limits_of(libraries: Sequence[float], expected: Sequence[float]) -> tuple[NeedleLimit, ...]:
-    """All questions: every library at the main number of expected false matches, then at the next."""
+    """Return all limits: every library at the main number of expected false matches, then at the next."""
     return tuple(NeedleLimit(library, number) for number in expected for library in libraries)
 
 
 def thresholds_of(subject: Subject, drawn: Drawn) -> tuple[NeedleThreshold, ...]:
-    """The distance of each limit, and what stands behind it."""
+    """Return the threshold of each limit, with its support."""
     tail, found = subject.tail, []
     for limit, column in zip(subject.limits, drawn.thresholds.T, strict=True):
         support, value = tail.support(limit.rate), tail.threshold(limit.rate)
@@ -99,7 +99,7 @@ def thresholds_of(subject: Subject, drawn: Drawn) -> tuple[NeedleThreshold, ...]
 
 
 def recalls_of(subject: Subject, drawn: Drawn) -> tuple[tuple[NeedleGroup, ...], tuple[NeedleEdit, ...]]:
-    """Recall of every group's mean and of every edit, along the limits."""
+    """Return the recall of every group's mean and of every edit, along the limits."""
     groups = tuple(
         NeedleGroup(name, len(columns), _along(subject, drawn, columns))
         for name, columns in ((name, subject.columns(name)) for name in subject.groups)
@@ -111,7 +111,7 @@ def recalls_of(subject: Subject, drawn: Drawn) -> tuple[tuple[NeedleGroup, ...],
 
 
 def curves_of(subject: Subject) -> tuple[NeedleCurve, ...]:
-    """Recall of each group at one expected false match, from small libraries to the last that allows a pair."""
+    """Return the recall of each group at one expected false match, up to the largest library that allows a pair."""
     first = min(_SMALLEST_LIBRARY, *(limit.library for limit in subject.limits))
     steps = np.arange(np.log10(first), np.log10(subject.tail.total) + 1e-9, 1 / _STEPS)
     points = [(10.0**step, subject.tail.threshold(rate_for(10.0**step, 1))) for step in steps]
@@ -127,7 +127,7 @@ def curves_of(subject: Subject) -> tuple[NeedleCurve, ...]:
 def differences_of(
     keys: Sequence[tuple[str, str]], subjects: Sequence[Subject], drawn: Sequence[Drawn]
 ) -> tuple[NeedleDifference, ...]:
-    """Every method against the first."""
+    """Return the differences of every method from the first."""
     found = []
     for key, subject, one in zip(keys[1:], subjects[1:], drawn[1:], strict=True):
         for group in subject.groups:
@@ -139,7 +139,7 @@ def differences_of(
 
 
 def held_out_of(subject: Subject, world: NeedleWorld, draws: Draws) -> tuple[NeedleHeldOut, ...]:
-    """Predicted against observed, for each source at each library of the main expected number; none of two sources."""
+    """Return predicted against observed pairs, for each source and library at the main expected number."""
     numbers = sorted(set(subject.strangers.sources.tolist()) - {-1})
     if len(numbers) < 3:
         return ()
@@ -165,7 +165,7 @@ def held_out_of(subject: Subject, world: NeedleWorld, draws: Draws) -> tuple[Nee
 
 
 def nearest_of(subject: Subject, names: Sequence[str]) -> tuple[NeedlePair, ...]:
-    """The nearest pairs of strangers across sources, by name."""
+    """Return the nearest pairs of strangers across sources, by name."""
     tail = subject.tail
     shown = zip(tail.left[:_NEAREST], tail.right[:_NEAREST], tail.distances[:_NEAREST], strict=True)
     return tuple(NeedlePair(names[a], names[b], float(distance)) for a, b, distance in shown)
@@ -195,7 +195,7 @@ def _change(
 
 
 def _finite(estimate: Estimate, tail: PairTail) -> Estimate:
-    """JSON has no infinity: a threshold beyond all pairs is that of the farthest."""
+    """Return the estimate without infinity, for JSON: a threshold beyond all pairs is that of the farthest."""
     most = float(tail.distances[-1]) if len(tail.distances) else 0.0
     value, low, high = (min(number, most) if np.isinf(number) else number for number in
                         (estimate.value, estimate.low, estimate.high))  # fmt: skip

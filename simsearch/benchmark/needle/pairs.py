@@ -1,7 +1,7 @@
 """The nearest pairs among many originals, and from copies to their own original: exactly, by any metric.
 
-Every pair within a reach is found; the reach is chosen on a sample so that enough pairs lie within it. A float row of
-zeros has no distance and stands in no pair.
+Every pair within a radius is found; it is chosen on a sample so that enough pairs lie within it. A float row of zeros
+has no distance and is in no pair.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.decide.pair_rate import Strangers
 from simsearch.distance import METRICS, by_name
 from simsearch.search.multi_vector.distances import image_distances
@@ -23,13 +23,13 @@ Parts = list[NDArray[Any]]
 Places = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-_AT_ONCE = 256  # images asked for together
-_SAMPLE = 256  # images a side by which the reach is chosen
-_FARTHER = 1.2  # times the reach, where too few pairs lie within it
+_AT_ONCE = 256  # query images of a batch
+_SAMPLE = 256  # images a side of the sample for the radius
+_FARTHER = 1.2  # times the radius, where too few pairs lie within it
 
 
-class Pairs(NamedTuple):
-    """Pairs of images: the one that asked, the one that was found, and their distance (m,) each."""
+class ImagePairs(NamedTuple):
+    """Pairs of images: the query, the match, and their distance (m,) each."""
 
     left: Places
     right: Places
@@ -37,21 +37,21 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class Originals:
     """Originals that can be found.
 
     Attributes:
-        maker: Whose rows.
+        spec: The method.
         metric: The distance.
-        parts: The rows (p, d) of each image; one, unless the method gives several.
+        parts: The rows (p, d) of each image; one, unless the method has several.
     """
 
-    maker: Maker
+    spec: MethodSpec
     metric: str
     parts: Parts
 
-    def near(self, asked: Parts, reach: float, *, behind: int = 0) -> Pairs:
-        """Every original from position `behind` on within the reach of each of the images asked for."""
+    def near(self, asked: Parts, reach: float, *, behind: int = 0) -> ImagePairs:
+        """Return every original from position `behind` on within the radius of each query image."""
         found = [
             _shifted(self._near(asked[start : start + _AT_ONCE], reach, behind), start, behind)
             for start in range(0, len(asked), _AT_ONCE)
@@ -59,9 +59,9 @@ class Library:
         return _joined(found)
 
     def to_own(self, copies: Parts, place: int) -> Values:
-        """The distance of each of these copies to the original at a place, rounded as `near` rounds."""
+        """Return the distance of each of these copies to the original at a position, rounded as by `near`."""
         original = self.parts[place]
-        if self.maker.method.several:
+        if self.spec.method.several:
             return self._matrix(copies, [original])[:, 0]
         rows = np.concatenate(copies)
         out = np.full(len(rows), np.inf)
@@ -73,15 +73,15 @@ class Library:
             out[seen] = by_name(self.metric)(rows[seen], original)[:, 0].astype(np.float32)
         return out
 
-    def some(self, places: Places) -> Library:
-        """These originals alone."""
-        return Library(self.maker, self.metric, [self.parts[place] for place in places])
+    def some(self, places: Places) -> Originals:
+        """Return these originals alone."""
+        return Originals(self.spec, self.metric, [self.parts[place] for place in places])
 
-    def _near(self, asked: Parts, reach: float, behind: int) -> Pairs:
-        if self.maker.method.several:
+    def _near(self, asked: Parts, reach: float, behind: int) -> ImagePairs:
+        if self.spec.method.several:
             matrix = self._matrix(asked, self.parts[behind:])
             left, right = np.nonzero((matrix <= reach) & np.isfinite(matrix))
-            return Pairs(left, right, matrix[left, right])
+            return ImagePairs(left, right, matrix[left, right])
         queries, rows = np.concatenate(asked), np.concatenate(self.parts[behind:])
         bits = self._bits if METRICS[self.metric].of_codes else None
         asking = np.arange(len(queries)) if bits else np.flatnonzero(queries.any(axis=1))
@@ -91,14 +91,14 @@ class Library:
             max_distance=reach,
             metric=self.metric,
             live=None if bits else [np.any(rows, axis=1)],
-            device=self.maker.device,
+            device=self.spec.device,
             bits=bits,
         )
         left = np.repeat(asking, np.diff(found.starts))
-        return Pairs(left, found.positions, found.distances.astype(np.float64))
+        return ImagePairs(left, found.positions, found.distances.astype(np.float64))
 
     def _matrix(self, asked: Parts, there: Parts) -> Values:
-        method = self.maker.method
+        method = self.spec.method
         if not METRICS[self.metric].of_codes:
             asked, there = ([image[image.any(axis=1)] for image in images] for images in (asked, there))
         matrix = image_distances(asked, there, metric=self.metric, cutoff=method.cutoff, bits=method.bits)
@@ -106,18 +106,18 @@ class Library:
 
     @property
     def _bits(self) -> int:
-        return self.maker.method.bits or 8 * self.parts[0].shape[1]
+        return self.spec.method.bits or 8 * self.parts[0].shape[1]
 
 
-def stranger_pairs(library: Library, strangers: Strangers, wanted: int, *, seed: int) -> tuple[Pairs, float]:
-    """All pairs of originals within a reach, each once, and the reach.
+def stranger_pairs(library: Originals, strangers: Strangers, wanted: int, *, seed: int) -> tuple[ImagePairs, float]:
+    """Return all pairs of originals within a radius, each once, and the radius.
 
     Args:
         library: The originals.
-        strangers: Which pairs count; the others are given too.
-        wanted: How many pairs of strangers should lie within the reach, about; a quarter of them will at least, or all
-            that have a distance.
-        seed: Draws the sample.
+        strangers: Of the pairs that count; others are returned too.
+        wanted: The approximate number of stranger pairs within the radius; at least a quarter of it, or all that have a
+            distance.
+        seed: Of the sample.
     """
     n, total = len(library.parts), float(strangers.pairs()[0])
     reach = _first_reach(library, strangers, min(1.0, wanted / max(total, 1)), seed)
@@ -134,8 +134,8 @@ def stranger_pairs(library: Library, strangers: Strangers, wanted: int, *, seed:
         reach = _FARTHER * reach if reach < METRICS[library.metric].largest else np.inf
 
 
-def _first_reach(library: Library, strangers: Strangers, share: float, seed: int) -> float:
-    """The distance within which that share of a sample's pairs of strangers lies; infinite where all may be taken."""
+def _first_reach(library: Originals, strangers: Strangers, share: float, seed: int) -> float:
+    """Return the radius of that share of a sample's stranger pairs; infinite where all may be taken."""
     n = len(library.parts)
     if n <= _SAMPLE or share >= 0.5:
         return np.inf
@@ -148,17 +148,17 @@ def _first_reach(library: Library, strangers: Strangers, share: float, seed: int
     return max(float(np.quantile(sample.distances[counted], share)), float(np.finfo(np.float32).eps))
 
 
-def _after(pairs: Pairs, start: int) -> Pairs:
-    """The pairs whose second image stands behind the first, numbered from the beginning."""
+def _after(pairs: ImagePairs, start: int) -> ImagePairs:
+    """Return the pairs whose second image is behind the first, as positions in all images."""
     left = pairs.left + start
     once = pairs.right > left
-    return Pairs(left[once], pairs.right[once], pairs.distances[once])
+    return ImagePairs(left[once], pairs.right[once], pairs.distances[once])
 
 
-def _shifted(pairs: Pairs, start: int, behind: int) -> Pairs:
-    return Pairs(pairs.left + start, pairs.right + behind, pairs.distances)
+def _shifted(pairs: ImagePairs, start: int, behind: int) -> ImagePairs:
+    return ImagePairs(pairs.left + start, pairs.right + behind, pairs.distances)
 
 
-def _joined(parts: Sequence[Pairs]) -> Pairs:
-    empty = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    return Pairs(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+def _joined(parts: Sequence[ImagePairs]) -> ImagePairs:
+    empty = ImagePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    return ImagePairs(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))

@@ -1,7 +1,7 @@
 """The needle protocol: rows in, figures out, one method after the other.
 
-Recall at one expected false match in a library of N strangers says what a false-positive rate on some hundred strangers
-cannot: what is left of a method where it has to work.
+Recall at one expected false match in a library of N strangers shows what a false-positive rate on some hundred
+strangers cannot: how a method performs at the scale of its use.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.data.edits import ORIGINAL
-from simsearch.benchmark.data.embed import Engine, Need
-from simsearch.benchmark.data.methods import Entry
+from simsearch.benchmark.data.embed import Need, RowEmbedder
+from simsearch.benchmark.data.methods import MethodEntry
 from simsearch.benchmark.data.photographs import Picture
-from simsearch.benchmark.needle.distractors import Near, count_distractors
+from simsearch.benchmark.needle.distractors import ComparedPhotographs, count_distractors
 from simsearch.benchmark.needle.figures import (
     Drawn,
     Subject,
@@ -29,7 +29,7 @@ from simsearch.benchmark.needle.figures import (
     recalls_of,
     thresholds_of,
 )
-from simsearch.benchmark.needle.pairs import Library, Pairs, Parts, stranger_pairs
+from simsearch.benchmark.needle.pairs import ImagePairs, Originals, Parts, stranger_pairs
 from simsearch.benchmark.needle.strangers import NeedleWorld
 from simsearch.benchmark.needle.strata import edited_of, strata_of
 from simsearch.benchmark.needle_results import NeedleDistractors, NeedleMethod, NeedleResults
@@ -40,7 +40,7 @@ from simsearch.runtime.processes import Progress
 
 Stage = Callable[[str], AbstractContextManager[Progress]]
 
-_TIMES = 50  # as many stranger pairs are kept as the largest rate allows, so that draws and single sources have enough
+_TIMES = 50  # times the stranger pairs that the largest rate allows, so that draws and single sources have enough
 _FEWEST_KEPT, _MOST_KEPT = 2_000, 1 << 20
 _EDITED = 8  # copies of each photograph whose pairs with strangers are counted
 
@@ -51,41 +51,41 @@ class Needle:
 
     Attributes:
         settings: Of the benchmark.
-        engine: Makes and keeps rows.
+        engine: The embedder.
         entries: The methods.
-        groups: By group, what its edits are called and the names by which they are made.
-        stage: Times a stage and tells of its progress.
+        groups: By group, its edits' names in reports, and in full.
+        stage: Times a stage and reports its progress.
     """
 
     settings: Settings
-    engine: Engine
-    entries: Sequence[Entry]
+    engine: RowEmbedder
+    entries: Sequence[MethodEntry]
     groups: Mapping[str, Mapping[str, str]]
     stage: Stage
 
     @property
     def made_as(self) -> dict[str, str]:
-        """Each edit once, by what it is called, with the name by which it is made."""
+        """The full name of each edit, by its name in reports."""
         return {name: made for edits in self.groups.values() for name, made in edits.items()}
 
     @property
     def copies(self) -> tuple[str, ...]:
         """The copy ids of these edits."""
-        ids = {name: copy for copy, name in self.engine.shelf.edits.names.items()}
+        ids = {name: copy for copy, name in self.engine.row_cache.edits.names.items()}
         return tuple(ids[name] for name in self.made_as.values())
 
     def make(self, world: NeedleWorld) -> dict[str, str]:
-        """Make and store all rows; return the messages of photographs that cannot take part, by SHA-256."""
-        wanted: dict[Picture, list[Need]] = {
+        """Compute and store all rows; return the messages of refused photographs, by SHA-256."""
+        count: dict[Picture, list[Need]] = {
             picture: [(entry, (ORIGINAL,)) for entry in self.entries] for picture in world.pictures
         }
         for place in world.queries:
-            wanted[world.pictures[place]] += [(entry, self.copies) for entry in self.entries]
+            count[world.pictures[place]] += [(entry, self.copies) for entry in self.entries]
         with self.stage("copies") as progress:
-            return self.engine.make(wanted, progress=progress)
+            return self.engine.make(count, progress=progress)
 
     def results(self, world: NeedleWorld) -> NeedleResults:
-        """Every method by every metric."""
+        """Return the results of every method by every metric."""
         settings = self.settings.needle
         strangers = world.strangers
         draws = Draws.of(
@@ -115,19 +115,19 @@ class Needle:
         )
 
     def _method(
-        self, entry: Entry, metric: str, world: NeedleWorld, draws: Draws
+        self, entry: MethodEntry, metric: str, world: NeedleWorld, draws: Draws
     ) -> tuple[Subject, Drawn, NeedleMethod]:
-        shelf, maker = self.engine.shelf, entry.maker
-        library = Library(maker, metric, [shelf.rows(maker.key, one, [ORIGINAL])[0] for one in world.pictures])
+        row_cache, spec = self.engine.row_cache, entry.spec
+        library = Originals(spec, metric, [row_cache.rows(spec.key, one, [ORIGINAL])[0] for one in world.pictures])
         limits = limits_of(self.settings.needle.libraries, self.settings.needle.expected)
         strangers = world.strangers
         total = strangers.pairs()
         most = allowed_pairs(max(limit.rate for limit in limits), total)[0]
-        wanted = int(np.clip(_TIMES * most, _FEWEST_KEPT, _MOST_KEPT))
-        pairs, reach = stranger_pairs(library, strangers, wanted, seed=self.settings.seeds[0])
+        count = int(np.clip(_TIMES * most, _FEWEST_KEPT, _MOST_KEPT))
+        pairs, reach = stranger_pairs(library, strangers, count, seed=self.settings.seeds[0])
         counted = strangers.counts(pairs.left, pairs.right)
         left, right = pairs.left[counted], pairs.right[counted]
-        tail = PairTail.of(pairs.distances[counted], left, right, total=float(total[0]), reach=reach).nearest(wanted)
+        tail = PairTail.of(pairs.distances[counted], left, right, total=float(total[0]), reach=reach).nearest(count)
         own, sample = self._copies(library, world)
         groups = {group: tuple(edits) for group, edits in self.groups.items()}
         subject = Subject(tail, strangers, own, tuple(self.made_as), groups, limits)
@@ -136,7 +136,7 @@ class Needle:
         of_groups, of_edits = recalls_of(subject, drawn)
         highest = max((one.threshold.value for one in thresholds if one.threshold), default=0.0)
         method = NeedleMethod(
-            method=maker.method.name,
+            method=spec.method.name,
             metric=metric,
             supported_library=1 / tail.supported_rate,
             thresholds=thresholds,
@@ -158,25 +158,25 @@ class Needle:
         """Copies of each photograph that are compared with strangers."""
         return min(_EDITED, len(self.made_as))
 
-    def _copies(self, library: Library, world: NeedleWorld) -> tuple[NDArray[np.float64], list[tuple[int, Parts]]]:
-        """Distances from all copies to their originals (q, e); and some copies of each, every edit about as often."""
+    def _copies(self, library: Originals, world: NeedleWorld) -> tuple[NDArray[np.float64], list[tuple[int, Parts]]]:
+        """Return distances (q, e) of copies to their originals, and a sample of copies of each, balanced over edits."""
         names = self.copies
         own = np.empty((len(world.queries), len(names)))
         sample = []
         for number, place in enumerate(world.queries):
-            parts = self.engine.shelf.rows(library.maker.key, world.pictures[place], names)
+            parts = self.engine.row_cache.rows(library.spec.key, world.pictures[place], names)
             own[number] = library.to_own(parts, place)
             sample.append((place, [parts[(number * self._sampled + i) % len(names)] for i in range(self._sampled)]))
         return own, sample
 
-    def _near_copies(self, library: Library, sample: list[tuple[int, Parts]], reach: float) -> Pairs:
-        """Pairs of a copied photograph and any photograph, for each copy that comes within the reach of it."""
+    def _near_copies(self, library: Originals, sample: list[tuple[int, Parts]], reach: float) -> ImagePairs:
+        """Return pairs of a copied photograph and any photograph within the radius of a copy."""
         places = np.repeat([place for place, _ in sample], self._sampled)
         found = library.near([part for _, parts in sample for part in parts], reach)
-        return Pairs(places[found.left], found.right, found.distances)
+        return ImagePairs(places[found.left], found.right, found.distances)
 
     def _distractors(
-        self, entry: Entry, library: Library, world: NeedleWorld, subject: Subject
+        self, entry: MethodEntry, library: Originals, world: NeedleWorld, subject: Subject
     ) -> tuple[NeedleDistractors, ...]:
         asked = library.some(np.array(world.queries))
         names = [world.pictures[place].name for place in world.queries]
@@ -184,6 +184,8 @@ class Needle:
         found = []
         for path in self.settings.needle.distractors:
             with self.stage("distractors") as progress:
-                one = count_distractors(path, entry.extractor, asked, Near(names, known, subject), progress)
+                one = count_distractors(
+                    path, entry.extractor, asked, ComparedPhotographs(names, known, subject), progress
+                )
             found += [one] if one is not None else []
         return tuple(found)

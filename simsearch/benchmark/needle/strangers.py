@@ -1,4 +1,4 @@
-"""Who takes part in the needle protocol: strangers of several sources, some of them photographs that are edited."""
+"""The images of the needle protocol: strangers of several sources, some of which are edited."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from simsearch.images.perturb import FAMILIES, by_name
 
 @dataclass(frozen=True, slots=True)
 class NeedleWorld:
-    """Photographs and what is known of them.
+    """Photographs with their sources and known copies.
 
     Attributes:
         pictures: All strangers, those that are edited among them.
         sources: Of each.
-        textures: Names of sources whose pairs count apart.
+        textures: Names of sources whose pairs are counted separately.
         queries: Positions of those that are edited.
         copies: Known copies, pairs of positions.
     """
@@ -40,7 +40,7 @@ class NeedleWorld:
 
     @property
     def names(self) -> list[str]:
-        """The sources, each once, as they first come."""
+        """The sources, each once, in order of appearance."""
         return list(dict.fromkeys(self.sources))
 
     @property
@@ -51,13 +51,13 @@ class NeedleWorld:
 
     @property
     def strangers(self) -> Strangers:
-        """Who may be paired with whom: textures take no part."""
+        """The stranger pairs, without textures."""
         texture = [source in self.textures for source in self.sources]
         return Strangers.of(np.where(texture, -1, self.numbers), self.copies)
 
     @property
     def facts(self) -> tuple[NeedleSource, ...]:
-        """What results tell of the sources."""
+        """The sources' records in the results."""
         asked = [self.sources[place] for place in self.queries]
         return tuple(
             NeedleSource(name, self.sources.count(name), asked.count(name), name in self.textures)
@@ -66,7 +66,7 @@ class NeedleWorld:
 
 
 def gather(settings: Needle, asked: Sequence[Gallery], more: Sequence[Gallery]) -> NeedleWorld:
-    """The world of some galleries whose photographs may be edited, and of more that are strangers only.
+    """Return the world of some galleries whose photographs may be edited, and of more that are strangers only.
 
     Raises:
         InputError: There are not two sources besides textures, or none to be edited.
@@ -98,7 +98,7 @@ def gather(settings: Needle, asked: Sequence[Gallery], more: Sequence[Gallery]) 
 
 
 def needle_groups(settings: Settings) -> dict[str, dict[str, str]]:
-    """By group, what its edits are called, and the names by which they are made.
+    """Return, by group, its edits' full names by their names in reports.
 
     Raises:
         InputError: A group names an edit twice.
@@ -111,7 +111,7 @@ def needle_groups(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 def _with_pictures(name: str, pictures: Path | None) -> str:
-    """The name of the same edit, which takes its other pictures from a place unless it names one itself."""
+    """Return the edit's name with a folder for its second pictures, unless it names one itself."""
     head, arguments = naming.parse(name)
     if pictures is None or ":" in head or "picture" in arguments:
         return name

@@ -1,4 +1,4 @@
-"""Who comes near whom: pairs within a threshold across sources, within one, with textures, and of edited copies."""
+"""Strata of near pairs: across sources, within one, with textures, and of edited copies."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.benchmark.needle.pairs import Pairs
+from simsearch.benchmark.needle.pairs import ImagePairs
 from simsearch.benchmark.needle.strangers import NeedleWorld
 from simsearch.benchmark.needle_results import NeedleStratum, NeedleThreshold, StratumKind
 
 
-def strata_of(pairs: Pairs, world: NeedleWorld, thresholds: Sequence[NeedleThreshold]) -> tuple[NeedleStratum, ...]:
-    """Pairs within each threshold, by kind: across sources, of each two, within each, and with textures.
+def strata_of(
+    pairs: ImagePairs, world: NeedleWorld, thresholds: Sequence[NeedleThreshold]
+) -> tuple[NeedleStratum, ...]:
+    """Return the pairs within each threshold, by kind: across sources, of each two, within each, and with textures.
 
     Args:
         pairs: Of all photographs, each once.
-        world: They.
+        world: The photographs.
         thresholds: Along the limits.
     """
     numbers, names = world.numbers, world.names
@@ -48,8 +50,10 @@ def strata_of(pairs: Pairs, world: NeedleWorld, thresholds: Sequence[NeedleThres
     return tuple(found)
 
 
-def edited_of(world: NeedleWorld, sample: Pairs, copies: int, thresholds: Sequence[NeedleThreshold]) -> NeedleStratum:
-    """Edited copies against strangers of other sources.
+def edited_of(
+    world: NeedleWorld, sample: ImagePairs, copies: int, thresholds: Sequence[NeedleThreshold]
+) -> NeedleStratum:
+    """Return the stratum of edited copies against strangers of other sources.
 
     Args:
         world: The photographs.
@@ -68,13 +72,13 @@ def edited_of(world: NeedleWorld, sample: Pairs, copies: int, thresholds: Sequen
 
 
 def _two(numbers: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for the two sources of each pair, whichever comes first."""
+    """Return one number for the two sources of each pair, in any order."""
     low, high = np.minimum(numbers[left], numbers[right]), np.maximum(numbers[left], numbers[right])
-    told: NDArray[np.int64] = low * (1 + numbers.max(initial=0)) + high
-    return told
+    keys: NDArray[np.int64] = low * (1 + numbers.max(initial=0)) + high
+    return keys
 
 
-def _known(pairs: Pairs, apart: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+def _known(pairs: ImagePairs, apart: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
     keys = np.minimum(pairs.left, pairs.right) * n + np.maximum(pairs.left, pairs.right)
     known: NDArray[np.bool_] = np.isin(keys, apart[:, 0] * n + apart[:, 1])
     return known

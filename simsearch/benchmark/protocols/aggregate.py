@@ -19,7 +19,7 @@ from simsearch.benchmark.results import (
 
 
 def spread(values: Iterable[float | Estimate]) -> Spread:
-    """Mean, lowest and highest.
+    """Return the mean, lowest and highest.
 
     Example:
         >>> spread([1.0, 3.0])
@@ -30,7 +30,7 @@ def spread(values: Iterable[float | Estimate]) -> Spread:
 
 
 def paper_means(splits: Sequence[PaperSplit]) -> tuple[PaperMean, ...]:
-    """One mean for each method and metric, in the order of the splits."""
+    """Return one mean for each method and metric, in the order of the splits."""
     grouped: dict[tuple[str, str], list[PaperSplit]] = {}
     for split in splits:
         grouped.setdefault(split.key, []).append(split)

@@ -23,13 +23,13 @@ from simsearch.decide.roc_curve import recall_at_fpr
 
 
 def copy_detection(found: Distances, names: tuple[str, str], rules: Rules, precision: float) -> CopyDetection:
-    """Micro average precision and recall at a precision, each query predicting its nearest image.
+    """Return micro average precision and recall at a precision, where each query predicts its nearest image.
 
     Args:
         found: Distances of one split.
         names: Method and metric.
-        rules: How intervals are drawn.
-        precision: At which recall is read off.
+        rules: Of intervals.
+        precision: Of the recall.
     """
     ranking = nearest_ranking(found)
     rng = np.random.default_rng(rules.seed)
@@ -48,21 +48,21 @@ def copy_detection(found: Distances, names: tuple[str, str], rules: Rules, preci
 
 
 def nearest_ranking(found: Distances) -> Ranking:
-    """The nearest image of each query; each copy has one original to find, strangers have none.
+    """Return the nearest image of each query; each copy has one original to find, strangers have none.
 
-    Where a copy's original and others are nearest alike, there are two predictions, a right and a wrong one: their
-    order in the database does not count.
+    Where a copy's original ties with others, there are two predictions, a right and a wrong one: the order of the
+    database does not count.
     """
     attacked, edits = found.copies.distance.shape
     strangers = len(found.strangers.distance)
-    near, far = found.copies.distance.ravel(), found.strangers.distance.ravel()
+    positives, negatives = found.copies.distance.ravel(), found.strangers.distance.ravel()
     right = (found.copies.own <= found.copies.distance).ravel()
     wrong = ~right | (found.copies.other <= found.copies.distance).ravel()
     source = np.repeat(np.arange(attacked + strangers), edits)
     return ranked(
-        np.concatenate([near[right], near[wrong], far]),
-        np.arange(right.sum() + wrong.sum() + far.size) < right.sum(),
-        np.concatenate([source[: near.size][right], source[: near.size][wrong], source[near.size :]]),
+        np.concatenate([positives[right], positives[wrong], negatives]),
+        np.arange(right.sum() + wrong.sum() + negatives.size) < right.sum(),
+        np.concatenate([source[: positives.size][right], source[: positives.size][wrong], source[positives.size :]]),
         np.array([edits] * attacked + [0] * strangers),
     )
 
@@ -70,7 +70,7 @@ def nearest_ranking(found: Distances) -> Ranking:
 def chain_points(
     found: Distances, names: tuple[str, str], lengths: Sequence[int], rules: Rules
 ) -> tuple[ChainPoint, ...]:
-    """Recall after each chain, at the threshold that gives the main rate on all edited strangers together.
+    """Return the recall after each chain, at the threshold of the main rate on all edited strangers together.
 
     Args:
         found: Distances whose columns are chains.
@@ -79,17 +79,17 @@ def chain_points(
         rules: The first rate is the main one.
     """
     fpr = rules.fpr[0]
-    near, own, far = found.copies.distance, found.copies.own, found.strangers.distance
-    threshold = recall_at_fpr(near, far, fpr).threshold
-    enough = supported(fpr, len(far))
+    positives, own, negatives = found.copies.distance, found.copies.own, found.strangers.distance
+    threshold = recall_at_fpr(positives, negatives, fpr).threshold
+    enough = supported(fpr, len(negatives))
     return tuple(
         ChainPoint(
             *names,
             k=k,
             fpr=fpr,
             threshold=finite(threshold),
-            recall=Estimate.of_share(int((near[:, i] <= threshold).sum()), len(near), supported=enough),
-            recall_right_image=Estimate.of_share(int((own[:, i] <= threshold).sum()), len(near), supported=enough),
+            recall=Estimate.of_share(int((positives[:, i] <= threshold).sum()), len(positives), supported=enough),
+            recall_right_image=Estimate.of_share(int((own[:, i] <= threshold).sum()), len(positives), supported=enough),
         )
         for i, k in enumerate(lengths)
     )

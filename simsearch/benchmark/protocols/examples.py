@@ -1,4 +1,4 @@
-"""Pairs worth looking at: strangers that came close, false matches, missed copies, with small pictures of both."""
+"""Example pairs: closest strangers, false matches, missed copies, with thumbnails of both."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _SIDE = 240
 
 
 def examples(found: Distances, figures: PaperSplit, split: Split) -> tuple[Example, ...]:
-    """The closest strangers, the false matches of distinct pairs, and missed copies of distinct kinds of edit."""
+    """Return the closest strangers, false matches of distinct pairs, and missed copies of distinct kinds of edit."""
     return (*_closest(found, figures, split), *_missed(found, figures, split))
 
 
 def with_thumbnails(
     chosen: tuple[Example, ...], pictures: dict[str, Picture], edits: Edits, folder: Path
 ) -> tuple[Example, ...]:
-    """The examples with small JPEGs of both images, written into `thumbnails/` of that folder.
+    """Return the examples with thumbnails of both images, written into `thumbnails/` of that folder.
 
     Args:
         chosen: The examples.
         pictures: By name.
         edits: All edits of the run.
-        folder: That of the results.
+        folder: Of the results.
     """
     (folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
     ids = {name: copy for copy, name in edits.names.items()} | {
@@ -57,7 +57,7 @@ def with_thumbnails(
 
 
 def _closest(found: Distances, figures: PaperSplit, split: Split) -> Iterator[Example]:
-    """Strangers by their closest copy; within the threshold they are false matches."""
+    """Yield strangers by their closest copy; within the threshold they are false matches."""
     distances, positions = found.strangers.distance, found.strangers.position
     threshold = figures.operating[0].threshold
     closest = distances.argmin(axis=1)
@@ -81,7 +81,7 @@ def _closest(found: Distances, figures: PaperSplit, split: Split) -> Iterator[Ex
 
 
 def _missed(found: Distances, figures: PaperSplit, split: Split) -> Iterator[Example]:
-    """One copy of each family of edits whose own original is beyond the threshold, the rarest misses first."""
+    """Yield one copy of each family of edits whose own original is beyond the threshold, the rarest misses first."""
     threshold = figures.operating[0].threshold
     if threshold is None:
         return
@@ -109,7 +109,7 @@ def _missed(found: Distances, figures: PaperSplit, split: Split) -> Iterator[Exa
 
 
 def _thumbnail(picture: Picture, copy: str, edits: Edits, folder: Path) -> str:
-    """The path of a small JPEG, relative to the folder; named by content, so that a later run writes it again."""
+    """Return the path of a thumbnail, relative to the folder; named by content, so that a later run overwrites it."""
     name = f"{THUMBNAILS}/{digest(picture.sha256, edits.seed, edits.stamp, copy)[:16]}.jpg"
     path = folder / name
     if not path.exists():

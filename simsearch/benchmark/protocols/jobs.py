@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.benchmark.data.nearest import Distances, Nearest, Sides, measure_split, nearest
 from simsearch.benchmark.data.photographs import Picture
-from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.row_cache import RowCache
 from simsearch.benchmark.data.splits import Split
 from simsearch.benchmark.protocols.copy_detection import chain_points, copy_detection
 from simsearch.benchmark.protocols.examples import examples
@@ -24,16 +24,16 @@ class Task:
     """One method and metric on one split.
 
     Attributes:
-        shelf: The stored rows.
-        maker: The method.
+        row_cache: The stored rows.
+        spec: The method.
         metric: The distance.
         split: The photographs.
         copies: Of the attacked ones, by id.
-        rules: How distances become figures.
+        rules: Of figures.
     """
 
-    shelf: Shelf
-    maker: Maker
+    row_cache: RowCache
+    spec: MethodSpec
     metric: str
     split: Split
     copies: tuple[str, ...]
@@ -42,19 +42,19 @@ class Task:
     @property
     def names(self) -> tuple[str, str]:
         """Method and metric."""
-        return self.maker.method.name, self.metric
+        return self.spec.method.name, self.metric
 
     @property
     def edits(self) -> list[Perturbation]:
         """The edits behind the copies."""
-        return [self.shelf.edits.perturbation(copy) for copy in self.copies]
+        return [self.row_cache.edits.perturbation(copy) for copy in self.copies]
 
     def distances(self) -> Distances:
-        """From the store, or measured."""
-        return measure_split(self.shelf, self.maker, self.metric, self.split, self.copies)
+        """Return the distances, from the cache or measured."""
+        return measure_split(self.row_cache, self.spec, self.metric, self.split, self.copies)
 
     def figures(self) -> PaperSplit:
-        """What the paper reports."""
+        """Return the paper's figures."""
         subject = Subject(*self.names, self.split.seed, len(self.split.database), self.edits)
         return paper_split(self.distances(), subject, self.rules)
 
@@ -68,41 +68,41 @@ class WholeTask:
     attacked: tuple[Picture, ...]
 
     @property
-    def maker(self) -> Maker:
+    def spec(self) -> MethodSpec:
         """The method."""
-        return self.task.maker
+        return self.task.spec
 
     def distances(self) -> Nearest:
-        """From the store, or measured."""
+        """Return the distances, from the cache or measured."""
         task = self.task
-        return nearest(task.shelf, task.maker, task.metric, Sides.of(self.pictures, self.attacked), task.copies)
+        return nearest(task.row_cache, task.spec, task.metric, Sides.of(self.pictures, self.attacked), task.copies)
 
 
 def paper_examples(task: Task) -> tuple[Example, ...]:
-    """Pairs worth looking at."""
+    """Return example pairs."""
     return examples(task.distances(), task.figures(), task.split)
 
 
 def detection(job: tuple[Task, float]) -> CopyDetection:
-    """Copy detection at a precision."""
+    """Return copy detection at a precision."""
     task, precision = job
     return copy_detection(task.distances(), task.names, task.rules, precision)
 
 
 def chains(job: tuple[Task, Sequence[int]]) -> tuple[ChainPoint, ...]:
-    """Recall by length of chain."""
+    """Return the recall by length of chain."""
     task, lengths = job
     return chain_points(task.distances(), task.names, lengths, task.rules)
 
 
 def perception(job: WholeTask) -> tuple[PerceptionRow, ...]:
-    """Perception's table."""
+    """Return perception's table."""
     task = job.task
     names = [edit.name for edit in task.edits]
     return perception_rows(job.distances(), job.attacked, (*task.names, names), task.rules)
 
 
 def transfer(job: tuple[Task, Task]) -> Transfer:
-    """The paper's Table 2, by one method and metric on splits of two sets of photographs."""
+    """Return the paper's Table 2, by one method and metric on splits of two sets of photographs."""
     here, there = job
     return transferred(here.distances(), there.distances(), here.names, here.rules)

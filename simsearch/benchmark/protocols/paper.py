@@ -1,4 +1,4 @@
-"""What the paper reports, from the distances of one method, metric and split."""
+"""The paper's figures, from the distances of one method, metric and split."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _CURVE_POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How distances become figures.
+    """The parameters of figures.
 
     Attributes:
         fpr: False-positive rates; the first is the main one.
         repeats: Draws of an interval.
-        seed: Decides these draws.
+        seed: Of these draws.
         grid: Thresholds of the paper; by default its own for the method, else the range of all distances.
     """
 
@@ -53,7 +53,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was measured: names for the results.
+    """The names of a measurement in the results.
 
     Attributes:
         method: Its name.
@@ -71,29 +71,29 @@ class Subject:
 
 
 def paper_split(found: Distances, subject: Subject, rules: Rules) -> PaperSplit:
-    """All that the paper reports, with intervals, every attack, and groups of attacks."""
-    near, own, far = found.copies.distance, found.copies.own, found.strangers.distance
+    """Return all figures of the paper, with intervals, every attack, and groups of attacks."""
+    positives, own, negatives = found.copies.distance, found.copies.own, found.strangers.distance
     hits = right_first(found)
     grid, of_paper = _grid(found, subject.method, rules)
     points = operating_points(found, rules)
     threshold = np.inf if points[0].threshold is None else points[0].threshold
-    scope = _Scope(near, own, far, hits, grid, threshold, points[0].recall.supported, rules)
+    scope = _Scope(positives, own, negatives, hits, grid, threshold, points[0].recall.supported, rules)
     return PaperSplit(
         method=subject.method,
         metric=subject.metric,
         seed=subject.seed,
         database=subject.database,
-        attacked=len(near),
-        edits=near.shape[1],
-        auc=area(near, far, rules),
-        auc_right_image=area(own, far, rules),
-        auc_on_grid=auc_on_grid(near, far, grid),
+        attacked=len(positives),
+        edits=positives.shape[1],
+        auc=area(positives, negatives, rules),
+        auc_right_image=area(own, negatives, rules),
+        auc_on_grid=auc_on_grid(positives, negatives, grid),
         grid=(float(grid[0]), float(grid[-1])),
         grid_of_paper=of_paper,
         right_image_first=share(hits, rules),
         operating=points,
-        roc=curve(roc(near, far)),
-        roc_right_image=curve(roc(own, far)),
+        roc=curve(roc(positives, negatives)),
+        roc_right_image=curve(roc(own, negatives)),
         attacks=tuple(
             Attack(edit.name, edit.family, edit.category, **scope.of([e])) for e, edit in enumerate(subject.edits)
         ),
@@ -102,29 +102,31 @@ def paper_split(found: Distances, subject: Subject, rules: Rules) -> PaperSplit:
 
 
 def operating_points(found: Distances, rules: Rules) -> tuple[OperatingPoint, ...]:
-    """Recall at each false-positive rate, any match and right image, with intervals by source image."""
-    near, own, far = found.copies.distance, found.copies.own, found.strangers.distance
-    return tuple(_operating_point(near, own, far, fpr, rules) for fpr in rules.fpr)
+    """Return the recall at each false-positive rate, any match and right image, with intervals by source image."""
+    positives, own, negatives = found.copies.distance, found.copies.own, found.strangers.distance
+    return tuple(_operating_point(positives, own, negatives, fpr, rules) for fpr in rules.fpr)
 
 
 def right_first(found: Distances) -> NDArray[np.float64]:
-    """Whether each copy's own original is nearer to it than any other image: (attacked, edits) 0 or 1.
+    """Return whether each copy's own original is nearer to it than any other image: (attacked, edits) 0 or 1.
 
-    Where others are as near it is not told apart from them, in whatever order they stand.
+    A tie with others counts as not nearer, whatever their order.
     """
     copies = found.copies
     first = np.isfinite(copies.own) & (copies.own <= copies.distance) & ~(copies.other <= copies.distance)
     return first.astype(np.float64)
 
 
-def area(near: Values, far: Values, rules: Rules) -> Estimate:
-    """The exact area with its interval."""
-    interval = bootstrap_by_source(Area(), near, far, rng=np.random.default_rng(rules.seed), repeats=rules.repeats)
-    return Estimate.of_interval(auc(near, far), interval)
+def area(positives: Values, negatives: Values, rules: Rules) -> Estimate:
+    """Return the exact area with its interval."""
+    interval = bootstrap_by_source(
+        Area(), positives, negatives, rng=np.random.default_rng(rules.seed), repeats=rules.repeats
+    )
+    return Estimate.of_interval(auc(positives, negatives), interval)
 
 
 def share(hits: Values, rules: Rules, *, supported: bool = True) -> Estimate:
-    """The share of ones in (sources, copies), with the interval from drawing sources again."""
+    """Return the share of ones in (sources, copies), with the interval from drawing sources again."""
     by_source = hits.mean(axis=1)
     rng = np.random.default_rng(rules.seed)
     draws = by_source[rng.integers(0, len(by_source), (rules.repeats, len(by_source)))].mean(axis=1)
@@ -133,14 +135,14 @@ def share(hits: Values, rules: Rules, *, supported: bool = True) -> Estimate:
 
 
 def share_within(within: NDArray[np.bool_], rules: Rules, *, supported: bool) -> Estimate:
-    """The share of (sources, copies) that are within; of one copy of each source these are independent trials."""
+    """Return the share of (sources, copies) that are within; single copies of sources are independent trials."""
     if within.shape[1] == 1:
         return Estimate.of_share(int(within.sum()), len(within), supported=supported)
     return share(within.astype(np.float64), rules, supported=supported)
 
 
 def curve(whole: Roc) -> Curve:
-    """A ROC curve thinned evenly along its length, both ends kept."""
+    """Return a ROC curve thinned evenly along its length, both ends kept."""
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(whole.fpr)) + np.abs(np.diff(whole.recall)))])
     kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], _CURVE_POINTS - 1)))
     kept = np.unique([0, *kept.clip(0, len(along) - 1), len(along) - 1])
@@ -155,9 +157,9 @@ def curve(whole: Roc) -> Curve:
 class _Scope:
     """All queries of a split, and the figures of some of its edits."""
 
-    near: Values
+    positives: Values
     own: Values
-    far: Values
+    negatives: Values
     hits: Values
     grid: Values
     threshold: float
@@ -165,29 +167,31 @@ class _Scope:
     rules: Rules
 
     def of(self, edits: Sequence[int]) -> dict[str, Any]:
-        """The fields that `Attack` and `Group` share."""
-        near, own, far, hits = (values[:, edits] for values in (self.near, self.own, self.far, self.hits))
+        """Return the fields that `Attack` and `Group` share."""
+        positives, own, negatives, hits = (
+            values[:, edits] for values in (self.positives, self.own, self.negatives, self.hits)
+        )
         return {
-            "auc": auc(near, far),
-            "auc_right_image": auc(own, far),
-            "auc_on_grid": auc_on_grid(near, far, self.grid),
-            "recall": share_within(near <= self.threshold, self.rules, supported=self.supported),
+            "auc": auc(positives, negatives),
+            "auc_right_image": auc(own, negatives),
+            "auc_on_grid": auc_on_grid(positives, negatives, self.grid),
+            "recall": share_within(positives <= self.threshold, self.rules, supported=self.supported),
             "recall_right_image": share_within(own <= self.threshold, self.rules, supported=self.supported),
             "right_image_first": float(hits.mean()),
         }
 
 
-def _operating_point(near: Values, own: Values, far: Values, fpr: float, rules: Rules) -> OperatingPoint:
-    point = recall_at_fpr(near, far, fpr)
-    enough = supported(fpr, len(far))
+def _operating_point(positives: Values, own: Values, negatives: Values, fpr: float, rules: Rules) -> OperatingPoint:
+    point = recall_at_fpr(positives, negatives, fpr)
+    enough = supported(fpr, len(negatives))
 
     def recall(distances: Values) -> Estimate:
         rng = np.random.default_rng(rules.seed)
-        interval = bootstrap_by_source(RecallAtFpr(fpr), distances, far, rng=rng, repeats=rules.repeats)
+        interval = bootstrap_by_source(RecallAtFpr(fpr), distances, negatives, rng=rng, repeats=rules.repeats)
         return Estimate.of_interval(float((distances <= point.threshold).mean()), interval, supported=enough)
 
-    measured = share((far <= point.threshold).astype(np.float64), rules, supported=enough)
-    return OperatingPoint(fpr, finite(point.threshold), measured, recall(near), recall(own))
+    measured = share((negatives <= point.threshold).astype(np.float64), rules, supported=enough)
+    return OperatingPoint(fpr, finite(point.threshold), measured, recall(positives), recall(own))
 
 
 def _groups(scope: _Scope, edits: Sequence[Perturbation]) -> tuple[Group, ...]:

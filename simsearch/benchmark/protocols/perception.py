@@ -27,13 +27,13 @@ ALL = "all"
 def perception_rows(
     found: Nearest, pictures: Sequence[Picture], subject: tuple[str, str, Sequence[str]], rules: Rules
 ) -> tuple[PerceptionRow, ...]:
-    """The table of one method, for all photographs and each category, all edits together and each.
+    """Return the table of one method, for all photographs and each category, all edits together and each.
 
     Args:
         found: Distances of the pictures' copies (pictures, edits) to a database that holds them all.
         pictures: Whose copies these are.
         subject: Method, metric, names of the edits.
-        rules: The first rate is the one asked for.
+        rules: The first rate is the one reported.
     """
     method, metric, edits = subject
     categories = np.array([picture.category for picture in pictures])

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from simsearch.benchmark.data.methods import Entry, enter, with_parameter
+from simsearch.benchmark.data.methods import MethodEntry, enter, with_parameter
 from simsearch.benchmark.data.splits import Split
 from simsearch.benchmark.protocols.aggregate import paper_means
 from simsearch.benchmark.protocols.paper import HASH_LENGTH_GRID, HASH_LENGTH_POINTS, Rules
@@ -26,11 +26,11 @@ class Point:
 
     sweep: Kind
     family: str
-    entry: Entry
+    entry: MethodEntry
     value: int
 
     def split(self, whole: Split) -> Split:
-        """The split of this point: a smaller database keeps the attacked images, which stand first.
+        """Return the split of this point: a smaller database keeps the attacked images, which come first.
 
         Raises:
             InputError: The database cannot have that size.
@@ -45,16 +45,16 @@ class Point:
         return replace(whole, database=whole.database[: self.value])
 
     def rules(self, main: Rules) -> Rules:
-        """The study of the hash length has a grid of its own."""
+        """Return the rules of this point: the study of the hash length has a grid of its own."""
         grid = np.linspace(*HASH_LENGTH_GRID, HASH_LENGTH_POINTS) if self.sweep == "hash_length" else None
-        return replace(main, grid=grid, repeats=1)  # no interval is drawn: spreads over splits are told
+        return replace(main, grid=grid, repeats=1)  # no interval is drawn: spreads over splits are reported
 
 
-def sweep_points(settings: Settings, entries: Sequence[Entry]) -> list[Point]:
-    """The points that were asked for and can run here.
+def sweep_points(settings: Settings, entries: Sequence[MethodEntry]) -> list[Point]:
+    """Return the points of the settings that can run here.
 
     Args:
-        settings: Which sweeps.
+        settings: Of the sweeps.
         entries: The run's methods, for the size of the database.
 
     Raises:
@@ -77,7 +77,7 @@ def sweep_points(settings: Settings, entries: Sequence[Entry]) -> list[Point]:
 
 
 def sweep_result(point: Point, splits: Sequence[PaperSplit]) -> SweepPoint:
-    """The figures of one point over its splits."""
+    """Return the figures of one point over its splits."""
     (mean,) = paper_means(splits)
     return SweepPoint(
         sweep=point.sweep,

@@ -1,6 +1,6 @@
-"""Templates and their variants, as memes are: half of the templates are the database, variants of the rest strangers.
+"""Templates and their variants, such as memes: half of the templates are the database, variants of the rest strangers.
 
-Nothing is edited. A template is stood for by the first image listed of it, which is no query.
+Nothing is edited. A template is represented by its first image listed, which is no query.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.data.edits import ORIGINAL
-from simsearch.benchmark.data.methods import Maker
+from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.benchmark.data.nearest import Nearest, Sides, nearest
 from simsearch.benchmark.data.photographs import Picture
-from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.row_cache import RowCache
 from simsearch.benchmark.protocols.paper import GRID_POINTS, GRIDS, Rules, curve
 from simsearch.benchmark.results import Estimate, OperatingPoint, Templates, finite
 from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, of_draws, percentiles, times_drawn
@@ -32,7 +32,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class TemplateSplit:
-    """Pictures by what they stand for.
+    """Pictures by their roles.
 
     Attributes:
         database: One picture for each template that can be found.
@@ -50,7 +50,7 @@ class TemplateSplit:
 
 
 def read_templates(path: Path) -> dict[str, str]:
-    """Template by image, from a CSV with the columns image and template; images are named below the CSV's folder.
+    """Read the template of each image from a CSV with the columns image and template; names are below its folder.
 
     Raises:
         InputError: It cannot be read or lacks a column.
@@ -59,7 +59,7 @@ def read_templates(path: Path) -> dict[str, str]:
 
 
 def split_templates(pictures: Sequence[Picture], template_of: Mapping[str, str], seed: int) -> TemplateSplit:
-    """Half of the templates as database, chosen by the seed.
+    """Return a split with half of the templates as database, chosen by the seed.
 
     Raises:
         InputError: There are fewer than two templates with pictures, or no variants on one side.
@@ -91,32 +91,36 @@ def split_templates(pictures: Sequence[Picture], template_of: Mapping[str, str],
 class TemplateTask:
     """One method and metric on templates: a job for a worker."""
 
-    shelf: Shelf
-    maker: Maker
+    row_cache: RowCache
+    spec: MethodSpec
     metric: str
     split: TemplateSplit
     name: str
     rules: Rules
 
     def distances(self) -> tuple[Nearest, Nearest]:
-        """Of positives and of negatives, from the store or measured."""
+        """Return the distances of positives and of negatives, from the cache or measured."""
         split = self.split
         strangers = Sides(split.database, split.negatives, (-1,) * len(split.negatives))
-        near, far = (
-            nearest(self.shelf, self.maker, self.metric, compared, [ORIGINAL])
+        positives, negatives = (
+            nearest(self.row_cache, self.spec, self.metric, compared, [ORIGINAL])
             for compared in (Sides(split.database, split.positives, split.own), strangers)
         )
-        return near, far
+        return positives, negatives
 
 
 def template_task(task: TemplateTask) -> Templates:
-    """The figures of one method and metric, from stored rows."""
+    """Return the figures of one method and metric, from stored rows."""
     split = task.split
-    near, far = task.distances()
+    positives, negatives = task.distances()
     ends = TemplateEnds(
-        near.distance[:, 0], near.own[:, 0], far.distance[:, 0], np.array(split.own), np.array(split.strangers)
+        positives.distance[:, 0],
+        positives.own[:, 0],
+        negatives.distance[:, 0],
+        np.array(split.own),
+        np.array(split.strangers),
     )
-    names = task.maker.method.name, task.metric, task.name
+    names = task.spec.method.name, task.metric, task.name
     return template_figures(ends, names, len(split.database), task.rules)
 
 
@@ -124,15 +128,15 @@ def template_task(task: TemplateTask) -> Templates:
 class TemplateEnds:
     """Distances (queries,) of positives and negatives, and the template that each was made from."""
 
-    near: Values
+    positives: Values
     own: Values
-    far: Values
-    near_of: NDArray[np.int64]
-    far_of: NDArray[np.int64]
+    negatives: Values
+    positive_templates: NDArray[np.int64]
+    negative_templates: NDArray[np.int64]
 
 
 def template_figures(sides: TemplateEnds, names: tuple[str, str, str], templates: int, rules: Rules) -> Templates:
-    """Areas and recalls with intervals from drawing whole templates again.
+    """Return areas and recalls with intervals by drawing whole templates again.
 
     Args:
         sides: The distances.
@@ -142,48 +146,50 @@ def template_figures(sides: TemplateEnds, names: tuple[str, str, str], templates
     """
     method, metric, name = names
     base = method.partition("(")[0]
-    both = np.concatenate([sides.near, sides.far])
+    both = np.concatenate([sides.positives, sides.negatives])
     both = both[np.isfinite(both)]
     ends = GRIDS.get(base, (float(both.min(initial=0)), float(both.max(initial=1))))
-    right = TemplateEnds(sides.own, sides.own, sides.far, sides.near_of, sides.far_of)
+    right = TemplateEnds(sides.own, sides.own, sides.negatives, sides.positive_templates, sides.negative_templates)
     return Templates(
         method=method,
         metric=metric,
         name=name,
         templates=templates,
-        positives=len(sides.near),
-        negatives=len(sides.far),
+        positives=len(sides.positives),
+        negatives=len(sides.negatives),
         auc=_estimate(Area(), sides, rules),
         auc_right_image=_estimate(Area(), right, rules),
-        auc_on_grid=auc_on_grid(sides.near, sides.far, np.linspace(*ends, GRID_POINTS)),
+        auc_on_grid=auc_on_grid(sides.positives, sides.negatives, np.linspace(*ends, GRID_POINTS)),
         operating=tuple(_operating_point(sides, right, fpr, rules) for fpr in rules.fpr),
-        roc=curve(roc(sides.near, sides.far)),
+        roc=curve(roc(sides.positives, sides.negatives)),
     )
 
 
 def _operating_point(sides: TemplateEnds, right: TemplateEnds, fpr: float, rules: Rules) -> OperatingPoint:
-    point = recall_at_fpr(sides.near, sides.far, fpr)
-    enough = supported(fpr, len(np.unique(sides.far_of)))
+    point = recall_at_fpr(sides.positives, sides.negatives, fpr)
+    enough = supported(fpr, len(np.unique(sides.negative_templates)))
     own = float((sides.own <= point.threshold).mean())
     return OperatingPoint(
         fpr,
         finite(point.threshold),
-        Estimate.of_interval(point.fpr, _share_interval(sides.far <= point.threshold, sides, rules), supported=enough),
+        Estimate.of_interval(
+            point.fpr, _share_interval(sides.negatives <= point.threshold, sides, rules), supported=enough
+        ),
         _estimate(RecallAtFpr(fpr), sides, rules, enough=enough),
         Estimate.of_interval(own, _interval(RecallAtFpr(fpr), right, rules), supported=enough),
     )
 
 
 def _estimate(statistic: CountStatistic, sides: TemplateEnds, rules: Rules, *, enough: bool = True) -> Estimate:
-    value = statistic(sides.near, sides.far)
+    value = statistic(sides.positives, sides.negatives)
     return Estimate.of_interval(value, _interval(statistic, sides, rules), supported=enough)
 
 
 def _interval(statistic: CountStatistic, sides: TemplateEnds, rules: Rules) -> Interval:
-    """As `bootstrap_by_source`, for sources of different numbers of queries."""
+    """See `bootstrap_by_source`, for sources of different numbers of queries."""
     rng = np.random.default_rng(rules.seed)
     drawn = []
-    for values, template in ((sides.near, sides.near_of), (sides.far, sides.far_of)):
+    for values, template in ((sides.positives, sides.positive_templates), (sides.negatives, sides.negative_templates)):
         sources, owner = np.unique(template, return_inverse=True)
         draws = rng.integers(0, len(sources), (rules.repeats, len(sources)))
         drawn.append((values, owner, times_drawn(draws, len(sources))))
@@ -191,7 +197,7 @@ def _interval(statistic: CountStatistic, sides: TemplateEnds, rules: Rules) -> I
 
 
 def _share_interval(hits: NDArray[np.bool_], sides: TemplateEnds, rules: Rules) -> Interval:
-    sources, owner = np.unique(sides.far_of, return_inverse=True)
+    sources, owner = np.unique(sides.negative_templates, return_inverse=True)
     drawn = np.random.default_rng(rules.seed).integers(0, len(sources), (rules.repeats, len(sources)))
     weights = times_drawn(drawn, len(sources))
     return percentiles((weights @ np.bincount(owner, hits)) / (weights @ np.bincount(owner)), _CONFIDENCE)

@@ -1,4 +1,4 @@
-"""How long a method takes for an image, with and without decoding."""
+"""The time of a method for an image, with and without decoding."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from simsearch.benchmark.data.array_cache import Arrays, Store, digest
+from simsearch.benchmark.data.array_cache import ArrayCache, Arrays, digest
 from simsearch.benchmark.data.copies import extractor_of
-from simsearch.benchmark.data.methods import Entry
+from simsearch.benchmark.data.methods import MethodEntry
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.results import Time
 from simsearch.extract.extractor import Extractor
@@ -24,32 +24,34 @@ _TIMES = "times"
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    asked: str
+    requested: str
     pictures: tuple[Picture, ...]
 
 
-def measure_times(entries: Sequence[Entry], pictures: Sequence[Picture], pool: Pool, store: Store) -> tuple[Time, ...]:
-    """Milliseconds an image: hashes and keypoints one at a time on one thread, networks in batches on their device.
+def measure_times(
+    entries: Sequence[MethodEntry], pictures: Sequence[Picture], pool: Pool, store: ArrayCache
+) -> tuple[Time, ...]:
+    """Return milliseconds an image: hashes and keypoints singly on one thread, networks in batches on their device.
 
-    What was measured before is taken from the store: another load of the machine would not make it truer.
+    Earlier measurements are taken from the cache: another load of the machine would not make them truer.
     """
-    keys = {entry.asked: digest(entry.maker.key, [picture.sha256 for picture in pictures]) for entry in entries}
-    found = {asked: kept for asked, key in keys.items() if (kept := store.read(_TIMES, key)) is not None}
-    new = [entry for entry in entries if entry.asked not in found]
-    jobs = [_Job(entry.asked, tuple(pictures)) for entry in new if entry.at_hand]
-    found |= {job.asked: arrays for job, arrays in pool.run(_work, jobs)}
-    found |= {e.asked: _milliseconds(e.extractor, pictures, BATCH) for e in new if not e.at_hand}
+    keys = {entry.requested: digest(entry.spec.key, [picture.sha256 for picture in pictures]) for entry in entries}
+    found = {requested: kept for requested, key in keys.items() if (kept := store.read(_TIMES, key)) is not None}
+    new = [entry for entry in entries if entry.requested not in found]
+    jobs = [_Job(entry.requested, tuple(pictures)) for entry in new if entry.in_worker]
+    found |= {job.requested: arrays for job, arrays in pool.run(_work, jobs)}
+    found |= {e.requested: _milliseconds(e.extractor, pictures, BATCH) for e in new if not e.in_worker}
     for entry in new:
-        store.write(_TIMES, keys[entry.asked], found[entry.asked])
-    return tuple(_time(entry, found[entry.asked]) for entry in entries)
+        store.write(_TIMES, keys[entry.requested], found[entry.requested])
+    return tuple(_time(entry, found[entry.requested]) for entry in entries)
 
 
-def _time(entry: Entry, spent: Arrays) -> Time:
+def _time(entry: MethodEntry, spent: Arrays) -> Time:
     low, median, high = np.quantile(spent["ms"], [0.25, 0.5, 0.75])
     return Time(
         method=entry.method.name,
         images=len(spent["decoding"]),
-        batch=1 if entry.at_hand else BATCH,
+        batch=1 if entry.in_worker else BATCH,
         ms=float(median),
         ms_low=float(low),
         ms_high=float(high),
@@ -59,11 +61,11 @@ def _time(entry: Entry, spent: Arrays) -> Time:
 
 
 def _work(job: _Job) -> Arrays:
-    return _milliseconds(extractor_of(job.asked), job.pictures, 1)
+    return _milliseconds(extractor_of(job.requested), job.pictures, 1)
 
 
 def _milliseconds(extractor: Extractor, pictures: Sequence[Picture], batch: int) -> Arrays:
-    """Per batch the milliseconds an image, and per image those of decoding; the first batch is run once before."""
+    """Return the milliseconds an image of each batch, and of decoding each image; the first batch is a warm-up."""
     decoding: list[float] = []
     spent: list[float] = []
     for group in _batches(pictures, batch, decoding):

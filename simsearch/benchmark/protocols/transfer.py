@@ -1,4 +1,4 @@
-"""A threshold set on one set of photographs and used on another: the paper's Table 2."""
+"""A threshold set on one set of photographs and applied to another: the paper's Table 2."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from simsearch.decide.roc_curve import recall_at_fpr
 
 
 def transferred(here: Distances, there: Distances, names: tuple[str, str], rules: Rules) -> Transfer:
-    """False-positive rate and recall on both sets at the loosest threshold that keeps the main rate on the first.
+    """Return false-positive rate and recall on both sets at the loosest threshold of the main rate on the first.
 
     Args:
-        here: One split of the set that decides the threshold.
+        here: One split of the set that determines the threshold.
         there: One split of the other.
         names: Method and metric.
         rules: The first rate is the main one.

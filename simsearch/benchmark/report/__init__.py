@@ -1,4 +1,4 @@
-"""All files that tell of a run, made from its results alone."""
+"""The reports of a run, made from its results alone."""
 
 from __future__ import annotations
 

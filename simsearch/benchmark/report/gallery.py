@@ -1,4 +1,4 @@
-"""The report's pictures: strangers that came too close, and copies that were missed."""
+"""The report's pictures: false matches and missed copies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _JPEG = b"\xff\xd8\xff"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a card: its file, what it shows in words, and a JPEG in base64, empty where there is none."""
+    """A picture of a card: its file, its caption, and a JPEG in base64, empty where there is none."""
 
     file: str
     words: str
@@ -27,7 +27,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Two pictures that were judged wrongly or nearly so, and by whom.
+    """Two pictures that methods judged wrongly or nearly so.
 
     Attributes:
         pictures: The query and the image beside it.
@@ -43,11 +43,11 @@ class Card:
 
 
 def gallery(results: Results, folder: Path) -> dict[str, list[Card]]:
-    """Return the cards of each kind of example; a pair taken for a copy is not shown again as the closest.
+    """Return the cards of each kind of example; a false match is not shown again as a closest stranger.
 
     Args:
         results: Of a benchmark.
-        folder: Where their thumbnails lie.
+        folder: Of their thumbnails.
     """
     kinds = {kind: _pairs(results, kind) for kind in ("false_match", "missed_copy", "closest_stranger")}
     shown = {_key(pair[0]) for pair in kinds["false_match"]}
@@ -61,7 +61,7 @@ def _key(one: Example) -> tuple[str, str, str]:
 
 
 def _pairs(results: Results, kind: str) -> list[list[Example]]:
-    """The pairs of one kind: first those of the best method, of these first what most methods were wrong about."""
+    """Return the pairs of one kind: those of the best method first, of these the ones most methods got wrong."""
     ranks = {one.key: rank for rank, one in enumerate(contenders(results))}
 
     def rank(one: Example) -> int:
@@ -86,7 +86,7 @@ def _card(results: Results, folder: Path, pair: Sequence[Example], places: dict[
 
 
 def _jpeg(folder: Path, file: str | None) -> str:
-    """A thumbnail in base64; nothing where there is none, or where it is no JPEG below the folder."""
+    """Return a thumbnail in base64; nothing where there is none, or where it is no JPEG below the folder."""
     path = (folder / (file or "")).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         return ""

@@ -17,9 +17,9 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: What stands in it.
-        small: What stands below in small letters, mostly an interval.
-        unsupported: Whether too few sources stand behind it.
+        text: Its content.
+        small: A second line in small letters, mostly an interval.
+        unsupported: Whether it has too few sources.
         place: The number of the method whose colour it shows.
         bar: The share that is drawn above as a bar; without one the colour is a dot.
     """
@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """A share and what is said where the pointer rests on it."""
+    """A share and its tooltip."""
 
     share: float
     title: str = ""
@@ -69,7 +69,7 @@ class HeatCell:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Shares by edit and method; the edits stand in groups, each with a title and a cell for every method."""
+    """Shares by edit and method; the edits are in groups, each with a title and a cell for every method."""
 
     methods: Sequence[Cell]
     groups: Sequence[tuple[str, Sequence[tuple[str, Sequence[HeatCell | None]]]]]

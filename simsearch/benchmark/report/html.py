@@ -1,7 +1,7 @@
-"""One HTML page that tells what a benchmark found: everything is in it, it loads nothing and needs no script.
+"""One HTML page of a benchmark's results: self-contained, it loads nothing and needs no script.
 
-Here its values are made ready; `templates/` holds the page and its style sheet. Jinja2 escapes every value; what is
-taken as HTML is what a template says, and the figures that Matplotlib draws.
+Its values are prepared here; `templates/` holds the page and its style sheet. Jinja2 escapes every value; only
+templates and the figures that Matplotlib draws are taken as HTML.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def report(results: Results, folder: Path) -> str:
 
     Args:
         results: Of a benchmark.
-        folder: Where their thumbnails lie.
+        folder: Of their thumbnails.
 
     Raises:
         DependencyMissing: Matplotlib is not installed.
@@ -128,14 +128,14 @@ def _environment() -> Environment:
 
 @dataclass(frozen=True, slots=True)
 class _Svg:
-    """What follows `<svg` in a drawing, in the page's own colours, and how wide it is shown at most, in pixels."""
+    """A drawing after `<svg`, in the page's own colours, and its largest width in pixels."""
 
     rest: Markup
     width: int
 
 
 def _svg(salt: str, draw: Callable[[Results], Figure | None], results: Results) -> _Svg | None:
-    """A figure that follows light and dark; `salt` keeps its ids apart from those of the others."""
+    """Return a figure that follows light and dark; `salt` makes its ids unique."""
     with plots.drawing(salt):
         if (figure := draw(results)) is None:
             return None

@@ -17,7 +17,7 @@ from simsearch.benchmark.results import Attack, Estimate, PerceptionRow, Results
 
 
 def methods_table(results: Results, rate: float, found: Sequence[Contender]) -> Table:
-    """Return every method with what it finds at a rate of strangers, its areas and its time."""
+    """Return every method with its recalls at a false-positive rate, its areas and its time."""
     points = [one.at(rate) for one in found]
     main, shown = found[0].mean.fpr, f"{100 * rate:g}\N{NO-BREAK SPACE}%"
     columns = [
@@ -76,13 +76,13 @@ def _heat_cell(label: str, attack: Attack) -> HeatCell:
 
 
 def heat_scale() -> list[str]:
-    """Return what each step of a heat map's colours stands for, the best first."""
+    """Return the meaning of each step of a heat map's colours, the best first."""
     edges = [f"{100 * step:.0f}" for step in SHARE_STEPS]
     return [*(f"from {edge}" for edge in reversed(edges)), f"below {edges[0]}"]
 
 
 def transfer_table(results: Results) -> Table:
-    """Return what thresholds set on these photographs do on others."""
+    """Return the figures of these photographs' thresholds on others."""
     rows = results.transfer
     return Table(
         [
@@ -114,7 +114,7 @@ def perception_tables(results: Results) -> dict[str, Table | None]:
 
 
 def _apart(results: Results, rows: Iterable[tuple[str, PerceptionRow]]) -> Table | None:
-    """Recalls with a named row for each line and a method for each column."""
+    """Return recalls with a named row for each line and a method for each column."""
     grid: dict[str, dict[Key, Estimate]] = {}
     for line, one in rows:
         grid.setdefault(line, {})[one.key] = one.recall
@@ -124,7 +124,7 @@ def _apart(results: Results, rows: Iterable[tuple[str, PerceptionRow]]) -> Table
 
 
 def ranking_table(results: Results) -> Table:
-    """Return the scores of all queries in one list, the best first."""
+    """Return the scores of all queries as one ranking, the best first."""
     rows = sorted(results.copy_detection, key=lambda row: -row.micro_average_precision.value)
     return Table(
         [
@@ -136,7 +136,7 @@ def ranking_table(results: Results) -> Table:
 
 
 def templates_table(results: Results) -> Table:
-    """Return how many templates are found by their variants."""
+    """Return the recall of templates by their variants."""
     sets = results.templates
     return Table(
         [
@@ -151,7 +151,7 @@ def templates_table(results: Results) -> Table:
 
 
 def needle_section(results: Results, needle: NeedleResults) -> dict[str, Any]:
-    """Return the recalls, every edit, and what stands behind."""
+    """Return the recalls, every edit, and their support."""
     names = [Cell(label(results, one.key), place=place) for place, one in enumerate(needle.methods)]
     return {
         "lead": lead(needle),

@@ -1,4 +1,4 @@
-"""What edits and their families are called in tables and plots."""
+"""The names of edits and their families in tables and plots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from simsearch.images.perturb import FAMILIES
 
 
 def edit_title(name: str) -> str:
-    """Return what an edit does, in words; a name that no family has is returned as it is.
+    """Return an edit in words; the name of no family is returned as it is.
 
     Example:
         >>> edit_title("cropping_60_and_rescaling"), edit_title("my.edits:fade")

@@ -1,4 +1,4 @@
-"""Who took part in a benchmark: a method by a metric, with its figures over all splits."""
+"""The leaderboard of a benchmark: methods by metrics, with their figures over all splits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Contender:
     Attributes:
         method: Its name, label and kind.
         metric: The distance.
-        label: What it is called everywhere: the method's label, and the metric where several were scored.
+        label: Its name in reports: the method's label, and the metric where several were scored.
         place: Its number among all; decides its colour.
         mean: Figures over all splits.
         splits: Each split with its intervals.
-        time: How long it takes, where that was measured.
+        time: Its time, where that was measured.
     """
 
     method: Method
@@ -54,7 +54,7 @@ class Contender:
         return averaged(split.right_image_first for split in self.splits)
 
     def at(self, fpr: float) -> OperatingPoint:
-        """What it does at that false-positive rate, over all splits; supported only where every split is."""
+        """Return its figures at that false-positive rate, over all splits; supported only where every split is."""
         points = [point for split in self.splits for point in split.operating if point.fpr == fpr]
         sure = all(point.supported for point in self.mean.operating if point.fpr == fpr)
         thresholds = [point.threshold for point in points if point.threshold is not None]
@@ -67,7 +67,7 @@ class Contender:
         )
 
     def attacks(self) -> tuple[Attack, ...]:
-        """Every edit apart, over all splits."""
+        """Return the figures of each edit, over all splits."""
         return tuple(_over_splits(same) for same in zip(*(split.attacks for split in self.splits), strict=True))
 
     def categories(self) -> dict[str, Estimate]:
@@ -82,7 +82,7 @@ class Contender:
 
 
 def contenders(results: Results) -> tuple[Contender, ...]:
-    """All that ran the paper's protocol, the one first that finds most right images at the answer's rate."""
+    """Return all that ran the paper's protocol, by recall of the right image at the answer's rate."""
     methods = {method.name: method for method in results.methods}
     scored = [mean.key for mean in results.means]
     times = {time.method: time for time in results.times}
@@ -106,7 +106,7 @@ def contenders(results: Results) -> tuple[Contender, ...]:
 
 
 def label(results: Results, key: Key) -> str:
-    """What a method by a metric is called: the metric only where the method was scored by several."""
+    """Return the label of a method by a metric: the metric only where the method was scored by several."""
     name, metric = key
     shown = next((method.label for method in results.methods if method.name == name), name)
     twins = [one.name for one in results.methods if one.label == shown]
@@ -119,12 +119,12 @@ def label(results: Results, key: Key) -> str:
 
 
 def rates(found: Iterable[Contender]) -> tuple[float, ...]:
-    """The false-positive rates at which recall was measured, ascending."""
+    """Return the false-positive rates at which recall was measured, ascending."""
     return tuple(sorted({point.fpr for one in found for split in one.splits for point in split.operating}))
 
 
 def answer_rate(found: Iterable[Contender]) -> float:
-    """The smallest false-positive rate that the strangers support for every contender, else the largest there is."""
+    """Return the smallest false-positive rate that is supported for every contender, else the largest."""
     entries = list(found)
     every = rates(entries)
     sure = [rate for rate in every if all(one.at(rate).recall.supported for one in entries)]
@@ -132,7 +132,7 @@ def answer_rate(found: Iterable[Contender]) -> float:
 
 
 def averaged(estimates: Iterable[Estimate], *, supported: bool | None = None) -> Estimate:
-    """The mean over splits of a value and of both ends of its interval.
+    """Return the mean over splits of a value and of both ends of its interval.
 
     The splits share their photographs, so an interval of the mean would not be narrower by their number: the mean
     interval of one split is what is printed.

@@ -1,4 +1,4 @@
-"""Pieces of Markdown: paragraphs, lines of tables, cells that stand as they are, numbers with their intervals."""
+"""Pieces of Markdown: paragraphs, lines of tables, escaped cells, numbers with their intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def paragraph(text: str) -> list[str]:
 
 
 def cell(words: str) -> str:
-    """Return a text that stands in a Markdown table as it is, on one line and without becoming HTML.
+    """Return a text escaped for a Markdown table, on one line and without HTML.
 
     Example:
         >>> print(cell("a|b <i>"))

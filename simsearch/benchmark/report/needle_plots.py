@@ -1,4 +1,4 @@
-"""The needle protocol's figure: copies found against the size of the library, every method one line."""
+"""The needle protocol's figure: recall against the size of the library, one line a method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def needle_recall(results: Results) -> Figure | None:
-    """Mean recall of each group of edits at one expected false match, on a logarithmic axis of the library's size."""
+    """Return the mean recall of each group of edits at one expected false match, by the library's size, logarithmic."""
     from matplotlib.figure import Figure
 
     needle = results.needle

@@ -47,13 +47,13 @@ def needle_tables(results: Results) -> list[str]:
 
 
 def needle_brief(results: Results, needle: NeedleResults) -> list[str]:
-    """Return what a card says of its method, the first of the run: recall at the middle library, and what it loses."""
+    """Return a model card's section on the first method of the run: recall at the middle library, and losses."""
     middle, (own, *others) = needle.middle, needle.methods
     names = [name for group in needle.group_edits.values() for name in group]
     found = {name: share.value for name in names if (share := _edit(own, name, middle))}
     best = {name: max((e.value for o in others if (e := _edit(o, name, middle))), default=0.0) for name in found}
     lost = sorted((name for name in found if found[name] < _HALF), key=found.__getitem__)
-    told = "; ".join(f"{edit_title(name)} {found[name]:.2f} ({best[name]:.2f})" for name in lost) or "none"
+    losses = "; ".join(f"{edit_title(name)} {found[name]:.2f} ({best[name]:.2f})" for name in lost) or "none"
     header = [f"{cell(group)}, N = {size(needle.limits[middle])}" for group in needle.group_edits]
     return [
         *paragraph(lead(needle)),
@@ -64,13 +64,13 @@ def needle_brief(results: Results, needle: NeedleResults) -> list[str]:
         "",
         *paragraph(
             f"{_names(results, needle)[0]} finds fewer than half of the copies of these edits (in parentheses the best "
-            f"of the other methods): {told}."
+            f"of the other methods): {losses}."
         ),
     ]
 
 
 def lead(needle: NeedleResults) -> str:
-    """Say in two sentences what was compared."""
+    """Return two sentences on what was compared."""
     queries = [one for one in needle.sources if one.queries]
     plain = [one for one in needle.sources if not one.textures]
     return (
@@ -103,7 +103,7 @@ def edits_table(results: Results, needle: NeedleResults) -> list[str]:
 
 
 def size(limit: NeedleLimit) -> str:
-    """Write the size of a library.
+    """Return the size of a library as text.
 
     Example:
         >>> size(NeedleLimit(1e5, 1)), size(NeedleLimit(25_000, 1))
@@ -114,7 +114,7 @@ def size(limit: NeedleLimit) -> str:
 
 
 def recall_text(found: Estimate | None, support: Support) -> str:
-    """Write a recall with its interval and the mark of its support; nothing where there is none."""
+    """Return a recall as text, with its interval and the mark of its support; nothing where there is none."""
     if found is None:
         return ""
     return f"{found.value:.3f} ({found.low:.3f}-{found.high:.3f}){MARKS[support]}"
@@ -129,7 +129,7 @@ def _recalls(results: Results, needle: NeedleResults, header: list[str], limits:
 
 
 def _strict_table(results: Results, needle: NeedleResults) -> list[str]:
-    """The limits of fewer expected matches of which something can be said, as a question a column."""
+    """Return the supported limits of fewer expected matches, one a column."""
     rest = [
         i
         for i in range(len(needle.limits))
@@ -158,9 +158,9 @@ def _thresholds_table(results: Results, needle: NeedleResults) -> list[str]:
         for i in needle.main:
             found = one.thresholds[i]
             value = found.threshold
-            told = f"{value.value:.4f} ({value.low:.4f}-{value.high:.4f})" if value else ""
+            shown = f"{value.value:.4f} ({value.low:.4f}-{value.high:.4f})" if value else ""
             support = found.support.replace("_", " ")
-            rows.append([name, size(needle.limits[i]), told, f"{found.pairs:,}", f"{found.images:,}", support])
+            rows.append([name, size(needle.limits[i]), shown, f"{found.pairs:,}", f"{found.images:,}", support])
     return table(["", "N", "distance", "stranger pairs within", "different images", ""], rows) if rows else []
 
 
@@ -174,12 +174,12 @@ def _held_out_table(results: Results, needle: NeedleResults) -> list[str]:
                 rows.append([name, cell(held.source), library, f"{held.predicted:.1f}", f"{held.observed:,}", ratio])
     if not rows:
         return []
-    told = "The distance is set on all sources but one; what that one then brings, against what the rate promised:"
-    return [told, "", *table(["", "left out", "N", "predicted pairs", "observed", "observed / predicted"], rows)]
+    intro = "The distance is set on all sources but one; what that one then brings, against what the rate promised:"
+    return [intro, "", *table(["", "left out", "N", "predicted pairs", "observed", "observed / predicted"], rows)]
 
 
 def _strata_table(results: Results, needle: NeedleResults) -> list[str]:
-    """The rate of each stratum at the middle library, as a multiple of the rate asked for."""
+    """Return the rate of each stratum at the middle library, as a multiple of the requested rate."""
     rows = []
     for one, name in zip(needle.methods, _names(results, needle), strict=True):
         pooled = {(s.kind, s.name): s for s in one.strata if not s.name}
@@ -189,22 +189,22 @@ def _strata_table(results: Results, needle: NeedleResults) -> list[str]:
         cells = [multiple(stratum, needle) if stratum else "" for stratum in shown]
         far = f"{multiple(worst, needle)} ({cell(worst.name)})" if worst else ""
         rows.append([name, *cells, far, "; ".join(f"{cell(s.name)}: {multiple(s, needle)}" for s in textures)])
-    told = (
+    intro = (
         f"Pairs within the distance of N = {size(needle.limits[needle.middle])}, as a multiple of the rate asked for "
         "(number of pairs); a look-alike is another photograph of the same source."
     )
     header = ["", "across sources", "edited copies", "look-alikes", "worst two sources", "textures"]
-    return [told, "", *table(header, rows)] if rows else []
+    return [intro, "", *table(header, rows)] if rows else []
 
 
 def worst_of(one: NeedleMethod, limit: int) -> NeedleStratum | None:
-    """Return the two sources whose photographs come near each other most often."""
+    """Return the two sources with the most near pairs."""
     found = [s for s in one.strata if s.kind == "sources" and s.within[limit] is not None and s.pairs]
     return max(found, key=lambda s: (s.within[limit] or 0) / s.pairs, default=None)
 
 
 def multiple(stratum: NeedleStratum, needle: NeedleResults) -> str:
-    """Return a stratum's rate at the middle library, as a multiple of the rate asked for."""
+    """Return a stratum's rate at the middle library, as a multiple of the requested rate."""
     within = stratum.within[needle.middle]
     if within is None or not stratum.pairs:
         return ""
@@ -218,8 +218,8 @@ def _distractors_table(results: Results, needle: NeedleResults) -> list[str]:
             for i in needle.main:
                 predicted, observed, hit = many.predicted[i], many.observed[i], many.queries_hit[i]
                 if predicted is not None and observed is not None:
-                    told = [f"{predicted:.1f}", f"{observed:,}", f"{hit:,} of {many.queries:,}"]
-                    rows.append([name, cell(many.name), f"{many.count:,}", size(needle.limits[i]), *told])
+                    figures = [f"{predicted:.1f}", f"{observed:,}", f"{hit:,} of {many.queries:,}"]
+                    rows.append([name, cell(many.name), f"{many.count:,}", size(needle.limits[i]), *figures])
     header = ["", "set", "images", "distance of N", "predicted pairs", "observed", "photographs hit"]
     return table(header, rows) if rows else []
 

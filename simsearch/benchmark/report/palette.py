@@ -1,7 +1,7 @@
 """The colours and lines of a benchmark's methods and shares, the same in plots and report.
 
-Colours are Okabe and Ito's, told apart with every kind of colour blindness, and a few between; the kind of a method is
-told by its dashes and its number by a marker, so that nothing hangs on colour alone. Shares go from near the ground
+Colours are Okabe and Ito's, distinct with every kind of colour blindness, and a few between; the kind of a method is
+shown by its dashes and its number by a marker, so that nothing depends on colour alone. Shares go from near the ground
 (good) to strong (bad), in one hue. Where an SVG stands in a page, a colour becomes the page's own of that name.
 
 Reference:
@@ -36,7 +36,7 @@ _MARKERS = "osD^vPXhp*"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How one method is drawn."""
+    """The style of one method."""
 
     colour: str
     dash: str
@@ -44,7 +44,7 @@ class Style:
 
 
 def style(place: int, kind: str) -> Style:
-    """The colour, dashes and marker of the method with that number.
+    """Return the colour, dashes and marker of the method with that number.
 
     Example:
         >>> style(0, "network")
@@ -54,7 +54,7 @@ def style(place: int, kind: str) -> Style:
 
 
 def heat(value: float, steps: tuple[float, ...] = SHARE_STEPS) -> int:
-    """The step of `HEAT` for a share or an area: 0 is the best.
+    """Return the step of `HEAT` for a share or an area: 0 is the best.
 
     Example:
         >>> heat(1.0), heat(0.99), heat(0.6), heat(0.1)

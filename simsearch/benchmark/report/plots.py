@@ -66,7 +66,7 @@ _SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.facecolor": GROUND,
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a name with dollars in it is a name
+    "text.parse_math": False,  # dollars in a name are no formula
 }
 
 
@@ -91,7 +91,7 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
 
 @contextmanager
 def drawing(salt: str) -> Iterator[None]:
-    """Within it figures look alike; `salt` keeps the ids of SVGs apart that share a page.
+    """Apply a common style to figures; `salt` makes the ids of SVGs in one page unique.
 
     Raises:
         DependencyMissing: Matplotlib is not installed.
@@ -105,17 +105,17 @@ def drawing(salt: str) -> Iterator[None]:
 
 
 def roc(results: Results) -> Figure | None:
-    """ROC curves when any match counts, as the paper draws them, on a linear and on a logarithmic axis."""
+    """Return ROC curves when any match counts, as the paper draws them, on a linear and on a logarithmic axis."""
     return _roc(results, "Any image within the threshold counts", lambda split: split.roc)
 
 
 def roc_right_image(results: Results) -> Figure | None:
-    """ROC curves when only the right image counts, on a linear and on a logarithmic axis."""
+    """Return ROC curves when only the right image counts, on a linear and on a logarithmic axis."""
     return _roc(results, "Only the right image counts", lambda split: split.roc_right_image)
 
 
 def heat_map_recall(results: Results) -> Figure | None:
-    """For every method and edit the share of copies whose original is within the threshold."""
+    """Return, by method and edit, the share of copies whose original is within the threshold."""
     found = contenders(results)
     if not found:
         return None
@@ -125,13 +125,13 @@ def heat_map_recall(results: Results) -> Figure | None:
 
 
 def heat_map_auc(results: Results) -> Figure | None:
-    """For every method and edit the exact area when any match counts: the paper's Figure 7, all strengths."""
+    """Return, by method and edit, the exact area when any match counts: the paper's Figure 7, all strengths."""
     found = contenders(results)
     return _heat_map(found, "AUC, any match", AREA_STEPS, lambda attack: attack.auc) if found else None
 
 
 def chains(results: Results) -> Figure | None:
-    """Recall against the number of mild edits in a row."""
+    """Return the recall against the number of mild edits in a row."""
     if not results.chains:
         return None
     figure, axes = _figure(6.4, 3.8)
@@ -152,7 +152,7 @@ def chains(results: Results) -> Figure | None:
 
 
 def sweeps(results: Results) -> Figure | None:
-    """Area when any match counts, against what was swept."""
+    """Return the area when any match counts, against the swept parameter."""
     kinds = [kind for kind in _SWEEPS if any(point.sweep == kind for point in results.sweeps)]
     if not kinds:
         return None
@@ -178,7 +178,7 @@ def sweeps(results: Results) -> Figure | None:
 
 
 def transfer(results: Results) -> Figure | None:
-    """What a threshold does on other photographs: strangers flagged there beside those flagged here."""
+    """Return the false-positive rates of thresholds on other photographs beside those on the main ones."""
     if not results.transfer:
         return None
     rows = sorted(results.transfer, key=lambda row: row.fpr_there.value, reverse=True)
@@ -245,7 +245,7 @@ def _roc(results: Results, what: str, curve: Callable[[Any], Curve]) -> Figure |
 
 
 def _recall(curve: Curve, grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The recall of the loosest operating point within each false-positive rate."""
+    """Return the recall of the loosest operating point within each false-positive rate."""
     at = np.searchsorted(np.asarray(curve.fpr), grid, side="right") - 1
     found: NDArray[np.float64] = np.asarray(curve.recall)[np.maximum(at, 0)]
     return found
@@ -300,7 +300,7 @@ def _fill(results: Results, key: tuple[str, str]) -> dict[str, Any]:
 
 
 def _place(results: Results, key: tuple[str, str]) -> tuple[int, str]:
-    """Number and kind of a method by a metric; what only a sweep or another protocol names comes after the others."""
+    """Return number and kind of a method by a metric; names of sweeps and other protocols come after the others."""
     scored = [mean.key for mean in results.means]
     scored += [(method.name, method.metric) for method in results.methods]
     name = key[0].partition("(")[0]

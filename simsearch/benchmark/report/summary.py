@@ -1,4 +1,4 @@
-"""What a benchmark says, in plain words: which method to take, how sure that is, and where it will fail."""
+"""The summary of a benchmark in plain words: the best method, its confidence, and its failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simsearch.benchmark.report.labels import edit_title
 from simsearch.benchmark.report.leaderboard import Contender, answer_rate, contenders, label
 from simsearch.benchmark.results import Attack, Estimate, OperatingPoint, Results
 
-_HARD = 0.5  # an edit of which the best method loses more than half is one that nothing sees through
+_HARD = 0.5  # an edit of which the best method loses more than half defeats all
 _CHEAPER = 0.5  # a method is worth naming as cheaper from half the time
 
 
@@ -19,10 +19,10 @@ class Answer:
 
     Attributes:
         headline: One sentence.
-        sentences: What else should be known before acting on it.
-        best: Who finds most, if anyone ran the paper's protocol.
-        rate: The share of strangers flagged at which all were compared.
-        supported: Whether the strangers are many enough for that rate.
+        sentences: Qualifications of it.
+        best: The best contender, if any ran the paper's protocol.
+        rate: The false-positive rate of the comparison.
+        supported: Whether there are enough strangers for that rate.
     """
 
     headline: str
@@ -33,7 +33,7 @@ class Answer:
 
 
 def answer(results: Results) -> Answer:
-    """The answer in plain words; that there is none where the paper's protocol was not run."""
+    """Return the answer in plain words; it says so where the paper's protocol was not run."""
     found = contenders(results)
     if not found and results.needle and results.needle.methods:
         return Answer(needle_answer(results.needle, results), ())
@@ -52,19 +52,21 @@ def answer(results: Results) -> Answer:
 
 
 def needle_answer(needle: NeedleResults, results: Results) -> str:
-    """Who finds most copies of all groups together at the middle library."""
+    """Return a sentence on the highest recall of all groups together at the middle library."""
     i, best = needle.middle, strongest(needle)
     shares = [f"{per_cent(share)} of {group.name}" for group in best.groups if (share := group.recall[i])]
     limit = needle.limits[i]
-    told = " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]])) or "no share that could be measured"
+    shares_text = (
+        " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]])) or "no share that could be measured"
+    )
     return (
         f"In a library of {limit.library:,.0f} strangers, with {limit.expected:g} false match expected a query, "
-        f"{label(results, best.key)} finds {told}."
+        f"{label(results, best.key)} finds {shares_text}."
     )
 
 
 def strongest(needle: NeedleResults) -> NeedleMethod:
-    """Return the method that finds most copies of all groups together at the middle library."""
+    """Return the method with the highest recall of all groups together at the middle library."""
 
     def found(one: NeedleMethod) -> float:
         return sum(share.value for group in one.groups if (share := group.recall[needle.middle]))
@@ -73,7 +75,7 @@ def strongest(needle: NeedleResults) -> NeedleMethod:
 
 
 def per_cent(share: Estimate | float, digits: int | None = None) -> str:
-    """A share in per cent, with a decimal where it is near 0 or 100.
+    """Return a share in per cent, with a decimal where it is near 0 or 100.
 
     Example:
         >>> per_cent(0.873), per_cent(0.0052), per_cent(1.0), per_cent(0.0)
@@ -86,7 +88,7 @@ def per_cent(share: Estimate | float, digits: int | None = None) -> str:
 
 
 def between(share: Estimate) -> str:
-    """The interval of a share in per cent.
+    """Return the interval of a share in per cent.
 
     Example:
         >>> between(Estimate(0.5, 0.42, 0.583))
@@ -97,7 +99,7 @@ def between(share: Estimate) -> str:
 
 
 def hardest(one: Contender, count: int = 5) -> list[Attack]:
-    """The edits of which a method finds the fewest copies, the worst first."""
+    """Return the edits of which a method finds the fewest copies, the worst first."""
     return sorted(one.attacks(), key=lambda attack: (attack.recall_right_image.value, attack.auc_right_image))[:count]
 
 
@@ -159,7 +161,7 @@ def _hard(found: tuple[Contender, ...]) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A time an image.
+    """Return a time in milliseconds as text.
 
     Example:
         >>> milliseconds(0.834), milliseconds(15.3), milliseconds(190.4)

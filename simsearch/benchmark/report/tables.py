@@ -106,7 +106,7 @@ def _transfer(results: Results) -> list[str]:
 
 
 def _threshold(value: float | None) -> str:
-    """A threshold; none where it is infinite, or so strict that it lies below zero and nothing is detected.
+    """Return a threshold as text; none where it is infinite, or negative, where nothing is detected.
 
     The loosest threshold below a distance of 0 is negative by next to nothing, and -0.0 once it is rounded.
     """

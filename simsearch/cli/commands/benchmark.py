@@ -33,8 +33,8 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What the command was given; None where a setting is left to the file, or to its default."""
+class BenchmarkFlags:
+    """The flags of the command; None where a setting is left to the file, or to its default."""
 
     context: typer.Context
     path: Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder or a tar of photographs.")] = None
@@ -106,7 +106,7 @@ class Flags:
         """Return the settings of the benchmark, from the file and from the flags, which win.
 
         Raises:
-            typer.BadParameter: one is not allowed.
+            typer.BadParameter: One is not allowed.
         """
         from simsearch.benchmark.settings import Settings, settings_of
         from simsearch.naming import split_names
@@ -132,9 +132,9 @@ class Flags:
     "benchmark photos/ --config configs/today.yaml --output report/",
     "benchmark --output report/ --replot",
     "benchmark --list",
-    flags=Flags,
+    flags=BenchmarkFlags,
 )
-def benchmark(flags: Flags) -> None:
+def benchmark(flags: BenchmarkFlags) -> None:
     """Compare methods on your photographs: edited copies are looked for, strangers must not be found.
 
     Writes results.json, tables.md, plots and report.html. Finished parts are kept below the output folder: an
@@ -206,7 +206,7 @@ def _facts(results: Results, folder: Path, report: Path) -> dict[str, Any]:
 
 
 def _needle_facts(needle: NeedleResults) -> list[dict[str, Any]]:
-    """Recall of each method's groups at each library and number of expected false matches."""
+    """Return the recall of each method's groups at each library and number of expected false matches."""
     return [
         {
             "method": one.method,
@@ -249,7 +249,7 @@ def _print(results: Results, report: Path) -> None:
 
 
 def _print_needle(results: Results, needle: NeedleResults) -> None:
-    """Recall of each method's groups at one expected false match, one library after the other."""
+    """Print the recall of each method's groups at one expected false match, library by library."""
     from simsearch.benchmark.report.leaderboard import label
     from simsearch.benchmark.report.needle_tables import LEGEND, MARKS, size
 
@@ -266,7 +266,7 @@ def _print_needle(results: Results, needle: NeedleResults) -> None:
 
 
 def _figures(results: Results, mean: PaperMean) -> tuple[str, str, str, str]:
-    """The figures of one method and metric; 95 % intervals are the means of those of its splits."""
+    """Return the figures of one method and metric; 95 % intervals are the means of those of its splits."""
     splits = [split for split in results.paper if split.key == mean.key]
     recall = _with_interval([split.operating[0].recall for split in splits])
     return (

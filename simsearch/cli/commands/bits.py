@@ -11,7 +11,7 @@ import typer
 
 from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.inputs import OtherFiles, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
@@ -32,14 +32,14 @@ class FittedKind(StrEnum):
 
 
 class MapName(StrEnum):
-    """What is done to a row first; a test holds them equal to `simsearch.extract.quantise.hyperplanes.MAPS`."""
+    """The maps of rows; a test holds them equal to `simsearch.extract.quantise.hyperplanes.MAPS`."""
 
     UNIT = "unit"
     HELLINGER = "hellinger"
 
 
 class Spelling(StrEnum):
-    """How bits are printed."""
+    """The formats of printed bits."""
 
     HEX = "hex"
     BASE64 = "base64"
@@ -173,12 +173,12 @@ def _embedded(
     batch_size: int,
     max_pixels: int,
 ) -> Iterator[Embedded | Rejected]:
-    """The rows of the inputs as they come, under a bar."""
+    """Yield the rows of the inputs as they come, under a bar."""
     from simsearch.extract.pipeline import embed_sources
     from simsearch.images import Limits, find
 
     limits = Limits(max_pixels=max_pixels)
-    listed, others = read_inputs(paths, from_list), Others()
+    listed, others = read_inputs(paths, from_list), OtherFiles()
     sources = find(paths or [], from_list=listed, skipped=others.skip)
     with shown("bits", streams=True) as advance, counted(paths or [], listed) as total:
         stream = embed_sources(extractor, sources, batch_size=batch_size, workers=workers, limits=limits)
@@ -190,7 +190,7 @@ def _embedded(
 
 
 def _read(path: Path, extractor: Extractor) -> Any:
-    """The rows of a file, of this model."""
+    """Return the rows of a file, of this model."""
     import numpy as np
 
     from simsearch.errors import FingerprintMismatch

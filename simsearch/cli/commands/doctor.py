@@ -32,7 +32,7 @@ SHARED_MEMORY_WANTED = 256 << 20
 
 
 class Health(StrEnum):
-    """How a check went; only BROKEN makes `doctor` fail."""
+    """The result of a check; only BROKEN makes `doctor` fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -41,7 +41,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding, and what to do about it when it is bad."""
+    """One finding, with its remedy when it is bad."""
 
     name: str
     health: Health
@@ -81,7 +81,7 @@ def run_checks() -> Iterator[Check]:
 
 
 def guarded(name: str, check: Callable[[], Check]) -> Check:
-    """Return the finding of a check, or BROKEN with what it raised: a doctor does not fall ill."""
+    """Return the finding of a check, or BROKEN with its exception."""
     try:
         return check()
     except Exception as error:
@@ -106,7 +106,7 @@ def package(name: str) -> Check:
 
 
 def clashing(installed: Iterable[str]) -> list[Check]:
-    """Return what to uninstall where wheels overwrite each other."""
+    """Return the wheels to uninstall where some overwrite each other."""
     names = {name.lower().replace("_", "-") for name in installed}
     found = []
     for family in CLASHES:
@@ -151,10 +151,10 @@ def decoding_worker() -> Check:
 
     picture = io.BytesIO()
     Image.linear_gradient("L").save(picture, "PNG")
-    how = Preprocessing(64, "squash", 64, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    preprocessing = Preprocessing(64, "squash", 64, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "picture.png").write_bytes(picture.getvalue())
-        (outcome,) = prepare(find([folder]), how, workers=1)
+        (outcome,) = prepare(find([folder]), preprocessing, workers=1)
     if isinstance(outcome, Rejected):
         return Check("decoding worker", Health.BROKEN, f"{outcome.code}: {outcome.message}")
     return Check("decoding worker", Health.OK, "starts and decodes")

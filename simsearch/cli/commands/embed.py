@@ -15,14 +15,14 @@ import typer
 
 from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs, require_listed
+from simsearch.cli.inputs import OtherFiles, about_others, counted, read_inputs, require_inputs, require_listed
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
     from simsearch.extract.extractor import Extractor
-    from simsearch.images.input_lists import Entry
+    from simsearch.images.input_lists import ListEntry
     from simsearch.images.source import Rejected, Source
 
 app = typer.Typer(rich_markup_mode=None)
@@ -30,7 +30,7 @@ Share = tuple[int, int]  # (i, n), i from 1
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """The formats of rows."""
 
     PARQUET = "parquet"
     NPY = "npy"
@@ -40,7 +40,7 @@ def read_shard(text: str | None) -> tuple[int, int]:
     """Return (i, n) from `i/n`, i counted from 1.
 
     Raises:
-        typer.BadParameter: it is no such thing.
+        typer.BadParameter: It is no such thing.
 
     Example:
         >>> read_shard("2/8")
@@ -55,8 +55,8 @@ def read_shard(text: str | None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What the command was given."""
+class EmbedFlags:
+    """The flags of the command."""
 
     paths: options.Paths = None
     output: Annotated[
@@ -100,9 +100,9 @@ class Flags:
     "embed photos/ --output rows-1/ --shard 1/4",
     "embed photos/ --output rows/ --device cuda:0,cuda:1",
     "index --rows rows/part-00000.parquet --library photos.library",
-    flags=Flags,
+    flags=EmbedFlags,
 )
-def embed(flags: Flags) -> None:
+def embed(flags: EmbedFlags) -> None:
     """Write embeddings as Parquet or npy.
 
     part-*.parquet holds path, sha256, width, height, quality and embedding; rejected.parquet, which comes last, holds
@@ -131,7 +131,7 @@ def embed(flags: Flags) -> None:
 
 
 def _embed_here(
-    flags: Flags, listed: Sequence[Entry], shard: Share, share: Share, progress: Callable[[int], None]
+    flags: EmbedFlags, listed: Sequence[ListEntry], shard: Share, share: Share, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Embed a share of a shard of the inputs in this process."""
     from simsearch.cli.commands.embed_processes import share_of
@@ -141,7 +141,7 @@ def _embed_here(
     from simsearch.images.source import source_of
 
     (first, of), (mine, shares) = shard, share
-    others = Others(first + (mine - 1) * of, of * shares)
+    others = OtherFiles(first + (mine - 1) * of, of * shares)
     extractor = load_extractor(flags.model or "mini", device=flags.device)
     _quicken(extractor, compiled=flags.compiled, on_device=flags.on_device)
     sources: Iterator[Source | Rejected] = itertools.islice(
@@ -166,9 +166,9 @@ def _embed_here(
 
 
 def _embed_in_processes(
-    flags: Flags, listed: Sequence[Entry], devices: list[str], shard: Share, progress: Callable[[int], None]
+    flags: EmbedFlags, listed: Sequence[ListEntry], devices: list[str], shard: Share, progress: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Embed a shard of the inputs in one process a device, which get the flags of this one."""
+    """Embed a shard of the inputs in one process a device, with the flags of this one."""
     from simsearch.cli.commands.embed_processes import embed_in_processes
     from simsearch.runtime.cpu import default_workers
 
@@ -184,8 +184,8 @@ def _embed_in_processes(
 
 
 @contextmanager
-def _copied(entries: Sequence[Entry]) -> Iterator[Path]:
-    """A list that several processes can read, each from its beginning."""
+def _copied(entries: Sequence[ListEntry]) -> Iterator[Path]:
+    """Yield a list file that several processes can read."""
     with tempfile.NamedTemporaryFile(suffix=".list") as file:
         for entry in entries:
             file.write(entry.root.rstrip(b"/") + b"/" + entry.name + b"\0")

@@ -15,14 +15,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from simsearch.errors import InputError, SimsearchError
+from simsearch.errors import InputError, ProcessFailed
 from simsearch.images.source import printable
 
-_PATIENCE_S = 60.0  # for a process that was asked to end: a batch, and writing a part
-
-
-class ProcessFailed(SimsearchError):
-    """One of several processes ended with an error; its last line says which."""
+_PATIENCE_S = 60.0  # for a process to end: a batch, and writing a part
 
 
 def embed_in_processes(
@@ -33,20 +29,20 @@ def embed_in_processes(
     shard: tuple[int, int],
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Run `simsearch embed` once a device, and return the sums of what they tell.
+    """Run `simsearch embed` once a device, and return the sums of their reports.
 
     Inputs go to a process by their paths, so that each keeps its own when others are added later.
 
     Args:
         arguments: Inputs and flags, without --output, --shard, --device and --json.
-        devices: Where each runs.
+        devices: One a process.
         output: Gets a folder for each, `shard-i-of-n`.
         shard: The share (i, n) of all inputs that is embedded here, i from 1.
-        progress: Told the number of inputs done by all.
+        progress: Called with the number of inputs done by all.
 
     Raises:
-        InputError: the output folder holds anything but such shares.
-        ProcessFailed: one ended with an error; the others were stopped, and the same command goes on.
+        InputError: The output folder holds anything but such shares.
+        ProcessFailed: One ended with an error; the others were stopped, and the same command resumes.
     """
     first, of = shard
     total = of * len(devices)
@@ -64,15 +60,15 @@ def embed_in_processes(
         for command in commands:
             none, pipe = subprocess.DEVNULL, subprocess.PIPE
             children.append(subprocess.Popen(command, stdin=none, stdout=pipe, stderr=pipe, text=True))
-        told = _told(children, progress)
-    sums: dict[str, Any] = {key: sum(one[key] for one in told) for key in ("rows", "parts", "rejected", "skipped")}
+        reports = _reports(children, progress)
+    sums: dict[str, Any] = {key: sum(one[key] for one in reports) for key in ("rows", "parts", "rejected", "skipped")}
     for key in ("rejected_by_code", "skipped_by_kind"):
-        sums[key] = dict(sum((Counter(one[key]) for one in told), Counter[str]()))
-    return {**sums, "model": told[0]["model"]}
+        sums[key] = dict(sum((Counter(one[key]) for one in reports), Counter[str]()))
+    return {**sums, "model": reports[0]["model"]}
 
 
 def share_of(path: bytes, of: int) -> int:
-    """Return which of `of` processes a path goes to, from 1.
+    """Return which of `of` processes embeds a path, from 1.
 
     Example:
         >>> share_of(b"/photos/cat.jpg", 1)
@@ -93,8 +89,8 @@ def _require_shares(output: Path, total: int) -> None:
             )
 
 
-def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], None]) -> list[dict[str, Any]]:
-    """What every process printed, while their progress is told as one."""
+def _reports(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], None]) -> list[dict[str, Any]]:
+    """Return the reports of all processes, and sum up their progress meanwhile."""
     done, last = [0] * len(children), [""] * len(children)
 
     def listen(number: int) -> None:
@@ -110,7 +106,7 @@ def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], N
     threads = [threading.Thread(target=listen, args=(number,), daemon=True) for number in range(len(children))]
     for thread in threads:
         thread.start()
-    told = []
+    reports = []
     for number, child in enumerate(children):
         assert child.stdout is not None  # it is a pipe
         text = child.stdout.read()
@@ -118,12 +114,12 @@ def _told(children: Sequence[subprocess.Popen[str]], progress: Callable[[int], N
         threads[number].join()
         if status:
             raise ProcessFailed(f"process {number + 1} ended with {status}: {last[number] or 'it said nothing'}")
-        told.append(json.loads(text))
-    return told
+        reports.append(json.loads(text))
+    return reports
 
 
 def _stop(children: Sequence[subprocess.Popen[str]]) -> None:
-    """End those that still run, and wait until they have: they bring to disk what they did."""
+    """End those that still run, and wait while they write their rows to disk."""
     for child in children:
         if child.poll() is None:
             child.terminate()

@@ -16,10 +16,10 @@ from simsearch.cli.exit_codes import SIGNALLED
 from simsearch.cli.options import AsJson, Device, command
 from simsearch.cli.progress import Advance, shown
 from simsearch.cli.signals import ENDING
-from simsearch.errors import InputError
+from simsearch.errors import GuardRefused, InputError
 
 if TYPE_CHECKING:
-    from simsearch.training.callback import Told
+    from simsearch.training.callback import StepReport
     from simsearch.training.config import FinetuneConfig
     from simsearch.training.finetune import Outcome
 
@@ -70,7 +70,6 @@ def finetune(
         raise typer.BadParameter("--output is missing: give it as a flag, or as `output` in the file")
     from simsearch.training.checkpoint import Paused
     from simsearch.training.finetune import finetune as run
-    from simsearch.training.validation.regression_guard import GuardRefused
 
     more = [*(["--output", str(folder)] if output else []), *(f"--images={path}" for path in images or ())]
     more += [] if teacher is None else [f"--teacher={teacher}"]
@@ -78,19 +77,19 @@ def finetune(
     try:
         with shown("finetune") as advance, shown("finetune: guard") as judged, _Stop() as stop:
 
-            def step(told: Told) -> None:
+            def step(report: StepReport) -> None:
                 stop.training = True
-                _show_step(advance, told)
+                _show_step(advance, report)
 
             def judge(done: int, total: int | None) -> None:
                 stop.training = False
                 judged(done, total)
 
-            how: dict[str, Any] = {"device": device, "force": force, "command": command, "pause": stop.now}
-            outcome = run(config, folder, report=step, judged=judge, **how)
+            options: dict[str, Any] = {"device": device, "force": force, "command": command, "pause": stop.now}
+            outcome = run(config, folder, report=step, judged=judge, **options)
     except Paused as paused:
         terminal.note(f"stopped: {paused}; the same command goes on from there")
-        raise typer.Exit(SIGNALLED + stop.asked[0]) from paused
+        raise typer.Exit(SIGNALLED + stop.received[0]) from paused
     except GuardRefused as refused:
         if as_json:
             terminal.show_json({"output": str(folder), "model": None, "guard": refused.table.as_json()})
@@ -104,7 +103,7 @@ def finetune(
 
 
 def _read(settings: Path, images: list[Path] | None, teacher: str | None) -> FinetuneConfig:
-    """The settings in the file, with the images and the teacher given in place of its own."""
+    """Return the settings in the file, with the images and the teacher given in place of its own."""
     from simsearch.training.config import config_of, read_config
 
     try:
@@ -123,12 +122,12 @@ class _Stop:
 
     Attributes:
         training: Whether steps are being taken.
-        asked: Which signals came while they were.
+        received: The signals meanwhile.
     """
 
     def __init__(self) -> None:
         self.training = False
-        self.asked: list[signal.Signals] = []
+        self.received: list[signal.Signals] = []
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _Stop:
@@ -144,13 +143,13 @@ class _Stop:
             signal.signal(number, handler)
 
     def now(self) -> bool:
-        """Tell, after each step, whether to stop."""
+        """Return, after each step, whether to stop."""
         self.training = True
-        return bool(self.asked)
+        return bool(self.received)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.training and not self.asked:
-            self.asked.append(signal.Signals(number))
+        if self.training and not self.received:
+            self.received.append(signal.Signals(number))
         elif not self.training or number == signal.SIGINT:
             handler = self._before[signal.Signals(number)]
             if callable(handler):
@@ -158,8 +157,8 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def _show_step(advance: Advance, told: Told) -> None:
-    advance(told.step, round(told.step / told.share) if told.share else None)
+def _show_step(advance: Advance, report: StepReport) -> None:
+    advance(report.step, round(report.step / report.share) if report.share else None)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

@@ -19,15 +19,15 @@ from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
-    from simsearch.images.input_lists import Entry
+    from simsearch.images.input_lists import ListEntry
     from simsearch.library import AddReport, AddSettings, Library
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What `index` was given."""
+class IndexFlags:
+    """The flags of `index`."""
 
     paths: options.Paths = None
     library: options.LibraryFolder
@@ -63,7 +63,7 @@ class Flags:
         """Refuse flags that contradict each other.
 
         Raises:
-            typer.BadParameter: two of them do.
+            typer.BadParameter: Two of them do.
         """
         require_inputs(self.paths, self.from_list, self.rows)
         if self.rows is not None and (self.paths or self.from_list or self.prune or self.rescan):
@@ -78,7 +78,7 @@ class Flags:
             raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
 
     @property
-    def asked(self) -> str | None:
+    def model_name(self) -> str | None:
         """The model's name, of its bits where --bits was given."""
         from simsearch.naming import quantised_name
 
@@ -98,9 +98,9 @@ class Flags:
     "index photos/ --library photos.library --device cuda:0,cuda:1",
     "index photos/ --library small.library --bits 96",
     "index --rows rows/part-00000.parquet --library photos.library",
-    flags=Flags,
+    flags=IndexFlags,
 )
-def index(flags: Flags) -> None:
+def index(flags: IndexFlags) -> None:
     """Add images to a library.
 
     The library is made on first use; run the command again after images were added or changed. Unchanged files are not
@@ -111,7 +111,7 @@ def index(flags: Flags) -> None:
     from simsearch.library import Library
 
     flags.check()
-    # Before there is a library: a mistyped name leaves none behind. A folder that is gone is what --prune-empty is for.
+    # Before there is a library: a mistyped name creates none. A folder that is gone is what --prune-empty is for.
     paths = None if flags.prune_empty and flags.library.is_dir() else flags.paths
     listed = read_inputs(paths, flags.from_list)
     require_listed(flags.paths, listed, flags.from_list)
@@ -188,7 +188,7 @@ def remove(
 
 
 def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
-    """What would go, one line each."""
+    """Print the items that would be removed, one line each."""
     for path in paths:
         if as_json:
             terminal.show_json(terminal.path_fields("path", path))
@@ -197,13 +197,13 @@ def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
     terminal.note(f"dry run: {len(paths):,} would go, nothing was changed")
 
 
-def _open_or_make(flags: Flags, device: str) -> Library:
-    """The library; a new one is of the model given, of the rows' model, or mini."""
+def _open_or_make(flags: IndexFlags, device: str) -> Library:
+    """Return the library; a new one has the given model, the rows' model, or mini."""
     from simsearch.errors import LibraryNotFound
     from simsearch.library import Library
 
     folder, rows = flags.library, flags.rows
-    if (model := flags.asked) is not None:
+    if (model := flags.model_name) is not None:
         return Library.create(folder, model=model, device=device)
     try:
         return Library.open(folder, device=device)
@@ -223,8 +223,8 @@ def _open_or_make(flags: Flags, device: str) -> Library:
 
 
 @contextmanager
-def _on_devices(flags: Flags) -> Iterator[Library]:
-    """The library, whose images are embedded on all the devices."""
+def _on_devices(flags: IndexFlags) -> Iterator[Library]:
+    """Yield the library, whose images are embedded on all the devices."""
     devices = [name.strip() for name in flags.device.split(",")]
     if len(devices) > 1:
         from simsearch.runtime.device import choose_device
@@ -241,16 +241,16 @@ def _on_devices(flags: Flags) -> Iterator[Library]:
 
         extractors = [library.extractor]
         for device in devices[1:]:
-            if flags.asked is not None:
-                extractors.append(load_extractor(flags.asked, device=device))
-            else:  # by what the library says, within the bounds of that
+            if flags.model_name is not None:
+                extractors.append(load_extractor(flags.model_name, device=device))
+            else:  # by the library's extractor, within its bounds
                 with Library.open(flags.library, device=device) as other:
                     extractors.append(other.extractor)
         with OnDevices(extractors) as each, Library.open(flags.library, extractor=each, device=devices[0]) as opened:
             yield opened
 
 
-def _settings(flags: Flags) -> AddSettings:
+def _settings(flags: IndexFlags) -> AddSettings:
     from simsearch.images.source import Limits
     from simsearch.library import AddSettings
 
@@ -258,7 +258,7 @@ def _settings(flags: Flags) -> AddSettings:
     return AddSettings(batch_size=flags.batch_size, workers=flags.workers, limits=limits)
 
 
-def _add(library: Library, flags: Flags, listed: Sequence[Entry]) -> AddReport:
+def _add(library: Library, flags: IndexFlags, listed: Sequence[ListEntry]) -> AddReport:
     paths = flags.paths or []
     with shown("index") as advance, counted(paths, listed) as total:
         return library.add(
@@ -272,7 +272,7 @@ def _add(library: Library, flags: Flags, listed: Sequence[Entry]) -> AddReport:
         )
 
 
-def _add_rows(library: Library, flags: Flags, rows: Path) -> AddReport:
+def _add_rows(library: Library, flags: IndexFlags, rows: Path) -> AddReport:
     from simsearch.extract.embeddings.parquet import rows_info
 
     total = rows_info(rows).rows
@@ -318,7 +318,7 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
 
 
 def _show_notes(report: AddReport) -> None:
-    """What the counts alone do not say."""
+    """Print notes on the counts."""
     if report.skipped:
         terminal.show(about_others(report.skipped_by_kind))
     if report.same_file:

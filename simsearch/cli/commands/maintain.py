@@ -63,7 +63,7 @@ def verify(
     from simsearch.library.format.manifest import Manifest
     from simsearch.library.verify import verify as problems_of
 
-    with suppress(LibraryDamaged):  # which is told below, with all else that is wrong
+    with suppress(LibraryDamaged):  # reported below, with all other faults
         Manifest(library).read()
     problems = problems_of(library, deep=deep)
     if as_json:
@@ -175,7 +175,7 @@ def optimize(
 
 
 def _show_index(index: IndexInfo) -> None:
-    """The index, what it finds, and what each way of asking it found, and how fast; those in use are marked."""
+    """Print the index, its recalls, and its measured points with their rates; those in use are marked."""
     state = f"{index.fresh:,} rows beside it" if index.usable else "NOT USED: its segments changed; run optimize"
     terminal.show(
         f"index  {index.metric}, {index.kind}, {index.bytes_a_row} bytes a row, {terminal.size(index.bytes)}, "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SourceForm(StrEnum):
-    """What published weights come as; a test holds them equal to those of a card."""
+    """The forms of published weights; a test holds them equal to those of a card."""
 
     SAFETENSORS = "safetensors"
     TORCH = "torch"

@@ -13,7 +13,7 @@ import typer
 
 from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import Others, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.inputs import OtherFiles, about_others, counted, read_inputs, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
 
@@ -166,7 +166,7 @@ def compare(
 
 
 def _isolated(images: int, max_pixels: int) -> AddSettings:
-    """Settings under which a file that crashes a decoder costs one reject, however few there are."""
+    """Return settings under which a file that crashes a decoder costs one reject, however few there are."""
     from simsearch.images.source import Limits
     from simsearch.library import AddSettings
     from simsearch.runtime.cpu import default_workers
@@ -177,11 +177,11 @@ def _isolated(images: int, max_pixels: int) -> AddSettings:
 def _answers(
     library: Library, paths: list[Path], from_list: Path | None, max_pixels: int, how: dict[str, Any]
 ) -> Iterator[Matches]:
-    """The answers to images in the order of the inputs, some hundred at once, so that the first come soon."""
+    """Yield the matches of images in the order of the inputs, in batches, so that the first come soon."""
     from simsearch.images import find
     from simsearch.library.inputs import outside, own_files
 
-    listed, others, own = read_inputs(paths, from_list), Others(), own_files(library.path)
+    listed, others, own = read_inputs(paths, from_list), OtherFiles(), own_files(library.path)
 
     def skip(other: Skipped) -> None:
         if not other.path.startswith(own):
@@ -198,14 +198,14 @@ def _answers(
             chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
             if chunk:
                 yield matches
-    if done:  # what stands last is a result, not how far it was
+    if done:  # the last line is a result, not the progress
         yield matches
     if others.kinds:
         terminal.note(about_others(others.kinds))
 
 
 def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:
-    """The answers to a file of rows, some thousand at once, each under its image's path."""
+    """Yield the matches of a file of rows, in batches, each under its image's path."""
     from simsearch.extract.embeddings.parquet import read_rows, rows_info
 
     library.channel.require(rows_info(path).fingerprint, str(path))

@@ -53,8 +53,8 @@ def row_batch(batch: pa.RecordBatch, first: int, dimension: int, path: Path) -> 
     """Return a record batch as rows of a length, by the number of its first row in the file.
 
     Raises:
-        InputError: a cell is unusable; the row is named.
-        RowError: a row is null, holds a null or is of another length; it is named.
+        InputError: A cell is unusable; the row is named.
+        RowError: A row is null, holds a null or is of another length; it is named.
     """
     rows = _rows(batch.column("embedding"), first, dimension, path)
     content = _contents(batch, first, path)
@@ -83,7 +83,7 @@ def _rows(column: pa.Array, first: int, dimension: int, path: Path) -> NDArray[A
 
 
 def _first_of(found: pa.Array) -> Any:
-    """Position of the first true value, None where there is none."""
+    """Return the position of the first true value, None where there is none."""
     at = pc.index(found, True).as_py()
     return None if at < 0 else at
 
@@ -92,7 +92,7 @@ def path_column(batch: pa.RecordBatch, first: int, path: Path) -> pa.Array:
     """Return the paths of a batch as bytes, null where there is none.
 
     Raises:
-        InputError: a path is none; the row is named.
+        InputError: A path is none; the row is named.
     """
     text, encoded = _column(batch, "path"), _column(batch, "path_b64")
     if encoded.null_count == len(encoded) and _is_text(text) and sys.getfilesystemencoding() == "utf-8":
@@ -131,7 +131,7 @@ def _contents(batch: pa.RecordBatch, first: int, path: Path) -> pa.Array:
 
 
 def _unhexed(column: pa.Array) -> pa.Array | None:
-    """The bytes that 64 hex digits a cell spell; None where a cell has others."""
+    """Return the bytes that 64 hex digits a cell spell; None where a cell has others."""
     if pc.any(pc.not_equal(pc.binary_length(column), 64)).as_py():
         return None
     known = column.is_valid().to_numpy(zero_copy_only=False)
@@ -165,7 +165,7 @@ def _numbers(batch: pa.RecordBatch, name: str, most: int, first: int, path: Path
 
 
 def _whole(cell: Any, name: str, most: int, number: int, path: Path) -> int | None:
-    """A whole number from 0 to `most`; pandas makes floats of whole numbers among which one is missing."""
+    """Return a whole number from 0 to `most`; pandas makes floats of whole numbers among which one is missing."""
     if cell is None or cell != cell:  # noqa: PLR0124 - NaN, which pandas writes for a missing number
         return None
     if isinstance(cell, bool) or not isinstance(cell, int | float) or cell != int(cell) or not 0 <= cell <= most:
@@ -174,7 +174,7 @@ def _whole(cell: Any, name: str, most: int, number: int, path: Path) -> int | No
 
 
 def _each(column: pa.Array, value: Callable[[Any, int], Any], first: int, kind: pa.DataType) -> pa.Array:
-    """A column whose cells are not of the usual type, cell by cell."""
+    """Return a column whose cells are not of the usual type, cell by cell."""
     return pa.array([value(cell, number) for number, cell in enumerate(column.to_pylist(), start=first)], kind)
 
 

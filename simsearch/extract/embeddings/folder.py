@@ -24,11 +24,11 @@ PART_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FolderReport:
-    """What became of every input; rows + rejected = inputs.
+    """The outcomes of every input; rows + rejected = inputs.
 
     Attributes:
         rows: Rows written.
-        parts: Files that they went into.
+        parts: Files of rows.
         rejected: Inputs without a row.
         codes: Those by their code.
     """
@@ -53,31 +53,31 @@ def write_folder(
     share: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> FolderReport:
-    """Embed every source into `part-*` files and return what became of them.
+    """Embed every source into `part-*` files and return the outcomes.
 
     Parts appear whole, in the order of the inputs; `rejected.parquet` comes last, so a folder that has it is complete.
-    Broken off in any way, the same call goes on behind the last part; after its end, the same call embeds what was
-    added to the inputs since, into further parts. Each input has its row once, and one process at a time writes. Inputs
+    Interrupted in any way, the same call resumes behind the last part; after its end, the same call embeds inputs
+    added since, into further parts. Each input has its row once, and one process at a time writes. Inputs
     are told apart by their paths: a file that changed meanwhile keeps its row.
 
     Args:
-        extractor: Makes the rows.
-        sources: What `find` gives; to go on, the same as before and maybe more.
+        extractor: Of the rows.
+        sources: As of `find`; to resume, the same as before and maybe more.
         output: The folder: new, empty, or one of such a run.
         form: "parquet" (one file a part), or "npy" ((n, d) `part-*.npy` beside `part-*.items.parquet`).
         batch_size: Images embedded at once.
         workers: Decoding processes, as in `embed_sources`.
-        limits: What one image may cost.
+        limits: Bounds on the cost of one image.
         part_rows: Rows a part, at most.
         seconds: After which a part is written though it is not full.
         share: Whether `sources` are only some of the inputs: then those that are there must be among them.
-        progress: Told the number of inputs done.
+        progress: Called with the number of inputs done.
 
     Raises:
-        InputError: the folder holds files and is none of such a run; it was begun in another form, or with other
+        InputError: The folder holds files and is none of such a run; it was begun in another form, or with other
             inputs; or the extractor gives several rows an image.
-        FingerprintMismatch: it was begun with another model.
-        OutputLocked: another process writes to it.
+        FingerprintMismatch: It was begun with another model.
+        OutputLocked: Another process writes to it.
     """
     require_one_row(extractor)
     with Journal(output, extractor, form) as journal:
@@ -99,7 +99,7 @@ def write_folder(
 
 
 def _not_there(sources: Iterator[Found], journal: Journal, output: Path, *, share: bool) -> Iterator[Found]:
-    """The inputs that are in no part yet.
+    """Yield the inputs that are in no part yet.
 
     As a rule they stand behind those that are; then nothing but digests is kept of these. Where they do not, some were
     added between them, and paths are compared.
@@ -116,7 +116,7 @@ def _not_there(sources: Iterator[Found], journal: Journal, output: Path, *, shar
 
 
 def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: bool, share: bool) -> Iterator[Found]:
-    """The inputs that are not among those that are there; some must be, else they are other inputs altogether."""
+    """Yield the inputs that are not among those that are there; some must be, else they are other inputs altogether."""
     waiting: list[Found] = []
     known = not first
     for found in sources:
@@ -134,7 +134,7 @@ def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: 
 
 
 class _Parts:
-    """The results that wait to fill a part."""
+    """The buffered results of a part."""
 
     def __init__(self, extractor: Extractor, output: Path, form: Format, journal: Journal) -> None:
         self._extractor = extractor

@@ -1,4 +1,4 @@
-"""What of a folder of rows is there already: one line a part, written behind it, so that a later run can go on."""
+"""The journal of a folder of rows: one line a part, written after it, so that a later run can resume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TORN = re.compile(r"\.(part-[0-9]{5,}|rejected)\.[a-z.]+\.[0-9]+\.partial")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PartEntry:
     """A part.
 
     Attributes:
@@ -57,7 +57,7 @@ class PathDigest:
         self._whole.update(len(source.path).to_bytes(8) + source.path)
 
     def hexdigest(self) -> str:
-        """The digest of what was added."""
+        """Return the digest of what was added."""
         return self._whole.hexdigest()
 
 
@@ -67,9 +67,9 @@ class Journal:
     It is called `unfinished.jsonl` until the run has come to its end, and then `finished.jsonl`.
 
     Raises:
-        OutputLocked: on entering, another process writes to the folder.
-        InputError: on entering, the folder holds files that are not such a run's, or one of another form.
-        FingerprintMismatch: on entering, the run was of another model.
+        OutputLocked: On entering, another process writes to the folder.
+        InputError: On entering, the folder holds files that are not such a run's, or one of another form.
+        FingerprintMismatch: On entering, the run was of another model.
     """
 
     def __init__(self, folder: Path, extractor: Extractor, form: str) -> None:
@@ -77,10 +77,10 @@ class Journal:
         self._head = {"format": _FORMAT, "model": extractor.name, "fingerprint": extractor.fingerprint, "form": form}
         self._form = form
         self._descriptor = -1
-        self._entries: list[Entry] = []
+        self._entries: list[PartEntry] = []
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[PartEntry]:
         """The parts that are there, in order."""
         return tuple(self._entries)
 
@@ -117,14 +117,14 @@ class Journal:
     def add(self, rows: int, rejected: Sequence[Rejected], digest: str) -> None:
         """Note a part whose file is there."""
         self._reopen()
-        entry = Entry(rows, tuple(rejected), digest)
+        entry = PartEntry(rows, tuple(rejected), digest)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_line(entry))
         sync(self._path)
         self._entries.append(entry)
 
     def rejected(self) -> list[Rejected]:
-        """All inputs without a row, in order."""
+        """Return all inputs without a row, in order."""
         return [one for entry in self._entries for one in entry.rejected]
 
     def paths(self, number: int) -> Iterator[bytes]:
@@ -150,7 +150,7 @@ class Journal:
         return self._folder / (NAME if (self._folder / NAME).exists() else WHOLE)
 
     def _locked(self) -> int:
-        """A descriptor of the journal, made if there is none, that no other process holds locked."""
+        """Return a descriptor of the journal, made if there is none, that no other process holds locked."""
         while True:
             path = self._path
             if not path.exists():
@@ -169,7 +169,7 @@ class Journal:
             os.close(descriptor)  # its holder renamed it meanwhile
 
     def _whole_without_journal(self) -> bool:
-        """Whether the folder is a complete one of a version that kept no journal; any other must be new or empty."""
+        """Return whether the folder is complete and of a version without a journal; any other must be new or empty."""
         names = {path.name for path in self._folder.iterdir()}
         if not names or NAME in names:  # which another process has made this moment
             return False
@@ -189,8 +189,8 @@ class Journal:
                 self._compare(head)
                 self._entries = [_entry(line) for line in lines]
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                told = error if isinstance(error, InputError) else f"{path} is damaged: {error}; give a new folder"
-                raise InputError(str(told)) from error
+                message = error if isinstance(error, InputError) else f"{path} is damaged: {error}; give a new folder"
+                raise InputError(str(message)) from error
             if whole != text:  # a line was broken off while it was written
                 os.ftruncate(self._descriptor, len(whole))
         elif path.name == NAME and any(_PART.fullmatch(one.name) for one in self._folder.iterdir()):
@@ -210,19 +210,19 @@ class Journal:
             if _TORN.fullmatch(path.name) or (part and int(part[1]) >= self.parts):
                 path.unlink()
 
-    def _from_parts(self) -> list[Entry]:
-        """The parts of a folder without a journal."""
+    def _from_parts(self) -> list[PartEntry]:
+        """Return the parts of a folder without a journal."""
         entries = []
         for path in sorted(self._folder.glob("part-*.parquet")):
             model, fingerprint, rows = rows_identity(path)
             form = "npy" if path.name.endswith(_suffix("npy")) else "parquet"
             self._compare({**self._head, "model": model, "fingerprint": fingerprint, "form": form})
-            entries.append(Entry(rows, (), ""))
+            entries.append(PartEntry(rows, (), ""))
         rejected = tuple(
             Rejected(_source(path), RejectCode(code), message)
             for path, code, message in read_rejected(self._folder / REJECTED)
         )
-        return [*entries, Entry(0, rejected, "")] if rejected else entries
+        return [*entries, PartEntry(0, rejected, "")] if rejected else entries
 
     def _reopen(self) -> None:
         """Mark a folder that was complete as unfinished, since more is coming."""
@@ -245,21 +245,21 @@ def _suffix(form: str) -> str:
     return ".items.parquet" if form == "npy" else ".parquet"
 
 
-def _line(entry: Entry) -> str:
-    told = [[base64.b64encode(one.source.path).decode(), str(one.code), one.message] for one in entry.rejected]
-    return json.dumps({"rows": entry.rows, "rejected": told, "digest": entry.digest}) + "\n"
+def _line(entry: PartEntry) -> str:
+    rejected = [[base64.b64encode(one.source.path).decode(), str(one.code), one.message] for one in entry.rejected]
+    return json.dumps({"rows": entry.rows, "rejected": rejected, "digest": entry.digest}) + "\n"
 
 
-def _entry(line: dict[str, Any]) -> Entry:
+def _entry(line: dict[str, Any]) -> PartEntry:
     if type(line["rows"]) is not int or line["rows"] < 0 or not isinstance(line["digest"], str):
         raise ValueError(f"no part has {str(line)[:80]}")
     rejected = [
         Rejected(_source(base64.b64decode(path)), RejectCode(code), message) for path, code, message in line["rejected"]
     ]
-    return Entry(line["rows"], tuple(rejected), line["digest"])
+    return PartEntry(line["rows"], tuple(rejected), line["digest"])
 
 
 def _source(path: bytes) -> Source:
-    """An input of which only the path is known."""
+    """Return an input of which only the path is known."""
     root, name = os.path.split(path)
     return Source(root, name, path, 0, 0, 0)

@@ -37,7 +37,7 @@ _AHEAD = 3  # batches
 
 @dataclass(frozen=True, slots=True)
 class RowsInfo:
-    """What a file of rows says about itself.
+    """The header of a file of rows.
 
     Attributes:
         model: Name of the model that made them.
@@ -67,7 +67,7 @@ def write_rows(path: Path, embedded: Iterable[Embedded], *, model: str, fingerpr
         dimension: Length of a row.
 
     Raises:
-        RowError: a row has another length; nothing is written.
+        RowError: A row has another length; nothing is written.
     """
     import pyarrow as pa
 
@@ -114,7 +114,7 @@ def rows_info(path: Path) -> RowsInfo:
     """Return the model, dimension and length of a file of rows.
 
     Raises:
-        InputError: the file is no such Parquet.
+        InputError: The file is no such Parquet.
     """
     with _opened(path) as file:
         return _info(file, path)
@@ -124,7 +124,7 @@ def rows_identity(path: Path) -> tuple[str, str, int]:
     """Return model, fingerprint and length of a file of rows, or of their items without the rows.
 
     Raises:
-        InputError: the file is no such Parquet.
+        InputError: The file is no such Parquet.
     """
     with _opened(path) as file:
         return (*_identity(file, path), file.metadata.num_rows)
@@ -138,8 +138,8 @@ def read_rows(path: Path, *, start: int = 0) -> Iterator[RowBatch]:
         start: The number of the first row that is wanted.
 
     Raises:
-        InputError: the file is no such Parquet, is damaged, or a cell is unusable; the row is named.
-        RowError: a row is null, holds a null or is of another length; it is named.
+        InputError: The file is no such Parquet, is damaged, or a cell is unusable; the row is named.
+        RowError: A row is null, holds a null or is of another length; it is named.
     """
     from simsearch.extract.embeddings.batch import row_batch
 
@@ -161,7 +161,7 @@ def read_rows(path: Path, *, start: int = 0) -> Iterator[RowBatch]:
 
 
 def _ahead(stream: Iterator[T]) -> Generator[T, None, None]:
-    """The same, of which some more are made in a thread while one is worked on."""
+    """Yield the same, with some items prefetched by a thread."""
     with ThreadPoolExecutor(1) as pool:
         coming = deque(pool.submit(next, stream, None) for _ in range(_AHEAD))
         while (one := coming.popleft().result()) is not None:
@@ -173,7 +173,7 @@ def read_paths(path: Path) -> Iterator[bytes]:
     """Yield the paths in a file of rows, or of their items, in order; rows without one are left out.
 
     Raises:
-        InputError: the file is no such Parquet, or a path is none.
+        InputError: The file is no such Parquet, or a path is none.
     """
     yield from (cells[0] for cells in _texts(path, ()))
 
@@ -182,13 +182,13 @@ def read_rejected(path: Path) -> Iterator[tuple[bytes, str, str]]:
     """Yield path, code and message of what `write_rejected` wrote.
 
     Raises:
-        InputError: the file is no such Parquet.
+        InputError: The file is no such Parquet.
     """
     yield from ((cells[0], str(cells[1]), str(cells[2])) for cells in _texts(path, ("code", "message")))
 
 
 def _texts(path: Path, more: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The path and some other columns of each row that has a path."""
+    """Yield the path and some other columns of each row that has a path."""
     from simsearch.extract.embeddings.batch import path_column
 
     with _opened(path) as file:
@@ -264,7 +264,7 @@ def _write_table(path: Path, schema: pa.Schema, entries: Iterator[Any], columns:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file for the block, in which whatever cannot be read of it is an InputError in one line."""
+    """Open the file for the block; turn errors of reading into InputError in one line."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -276,9 +276,9 @@ def _opened(path: Path) -> Iterator[Any]:
     # A damaged file may be any of these to Arrow: KeyError a column of two, UnicodeDecodeError text that is none.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError) as error:
         words = (isinstance(error, OSError) and error.strerror) or str(error)
-        told = shortened(" ".join(words.split()), 120) or type(error).__name__
+        message = shortened(" ".join(words.split()), 120) or type(error).__name__
         raise InputError(
-            f"cannot read {shown(path)}: {told}; give a Parquet file as `simsearch embed` writes it"
+            f"cannot read {shown(path)}: {message}; give a Parquet file as `simsearch embed` writes it"
         ) from error
 
 
@@ -315,7 +315,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _first_length(file: Any) -> int:
-    """Length of the first row, which that of all is; 0 where there is none."""
+    """Return the length of the first row, and so of all; 0 where there is none."""
     for batch in file.iter_batches(batch_size=1, columns=["embedding"]):
         return len(batch.column(0)[0].as_py() or ())
     return 0

@@ -46,7 +46,7 @@ class Hash(Extractor):
     preprocessing = Preprocessing(512, "squash", 512, "lanczos", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
     def __post_init__(self) -> None:
-        """Raises InputError for a parameter out of range and DependencyMissing for a package that is not there."""
+        """Raise InputError for a parameter out of range and DependencyMissing for a missing package."""
         identify(self)
         self.dimension = self._to_rows(np.zeros((1, prod(self.shape)), np.bool_)).shape[1]
         for package in self.packages:
@@ -159,7 +159,7 @@ def identify(method: Any) -> None:
     The name tells the parameters that are not the default ones.
 
     Raises:
-        InputError: a parameter is out of range.
+        InputError: A parameter is out of range.
     """
     values = _checked_parameters(method)
     changed = {f.name: str(values[f.name]).lower() for f in fields(method) if values[f.name] != f.default}
@@ -171,7 +171,7 @@ def needed(package: str, who: str) -> Any:
     """Return an optional package.
 
     Raises:
-        DependencyMissing: it is not installed.
+        DependencyMissing: It is not installed.
     """
     try:
         module = importlib.import_module(package)

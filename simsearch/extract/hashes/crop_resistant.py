@@ -60,7 +60,7 @@ class CropResistant(SeveralExtractor):
     cutoff: int = between(1, 1, _SIDE)
 
     def __post_init__(self) -> None:
-        """Raises InputError for a parameter out of range."""
+        """Raise InputError for a parameter out of range."""
         identify(self)
         self.dimension = -(-self.bits // 8)
 
@@ -74,7 +74,7 @@ class CropResistant(SeveralExtractor):
         return [self._hashes(image.convert("L")) for image in images]
 
     def runtime(self) -> dict[str, str]:
-        """The version of Pillow, which resizes and blurs."""
+        """Return the version of Pillow, which resizes and blurs."""
         import PIL
 
         return {"pillow": PIL.__version__}
@@ -89,14 +89,14 @@ class CropResistant(SeveralExtractor):
 
 
 def _boxes(grey: Image) -> list[Box]:
-    """Where the regions of a grey picture lie in it."""
+    """Return the boxes of a grey picture's regions."""
     small = grey.resize((_SIDE, _SIDE), Resampling.LANCZOS).filter(ImageFilter.GaussianBlur())
     bright = _majority(np.asarray(small) > _BRIGHT)
     return [_box(place, grey.size) for place in _segments(bright)] or [(0, 0, *grey.size)]
 
 
 def _majority(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What most of each 3 x 3 square is: the median filter of a picture, once it is compared with a threshold."""
+    """Return the majority of each 3 x 3 square: the median filter of a thresholded picture."""
     padded = np.pad(mask, 1, mode="edge").astype(np.uint8)
     lines = padded[:-2] + padded[1:-1] + padded[2:]
     most: NDArray[np.bool_] = lines[:, :-2] + lines[:, 1:-1] + lines[:, 2:] >= 5
@@ -104,7 +104,7 @@ def _majority(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _segments(bright: NDArray[np.bool_]) -> Iterator[tuple[slice, ...]]:
-    """The bounding boxes of the large regions: bright ones first, each kind in the order of their first pixels.
+    """Yield the bounding boxes of the large regions: bright ones first, each kind in the order of their first pixels.
 
     ImageHash stops as soon as the pixels that it has assigned, and those of the border around the picture, which it
     counts too, are as many as the picture has; so it never sees dark regions among the last ones. Regions of a
@@ -123,7 +123,7 @@ def _segments(bright: NDArray[np.bool_]) -> Iterator[tuple[slice, ...]]:
 
 
 def _box(place: tuple[slice, ...], size: tuple[int, int]) -> Box:
-    """A box of the small picture in one of that size, rounded as Pillow rounds and never empty."""
+    """Return a box of the small picture in one of that size, rounded as Pillow rounds and never empty."""
     sides = []
     for line, length in zip(reversed(place), size, strict=True):
         scale = float(length) / _SIDE

@@ -32,7 +32,7 @@ def from_hex(texts: Sequence[str], *, bits: int) -> NDArray[np.uint8]:
         bits: Length of a code.
 
     Raises:
-        InputError: a text is not hexadecimal, is not as long as such a code, or has bits behind the last one.
+        InputError: A text is not hexadecimal, is not as long as such a code, or has bits behind the last one.
 
     Example:
         >>> from_hex(["F80A"], bits=16)
@@ -59,7 +59,7 @@ def from_base64(texts: Sequence[str], *, bits: int) -> NDArray[np.uint8]:
         bits: Length of a code.
 
     Raises:
-        InputError: a text is not base64, is not as long as such a code, or has bits behind the last one.
+        InputError: A text is not base64, is not as long as such a code, or has bits behind the last one.
 
     Example:
         >>> from_base64(["+Ao="], bits=16)
@@ -72,7 +72,7 @@ def to_vectors(rows: NDArray[np.uint8], *, bits: int) -> NDArray[np.uint8]:
     """Return packed codes (n, bytes) as vectors (n, bits) of 0 and 1.
 
     Raises:
-        InputError: the codes are not as long as that, or have bits behind the last one.
+        InputError: The codes are not as long as that, or have bits behind the last one.
 
     Example:
         >>> to_vectors(np.array([[0b10100000]], np.uint8), bits=3)
@@ -85,7 +85,7 @@ def from_vectors(vectors: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Return vectors (n, bits) of 0 and 1, or bool, as packed codes (n, bytes), zeros behind the last bit.
 
     Raises:
-        InputError: they are not (n, bits), or hold another value.
+        InputError: They are not (n, bits), or hold another value.
 
     Example:
         >>> from_vectors(np.array([[1, 0, 1]]))
@@ -111,7 +111,7 @@ def floats_from_base64(texts: Sequence[str], *, dimension: int) -> NDArray[np.fl
     """Return base64 texts of little-endian float32 as rows (n, d).
 
     Raises:
-        InputError: a text is not base64, or is not as long as such a row.
+        InputError: A text is not base64, or is not as long as such a row.
 
     Example:
         >>> floats_from_base64(["AACAPwAAAMA="], dimension=2)

@@ -88,7 +88,7 @@ class Haar(FloatHash):
     weights: str = one_of("scanned", "painted")
 
     def __post_init__(self) -> None:
-        """Raises InputError for a side that is no power of two."""
+        """Raise InputError for a side that is no power of two."""
         super().__post_init__()
         if self.side & (self.side - 1):
             raise InputError(f"haar: side={self.side} must be a power of two")
@@ -141,7 +141,7 @@ class Haar(FloatHash):
         return np.array(WEIGHTS[self.weights])[:, 0]
 
     def _row(self, means: NDArray[Any], signs: NDArray[Any]) -> NDArray[np.float64]:
-        """From means (3,) and signs (3, side, side), whose first is 0, to a row."""
+        """Return the row of means (3,) and signs (3, side, side), whose first is 0."""
         ballast = np.zeros((_PARTS, _PLACES))
         digest = hashlib.blake2b(signs.astype(np.int8).tobytes(), digest_size=_PARTS).digest()
         places = np.frombuffer(digest, np.uint8) % _PLACES
@@ -152,7 +152,7 @@ class Haar(FloatHash):
 
 
 def _largest_signs(coefficients: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The signs of the `count` largest coefficients of each channel (3, s, s), 0 elsewhere; ties to the first."""
+    """Return the signs of each channel's `count` largest coefficients (3, s, s), 0 elsewhere; ties to the first."""
     flat = coefficients.reshape(len(coefficients), -1)
     largest = np.argsort(-np.abs(flat), axis=1, kind="stable")[:, :count]
     kept = np.take_along_axis(flat, largest, axis=1)
@@ -163,7 +163,7 @@ def _largest_signs(coefficients: NDArray[np.float64], count: int) -> NDArray[np.
 
 @functools.cache
 def _basis(side: int) -> NDArray[np.float64]:
-    """The Haar wavelets of one axis, (side, side), coarse to fine, of length 1 / sqrt(side): row 0 takes the mean."""
+    """Return the Haar wavelets of one axis, (side, side), coarse to fine, of length side ** -0.5; row 0 is the mean."""
     basis = np.ones((1, 1))
     while len(basis) < side:
         coarse = np.kron(basis, [1, 1])
@@ -174,7 +174,7 @@ def _basis(side: int) -> NDArray[np.float64]:
 
 @functools.cache
 def _mirror(side: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The wavelet that each becomes when the axis is reversed (side,), and with which sign (side,)."""
+    """Return the wavelet that each becomes when the axis is reversed (side,), and with which sign (side,)."""
     index = np.arange(side)
     scale = np.where(index > 0, 2 ** np.floor(np.log2(np.maximum(index, 1))).astype(np.int64), 0)
     mirrored = np.where(index > 0, 3 * scale - 1 - index, 0)

@@ -122,5 +122,5 @@ class ColourMoments(FloatHash):
 
 
 def _bgr(image: Image) -> NDArray[np.uint8]:
-    """The pixels in OpenCV's order."""
+    """Return the pixels in OpenCV's order."""
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])

@@ -47,7 +47,7 @@ class WHash(BitHash):
     mode: str = one_of("haar", "db4")
 
     def __post_init__(self) -> None:
-        """Raises InputError for sizes that are no powers of two and DependencyMissing without PyWavelets for db4."""
+        """Raise InputError for sizes that are no powers of two and DependencyMissing without PyWavelets for db4."""
         super().__post_init__()
         if any(value & (value - 1) for value in (self.size, self.scale)) or 0 < self.scale < self.size:
             raise InputError(f"whash: size={self.size} and scale={self.scale} must be powers of two, the size smaller")

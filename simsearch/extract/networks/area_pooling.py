@@ -36,7 +36,7 @@ def area_means(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _blocks(length: int, size: int) -> int:
-    """Into how many equal parts, of `_BLOCK` places or more, both sides can be cut."""
+    """Return the number of equal parts, of `_BLOCK` places or more, of both sides."""
     common = math.gcd(length, size)
     return max(each for each in range(1, common + 1) if not common % each and (each == 1 or length // each >= _BLOCK))
 
@@ -47,7 +47,7 @@ def _weights(length: int, size: int, channels: int, dtype: torch.dtype, device: 
 
 
 def _made(length: int, size: int, channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What each of `size` means takes of each of `length` places, channel by channel."""
+    """Return the weights of `length` places for each of `size` means, channel by channel."""
     mean, place = torch.arange(size, device=device)[:, None], torch.arange(length, device=device)
     first, end = mean * length // size, ((mean + 1) * length + size - 1) // size
     each = (1 / (end - first).double()).to(dtype).double()

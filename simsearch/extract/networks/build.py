@@ -23,8 +23,8 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     """Return a card's network with its weights, in float32 on the CPU, unfolded.
 
     Raises:
-        ModelError: no such network, or arguments that it does not take.
-        WeightsError: weights missing, damaged or of another network.
+        ModelError: No such network, or arguments that it does not take.
+        WeightsError: Weights missing, damaged or of another network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -42,7 +42,7 @@ def build_network(card: ModelCard) -> nn.Module:
     """Return a card's network with random weights.
 
     Raises:
-        ModelError: no such network, or arguments that it does not take.
+        ModelError: No such network, or arguments that it does not take.
     """
     arguments = arguments_of(card)
     if arguments.dimension != card.dimension:
@@ -60,7 +60,7 @@ def published_bytes(card: ModelCard) -> int:
     """Return the most that a file of a card's weights may take: four values of 32 bits a weight, as with an optimiser.
 
     Raises:
-        ModelError: no such network, or arguments that it does not take.
+        ModelError: No such network, or arguments that it does not take.
     """
     with torch.device("meta"):  # without memory for the weights
         return most_bytes(build_network(card))
@@ -76,7 +76,7 @@ def arguments_of(card: ModelCard) -> Any:
     """Return the arguments of a card's network family.
 
     Raises:
-        ModelError: no such family, or arguments that it does not take.
+        ModelError: No such family, or arguments that it does not take.
     """
     family = _family(card)
     known = {field.name for field in fields(family.Arguments)}

@@ -256,7 +256,7 @@ def stretched(luma: Tensor) -> Tensor:
 
 
 def _part(x: Tensor, scale: float, smallest: float) -> Tensor:
-    """The middle of images (n, c, h, w), that share of each side, at the size of the smallest share."""
+    """Return the middle of images (n, c, h, w), that share of each side, at the size of the smallest share."""
     height, width = x.shape[2:]
     high, wide = round(scale * height), round(scale * width)
     top, left = (height - high) // 2, (width - wide) // 2
@@ -270,7 +270,7 @@ def _mean(places: Tensor) -> Tensor:
 
 
 def _generalised_mean(places: Tensor) -> Tensor:
-    """GeM: Radenovic, Tolias & Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018."""
+    """Return GeM: Radenovic, Tolias & Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018."""
     return _mean(places.float().clamp(min=_LEAST) ** _GEM_POWER) ** (1 / _GEM_POWER)
 
 

@@ -68,8 +68,8 @@ class TimmNetwork(nn.Module):
     @property
     def first(self) -> str | None:
         """Name of the convolution that alone sees the pixels, where timm tells one."""
-        told = getattr(self.backbone, "pretrained_cfg", {}).get("first_conv")
-        return f"backbone.{told}" if isinstance(told, str) else None
+        name = getattr(self.backbone, "pretrained_cfg", {}).get("first_conv")
+        return f"backbone.{name}" if isinstance(name, str) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return rows (n, dimension) of normalised images (n, 3, h, w)."""
@@ -97,7 +97,7 @@ def published(state: Mapping[str, Tensor], arguments: TimmArguments) -> dict[str
 
 
 def _from_efficientnet_pytorch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state of an EfficientNet by timm's names from that by the names of the package efficientnet_pytorch.
+    """Return the state of an EfficientNet by timm's names from that by the names of the package efficientnet_pytorch.
 
     There blocks are counted through, here by stages, which begin where a block's input is not as wide as its output.
     """

@@ -49,7 +49,7 @@ class Recorded:
         self._lock = threading.Lock()
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """What the function gives for these pixels."""
+        """Return the function's result for these pixels."""
         with self._lock:
             recording = self._recording(pixels)
             if recording is None:

@@ -50,9 +50,9 @@ class NeuralExtractor(Extractor):
             dtype: "auto" (bfloat16 where the device computes it natively), "float32" or "bfloat16".
 
         Raises:
-            ModelError: no such network, or arguments that it does not take.
-            WeightsError: weights missing, damaged or of another network.
-            InputError: no such device or dtype.
+            ModelError: No such network, or arguments that it does not take.
+            WeightsError: Weights missing, damaged or of another network.
+            InputError: No such device or dtype.
         """
         card = load_card(folder)
         self._begin(card, folder, load_network(card, folder), device, dtype)
@@ -88,16 +88,16 @@ class NeuralExtractor(Extractor):
         """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8; on out-of-memory in smaller pieces.
 
         Raises:
-            InputError: the pixels have another shape or type.
+            InputError: The pixels have another shape or type.
         """
         pieces = self._halving.run(self._forward, self._checked(pixels))
         return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
 
     def admit(self) -> None:
-        """Make sure that this runtime gives the golden rows; an unverified card may have none.
+        """Require that this runtime reproduces the golden rows; an unverified card may have none.
 
         Raises:
-            ModelError: they differ by more than the card's tolerance, or the golden file is missing or damaged.
+            ModelError: They differ by more than the card's tolerance, or the golden file is missing or damaged.
         """
         from simsearch.extract.zoo.golden import check_golden, has_golden
 
@@ -121,7 +121,7 @@ class NeuralExtractor(Extractor):
         return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
 
     def compile(self) -> None:
-        """From here on run the network as torch.compile makes it, for batches of one size, smaller ones filled up.
+        """Compile the network by torch.compile for batches of one size; smaller ones are padded.
 
         The first batch takes a minute or so, again where a larger one comes: for many thousand images. `admit` says
         whether the rows are still the model's.
@@ -131,12 +131,12 @@ class NeuralExtractor(Extractor):
         self._rows = self._recorded(Filled(torch.compile(self.unrecorded, dynamic=False, options=options)))
 
     def decode_on_device(self) -> None:
-        """From here on `prepare` decodes and resizes plain JPEGs on the device (`DeviceDecoder`); others as before.
+        """Make `prepare` decode and resize plain JPEGs on the device (`DeviceDecoder`); others as before.
 
         `admit` says whether the rows are still the model's.
 
         Raises:
-            InputError: what is installed cannot decode JPEGs on the device.
+            InputError: What is installed cannot decode JPEGs on the device.
         """
         self._decoder = DeviceDecoder(self.preprocessing, self.device)
 
@@ -157,7 +157,7 @@ class NeuralExtractor(Extractor):
         return self._rows(pixels)
 
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
-        """Begin to embed pixels (n, s, s, 3) uint8, and return what waits for their rows.
+        """Begin to embed pixels (n, s, s, 3) uint8, and return the callable that waits for their rows.
 
         On a GPU pixels go there while the batch before is worked on, and rows come back while the caller prepares the
         next.
@@ -198,7 +198,7 @@ class NeuralExtractor(Extractor):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an exception says that a device or the machine has no memory left."""
+    """Return whether an exception means that a device or the machine is out of memory."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
@@ -210,7 +210,7 @@ class Filled:
         self._size = 0
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """What the function gives for these pixels (n, ...)."""
+        """Return the function's result for these pixels (n, ...)."""
         count = len(pixels)
         self._size = max(self._size, count)
         if count < self._size:

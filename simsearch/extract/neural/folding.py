@@ -51,7 +51,7 @@ class FromPixels(nn.Module):
         self._network = network
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
+        """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8 on the device."""
         lines = pixels.flatten(2).to(self._read_as).sub_(self._shift)  # (n, s, 3 s)
         if self._std is not None:
             lines = lines.div_(self._std).to(self._passed_as)
@@ -109,7 +109,7 @@ def _absorb(network: nn.Module, name: str, rest: torch.Tensor, std: torch.Tensor
 
 
 def share_biases(network: nn.Module, dtype: torch.dtype) -> None:
-    """Where outputs are added (a module's attribute `summed`), let one bias take what `dtype` rounds off the other."""
+    """Move the rounding of a bias in `dtype` into the other bias where outputs are added (attribute `summed`)."""
     for module in network.modules():
         convolutions = getattr(module, "summed", ())
         if len(convolutions) == 2 and all(each.bias is not None for each in convolutions):

@@ -28,7 +28,7 @@ from simsearch.images.quality import quality
 from simsearch.images.source import Limits, Rejected, Source, load_bytes
 from simsearch.images.workers.pool import Pool, prepare_apart
 from simsearch.images.workers.prepared import Prepared
-from simsearch.images.workers.process import Job
+from simsearch.images.workers.process import DecodeJob
 
 _AT_ONCE = 64  # files that are read, then decoded, together
 _BYTES_AT_ONCE = 64 << 20
@@ -59,7 +59,7 @@ class DeviceDecoder:
     """
 
     def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
-        """Make it ready.
+        """Prepare the decoder.
 
         Raises:
             InputError: What is installed cannot decode JPEGs on this device.
@@ -71,7 +71,7 @@ class DeviceDecoder:
         self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def _try(self) -> None:
-        """Make sure that the device decodes at all: else every file would quietly go to Pillow."""
+        """Require that the device decodes at all: else every file would silently go to Pillow."""
         buffer = BytesIO()
         Image.new("RGB", (16, 16)).save(buffer, "JPEG")
         try:
@@ -102,7 +102,7 @@ class DeviceDecoder:
                 if stop is not None and stop():
                     return
                 for result in self._prepared(batch, limits, others):
-                    if not isinstance(result, Job):
+                    if not isinstance(result, DecodeJob):
                         yield result
                     elif others is not None and others.wait(result, stop):
                         yield result.taken()
@@ -114,7 +114,7 @@ class DeviceDecoder:
                 others.close()
 
     def _read(self, source: Source, limits: Limits) -> _Read | Rejected | None:
-        """The bytes of an input that the device may decode, why there are none, or None for Pillow."""
+        """Return the bytes of an input that the device may decode, why there are none, or None for Pillow."""
         if source.given is not None and not isinstance(source.given, bytes):
             return None
         try:
@@ -129,10 +129,12 @@ class DeviceDecoder:
     def _header(self, data: bytes, limits: Limits) -> JpegHeader | None:
         return plain_jpeg(data, limits, exif=self._preprocessing.exif, icc=self._preprocessing.icc)
 
-    def _prepared(self, batch: _Batch, limits: Limits, others: Pool | None) -> Iterator[Prepared | Rejected | Job]:
-        """For each input what is prepared or rejected, or the job of a worker that will be."""
+    def _prepared(
+        self, batch: _Batch, limits: Limits, others: Pool | None
+    ) -> Iterator[Prepared | Rejected | DecodeJob]:
+        """Yield for each input what is prepared or rejected, or the job of a worker that will be."""
 
-        def by_pillow(source: Source) -> Prepared | Rejected | Job:
+        def by_pillow(source: Source) -> Prepared | Rejected | DecodeJob:
             return prepare_apart(source, self._preprocessing, limits) if others is None else others.submit(source)
 
         begun = deque(by_pillow(source) for source, read in batch if read is None and isinstance(source, Source))
@@ -150,7 +152,7 @@ class DeviceDecoder:
 
     @torch.inference_mode()
     def _decoded(self, files: Sequence[tuple[bytes, JpegHeader]]) -> list[Pixels | None]:
-        """The pixels of plain JPEGs; None where the device's decoder does not take one."""
+        """Return the pixels of plain JPEGs; None where the device's decoder does not take one."""
         found: list[Pixels | None] = []
         with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
             for part in _cut(files, lambda each: each[1].width * each[1].height, _PIXELS_AT_ONCE):
@@ -165,7 +167,7 @@ class DeviceDecoder:
         return found
 
     def _pictures(self, files: Sequence[bytes]) -> list[Tensor | None]:
-        """Decoded pictures (3, h, w); one that fails does not cost the others."""
+        """Return decoded pictures (3, h, w); one that fails does not cost the others."""
         try:
             return list(self._decode([_as_tensor(data) for data in files], mode="RGB", device=self._device))
         except (RuntimeError, ValueError, MemoryError):  # also where the device's memory runs out
@@ -193,7 +195,7 @@ _FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}  # after a t
 
 
 def _decoder() -> tuple[str, Callable[..., list[Tensor]]]:
-    """The decoder of JPEGs that is installed, and the package that it comes from."""
+    """Return the decoder of JPEGs that is installed, and the package that it comes from."""
     try:
         from torchcodec.decoders import decode_jpeg
     except (ImportError, RuntimeError, OSError):  # older than 0.16, or made for another torch
@@ -214,7 +216,7 @@ def _made(source: Source, read: _Read, square: Pixels) -> Prepared:
 def _read_ahead(
     sources: Iterable[Source | Rejected], read: Callable[[Source], _Read | Rejected | None], readers: Executor
 ) -> Iterator[_Batch]:
-    """Inputs in batches with what was read of them; the next batch is read while one is worked on."""
+    """Yield inputs in batches with what was read of them; the next batch is read while one is worked on."""
     waiting: list[tuple[Source | Rejected, Future[Any] | None]] = []
     for batch in _cut(sources, lambda each: 0 if isinstance(each, Rejected) else each.size, _BYTES_AT_ONCE):
         begun = [(each, None if isinstance(each, Rejected) else readers.submit(read, each)) for each in batch]
@@ -225,7 +227,7 @@ def _read_ahead(
 
 
 def _cut(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
-    """The items in order, `_AT_ONCE` at most together, and of that size at most but for a single larger one."""
+    """Yield the items in order, `_AT_ONCE` at most together, and of that size at most but for a single larger one."""
     part: list[T] = []
     total = 0
     for item in items:

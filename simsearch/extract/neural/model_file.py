@@ -33,8 +33,8 @@ class ModelFile:
         """Read the name.
 
         Raises:
-            InputError: a parameter that there is none of.
-            ModelNotFound: there is no such file.
+            InputError: A parameter that there is none of.
+            ModelNotFound: There is no such file.
         """
         head, self.given = parse(name)
         self.form, _, path = head.partition(":")
@@ -43,19 +43,19 @@ class ModelFile:
         if not self.path.is_file():
             raise ModelNotFound(f"{shown(name)}: there is no file {shown(str(self.path))}")
 
-    def card(self, dimension: int, *, size: int | None, told: Mapping[str, str], raw: bool = False) -> ModelCard:
+    def card(self, dimension: int, *, size: int | None, metadata: Mapping[str, str], raw: bool = False) -> ModelCard:
         """Return the card, whose fingerprint covers the whole file.
 
         Args:
             dimension: Length of a row.
             size: Side of the square that the file takes; None where it takes any.
-            told: Parameters that the file carries; others of that name are not looked at.
+            metadata: Of the file; only known parameters count.
             raw: Whether the network takes levels 0 to 255, which it normalises by itself.
 
         Raises:
-            InputError: a parameter is missing, or has a value that it cannot have.
+            InputError: A parameter is missing, or has a value that it cannot have.
         """
-        values = {key: value for key, value in told.items() if key in PARAMETERS} | self.given
+        values = {key: value for key, value in metadata.items() if key in PARAMETERS} | self.given
         metric = self._metric(values.get("metric", "cosine"))
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -82,7 +82,7 @@ class ModelFile:
         return written("", self.given)
 
     def refused(self, why: object) -> str:
-        """The text of an error: which file, and why, in one line; TorchScript's own errors tell it in the last."""
+        """Return an error's message: the file and the reason in one line, which is TorchScript's last."""
         lines = str(why).splitlines() or [type(why).__name__]
         return f"{self.path}: {(lines[-1] if 'TorchScript interpreter' in lines[0] else lines[0])[:200]}"
 
@@ -136,7 +136,7 @@ def _whole(values: Mapping[str, str], key: str, default: int | None) -> int | No
 
 
 def _three(values: Mapping[str, str], key: str) -> tuple[float, float, float]:
-    """One number for all channels, or one for each; ImageNet's where none is given."""
+    """Return one number for all channels, or one for each; ImageNet's where none is given."""
     text = values.get(key, _IMAGENET[key])
     try:
         numbers = [float(number) for number in text.split()]

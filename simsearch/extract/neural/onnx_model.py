@@ -34,10 +34,10 @@ class OnnxExtractor(Extractor):
             device: "auto" (CUDA where ONNX Runtime has it), "cpu", "cuda" or "cuda:N".
 
         Raises:
-            ModelNotFound: there is no such file.
+            ModelNotFound: There is no such file.
             WeightsError: ONNX Runtime cannot read it.
-            ModelError: it does not take images, or gives no rows.
-            InputError: a parameter that it cannot have, or a device that ONNX Runtime does not have.
+            ModelError: It does not take images, or gives no rows.
+            InputError: A parameter that it cannot have, or a device that ONNX Runtime does not have.
             DependencyMissing: ONNX Runtime is not installed.
         """
         file = ModelFile(name)
@@ -54,10 +54,10 @@ class OnnxExtractor(Extractor):
         if (self._channels_last and shape[1] != shape[2]) or (not self._channels_last and shape[2] != shape[3]):
             raise ModelError(f"{file.path} takes {_signature(images)}; it must take squares")
         self._batch, size = shape[0], shape[2]
-        told = dict(self._session.get_modelmeta().custom_metadata_map)
+        metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         raw = self._input.type == _LEVELS
-        self.preprocessing = file.card(1, size=size, told=told, raw=raw).preprocessing
-        card = file.card(self._probed(file), size=size, told=told, raw=raw)
+        self.preprocessing = file.card(1, size=size, metadata=metadata, raw=raw).preprocessing
+        card = file.card(self._probed(file), size=size, metadata=metadata, raw=raw)
         self.name, self.label = card.name + file.suffix, file.path.stem
         self.fingerprint, self.dimension, self.metric = card.fingerprint, card.dimension, card.metric
         self.non_negative = card.non_negative
@@ -66,7 +66,7 @@ class OnnxExtractor(Extractor):
         """Return rows (n, d) float32 of pixels (n, s, s, 3) uint8.
 
         Raises:
-            InputError: the pixels have another shape or type.
+            InputError: The pixels have another shape or type.
         """
         side = self.preprocessing.size
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
@@ -88,7 +88,7 @@ class OnnxExtractor(Extractor):
         return self._provider
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the network gives for at most a batch; one that is fixed is filled up."""
+        """Return what the network gives for at most a batch; one that is fixed is filled up."""
         images: NDArray[Any] = pixels
         if self._batch is not None and len(pixels) < self._batch:
             images = np.concatenate([pixels, np.zeros((self._batch - len(pixels), *pixels.shape[1:]), np.uint8)])
@@ -102,7 +102,7 @@ class OnnxExtractor(Extractor):
         return rows.reshape(len(rows), -1) if rows.ndim == 4 and rows.shape[2:] == (1, 1) else rows
 
     def _probed(self, file: ModelFile) -> int:
-        """The length of a row, of a black image."""
+        """Return the length of a row, of a black image."""
         side = self.preprocessing.size
         try:
             rows = self._run(np.zeros((1, side, side, 3), np.uint8))

@@ -42,7 +42,7 @@ def _levels(values: Tensor) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _weights(kernel: Kernel, length: int, size: int, span: tuple[float, float], device: torch.device) -> Tensor:
-    """What each of `size` pixels takes of each of `length`, of which a span is resized: (size, length) float32."""
+    """Return the weights (size, length), float32, of `length` pixels, a span of which is resized to `size`."""
     support, function = _KERNELS[kernel]
     begin, end = np.array(span, np.float32)  # as Pillow keeps a box; at a kernel's edge the last bit decides
     scale = float(end - begin) / size
@@ -64,7 +64,7 @@ def _bilinear(x: Tensor) -> Tensor:
 
 
 def _bicubic(x: Tensor) -> Tensor:
-    """Keys's kernel with a = -1/2."""
+    """Return Keys's kernel with a = -1/2."""
     x = x.abs()
     near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
     return torch.where(x < 1, near, torch.where(x < 2, far, 0))

@@ -33,8 +33,8 @@ def load_timm(
         fetch: Whether weights that are not here may be fetched, once.
 
     Raises:
-        ModelNotFound: timm has no such network, or no weights of that name for it.
-        WeightsError: its weights are not here and cannot or may not be fetched.
+        ModelNotFound: Timm has no such network, or no weights of that name for it.
+        WeightsError: Its weights are not here and cannot or may not be fetched.
     """
     import timm
 
@@ -59,7 +59,7 @@ def timm_card(name: str) -> ModelCard:
         name: As timm calls it, with or without `timm:`.
 
     Raises:
-        ModelNotFound: timm has no such network.
+        ModelNotFound: Timm has no such network.
     """
     import timm
 
@@ -70,7 +70,7 @@ def timm_card(name: str) -> ModelCard:
 
 
 def _known(name: str) -> str:
-    """The name without `timm:`."""
+    """Return the name without `timm:`."""
     import timm
 
     name = name.removeprefix(TIMM)
@@ -100,7 +100,7 @@ def _card(name: str, made: Any, weights: Weights) -> ModelCard:
 
 
 def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:
-    """The network as a card of the family has it, around one that is made already."""
+    """Return the network as a card of the family has it, around one that is made already."""
     network = TimmNetwork.__new__(TimmNetwork)
     nn.Module.__init__(network)
     network.arguments = TimmArguments(name, int(backbone.num_features))  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def _wrapped(name: str, backbone: nn.Module) -> TimmNetwork:
 
 
 def _preprocessing(config: dict[str, Any]) -> Preprocessing:
-    """Timm's evaluation transform as ours: the shorter side resized, the centre kept."""
+    """Return timm's evaluation transform as ours: the shorter side resized, the centre kept."""
     size = int(config["input_size"][-1])
     kernel: Kernel = config["interpolation"] if config["interpolation"] in KERNELS else "bicubic"
     resize = math.floor(size / config["crop_pct"])
@@ -118,7 +118,7 @@ def _preprocessing(config: dict[str, Any]) -> Preprocessing:
 
 
 def _digest(network: nn.Module) -> str:
-    """SHA-256 of all weights with their names."""
+    """Return the SHA-256 of all weights with their names."""
     whole = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         whole.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -127,6 +127,6 @@ def _digest(network: nn.Module) -> str:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    """The names most like one that timm has not."""
+    """Return the names most like one that timm has not."""
     near = difflib.get_close_matches(name.split(".", maxsplit=1)[0], known, n=6, cutoff=0.5)
     return ", ".join(near) or "see timm.list_models()"

@@ -25,8 +25,8 @@ def weights_file(name: str, *, fetch: bool) -> Path:
         fetch: Whether it may be fetched.
 
     Raises:
-        ModelNotFound: timm has no weights of that name for it.
-        WeightsError: it is not here and cannot or may not be fetched, or timm publishes none.
+        ModelNotFound: Timm has no weights of that name for it.
+        WeightsError: It is not here and cannot or may not be fetched, or timm publishes none.
     """
     import timm
 
@@ -74,7 +74,7 @@ def _ours() -> Path:
 
 
 def _cached(told: Any) -> Path | None:
-    """The file in the cache of Hugging Face's hub, which other programs may have filled."""
+    """Return the file in the cache of Hugging Face's hub, which other programs may have filled."""
     from huggingface_hub import try_to_load_from_cache
 
     if not told.hf_hub_id:
@@ -85,7 +85,7 @@ def _cached(told: Any) -> Path | None:
 
 
 def _published(told: Any) -> tuple[str, str]:
-    """Where the file is, and what ours is called."""
+    """Return the file's address, and the name of our copy."""
     from huggingface_hub import hf_hub_url
 
     if not told.hf_hub_id:
@@ -96,7 +96,7 @@ def _published(told: Any) -> tuple[str, str]:
 
 
 def _in_hub(told: Any) -> tuple[str, str | None, tuple[str, str]]:
-    """Repository, revision, and the file as safetensors and as it is named."""
+    """Return repository, revision, and the file as safetensors and as it is named."""
     file = told.hf_hub_filename or "pytorch_model.bin"
     repository, _, revision = told.hf_hub_id.partition("@")
     return repository, revision or None, (_SAFE.get(file, file), file)

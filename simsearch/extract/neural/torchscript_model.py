@@ -29,16 +29,16 @@ class TorchScriptExtractor(NeuralExtractor):
             device: "auto" (CUDA where there is a GPU), "cpu", "cuda" or "cuda:N".
 
         Raises:
-            ModelNotFound: there is no such file.
-            WeightsError: it is no file of TorchScript.
-            ModelError: it does not take images, or gives no rows.
-            InputError: a parameter is missing or cannot be, or there is no such device.
+            ModelNotFound: There is no such file.
+            WeightsError: It is no file of TorchScript.
+            ModelError: It does not take images, or gives no rows.
+            InputError: A parameter is missing or cannot be, or there is no such device.
         """
         file = ModelFile(name)
-        script, told = _loaded(file)
+        script, metadata = _loaded(file)
         network = _FirstOutput(script)
-        side = file.card(1, size=None, told=told).preprocessing.size
-        card = file.card(_probed(file, network, side), size=None, told=told)
+        side = file.card(1, size=None, metadata=metadata).preprocessing.size
+        card = file.card(_probed(file, network, side), size=None, metadata=metadata)
         self._begin(card, None, network, device, "float32")
         self.name, self.label = card.name + file.suffix, file.path.stem
 
@@ -67,8 +67,8 @@ def _loaded(file: ModelFile) -> tuple[nn.Module, dict[str, str]]:
     except (RuntimeError, ValueError) as error:
         raise WeightsError(f"{file.path} is no file of TorchScript: {str(error).splitlines()[0][:150]}") from error
     try:
-        told = json.loads(extra[PREPROCESSING] or "{}")
-        return script, {key: _text(value) for key, value in told.items()}
+        metadata = json.loads(extra[PREPROCESSING] or "{}")
+        return script, {key: _text(value) for key, value in metadata.items()}
     except (ValueError, AttributeError) as error:
         raise InputError(file.refused(f"its {PREPROCESSING} is no JSON object")) from error
 
@@ -78,7 +78,7 @@ def _text(value: Any) -> str:
 
 
 def _probed(file: ModelFile, network: nn.Module, side: int) -> int:
-    """The length of a row, of a black image."""
+    """Return the length of a row, of a black image."""
     try:
         with torch.inference_mode():
             rows = network.eval()(torch.zeros(1, 3, side, side))

@@ -60,12 +60,14 @@ def convert(
     state = state_of(source, card, form)
     digest = digest_of(source)
     verified = card.status == "verified" and digest == card.weights.sha256 and called is None
-    told = {"origin": f"{origin or source.name}, SHA-256 {digest}"}
+    origin_text = {"origin": f"{origin or source.name}, SHA-256 {digest}"}
     target = folder or own_models() / card.name
     status = "verified" if verified else "unverified"
     golden = find_model(name) / GOLDEN if verified else None
     write_model(
-        state, card.model_copy(update={"status": status, "weights": card.weights.model_copy(update=told)}), target
+        state,
+        card.model_copy(update={"status": status, "weights": card.weights.model_copy(update=origin_text)}),
+        target,
     )
     if golden is not None and golden.parent != target:
         shutil.copyfile(golden, target / GOLDEN)
@@ -89,7 +91,7 @@ def _card(name: str, called: str | None) -> ModelCard:
 
 
 def digest_of(source: Path) -> str:
-    """SHA-256 of a file, or of the files of a folder with their names, in order."""
+    """Return the SHA-256 of a file, or of the files of a folder with their names, in order."""
     if source.is_file():
         return sha256_of(source)
     whole = hashlib.sha256()

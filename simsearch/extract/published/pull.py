@@ -61,7 +61,7 @@ def pull(name: str, *, progress: Progress | None = None) -> Path:
 
 
 def _installed(name: str, weights: Weights) -> Path:
-    """The file in the package that the card names."""
+    """Return the file in the package that the card names."""
     assert weights.package is not None  # the caller looked
     try:
         files = files_of(weights.package) or ()
@@ -76,7 +76,7 @@ def _installed(name: str, weights: Weights) -> Path:
 
 
 def _fetched(weights: Weights, downloads: Path, most_bytes: int, progress: Progress | None) -> Path:
-    """The file, or the folder of a checkpoint."""
+    """Return the file, or the folder of a checkpoint."""
     assert weights.url is not None  # the caller looked
     if weights.form != "simclr-tf":
         name = PurePosixPath(urlsplit(weights.url).path).name
@@ -105,7 +105,7 @@ def _fetch_once(url: str, target: Path, sha256: str | None, most_bytes: int, pro
 
 
 def _named(text: str, base: str) -> str:
-    """The checkpoint that TensorFlow's little text file names, without the folders of whoever wrote it."""
+    """Return the checkpoint that TensorFlow's little text file names, without the folders of whoever wrote it."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model_checkpoint_path":

@@ -34,7 +34,7 @@ def state_from_variables(network: ResNet, variables: Mapping[str, NDArray[Any]])
         variables: By their full names; kernels (h, w, in, out). Those of heads and optimisers are passed over.
 
     Raises:
-        WeightsError: a variable is missing, left over or of another shape: the checkpoint is of another network.
+        WeightsError: A variable is missing, left over or of another shape: the checkpoint is of another network.
     """
     prefix = next((one for one in PREFIXES if any(name.startswith(one) for name in variables)), None)
     if prefix is None:
@@ -56,7 +56,7 @@ def read_checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         DependencyMissing: TensorFlow is not installed.
-        WeightsError: the folder holds no checkpoint that can be read.
+        WeightsError: The folder holds no checkpoint that can be read.
     """
     try:
         import tensorflow as tf  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -74,12 +74,12 @@ def read_checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _is_weight(name: str, prefix: str) -> bool:
-    """Tell whether a variable is one of the network's own, not what an optimiser keeps about it."""
+    """Return whether a variable is one of the network's own, not what an optimiser keeps about it."""
     return name.startswith(prefix) and name.rsplit("/", 1)[-1] in {"kernel", *_NORM.values()}
 
 
 def _names(network: ResNet) -> Iterator[tuple[str, str]]:
-    """The key in the state and the variable's name, for every weight and statistic."""
+    """Yield the key in the state and the variable's name, for every weight and statistic."""
     keys = {module: key for key, module in network.named_modules()}
     modules = [module for part in _made(network) for module in part.modules()]
     for i, convolution in enumerate(one for one in modules if isinstance(one, nn.Conv2d)):
@@ -90,7 +90,7 @@ def _names(network: ResNet) -> Iterator[tuple[str, str]]:
 
 
 def _made(network: ResNet) -> Iterator[nn.Module]:
-    """The parts of a network in the order in which TensorFlow made them."""
+    """Yield the parts of a network in the order in which TensorFlow made them."""
     yield network.stem
     for stage in network.stages:
         for block in stage.children():

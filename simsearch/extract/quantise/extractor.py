@@ -27,8 +27,8 @@ class QuantisedExtractor(Extractor):
     image do not depend on what else is embedded; across devices and precisions some bits still differ (docs/bits.md).
 
     Attributes:
-        inner: The extractor that makes the rows.
-        quantiser: What makes bits of them.
+        inner: The extractor of the rows.
+        quantiser: From rows to bits.
     """
 
     kind = "hash"
@@ -83,7 +83,7 @@ class QuantisedExtractor(Extractor):
         return self.inner._where()
 
     def admit(self) -> None:
-        """Make sure that this runtime gives the golden rows of the network.
+        """Require that this runtime reproduces the golden rows of the network.
 
         Raises:
             ModelError: They differ by more than its card's tolerance.
@@ -119,7 +119,7 @@ class MarginExtractor(Extractor):
 
 
 def margins_of(extractor: Extractor) -> MarginExtractor:
-    """The extractor of the margins behind an extractor's bits.
+    """Return the extractor of the margins behind an extractor's bits.
 
     Raises:
         MetricError: It makes its bits in another way, or makes none.

@@ -52,25 +52,25 @@ def fit_quantiser(
 
 
 def _random(points: NDArray[np.float64], bits: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Directions (bits, d) of equal likelihood."""
+    """Return directions (bits, d) of equal likelihood."""
     normals = rng.standard_normal((bits, points.shape[1]))
     return np.asarray(normals / np.linalg.norm(normals, axis=1, keepdims=True))
 
 
 def _principal(points: NDArray[np.float64], bits: int, _rng: np.random.Generator) -> NDArray[np.float64]:
-    """The directions (bits, d) of largest variance, the largest first; each points to where its largest value is."""
+    """Return the directions (bits, d) of largest variance, the largest first, with the sign of `pointed`."""
     _, vectors = np.linalg.eigh(points.T @ points)
     return pointed(vectors[:, ::-1][:, :bits].T)
 
 
 def pointed(planes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normals (bits, d) turned so that each points to where its largest value is: theirs to choose, and alike again."""
+    """Return normals (bits, d) with signs such that each one's largest value is positive: reproducible."""
     largest = np.take_along_axis(planes, np.abs(planes).argmax(axis=1)[:, None], 1)
     return np.ascontiguousarray(planes * np.sign(largest))
 
 
 def _turned(points: NDArray[np.float64], bits: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The principal directions, turned among themselves so that the signs lose the least squared length."""
+    """Return the principal directions, turned among themselves so that the signs lose the least squared length."""
     principal = _principal(points, bits, rng)
     seen = points @ principal.T
     turn, _ = np.linalg.qr(rng.standard_normal((bits, bits)))

@@ -64,7 +64,7 @@ class Quantiser:
         return text.hexdigest()
 
     def margins(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """How far each row lies from each hyperplane, with its sign: float64 (n, bits).
+        """Return the signed distances (n, bits), float64, of rows from hyperplanes.
 
         One product in float64 a row and plane, so that it is the same whatever rows are given together.
 
@@ -85,7 +85,7 @@ class Quantiser:
         return out
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
-        """The codes of rows: packed (n, bytes), 1 where the margin is above 0, zeros behind the last bit.
+        """Return the codes of rows: packed (n, bytes), 1 where the margin is above 0, zeros behind the last bit.
 
         Raises:
             RowError, MetricError: As `margins`.
@@ -126,7 +126,7 @@ def load_quantiser(path: Path) -> Quantiser:
 
 
 def map_for(metric: str) -> Map:
-    """The map under which codes follow a metric.
+    """Return the map under which codes follow a metric.
 
     Example:
         >>> map_for("js"), map_for("cosine")
@@ -136,7 +136,7 @@ def map_for(metric: str) -> Map:
 
 
 def mapped_rows(rows: NDArray[Any], how: Map, *, dimension: int | None = None) -> NDArray[np.float64]:
-    """Rows (n, d) as points whose Euclidean distance means something: of length 1, in float64.
+    """Return rows (n, d) as points whose Euclidean distance means something: of length 1, in float64.
 
     Raises:
         RowError: A row is not finite, all zeros, or of another dimension.
@@ -158,19 +158,19 @@ def mapped_rows(rows: NDArray[Any], how: Map, *, dimension: int | None = None) -
 
 
 def packed(margins: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Codes (n, bytes) of margins (n, bits): 1 where a margin is above 0, zeros behind the last bit."""
+    """Return codes (n, bytes) of margins (n, bits): 1 where a margin is above 0, zeros behind the last bit."""
     return np.packbits(margins > 0, axis=1)
 
 
 def unstable(margins: NDArray[np.floating], within: float) -> NDArray[np.uint8]:
-    """Masks (n, bytes) of the bits whose row lies within that of their hyperplane: the first to flip.
+    """Return masks (n, bytes) of the bits whose row lies within that of their hyperplane: the first to flip.
 
     Args:
         margins: (n, bits), as `Quantiser.margins` gives them.
         within: Distance from the hyperplane, in units of mapped rows, whose length is 1.
 
     Raises:
-        InputError: within is negative.
+        InputError: Within is negative.
 
     Example:
         >>> unstable(np.array([[0.3, -0.01, 0.02]]), 0.05)
@@ -182,7 +182,7 @@ def unstable(margins: NDArray[np.floating], within: float) -> NDArray[np.uint8]:
 
 
 def probes(margins: NDArray[np.floating], count: int, *, among: int = 12) -> NDArray[np.uint8]:
-    """The codes that a row may also get elsewhere, the likeliest first: (n, count, bytes), the row's own as the first.
+    """Return probes (n, count, bytes), the codes that a row may also get elsewhere, likeliest first, its own at 0.
 
     Flipped are the sets of bits with the smallest sums of squared margins, which is the order of likelihood under
     Gaussian noise (Lv et al., "Multi-probe LSH", 2007).
@@ -193,7 +193,7 @@ def probes(margins: NDArray[np.floating], count: int, *, among: int = 12) -> NDA
         among: How many of the bits with the smallest margins may flip.
 
     Raises:
-        InputError: count is below 1 or more than the subsets of that many bits.
+        InputError: Count is below 1 or more than the subsets of that many bits.
 
     Example:
         >>> probes(np.array([[0.3, -0.01, 0.02]]), 3)[0].tolist()
@@ -212,7 +212,7 @@ def probes(margins: NDArray[np.floating], count: int, *, among: int = 12) -> NDA
 
 
 def _cheapest_sets(costs: list[float], count: int) -> list[list[int]]:
-    """The subsets of rising total cost, the empty one first; costs rise."""
+    """Return the subsets of rising total cost, the empty one first; costs rise."""
     sets: list[list[int]] = [[]]
     waiting = [(costs[0], [0])] if costs else []
     while len(sets) < count:

@@ -60,17 +60,17 @@ def background_rows(card: ModelCard, folder: Path) -> NDArray[Any]:
     Raises:
         ModelError: The card has none, or the file is missing, damaged or not the card's.
     """
-    told = card.background
-    if told is None:
+    record = card.background
+    if record is None:
         raise ModelError(f"{card.name} comes without background rows; calibrate the library on its own images instead")
-    path = folder / told.file
+    path = folder / record.file
     try:
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != told.sha256:
+        if hashlib.sha256(data).hexdigest() != record.sha256:
             raise ModelError(f"{path} is not the file that the card names by its SHA-256; restore it")
         rows: NDArray[Any] = load(data)[_ROWS]
     except (OSError, SafetensorError, KeyError) as error:
         raise ModelError(f"{path} is missing or damaged: {error}; restore the file") from error
-    if rows.shape != (told.images, card.dimension):
-        raise ModelError(f"{path} holds rows of shape {rows.shape}, the card says {(told.images, card.dimension)}")
+    if rows.shape != (record.images, card.dimension):
+        raise ModelError(f"{path} holds rows of shape {rows.shape}, the card says {(record.images, card.dimension)}")
     return rows

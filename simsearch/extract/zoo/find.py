@@ -26,7 +26,7 @@ def find_model(name: str | Path) -> Path:
     """Return the folder of a model: the path itself if `name` has a separator, else the zoo's folder of that name.
 
     Raises:
-        ModelNotFound: there is none; the message lists those that there are.
+        ModelNotFound: There is none; the message lists those that there are.
     """
     if isinstance(name, Path) or "/" in name:
         folder = Path(name)

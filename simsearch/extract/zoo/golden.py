@@ -46,7 +46,7 @@ def write_golden(extractor: Extractor, folder: Path) -> None:
 
 
 def has_golden(card: ModelCard, folder: Path) -> bool:
-    """Whether a model is held to golden rows: an unverified one may have none, any other has or is damaged."""
+    """Return whether a model is held to golden rows: an unverified one may have none, any other has or is damaged."""
     return card.status != "unverified" or (folder / GOLDEN).exists()
 
 
@@ -64,7 +64,7 @@ def check_golden(
         decoded: Gives the pixels of encoded images, None for those that Pillow decodes; by default that does all.
 
     Raises:
-        ModelError: the model folder has no golden file, or it is damaged.
+        ModelError: The model folder has no golden file, or it is damaged.
     """
     files, golden = _read(folder / GOLDEN)
     found = _rows(extractor, files) if decoded is None else _rows_of(extractor, files, decoded(files))
@@ -89,7 +89,7 @@ def _rows(extractor: Extractor, files: list[bytes]) -> NDArray[Any]:
 
 
 def _rows_of(extractor: Extractor, files: list[bytes], squares: list[Pixels | None]) -> NDArray[Any]:
-    """The rows of pixels that are there, and of what Pillow makes of the other files."""
+    """Return the rows of the stored pixels, and of the other files decoded by Pillow."""
     how = extractor.preprocessing
     pixels = [
         how.apply(_picture_in(data, how)) if square is None else square
@@ -103,7 +103,7 @@ def _picture_in(data: bytes, how: Preprocessing) -> Image.Image:
 
 
 def _picture(seed: int, shape: tuple[int, int]) -> Image.Image:
-    """A picture with smooth shading, edges and texture: waves, rectangles and a little noise."""
+    """Return a picture with smooth shading, edges and texture: waves, rectangles and a little noise."""
     width, height = shape
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]

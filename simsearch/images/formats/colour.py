@@ -32,7 +32,7 @@ def to_rgb(image: Image.Image, *, alpha: Alpha = "white", icc: Icc = "ignore") -
     CMYK without a profile and Lab are converted by fixed formulas.
 
     Args:
-        image: of any mode; it is left as it is.
+        image: Of any mode; it is left as it is.
         alpha: `white` is a white page; `contrast` a white one unless what is to be seen is itself nearly white
             (`FAINT`), then a black one; and where every pixel is transparent, the hidden colours if there is a picture
             in them (`HIDDEN_SPAN`).
@@ -69,7 +69,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _with_channel(image: Image.Image) -> Image.Image:
-    """The picture in mode RGBA."""
+    """Return the picture in mode RGBA."""
     key = image.info.get("transparency")
     if image.mode in ("RGB", "L", "1") and key is not None:
         # The key of a 16-bit PNG has 16-bit values, but Pillow keeps each sample's high byte.
@@ -101,7 +101,7 @@ def _on_contrast(clear: Image.Image) -> Image.Image:
 
 
 def _total(image: Image.Image) -> int:
-    """The sum of all levels of all channels."""
+    """Return the sum of all levels of all channels."""
     return sum(i % 256 * count for i, count in enumerate(image.histogram()))
 
 
@@ -110,7 +110,7 @@ def _high_byte(value: Any) -> Any:
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:
-    """Greys of more than 8 bits as mode L, or RGBA where one of them is transparent."""
+    """Return greys of more than 8 bits in mode L, or RGBA where one of them is transparent."""
     values = np.asarray(image)
     if image.mode == "I" and _tags(image) and _first(image, FORMAT, UNSIGNED) == UNSIGNED:
         values = values.view(np.uint32)  # as the file has it; Pillow's mode is signed

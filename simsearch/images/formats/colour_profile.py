@@ -22,7 +22,7 @@ _SPACES = {"RGB": _RGB, "RGBA": _RGB, "CMYK": _CMYK}  # by Pillow's modes
 
 
 def is_srgb(profile: Any) -> bool:
-    """Whether an RGB picture with this profile needs no conversion: it has none that can be used, or it is sRGB's."""
+    """Return whether an RGB picture with this profile needs no conversion: it is unusable, or sRGB's."""
     return _usable(profile) is None or _transform(profile, _RGB) is None
 
 
@@ -32,9 +32,9 @@ def in_srgb(image: Image.Image, profile: Any, *, grey: bool = False) -> Image.Im
     The rendering intent is perceptual, which for profiles without tables is relative colorimetric.
 
     Args:
-        image: mode RGB, RGBA, L or CMYK; others are returned as they are.
-        profile: what the file embeds.
-        grey: an RGB or RGBA picture's channels are equal, because it was stored as greys, as its profile is for.
+        image: Mode RGB, RGBA, L or CMYK; others are returned as they are.
+        profile: What the file embeds.
+        grey: An RGB or RGBA picture's channels are equal, because it was stored as greys, as its profile is for.
     """
     space = _GREY if grey or image.mode == "L" else _SPACES.get(image.mode)
     transform = None if space is None or _usable(profile) is None else _transform(profile, space)
@@ -57,7 +57,7 @@ def _usable(profile: Any) -> bytes | None:
 
 @lru_cache(_FEW)
 def _transform(profile: bytes, space: str) -> ImageCms.ImageCmsTransform | None:
-    """What takes pixels to sRGB; None where that changes nothing, or the profile is for other pixels or is broken."""
+    """Return the transform to sRGB; None where it changes nothing, or the profile is for other pixels or broken."""
     try:
         opened = ImageCms.ImageCmsProfile(BytesIO(profile))
         if opened.profile.xcolor_space != space:

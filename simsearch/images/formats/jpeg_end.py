@@ -40,7 +40,7 @@ def closed(data: bytes) -> bytes | None:
 
 
 def _missing(differs: NDArray[np.bool_], unit: tuple[int, int]) -> float:
-    """The share of units, in their order, from the first on in which two pictures differ.
+    """Return the share of units, in their order, from the first on in which two pictures differ.
 
     A unit's rim does not count: colours are smoothed across it. Behind the first, units may be equal by chance, or
     because a decoder that finds no restart mark fills all of them alike.
@@ -54,7 +54,7 @@ def _missing(differs: NDArray[np.bool_], unit: tuple[int, int]) -> float:
 
 
 def _unit(data: bytes) -> tuple[int, int]:
-    """Width and height of what is coded together: 8 pixels for the component with the most samples."""
+    """Return width and height of a coded unit: 8 pixels for the component with the most samples."""
     frame = next(content for marker, content in _segments(data) if marker in _PROGRESSIVE + _SEQUENTIAL)
     if frame[5] == 1:
         return 8, 8
@@ -69,7 +69,7 @@ def _picture(data: bytes) -> NDArray[np.uint8]:
 
 
 def _lacks_end_alone(data: bytes) -> bool:
-    """Whether the file ends within its last scan, every coefficient of every component having had its turn."""
+    """Return whether the file ends within its last scan, every coefficient of every component having had its turn."""
     left = dict[int, NDArray[np.int64]]()  # lowest bit that is still to come, for each coefficient of each component
     progressive, last = False, 0
     for marker, content in _segments(data):
@@ -86,7 +86,7 @@ def _lacks_end_alone(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each marker with its content, up to the end of the image or of the file; scans are passed over."""
+    """Yield each marker with its content, up to the end of the image or of the file; scans are passed over."""
     at = 2
     while found := _MARKER.search(data, at):
         at, marker = found.start(), data[found.end() - 1]

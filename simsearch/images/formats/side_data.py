@@ -26,8 +26,8 @@ class Stripped:
     """A file's picture without side data.
 
     Attributes:
-        data: the file.
-        profile: its colour profile, if that was left out of `data` and is sound.
+        data: The file.
+        profile: Its colour profile, if that was left out of `data` and is sound.
     """
 
     data: bytes
@@ -40,8 +40,8 @@ def stripped(data: bytes, kind: str) -> Stripped | None:
     Damage to the picture itself stays. A checksum that does not fit condemns a PNG's side chunk, not the file.
 
     Args:
-        data: the file.
-        kind: a key of `formats.PLUGINS`.
+        data: The file.
+        kind: A key of `formats.PLUGINS`.
     """
     if kind == "TIFF":
         found: Stripped | None = Stripped(without_notes(data))
@@ -75,7 +75,7 @@ def _png(data: bytes) -> Stripped:
 
 
 def _inflated(content: bytes) -> bytes | None:
-    """The profile in an iCCP chunk: a name, a zero, the method (0), and the rest compressed."""
+    """Return the profile in an iCCP chunk: a name, a zero, the method (0), and the rest compressed."""
     _, zero, rest = content.partition(b"\0")
     try:
         unpacker = zlib.decompressobj()
@@ -86,7 +86,7 @@ def _inflated(content: bytes) -> bytes | None:
 
 
 def _jpeg(data: bytes) -> Stripped:
-    """Without comments and application segments, but for EXIF and what says how colours are stored."""
+    """Return the file without comments and application segments, but for EXIF and colour storage."""
     kept, at = [data[:2]], 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

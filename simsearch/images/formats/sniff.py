@@ -56,7 +56,7 @@ def sniff(data: bytes) -> str:
     """Return the format of an image, a key of `PLUGINS`, from its content.
 
     Raises:
-        ImageRejected: unknown_format, or format_not_allowed for a format that is known and not decoded.
+        ImageRejected: Unknown_format, or format_not_allowed for a format that is known and not decoded.
 
     Example:
         >>> sniff(b"GIF89a...")
@@ -91,7 +91,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _is_tga(data: bytes) -> bool:
-    """Whether it is a TGA, which has no mark at its beginning: every field of the header must make sense."""
+    """Return whether it is a TGA, which has no magic number: every field of the header must make sense."""
     if data.endswith(b"TRUEVISION-XFILE.\0"):
         return True
     if len(data) < 18 or data[1] > 1 or data[2] not in (1, 2, 3, 9, 10, 11) or data[16] not in (1, 8, 15, 16, 24, 32):
@@ -117,7 +117,7 @@ def load_plugin(name: str) -> None:
     """Make Pillow able to open a format, importing only that format's plug-in.
 
     Raises:
-        ImageRejected: format_not_allowed, for HEIF without pillow-heif.
+        ImageRejected: Format_not_allowed, for HEIF without pillow-heif.
     """
     if name != "HEIF":
         importlib.import_module(PLUGINS[name])

@@ -39,16 +39,16 @@ class Form:
     """How the samples of a page are stored.
 
     Attributes:
-        big_endian: whether the most significant byte comes first.
-        big_tiff: whether offsets have 64 bits.
-        bits: of each sample.
+        big_endian: Whether the most significant byte comes first.
+        big_tiff: Whether offsets have 64 bits.
+        bits: Of each sample.
         format: 1 unsigned, 2 signed, 3 float; the largest of those of all samples.
-        photometric: what samples mean, as TIFF numbers it.
-        samples: a pixel.
-        extra: what those are that the colours do not need, as TIFF numbers it.
-        planar: whether each sample has a plane of its own.
-        plain: not compressed.
-        subsampled: whether colours have fewer pixels than brightness.
+        photometric: What samples mean, as TIFF numbers it.
+        samples: A pixel.
+        extra: What those are that the colours do not need, as TIFF numbers it.
+        planar: Whether each sample has a plane of its own.
+        plain: Not compressed.
+        subsampled: Whether colours have fewer pixels than brightness.
     """
 
     big_endian: bool
@@ -95,7 +95,7 @@ def require_right(data: bytes) -> None:
     """Make sure that Pillow reads a TIFF as it is meant.
 
     Raises:
-        ImageRejected: format_not_allowed; the message says what the samples are.
+        ImageRejected: Format_not_allowed; the message says what the samples are.
     """
     form = form_of(data)
     if form is not None and form.wrong:
@@ -103,7 +103,7 @@ def require_right(data: bytes) -> None:
 
 
 def refused(form: Form) -> ImageRejected:
-    """The reject of a form that is not decoded."""
+    """Return the reject of a form that is not decoded."""
     return ImageRejected(
         RejectCode.FORMAT_NOT_ALLOWED,
         f"TIFF with samples of this form is not decoded: {form}; "
@@ -135,7 +135,7 @@ def form_of(data: bytes) -> Form | None:
 
 
 def has_more_pages(data: bytes) -> bool:
-    """Whether a further page follows that is not a smaller form of another."""
+    """Return whether a further page follows that is not a smaller form of another."""
     pages = _pages(data)
     next(pages, None)
     return any(not (page.get(KIND) or (0,))[0] & _REDUCED for page in pages)
@@ -163,13 +163,13 @@ def _bears_on_picture(tag: int, kind: int, count: int) -> bool:
 
 
 def _layout(data: bytes) -> tuple[str, str, str, int]:
-    """Byte order; forms of an offset and of a page's number of tags; bytes of a tag."""
+    """Return byte order, formats of an offset and of a page's number of tags, and bytes of a tag."""
     order = "<" if data[:1] == b"I" else ">"
     return (order, order + "Q", order + "Q", _BIG_ENTRY) if 43 in data[2:4] else (order, order + "I", order + "H", 12)
 
 
 def _pages(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
-    """The whole-number tags of each page, up to where the file is damaged or turns in a circle."""
+    """Yield the whole-number tags of each page, up to where the file is damaged or turns in a circle."""
     _, word, count, entry = _layout(data)
     try:
         (at,) = struct.unpack_from(word, data, 8 if entry == _BIG_ENTRY else 4)

@@ -41,7 +41,7 @@ FAMILIES = (*_PAPER, *_PLATFORM, *_CHAINS)
 
 
 def paper(font: str | Path | None = None) -> tuple[Perturbation, ...]:
-    """The 58 perturbations of the paper in its order, with text in that font (by default the one inside Pillow).
+    """Return the 58 perturbations of the paper in its order, with text in that font (by default the one inside Pillow).
 
     Example:
         >>> len(paper())
@@ -51,7 +51,7 @@ def paper(font: str | Path | None = None) -> tuple[Perturbation, ...]:
 
 
 def platform(font: str | Path | None = None) -> tuple[Perturbation, ...]:
-    """Today's edits at their usual strengths, with text in that font (by default the one inside Pillow).
+    """Return today's edits at their usual strengths, with text in that font (by default the one inside Pillow).
 
     Example:
         >>> [edit.name for edit in platform() if edit.category == "text"][:2]
@@ -61,7 +61,7 @@ def platform(font: str | Path | None = None) -> tuple[Perturbation, ...]:
 
 
 def by_name(name: str, *, font: str | Path | None = None) -> Perturbation:
-    """The perturbation of that name, at any strength: `jpg_compression_30`, `overlay_image_15(opacity=0.5)`.
+    """Return the perturbation of that name, at any strength: `jpg_compression_30`, `overlay_image_15(opacity=0.5)`.
 
     Args:
         name: A family's template with a number in place of {}, and options in parentheses; or a user's own function
@@ -83,7 +83,7 @@ def by_name(name: str, *, font: str | Path | None = None) -> Perturbation:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all perturbations at their default strengths: the paper's, the platforms', the chains.
+    """Return the names of all perturbations at their default strengths: the paper's, the platforms', the chains.
 
     Example:
         >>> names()[0], names()[-1]
@@ -93,7 +93,7 @@ def names() -> tuple[str, ...]:
 
 
 def listing() -> str:
-    """All families for a help text: a heading for each category, then template, strengths, what it does, options."""
+    """Return all families as a help text: a heading a category, then template, strengths, summary, options."""
     order = sorted(FAMILIES, key=lambda family: CATEGORIES.index(family.category))
     lines: list[str] = []
     for category, families in groupby(order, key=lambda family: family.category):

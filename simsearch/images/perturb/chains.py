@@ -20,7 +20,7 @@ MILD = (
 
 
 def chain(image: Image.Image, rng: np.random.Generator, *, edits: int, font: str | Path | None = None) -> Image.Image:
-    """The image after that many different mild edits, one after the other, which ones and their order by chance."""
+    """Return the image after that many different mild edits in a row, drawn with their order by chance."""
     out = image
     for perturbation in drawn(rng, edits, font=font):
         out = perturbation.apply(out, rng)
@@ -28,13 +28,13 @@ def chain(image: Image.Image, rng: np.random.Generator, *, edits: int, font: str
 
 
 def drawn(rng: np.random.Generator, edits: int, *, font: str | Path | None = None) -> tuple[Perturbation, ...]:
-    """That many different ones of `MILD`: every selection and every order is equally likely."""
+    """Return that many different ones of `MILD`: every selection and every order is equally likely."""
     chosen = rng.permutation(len(MILD))[:edits]
     return tuple(find(MILD[i], _SINGLE, font=font) for i in chosen)
 
 
 def chains(k: int, seed: int) -> tuple[Perturbation, ...]:
-    """The mild edits, in order, that `chain_{k}` makes of an image under `np.random.default_rng(seed)`.
+    """Return the mild edits, in order, that `chain_{k}` makes of an image under `np.random.default_rng(seed)`.
 
     Example:
         >>> [edit.name for edit in chains(2, seed=0)] == [edit.name for edit in chains(3, seed=0)][:2]

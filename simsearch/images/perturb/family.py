@@ -39,7 +39,7 @@ class Perturbation:
     category: str = "own"
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """A new edited image of the same mode, the same for the same state of `rng`.
+        """Return a new edited image of the same mode, the same for the same state of `rng`.
 
         Args:
             image: RGB or greyscale (L); it is not changed.
@@ -73,7 +73,7 @@ class Range:
     multiple: int = 1
 
     def read(self, name: str, text: str) -> float:
-        """The number that the text stands for.
+        """Return the number that the text stands for.
 
         Raises:
             InputError: It is no number or outside the range; the message begins with `name`.
@@ -98,7 +98,7 @@ class Choice:
     words: tuple[str, ...]
 
     def read(self, name: str, text: str) -> str:
-        """The word itself.
+        """Return the word itself.
 
         Raises:
             InputError: It is none of the words; the message begins with `name`.
@@ -118,7 +118,7 @@ class Free:
     what: str
 
     def read(self, name: str, text: str) -> str:
-        """The text itself.
+        """Return the text itself.
 
         Raises:
             InputError: It is empty; the message begins with `name`.
@@ -173,7 +173,7 @@ class Family:
         return (inspect.getdoc(self.edit) or "").split("\n", maxsplit=1)[0]
 
     def strength_in(self, name: str) -> str | None:
-        """The strength as written in that name; None for a name of another family.
+        """Return the strength as written in that name; None for a name of another family.
 
         Example:
             >>> from simsearch.images.perturb import FAMILIES
@@ -188,7 +188,7 @@ class Family:
     def at(
         self, strength: str = "", options: Mapping[str, str] | None = None, *, font: str | Path | None = None
     ) -> Perturbation:
-        """The perturbation of that strength.
+        """Return the perturbation of that strength.
 
         Args:
             strength: As written in a name; empty for a family without strength.
@@ -213,12 +213,12 @@ class Family:
         )
 
     def defaults(self, font: str | Path | None = None) -> tuple[Perturbation, ...]:
-        """The perturbations of all its default strengths."""
+        """Return the perturbations of all its default strengths."""
         return tuple(self.at(strength, font=font) for strength in self.strengths)
 
 
 def find(name: str, families: Iterable[Family], *, font: str | Path | None = None) -> Perturbation:
-    """The perturbation of that name among those families.
+    """Return the perturbation of that name among those families.
 
     Raises:
         InputError: No family has such a name, or the strength or an option is not possible.

@@ -22,7 +22,7 @@ class Own:
     name: str
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, **parameters: Any) -> Image.Image:
-        """What the function makes of a copy of the image.
+        """Return the function's result for a copy of the image.
 
         Raises:
             InputError: It returned something else than an image of the same mode.
@@ -41,7 +41,7 @@ class Own:
 
 
 def own(head: str, arguments: Mapping[str, str]) -> Perturbation:
-    """The perturbation that a user's function makes with those arguments.
+    """Return the perturbation of a user's function with those arguments.
 
     Args:
         head: `module:function`; the module is looked for in the working directory too.

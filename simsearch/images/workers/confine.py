@@ -32,7 +32,7 @@ def silence() -> int:
 
 
 def memory_held() -> int:
-    """Bytes of memory of its own that the process has; 0 where the system does not tell."""
+    """Return bytes of memory of its own that the process has; 0 where the system does not tell."""
     if sys.platform != "linux":
         return 0
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[_DATA]) * resource.getpagesize()

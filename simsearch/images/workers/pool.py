@@ -12,7 +12,7 @@ from simsearch.errors import InputError, SimsearchError
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.workers.prepared import Prepared, prepare_one
-from simsearch.images.workers.process import DEPTH, Child, Job
+from simsearch.images.workers.process import DEPTH, Child, DecodeJob
 from simsearch.images.workers.single import decode_apart
 
 __all__ = ["Prepared", "prepare"]
@@ -35,16 +35,16 @@ def prepare(
     """Return each input prepared or rejected, in input order; as many as there were inputs.
 
     Args:
-        sources: what `find` yields; a `Rejected` passes through in its place. Read a bounded number ahead.
-        preprocessing: what to do with each picture.
-        workers: how many processes; 0 works in this one, but for decoding, for which a single process stays warm.
-        limits: what one image may cost.
-        stop: asked while a worker is waited for; once it says true, nothing more is yielded. For a caller in another
+        sources: What `find` yields; a `Rejected` passes through in its place. Read a bounded number ahead.
+        preprocessing: What to do with each picture.
+        workers: How many processes; 0 works in this one, but for decoding, for which a single process stays warm.
+        limits: What one image may cost.
+        stop: Asked while a worker is waited for; once it says true, nothing more is yielded. For a caller in another
             thread, which cannot close the generator.
 
     Raises:
-        InputError: a negative number of workers.
-        SimsearchError: a worker could not be started.
+        InputError: A negative number of workers.
+        SimsearchError: A worker could not be started.
     """
     if workers < 0:
         raise InputError(f"workers is {workers}; give 0 or more")
@@ -70,7 +70,7 @@ def in_order(
     sources: Iterable[Source | Rejected], pool: Pool, stop: Callable[[], bool] | None = None
 ) -> Iterator[Prepared | Rejected]:
     """Yield the results of a pool in input order, and close it at the end or when the generator is closed."""
-    waiting = deque[Job]()
+    waiting = deque[DecodeJob]()
     remaining = iter(sources)
     try:
         while True:
@@ -97,16 +97,16 @@ class Pool:
         self._preprocessing, self._limits, self._count, self._extra = preprocessing, limits, workers, extra
         self.pumped = time.monotonic()
         self._children: list[Child] = []
-        self._backlog = deque[Job]()
+        self._backlog = deque[DecodeJob]()
         self._selector = selectors.DefaultSelector()
 
-    def submit(self, source: Source | Rejected) -> Job:
+    def submit(self, source: Source | Rejected) -> DecodeJob:
         """Return the job that will hold the result."""
         if isinstance(source, Rejected):
-            return Job(source.source, source)
+            return DecodeJob(source.source, source)
         if source.given is not None and not isinstance(source.given, bytes):  # decoded, and not to be sent about
-            return Job(source.without_data(), prepare_one(source, self._preprocessing, self._limits))
-        job = Job(source)
+            return DecodeJob(source.without_data(), prepare_one(source, self._preprocessing, self._limits))
+        job = DecodeJob(source)
         self._backlog.append(job)
         self._feed()
         return job
@@ -127,7 +127,7 @@ class Pool:
             self._bury(child)
         self._feed()
 
-    def wait(self, job: Job, stop: Callable[[], bool] | None) -> bool:
+    def wait(self, job: DecodeJob, stop: Callable[[], bool] | None) -> bool:
         """Return once a job has its result; False where `stop` said true before."""
         while job.result is None:
             if stop is not None and stop():
@@ -153,7 +153,7 @@ class Pool:
             child.send(self._backlog.popleft())
 
     def _bury(self, child: Child) -> None:
-        """Blame a dead or overdue worker's death on the job that it had in hand; others shall do the rest."""
+        """Blame a dead or overdue worker's death on its current job; others take over the rest."""
         self._children.remove(child)
         code, message = child.end()
         if not child.ready:

@@ -24,14 +24,14 @@ class Prepared:
     """One input, ready for a network.
 
     Attributes:
-        source: the input.
-        pixels: uint8 (size, size, 3).
-        sha256: of the bytes, 32 bytes.
-        n_bytes: how many there were.
-        width: of the whole picture, upright.
-        height: likewise.
+        source: The input.
+        pixels: Uint8 (size, size, 3).
+        sha256: Of the bytes, 32 bytes.
+        n_bytes: How many there were.
+        width: Of the whole picture, upright.
+        height: Likewise.
         quality: 0 (blank) to 100.
-        more: whether the file holds further pages or frames, which are left out.
+        more: Whether the file holds further pages or frames, which are left out.
     """
 
     source: Source

@@ -31,7 +31,7 @@ PACKAGE_HOME = str(Path(__file__).resolve().parents[3])
 
 
 @dataclass(slots=True)
-class Job:
+class DecodeJob:
     """One input and, once there is one, its result."""
 
     source: Source
@@ -41,7 +41,7 @@ class Job:
         """Return the result.
 
         Raises:
-            LookupError: there is none yet.
+            LookupError: There is none yet.
         """
         if self.result is None:
             raise LookupError("the job is not done")
@@ -54,7 +54,7 @@ class Child:
     def __init__(
         self, preprocessing: Preprocessing, limits: Limits, selector: selectors.BaseSelector, extra: tuple[str, ...]
     ) -> None:
-        self.jobs = deque[Job]()
+        self.jobs = deque[DecodeJob]()
         self.ready = False
         self._limits, self._selector = limits, selector
         self._since, self._count = time.monotonic(), 0
@@ -78,7 +78,7 @@ class Child:
             return self._since + START_S
         return self._since + self._limits.timeout_s + GRACE_S if self.jobs else float("inf")
 
-    def send(self, job: Job) -> None:
+    def send(self, job: DecodeJob) -> None:
         """Give the worker a job; at most `DEPTH` at a time, since answers to more would overwrite each other."""
         if not self.jobs and self.ready:
             self._since = time.monotonic()
@@ -162,18 +162,18 @@ class Child:
 
 
 def out_of_time(limits: Limits) -> tuple[RejectCode, str]:
-    """What is said of an image that its worker did not finish."""
+    """Return the message for an image that its worker did not finish."""
     return RejectCode.TIMEOUT, f"not done after {limits.timeout_s:g} seconds"
 
 
 def crashed(status: int) -> tuple[RejectCode, str]:
-    """What is said of an image whose worker ended with that status."""
+    """Return the message for an image whose worker ended with that status."""
     ending = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return RejectCode.WORKER_DIED, f"the decoder crashed ({ending})"
 
 
 def _anonymous_memory(size: int) -> int:
-    """A file descriptor of shared memory without a name, which therefore cannot be left behind."""
+    """Return a file descriptor of shared memory without a name, which therefore cannot be left behind."""
     if sys.platform == "linux":
         memory = os.memfd_create("simsearch-pixels")
     else:
@@ -195,7 +195,7 @@ def spawn(module: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subpr
 
 
 def importable() -> dict[str, str]:
-    """What the environment of an interpreter needs that is to import this package, installed or not."""
+    """Return the environment of an interpreter that can import this package, installed or not."""
     if PACKAGE_HOME in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         return {}
     inherited = os.environ.get("PYTHONPATH")
@@ -203,7 +203,7 @@ def importable() -> dict[str, str]:
 
 
 def pipes(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
-    """The three descriptors, taken out of the file objects that would close them on collection."""
+    """Return the three descriptors, taken out of the file objects that would close them on collection."""
     streams = (process.stdin, process.stdout, process.stderr)
     first, second, third = (os.dup(stream.fileno()) for stream in streams if stream is not None)
     for stream in streams:

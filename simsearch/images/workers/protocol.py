@@ -26,10 +26,10 @@ class Settings:
     """All that a worker needs to know.
 
     Attributes:
-        preprocessing: what to do with each picture.
-        limits: what one image may cost.
-        memory: file descriptor of the shared memory, `slots` pictures long.
-        slots: how many pictures may be under way.
+        preprocessing: What to do with each picture.
+        limits: What one image may cost.
+        memory: File descriptor of the shared memory, `slots` pictures long.
+        slots: How many pictures may be under way.
     """
 
     preprocessing: Preprocessing

@@ -54,7 +54,7 @@ class _Process:
         """Return what the process says of a file: facts, and pixels where there are any.
 
         Raises:
-            _Ended: it died, or did not answer in time.
+            _Ended: It died, or did not answer in time.
         """
         text = json.dumps(how).encode()
         try:
@@ -115,8 +115,8 @@ class _Apart:
         """Return the picture in `data`; arguments are those of `decode`.
 
         Raises:
-            ImageRejected: as `decode`, and timeout or worker_died.
-            SimsearchError: the process could not be started.
+            ImageRejected: As `decode`, and timeout or worker_died.
+            SimsearchError: The process could not be started.
         """
         limits = limits or Limits()
         require_size(len(data), limits.max_bytes)
@@ -158,7 +158,7 @@ class _Apart:
             self._idle.pop().end(Limits())
 
     def _forget(self) -> None:
-        """In a forked child: the processes are the parent's."""
+        """Forget the processes in a forked child: they are the parent's."""
         self._lock = threading.Lock()
         while self._idle:
             self._idle.pop().forget()

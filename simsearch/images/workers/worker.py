@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     """Serve requests until standard input ends.
 
     Args:
-        arguments: the settings as JSON; for tests `--decoder module:function` may follow, which plants faults.
+        arguments: The settings as JSON; for tests `--decoder module:function` may follow, which plants faults.
     """
     settings = Settings.from_json(arguments[0])
     decoder = loaded(arguments[2]) if arguments[1:2] == ["--decoder"] else decode

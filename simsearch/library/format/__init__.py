@@ -1,1 +1,1 @@
-"""What is on disk: manifest, segments, channels, and how they are written and checked."""
+"""The format on disk: manifest, segments, channels, and how they are written and checked."""

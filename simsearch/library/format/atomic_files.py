@@ -42,15 +42,15 @@ OnStep = Callable[[Step], None]
 
 
 def nothing(step: Step) -> None:
-    """The default for `OnStep`: go on."""
+    """Do nothing: the default for `OnStep`."""
 
 
 @contextmanager
 def naming_full_disk(place: Path) -> Iterator[None]:
-    """Turn the ways in which a full disk shows itself into one error.
+    """Turn the errors of a full disk into one.
 
     Raises:
-        StorageFull: the disk or the quota is full.
+        StorageFull: The disk or the quota is full.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def sqlite_code(error: sqlite3.Error) -> int:
 
 
 def _has_room(place: Path) -> bool:
-    """Whether a little can still be written; SQLite and FAISS say no more than that something failed."""
+    """Return whether a little can still be written; SQLite and FAISS only report a failure."""
     folder = place if place.is_dir() else place.parent
     try:
         free = os.statvfs(folder)
@@ -107,8 +107,8 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     """Give one of the library's files, open for reading.
 
     Raises:
-        LibraryDamaged: it is a link, or no regular file.
-        FileNotFoundError: there is none.
+        LibraryDamaged: It is a link, or no regular file.
+        FileNotFoundError: There is none.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -127,11 +127,11 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 
 @contextmanager
 def mappable(path: Path) -> Iterator[str]:
-    """Give a name of the open file, for libraries that take neither a descriptor nor any bytes as a name.
+    """Yield a path of the open file, for libraries that take neither descriptors nor arbitrary bytes.
 
     Raises:
-        LibraryDamaged: it is a link, or no regular file.
-        FileNotFoundError: there is none.
+        LibraryDamaged: It is a link, or no regular file.
+        FileNotFoundError: There is none.
     """
     with opened(path) as file:
         yield f"/proc/self/fd/{file.fileno()}"
@@ -155,8 +155,8 @@ def load_array(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     """Return an npy file as a read-only, memory-mapped array.
 
     Raises:
-        LibraryDamaged: the file is no whole array of that dtype.
-        FileNotFoundError: there is none.
+        LibraryDamaged: The file is no whole array of that dtype.
+        FileNotFoundError: There is none.
     """
     try:
         with mappable(path) as name:
@@ -190,7 +190,7 @@ def fault(path: Path, size: int, sha256: str, *, deep: bool) -> str | None:
         path: The file.
         size: In bytes.
         sha256: In hex.
-        deep: Read it whole; else only its size is looked at.
+        deep: Read it whole; else check only its size.
     """
     if path.is_symlink():
         return f"{path} must be a file and is a link"
@@ -211,7 +211,7 @@ def remove_folder(path: Path) -> None:
 
 
 def publish(temporary: Path, final: Path) -> None:
-    """Give a finished folder its name, so that it is there whole or not at all, also after a power cut."""
+    """Rename a finished folder into place, so that it is there whole or not at all, also after a power cut."""
     sync(temporary)
     temporary.rename(final)
     sync(final.parent)

@@ -1,4 +1,4 @@
-"""A channel: what one extractor says about every item of a library."""
+"""A channel: the rows of one extractor for every item of a library."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Row = NDArray[Any]
 DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
 DEFAULT_DTYPE = "float16"
 _BITS = "bits"
-ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query that kept its margins to stored bits
-_MANY = 1 << 20  # values that numpy rounds alike, at half the speed, in the time in which pyarrow.compute is loaded
+ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query's margins to stored bits
+_MANY = 1 << 20  # values that numpy rounds, at half the speed, in the time of loading pyarrow.compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Channel:
 
     Attributes:
         name: Unique in the library, fit for a file name.
-        model: What `load_extractor` takes to make such rows again.
-        fingerprint: Hex digest of all that decides a row's meaning.
+        model: The extractor's name, for `load_extractor`.
+        fingerprint: Hex digest of all that determines a row's values.
         dimension: Values in a row, or bytes in packed bits.
-        dtype: How rows are kept: float16, float32, uint8, or bits (packed, uint8).
+        dtype: Of stored rows: float16, float32, uint8, or bits (packed, uint8).
         metric: The recommended distance.
         non_negative: Whether js is defined.
         card: SHA-256 of the copy of the model's card, if the library has one.
@@ -50,11 +50,11 @@ class Channel:
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
-        """The dtype in which rows are kept."""
+        """The dtype of stored rows."""
         return np.dtype(DTYPES[self.dtype])
 
     def round(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return rows as the library keeps them, read-only; what overflows is infinite, for the caller to refuse."""
+        """Return rows in the stored dtype, read-only; what overflows is infinite, for the caller to refuse."""
         if rows.dtype == np.float32 and self.numpy_dtype == np.float16 and rows.size >= _MANY:
             import pyarrow as pa
             import pyarrow.compute as pc
@@ -67,7 +67,7 @@ class Channel:
         """Refuse rows of another model.
 
         Raises:
-            FingerprintMismatch: the fingerprints differ.
+            FingerprintMismatch: The fingerprints differ.
         """
         if fingerprint != self.fingerprint:
             raise FingerprintMismatch(
@@ -79,7 +79,7 @@ class Channel:
         """Return the metric, by default the recommended one.
 
         Raises:
-            MetricError: it does not exist or is not defined on this channel's rows.
+            MetricError: It does not exist or is not defined on this channel's rows.
         """
         allowed = metrics_of(self.dtype)
         if metric is None:
@@ -93,7 +93,7 @@ class Channel:
         return metric
 
     def asked(self, metric: str) -> Channel:
-        """What the rows of queries are: as those that are kept, but margins, one a bit, for the asymmetric metric."""
+        """Return the channel of query rows: this one, but margins, one a bit, for the asymmetric metric."""
         if metric != ASYMMETRIC:
             return self
         bits = self.bits or 8 * self.dimension
@@ -101,17 +101,17 @@ class Channel:
 
 
 def metrics_of(dtype: str) -> tuple[str, ...]:
-    """Return the metrics that rows kept in a dtype can be searched by."""
+    """Return the metrics for rows of a stored dtype."""
     of_codes = dtype == _BITS
     names = (name for name, metric in METRICS.items() if metric.of_codes == of_codes)
     return (*names, ASYMMETRIC) if of_codes else tuple(names)
 
 
 def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
-    """Return the channel that an extractor's rows make.
+    """Return the channel of an extractor's rows.
 
     Raises:
-        InputError: no such dtype, or one that cannot hold these rows.
+        InputError: No such dtype, or one that cannot hold these rows.
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {shown(dtype)} is not known; use {', '.join(DTYPES)}")
@@ -138,7 +138,7 @@ def problem_of(row: Row, channel: Channel, what: str) -> tuple[RejectCode, str] 
     """Return why a row, rounded to the channel's dtype, cannot be kept.
 
     Raises:
-        RowError: the extractor itself is wrong: another length, or a negative value where it promised none.
+        RowError: The extractor itself is wrong: another length, or a negative value where it declares none.
     """
     if row.shape != (channel.dimension,):
         raise RowError(f"{what} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)")

@@ -1,4 +1,4 @@
-"""What a manifest says at one commit, and what one commit changes."""
+"""The state of a manifest at one commit, and the changes of one commit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SegmentRecord:
 
     Attributes:
         uuid: The name of its folder.
-        rank: Where it stands in the order of segments, lowest first.
+        rank: In the order of segments, lowest first.
         items: Items in its files, removed ones included.
         removed: (items,) bool, or None when nothing was removed.
         files: As they were committed.
@@ -50,7 +50,7 @@ class SegmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that the manifest says at one commit."""
+    """The state of the manifest at one commit."""
 
     uuid: str
     generation: int
@@ -70,7 +70,7 @@ class Change:
         roots: Roots that are numbered from now on, if they are not already.
         removed: The whole new bitmap of segments, by uuid.
         dropped: Segments that no longer exist.
-        unrooted: Roots that nothing lies below any more.
+        unrooted: Roots without items.
     """
 
     next_id: int

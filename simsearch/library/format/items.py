@@ -39,7 +39,7 @@ _OWNERS = b"owners"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image's identity: its root and the path below it, and what was seen when it was read.
+    """One image's identity: its root and the path below it, and what was read of it.
 
     `root` and `name` are None for rows without a path; numbers are None where they are not known.
     """
@@ -83,7 +83,7 @@ def keys_of_contents(sha256: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def contents_of(column: pa.Array) -> NDArray[np.uint8]:
-    """Return a column of contents as (n, 32) uint8; what stands where it is null means nothing."""
+    """Return a column of contents as (n, 32) uint8; undefined where it is null."""
     whole = np.frombuffer(column.buffers()[1] or b"", np.uint8)
     return whole[32 * column.offset :][: 32 * len(column)].reshape(-1, 32)
 
@@ -121,11 +121,11 @@ def _fitting(value: Any, kind: pa.DataType) -> Any:
 
 
 def rejects_batch(rejects: Iterable[Rejected]) -> pa.RecordBatch:
-    """Return rejected inputs as one record batch; who they belong to stands in the schema's metadata."""
-    told = list(rejects)
-    rows = [(r.source.path, str(r.code), r.message.encode(errors="replace").decode()) for r in told]
+    """Return rejected inputs as one record batch; their owners are in the schema's metadata."""
+    listed = list(rejects)
+    rows = [(r.source.path, str(r.code), r.message.encode(errors="replace").decode()) for r in listed]
     arrays = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(REJECTS)]
-    return pa.RecordBatch.from_arrays(arrays, schema=with_owners(REJECTS, [r.source.owner for r in told]))
+    return pa.RecordBatch.from_arrays(arrays, schema=with_owners(REJECTS, [r.source.owner for r in listed]))
 
 
 def with_owners(schema: pa.Schema, owners: Sequence[str | None]) -> pa.Schema:
@@ -139,7 +139,7 @@ def reject_owners(batch: pa.RecordBatch) -> list[str | None]:
     try:
         known = json.loads((batch.schema.metadata or {}).get(_OWNERS, b"{}"))
         return [known.get(str(i)) for i in range(batch.num_rows)]
-    except (ValueError, AttributeError):  # damaged: the SHA-256 tells, here it is as if nobody had said
+    except (ValueError, AttributeError):  # damaged, as its SHA-256 shows; here it counts as unknown
         return [None] * batch.num_rows
 
 
@@ -191,7 +191,7 @@ def numbers(column: Any) -> NDArray[np.int64]:
 def known(column: Any) -> NDArray[np.bool_]:
     """Return where a column is not null: (n,).
 
-    Arrow's own ways to tell load all of its functions, which takes a command longer than all else of opening a library.
+    Arrow's own functions for it load all others, which takes longer than all else of opening a library.
     """
     bits = column.buffers()[0]
     if bits is None:

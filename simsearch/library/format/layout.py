@@ -19,7 +19,7 @@ MODELS = "models"
 ITEMS = "items.arrow"
 PARTIAL = ".partial"
 ASIDE = ".aside"
-"""What `repair` appends to the name of what it does not use; only `remove --purge` removes such."""
+"""The suffix of what `repair` puts aside; only `remove --purge` removes such."""
 _FOLDERS = (SEGMENTS, INDEXES, MODELS)
 _FILES = (MANIFEST, *LOGS, LOCK)
 _SEGMENT = re.compile(rf"[0-9a-f]{{32}}(?:{re.escape(PARTIAL)})?")
@@ -31,50 +31,50 @@ _SQLITE = b"SQLite format 3\0"
 
 
 def is_segment_name(name: str) -> bool:
-    """Whether a folder of that name in `segments` was made by us."""
+    """Return whether a folder of that name in `segments` is one of ours."""
     return _SEGMENT.fullmatch(name) is not None
 
 
 def holds_only_ours(segment: Path) -> bool:
-    """Whether a folder in `segments` holds nothing but files of names that a segment has."""
+    """Return whether a folder in `segments` holds only files of a segment."""
     return all(
         _SEGMENT_FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False) for entry in _entries(segment)
     )
 
 
 def is_index_name(name: str) -> bool:
-    """Whether a file of that name in `indexes` was made by us."""
+    """Return whether a file of that name in `indexes` is one of ours."""
     return _INDEX.fullmatch(name) is not None
 
 
 def is_holder(content: bytes) -> bool:
-    """Whether that is what we write into a lock: the number of a process."""
+    """Return whether this is the content of a lock of ours: the number of a process."""
     return _HOLDER.fullmatch(content) is not None
 
 
 def require_folder(path: Path) -> None:
-    """Refuse what stands in place of one of our folders; a missing one is fine.
+    """Refuse anything else in place of one of our folders; a missing one is fine.
 
     Raises:
-        LibraryDamaged: it is a link, or no folder.
+        LibraryDamaged: It is a link, or no folder.
     """
     _require(path, stat.S_ISDIR, "a folder")
 
 
 def require_file(path: Path) -> None:
-    """Refuse what stands in place of one of our files; a missing one is fine.
+    """Refuse anything else in place of one of our files; a missing one is fine.
 
     Raises:
-        LibraryDamaged: it is a link, or no regular file.
+        LibraryDamaged: It is a link, or no regular file.
     """
     _require(path, stat.S_ISREG, "a file")
 
 
 def require_own(folder: Path) -> None:
-    """Refuse links and the like among what a library's folder holds; the folder itself may be or lie behind one.
+    """Refuse links and the like within a library's folder; the folder itself may be or lie behind one.
 
     Raises:
-        LibraryDamaged: one of our names is taken by something else.
+        LibraryDamaged: One of our names is taken by something else.
     """
     for name in _FOLDERS:
         require_folder(folder / name)
@@ -83,10 +83,10 @@ def require_own(folder: Path) -> None:
 
 
 def require_alone(path: Path) -> None:
-    """Refuse to write into a file that has a second name, since whose it is cannot be told; a missing one is fine.
+    """Refuse to write into a file with a second hard link, whose owner is unknown; a missing one is fine.
 
     Raises:
-        LibraryDamaged: it has.
+        LibraryDamaged: It has.
     """
     if os.path.lexists(path) and path.lstat().st_nlink > 1:
         raise LibraryDamaged(
@@ -95,13 +95,13 @@ def require_alone(path: Path) -> None:
 
 
 def data_in(folder: Path) -> list[str]:
-    """Return the names in `segments` and `indexes` that only a library that was used has, in order."""
+    """Return the names in `segments` and `indexes`, in order, of a library that was used."""
     found = [f"{SEGMENTS}/{entry.name}" for entry in _entries(folder / SEGMENTS) if _is_segment(entry)]
     return found + [f"{INDEXES}/{entry.name}" for entry in _entries(folder / INDEXES) if is_index_name(entry.name)]
 
 
 def kept_aside(folder: Path) -> list[Path]:
-    """Return the manifests and segments that `repair` put aside, and what one that was broken off left."""
+    """Return the manifests and segments that `repair` put aside, and the leftovers of an interrupted one."""
     manifests = [folder / entry.name for entry in _entries(folder) if _KEPT.fullmatch(entry.name)]
     names = [entry.name for entry in _entries(folder / SEGMENTS) if entry.name.endswith(ASIDE)]
     segments = [folder / SEGMENTS / name for name in names if is_segment_name(name.removesuffix(ASIDE))]
@@ -109,10 +109,10 @@ def kept_aside(folder: Path) -> list[Path]:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that holds anything but what a library that was not made to its end leaves.
+    """Refuse a folder that holds anything but the leftovers of an interrupted `create`.
 
     Raises:
-        LibraryExists: something of somebody else is there.
+        LibraryExists: Foreign files are there.
     """
     if not os.path.lexists(folder):
         return
@@ -126,7 +126,7 @@ def require_free(folder: Path) -> None:
 
 
 def is_half_made(manifest: Path) -> bool:
-    """Whether a manifest is one into which nothing was written yet, seen from its first bytes."""
+    """Return whether nothing was written into a manifest yet, by its first bytes."""
     with manifest.open("rb") as file:
         return file.read(len(_SQLITE)) in {b"", _SQLITE}
 

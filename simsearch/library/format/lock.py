@@ -21,11 +21,11 @@ _held: set[tuple[int, int]] = set()  # device and inode of the locks that this p
 
 @contextmanager
 def writer_lock(path: Path) -> Iterator[None]:
-    """Held while a process writes; readers never ask for it.
+    """Hold the lock of a writing process; readers never take it.
 
     Raises:
-        LibraryLocked: on entering, when another writer holds it; the message names its process.
-        LibraryDamaged: on entering, when the file is no lock of ours; nothing is written to it.
+        LibraryLocked: On entering, when another writer holds it; the message names its process.
+        LibraryDamaged: On entering, when the file is no lock of ours; nothing is written to it.
     """
     descriptor, file = _opened(path), None
     try:

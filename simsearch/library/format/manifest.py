@@ -1,4 +1,4 @@
-"""The manifest: the small SQLite file that says what a library holds; what is not in it does not exist."""
+"""The manifest: the small SQLite file of a library's contents; what is not in it does not exist."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from simsearch.library.format.atomic_files import naming_full_disk, sqlite_code,
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change, Mask, State
 from simsearch.library.format.layout import LOGS, MANIFEST, data_in, is_half_made, require_alone, require_file
-from simsearch.library.format.manifest_values import Values
+from simsearch.library.format.manifest_values import ManifestValues
 from simsearch.library.format.seal import is_broken, seal
 
 FORMAT = 1
-"""What is written, and the newest that is read; a manifest that states none is of the first."""
+"""The version written, and the newest that is read; a manifest without one is of the first."""
 _PATIENCE_S = 30.0  # a crashed writer's log is replayed under a short exclusive lock
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value);
@@ -42,13 +42,13 @@ _UNSEALED = "does not say what was committed: its seal differs"
 
 
 class Manifest:
-    """Reads and commits the manifest of the library in a folder; every call opens and closes the file."""
+    """The manifest of the library in a folder; every call opens and closes the file."""
 
     def __init__(self, folder: Path, name: str = MANIFEST) -> None:
         self.path = folder / name
 
     def create(self, channels: Sequence[Channel], *, generation: int = 0) -> None:
-        """Write the manifest of an empty library; after a repair its commits are counted on from a generation."""
+        """Write the manifest of an empty library; after a repair commits continue from a generation."""
         with naming_full_disk(self.path), self._connect("rwc") as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
@@ -64,7 +64,7 @@ class Manifest:
         sync(self.path.parent)
 
     def exists(self) -> bool:
-        """Whether a library was ever committed here."""
+        """Return whether a library was ever committed here."""
         with suppress(LibraryNotFound):
             self.read()
             return True
@@ -74,13 +74,13 @@ class Manifest:
         """Return the newest committed state.
 
         Args:
-            known: What was read before; given back as it is when nothing was committed since.
+            known: The state read before; returned as it is when nothing was committed since.
 
         Raises:
-            LibraryNotFound: there is none, nor anything that one would name.
-            LibraryDamaged: the file is no manifest, holds a value that no library writes, or is lost while segments are
+            LibraryNotFound: There is none, nor anything that it would name.
+            LibraryDamaged: The file is no manifest, holds a value that no library writes, or is lost while segments are
                 there.
-            LibraryTooNew: it is of a later version.
+            LibraryTooNew: It is of a later version.
         """
         with self._reading() as db:
             try:
@@ -92,10 +92,10 @@ class Manifest:
                 raise
 
     def check(self) -> list[str]:
-        """Return what SQLite finds wrong with the file, and whether it says what was committed.
+        """Return SQLite's faults of the file, and whether it holds what was committed.
 
         Raises:
-            LibraryDamaged: SQLite cannot even look.
+            LibraryDamaged: SQLite cannot read it at all.
         """
         with self._reading() as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
@@ -105,16 +105,16 @@ class Manifest:
         return problems
 
     def require_sealed(self) -> None:
-        """Make sure that the manifest says what was committed.
+        """Require that the manifest holds what was committed.
 
         Raises:
-            LibraryDamaged: it does not; nothing may be changed by what it says.
+            LibraryDamaged: It does not; nothing may be changed on its word.
         """
         with self._reading() as db:
             _require_sealed(db, self.path)
 
     def dropped(self) -> frozenset[str]:
-        """Return the segments that the newest commit that dropped any no longer names: their folders may be deleted."""
+        """Return the segments that the last dropping commit dropped: their folders may be deleted."""
         with self._reading() as db:
             row = db.execute("SELECT value FROM meta WHERE key = 'dropped'").fetchone()
         return frozenset() if row is None else frozenset(str(row[0]).split())
@@ -123,8 +123,8 @@ class Manifest:
         """Make a change durable, all of it or none, and return the state after it.
 
         Raises:
-            StorageFull: there is no room; nothing changed.
-            LibraryDamaged: what is there cannot be read; nothing changed.
+            StorageFull: There is no room; nothing changed.
+            LibraryDamaged: What is there cannot be read; nothing changed.
         """
         with _naming_faults(self.path), self._connect("rw") as db:
             self._apply(db, change)
@@ -154,11 +154,11 @@ class Manifest:
             seal(db)
 
     def erase(self) -> None:
-        """Leave nothing on disk of what the manifest no longer says.
+        """Erase from disk what the manifest no longer holds.
 
         Raises:
-            StorageFull: there is no room for that; what it says is kept.
-            LibraryLocked: a reader holds an old state of it for too long.
+            StorageFull: There is no room for that; the current state is kept.
+            LibraryLocked: A reader holds an old state of it for too long.
         """
         with naming_full_disk(self.path), self._connect("rw") as db:
             db.execute("VACUUM")
@@ -205,7 +205,7 @@ class Manifest:
             require_file(self.path.with_name(name))
 
     def _nothing_in(self, db: sqlite3.Connection | None) -> LibraryError:
-        """The error for a manifest that is missing or says nothing: a loss wherever a library was."""
+        """Return the error for a missing or empty manifest: damage wherever a library was."""
         empty = db is None or (is_half_made(self.path) and not db.execute("SELECT 1 FROM sqlite_master").fetchone())
         lost = data_in(self.path.parent)
         if empty and not lost:
@@ -216,7 +216,7 @@ class Manifest:
         return LibraryDamaged(f"{self.path} {what}{held}{cure}")
 
     def _readable(self) -> sqlite3.Connection:
-        """A connection for reading; on a full or read-only disk it will do if no log waits to be replayed."""
+        """Return a connection for reading, also on a full or read-only disk if no log waits to be replayed."""
         db = self._opened("mode=rw")
         try:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -232,7 +232,7 @@ class Manifest:
 
 @contextmanager
 def _naming_faults(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of a file into errors of the library."""
+    """Turn SQLite's errors into errors of the library."""
     try:
         with naming_full_disk(path):
             yield
@@ -267,7 +267,7 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
         return known
     _require_readable(meta.get("format", 1), path)
     segments = db.execute("SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid").fetchall()
-    values = Values(path)
+    values = ManifestValues(path)
     files = values.files(db.execute("SELECT segment, name, bytes, sha256 FROM files ORDER BY segment, name"))
     return values.state(
         meta,
@@ -278,7 +278,7 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
 
 
 def _require_readable(version: object, path: Path) -> None:
-    """Refuse what a later simsearch wrote; earlier versions there are none of, the first is read as it is."""
+    """Refuse the format of a later simsearch; there is no earlier one."""
     if not isinstance(version, int) or version < 1:
         raise LibraryDamaged(f"{path} states format {str(version)[:20]!r}, which no simsearch writes")
     if version > FORMAT:

@@ -1,4 +1,4 @@
-"""The values of a manifest, each looked at once, when it is read: a library may be damaged, or come from anybody."""
+"""The values of a manifest, each checked once, on reading: a library may be damaged, or come from anybody."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _TAKEN = {"items", "rejects"}
 Row = Sequence[Any]
 
 
-class Values:
-    """Turns what a manifest holds into what the library works with.
+class ManifestValues:
+    """The checked conversion of a manifest's values.
 
     Every method raises `LibraryDamaged` for a value that no library writes.
     """
@@ -40,7 +40,7 @@ class Values:
     def state(
         self, meta: Mapping[Any, Any], roots: Iterable[Row], channels: Iterable[Row], segments: Iterable[Row]
     ) -> State:
-        """The whole state, from the rows of its tables."""
+        """Return the whole state, from the rows of its tables."""
         named = tuple(map(self._channel, channels))
         names = [channel.name for channel in named]
         if not names or len(set(names)) < len(names):
@@ -58,7 +58,7 @@ class Values:
         )
 
     def files(self, rows: Iterable[Row]) -> dict[str, tuple[FileRecord, ...]]:
-        """The files of each segment, by its name, from rows of (segment, name, bytes, sha256)."""
+        """Return the files of each segment, by its name, from rows of (segment, name, bytes, sha256)."""
         found: dict[str, list[FileRecord]] = {}
         for segment, name, size, sha256 in rows:
             text = self._text(name, "a file's name")
@@ -76,10 +76,10 @@ class Values:
             name=self._matching(_NAME, name, "the name of a channel"),
             model=self._text(model, "a model"),
             fingerprint=self._text(fingerprint, "a fingerprint"),
-            dimension=self._count(dimension, "a dimension", least=1, most=1 << 31),
+            dimension=self._count(dimension, "a dimension", least=1, limit=1 << 31),
             dtype=self._among(tuple(DTYPES), dtype, "a dtype"),
             metric=self._among(metrics_of(dtype), metric, "a metric"),
-            non_negative=bool(self._count(non_negative, "non_negative", most=2)),
+            non_negative=bool(self._count(non_negative, "non_negative", limit=2)),
             card=None if card is None else self._matching(_DIGEST, card, "the digest of a card"),
             bits=None if bits is None else self._count(bits, "the bits of a channel"),
         )
@@ -93,24 +93,24 @@ class Values:
     def _segment(self, row: Row) -> SegmentRecord:
         name, rank, items, removed, files = row
         uuid = self._matching(_NAME, name, "the name of a segment")
-        count = self._count(items, f"the items of segment {uuid}", most=_MOST_ITEMS)
+        count = self._count(items, f"the items of segment {uuid}", limit=_MOST_ITEMS)
         mask = None
         room = self._room(uuid)
-        if removed is not None and room is not None:  # else the folder is gone, as whoever opens it will see
+        if removed is not None and room is not None:  # else the folder is gone, which opening it reports
             if count > room // _LEAST_ITEM_BYTES:
                 self._refuse(f"the items of segment {uuid}", items)
-            mask = self._mask(self._bytes(removed, "a bitmap", most=None), count, uuid)
+            mask = self._mask(self._bytes(removed, "a bitmap", limit=None), count, uuid)
         return SegmentRecord(uuid, self._count(rank, f"the rank of segment {uuid}"), count, mask, files)
 
     def _room(self, segment: str) -> int | None:
-        """Bytes of a segment's items on the disk, which bound their number; None where there is no such file."""
+        """Return the size of a segment's items file, which bounds their number; None where there is no file."""
         try:
             return (self._path.parent / SEGMENTS / segment / ITEMS).stat().st_size
         except OSError:
             return None
 
     def _mask(self, blob: bytes, count: int, uuid: str) -> Mask:
-        """A bitmap unpacked, into no more memory than its items have bits."""
+        """Return a bitmap unpacked, in memory bounded by its items."""
         size = -(-count // 8)
         stream = zlib.decompressobj()
         try:
@@ -136,13 +136,13 @@ class Values:
             self._refuse(what, value)
         return value
 
-    def _bytes(self, value: Any, what: str, most: int | None = _MOST_TEXT) -> bytes:
-        if not (isinstance(value, bytes) and (most is None or len(value) <= most)):
+    def _bytes(self, value: Any, what: str, limit: int | None = _MOST_TEXT) -> bytes:
+        if not (isinstance(value, bytes) and (limit is None or len(value) <= limit)):
             self._refuse(what, value)
         return value
 
-    def _count(self, value: Any, what: str, *, least: int = 0, most: int = MOST_ID) -> int:
-        if not (isinstance(value, int) and least <= value < most):
+    def _count(self, value: Any, what: str, *, least: int = 0, limit: int = MOST_ID) -> int:
+        if not (isinstance(value, int) and least <= value < limit):
             self._refuse(what, value)
         return value
 
@@ -150,5 +150,5 @@ class Values:
         raise LibraryDamaged(self._message(what, value))
 
     def _message(self, what: str, value: Any) -> str:
-        told = repr(value[:60] if isinstance(value, (str, bytes)) else value)
-        return f"{self._path} is damaged: {what} is {told[:80]}, which no library writes"
+        printed = repr(value[:60] if isinstance(value, (str, bytes)) else value)
+        return f"{self._path} is damaged: {what} is {printed[:80]}, which no library writes"

@@ -1,4 +1,4 @@
-"""Rows that are stored and that no library would have taken: they were damaged since."""
+"""Checks of stored rows: invalid ones were damaged since."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 def bad_row(segment: Segment, channel: Channel, mask: Mask | None = None) -> str | None:
-    """Return which row of a segment, the first of them, no library would have taken, and why; None for none.
+    """Return the first invalid row of a segment, and why it is; None for none.
 
     Args:
         segment: Whose rows.
         channel: Which of them.
-        mask: The rows that count (r,); all by default.
+        mask: The rows to check (r,); all by default.
     """
     rows = segment.channels[channel.name]
-    if rows.row.dtype.kind != "f":  # every code is possible
+    if rows.row.dtype.kind != "f":  # every code is valid
         return None
     for start in range(0, len(rows.row), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
@@ -55,15 +55,15 @@ def _named(segment: Segment, item: int) -> str:
 
 @contextmanager
 def naming_damage(snapshot: Snapshot, channel: Channel, *, removed: bool = False) -> Iterator[None]:
-    """Turn the refusal of a row that is stored into `LibraryDamaged`; queries were looked at before.
+    """Turn the refusal of a stored row into `LibraryDamaged`; queries were checked before.
 
     Args:
         snapshot: What is searched, or indexed.
         channel: Whose rows.
-        removed: Whether rows of removed items are looked at as well.
+        removed: Whether rows of removed items are checked as well.
 
     Raises:
-        LibraryDamaged: a row is not finite, all zeros, or negative where its model promises none.
+        LibraryDamaged: A row is not finite, all zeros, or negative where its model declares none.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A digest over all that a manifest says, kept in it: SQLite does not notice a value that changed on the disk."""
+"""A digest over all values of a manifest, kept in it: SQLite does not notice a value that changed on the disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SEALED = (
 
 
 def seal(db: sqlite3.Connection) -> None:
-    """Write the digest of what a transaction leaves behind."""
+    """Write the digest of a transaction's result."""
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, f"{_generation(db)} {_digest(db)}"))
 
 
 def is_broken(db: sqlite3.Connection) -> bool:
-    """Whether a manifest does not say what was committed.
+    """Return whether a manifest differs from what was committed.
 
-    One without a digest, by an earlier version, cannot be told.
+    One without a digest, by an earlier version, counts as whole.
     """
     row = db.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()
     if row is None:

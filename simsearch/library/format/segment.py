@@ -45,7 +45,7 @@ REJECTS = "rejects.arrow"
 KEYS = "keys.npy"
 CONTENTS = "contents.npy"
 IDS = "ids.npy"
-_FEW = 1000  # paths take less time one by one than Arrow's functions to load
+_FEW = 1000  # paths are joined one by one in less time than Arrow's functions take to load
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ChannelRows:
         part: 0 for the whole image, (r,) uint16.
         row: (r, d) in the channel's dtype.
         runtime: Device, dtype and versions that made the rows.
-        parts: The most rows that one item has.
+        parts: The largest number of rows of an item.
     """
 
     item: NDArray[np.uint32]
@@ -74,15 +74,15 @@ class ChannelRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What a segment is written from.
+class SegmentDraft:
+    """The contents of a segment to be written.
 
     Attributes:
         items: Record batch in the items' schema, n items.
         rows: Rows of each channel, by its name.
         rejects: Record batch of rejected inputs.
-        ids: (n,) int64, -1 where the committer gives a new one; None gives all of them new ones.
-        keys: What `path_keys` makes of the items; None where that is still to be done.
+        ids: (n,) int64, -1 where the committer assigns a new one; None for all.
+        keys: The `path_keys` of the items; None where not yet computed.
     """
 
     items: pa.RecordBatch
@@ -93,12 +93,12 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
-    """What a segment knows of the commit that brought it, so that a lost manifest can be made again.
+class CommitRecord:
+    """A segment's record of its commit, from which a lost manifest can be made again.
 
     Attributes:
         generation: The number of the commit.
-        rank: Where the segment stands in the order of segments.
+        rank: In the order of segments.
         next_id: The first id that is still free after it.
         replaces: Segments that it was merged from, whose removed items it leaves out.
     """
@@ -109,18 +109,20 @@ class Commit:
     replaces: tuple[str, ...] = ()
 
 
-def write_segment(folder: Path, draft: Draft, channels: Sequence[Channel], *, commit: Commit | None = None) -> None:
+def write_segment(
+    folder: Path, draft: SegmentDraft, channels: Sequence[Channel], *, commit: CommitRecord | None = None
+) -> None:
     """Write all files of a segment but its ids into a new folder and flush them to disk.
 
-    This is what a worker calls; the library takes the folder over with `adopt`.
+    For workers; the library takes the folder over with `adopt`.
 
     Raises:
-        FileExistsError: the folder is there already.
+        FileExistsError: The folder is there already.
     """
     folder.mkdir(parents=True)
     common = {b"simsearch": FORMAT.encode()}
-    told = {} if commit is None else {COMMIT: json.dumps(asdict(commit)).encode()}
-    _write_batch(folder / ITEMS, draft.items, common | told)
+    record = {} if commit is None else {COMMIT: json.dumps(asdict(commit)).encode()}
+    _write_batch(folder / ITEMS, draft.items, common | record)
     _write_batch(folder / REJECTS, draft.rejects, common)
     for position, channel in enumerate(channels):
         rows = draft.rows[channel.name]
@@ -161,12 +163,12 @@ class Segment:
 
     Attributes:
         uuid: Its name.
-        folder: Where it lies.
+        folder: Its folder.
         items: Record batch in the items' schema.
         channels: Rows of each channel, by its name.
         keys: Sorted path keys above positions, (2, m) uint64.
         contents: Sorted content keys above positions, (2, m) uint64.
-        ids: (n,) int64, ascending; empty in a segment that no library has taken over yet.
+        ids: (n,) int64, ascending; empty in a segment that was not adopted yet.
         rejects: Record batch of rejected inputs.
     """
 
@@ -184,7 +186,7 @@ class Segment:
 
     @cached_property
     def roots(self) -> tuple[bytes, ...]:
-        """The roots that the column `root` numbers."""
+        """The roots, numbered by the column `root`."""
         return roots_of(self.items.schema)
 
     @cached_property
@@ -232,7 +234,7 @@ class Segment:
         return content
 
     def row_of(self, channel: str, position: int) -> NDArray[Any] | None:
-        """Return the row of the whole image, (d,), None when the channel says nothing about the item."""
+        """Return the row of the whole image, (d,), None when the channel has none."""
         rows = self.channels[channel]
         at = int(np.searchsorted(rows.item, position))
         return rows.row[at] if at < len(rows.item) and rows.item[at] == position else None
@@ -242,9 +244,9 @@ def open_segment(folder: Path, channels: Sequence[Channel], *, adopted: bool = T
     """Return a segment's files, memory-mapped.
 
     Raises:
-        LibraryDamaged: a file is torn or does not fit the others.
-        FingerprintMismatch: its rows are of another model than the channel's.
-        FileNotFoundError: a file is missing.
+        LibraryDamaged: A file is torn or does not fit the others.
+        FingerprintMismatch: Its rows are of another model than the channel's.
+        FileNotFoundError: A file is missing.
     """
     items = read_batch(folder / ITEMS)
     check_items(items, folder / ITEMS)
@@ -266,10 +268,10 @@ def _read_rows(folder: Path, channel: Channel, n_items: int) -> ChannelRows:
     batch = read_batch(path)
     facts, runtime, parts = facts_of(batch, path)
     channel.require(facts.get("fingerprint", ""), str(path))
-    wanted = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
-    columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", wanted)]
+    expected = pa.list_(pa.from_numpy_dtype(channel.numpy_dtype), channel.dimension)
+    columns = [("item", pa.uint32()), ("part", pa.uint16()), ("row", expected)]
     if facts.get("dtype") != channel.dtype or not batch.schema.equals(pa.schema(columns), check_metadata=False):
-        raise damaged(path, f"it holds {names_in(batch.schema)} and must hold item, part and row as {wanted}")
+        raise damaged(path, f"it holds {names_in(batch.schema)} and must hold item, part and row as {expected}")
     item, part, row = batch.columns
     if item.null_count or part.null_count or row.null_count or row.values.null_count:
         raise damaged(path, "a value is missing")

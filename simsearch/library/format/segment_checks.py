@@ -1,7 +1,7 @@
-"""What the arrays of a segment must be, so that whoever reads them later needs to check nothing.
+"""Checks of a segment's arrays, so that later readers need none.
 
-Each is looked at once, when the segment is opened; a damaged one is never indexed with. That takes a few bytes an item;
-whether rows and names are what was written only their SHA-256 can tell.
+Each is checked once, when the segment is opened; a damaged one is never indexed with. That reads a few bytes an item;
+rows and names are only checked by their SHA-256.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def read_batch(path: Path) -> pa.RecordBatch:
     """Return the one record batch of an Arrow file, memory-mapped; no array in it points out of the file.
 
     Raises:
-        LibraryDamaged: the file is none, or torn.
-        FileNotFoundError: there is none.
+        LibraryDamaged: The file is none, or torn.
+        FileNotFoundError: There is none.
     """
     try:
         with mappable(path) as name, pa.memory_map(name) as source:
@@ -43,10 +43,10 @@ def read_batch(path: Path) -> pa.RecordBatch:
 
 
 def check_items(batch: pa.RecordBatch, path: Path) -> None:
-    """Refuse items whose columns are others, or that name roots that there are not.
+    """Refuse items with other columns or unknown roots.
 
     Raises:
-        LibraryDamaged: they do.
+        LibraryDamaged: They do.
     """
     _check_schema(batch, SCHEMA, path)
     try:
@@ -60,10 +60,10 @@ def check_items(batch: pa.RecordBatch, path: Path) -> None:
 
 
 def check_rejects(batch: pa.RecordBatch, path: Path) -> None:
-    """Refuse rejected inputs without a path, or with a code that there is not.
+    """Refuse rejected inputs without a path, or with an unknown code.
 
     Raises:
-        LibraryDamaged: there are such.
+        LibraryDamaged: There are such.
     """
     _check_schema(batch, REJECTS, path)
     if batch.column("path").null_count or not _CODES.issuperset(batch.column("code").to_pylist()):
@@ -74,7 +74,7 @@ def check_ids(ids: NDArray[np.int64], n_items: int, path: Path) -> None:
     """Refuse ids that are not one for each item, ascending.
 
     Raises:
-        LibraryDamaged: they are not.
+        LibraryDamaged: They are not.
     """
     if ids.shape != (n_items,):
         raise damaged(path, f"it has shape {ids.shape} for {n_items} items")
@@ -86,7 +86,7 @@ def check_keys(keys: Keys, n_items: int, path: Path) -> None:
     """Refuse keys that are not in pairs with positions of items.
 
     Raises:
-        LibraryDamaged: they are not.
+        LibraryDamaged: They are not.
     """
     if keys.ndim != 2 or len(keys) != 2 or keys.shape[1] > n_items:
         raise damaged(path, f"it has shape {keys.shape} for {n_items} items")
@@ -94,49 +94,51 @@ def check_keys(keys: Keys, n_items: int, path: Path) -> None:
         raise damaged(path, f"it names item {keys[1].max()} of {n_items}")
 
 
-def check_row_numbers(item: NDArray[np.uint32], part: NDArray[np.uint16], most: int, n_items: int, path: Path) -> None:
-    """Refuse rows that are not in order of (item, part), or more of an item than `most`.
+def check_row_numbers(
+    item: NDArray[np.uint32], part: NDArray[np.uint16], largest: int, n_items: int, path: Path
+) -> None:
+    """Refuse rows that are not in order of (item, part), or more than `largest` of an item.
 
     Raises:
-        LibraryDamaged: they are not.
+        LibraryDamaged: They are not.
     """
     if not len(item):
         return
     if int(item[-1]) >= n_items:
         raise damaged(path, f"it names item {int(item[-1])} of {n_items}")
     new = item[1:] > item[:-1]
-    if most == 1 and not new.all():
+    if largest == 1 and not new.all():
         raise damaged(path, "its items do not ascend")
-    if most > 1:
+    if largest > 1:
         starts = np.flatnonzero(np.concatenate([[True], new, [True]]))
-        if not (new | ((item[1:] == item[:-1]) & (part[1:] > part[:-1]))).all() or np.diff(starts).max() > most:
-            raise damaged(path, f"its rows do not ascend by item and part, at most {most} an item")
+        if not (new | ((item[1:] == item[:-1]) & (part[1:] > part[:-1]))).all() or np.diff(starts).max() > largest:
+            raise damaged(path, f"its rows do not ascend by item and part, at most {largest} an item")
 
 
 def facts_of(batch: pa.RecordBatch, path: Path) -> tuple[Mapping[str, str], Mapping[str, str], int]:
-    """Return the metadata of a channel's file, the runtime that it tells, and the most rows that one item has.
+    """Return the metadata of a channel's file, its runtime, and the largest number of rows of an item.
 
     Raises:
-        LibraryDamaged: they cannot be read.
+        LibraryDamaged: They cannot be read.
     """
     try:
         facts = {key.decode(): value.decode() for key, value in (batch.schema.metadata or {}).items()}
-        runtime, most = json.loads(facts.get("runtime", "{}")), int(facts.get("parts", 1))
+        runtime, largest = json.loads(facts.get("runtime", "{}")), int(facts.get("parts", 1))
         texts = [*runtime.keys(), *runtime.values()]
     except (ValueError, AttributeError, RecursionError) as error:
         raise damaged(path, f"its metadata cannot be read ({type(error).__name__})") from error
-    if most < 1 or not all(isinstance(text, str) for text in texts):
+    if largest < 1 or not all(isinstance(text, str) for text in texts):
         raise damaged(path, "its metadata is not of a kind that a library writes")
-    return facts, runtime, most
+    return facts, runtime, largest
 
 
 def damaged(path: Path, what: str) -> LibraryDamaged:
-    """Return the error that says what is wrong with a file."""
+    """Return the error for a damaged file."""
     return LibraryDamaged(f"{path} is damaged: {what}; run `simsearch verify --deep`")
 
 
 def names_in(schema: pa.Schema) -> str:
-    """The names of a schema's columns, for a message; damaged ones may be no text."""
+    """Return the names of a schema's columns, for a message; damaged ones may be no text."""
     try:
         return ", ".join(schema.names)[:100]
     except UnicodeDecodeError:

@@ -25,7 +25,7 @@ _NONE = np.empty(0, np.intp)
 
 
 class Place(NamedTuple):
-    """Where an item stands: the segment's number in the snapshot and the position in it."""
+    """The place of an item: the segment's number in the snapshot and the position in it."""
 
     segment: int
     position: int
@@ -33,10 +33,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a library held at one commit.
+    """The contents of a library at one commit.
 
     Attributes:
-        state: What the manifest said.
+        state: Of the manifest.
         segments: The open segments, in the manifest's order.
     """
 
@@ -57,7 +57,7 @@ class Snapshot:
         """Return the channel of that name, by default the first.
 
         Raises:
-            InputError: there is none.
+            InputError: There is none.
         """
         by_name = {channel.name: channel for channel in self.state.channels}
         if name is None:
@@ -67,7 +67,7 @@ class Snapshot:
         return by_name[name]
 
     def is_live(self, place: Place) -> bool:
-        """Whether the item was not removed."""
+        """Return whether the item was not removed."""
         mask = self.removed[place.segment]
         return mask is None or not mask[place.position]
 
@@ -94,18 +94,18 @@ class Snapshot:
         return next(iter(self.contents(sha256)), None)
 
     def by_contents(self, sha256: Sequence[bytes]) -> list[list[Place]]:
-        """Return what `contents` does for each SHA-256; one pass over the segments for all of them."""
+        """Return the result of `contents` for each SHA-256, in one pass over the segments."""
         if not sha256:  # as of rows without images
             return []
         whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
-        wanted = keys_of_contents(whole)
+        keys = keys_of_contents(whole)
         found: list[list[Place]] = [[] for _ in sha256]
         for s, segment in enumerate(self.segments):
-            asked, positions = self._live_below(s, segment.contents, wanted)
-            if not len(asked):
+            indices, positions = self._live_below(s, segment.contents, keys)
+            if not len(indices):
                 continue
-            same = (segment.sha256[positions] == whole[asked]).all(axis=1)
-            for i, position in sorted(zip(asked[same].tolist(), positions[same].tolist(), strict=True)):
+            same = (segment.sha256[positions] == whole[indices]).all(axis=1)
+            for i, position in sorted(zip(indices[same].tolist(), positions[same].tolist(), strict=True)):
                 found[i].append(Place(s, position))
         return found
 
@@ -120,21 +120,21 @@ class Snapshot:
         return None
 
     def by_paths(self, paths: Sequence[bytes]) -> list[Place | None]:
-        """Return the live item of each path; one pass over the segments for all of them, where `by_path` takes one."""
+        """Return the live item of each path, in one pass over the segments."""
         found: list[Place | None] = [None] * len(paths)
-        wanted = keys_of_paths(paths if self.segments else ())
+        keys = keys_of_paths(paths if self.segments else ())
         for s, segment in enumerate(self.segments):
-            asked, positions = self._live_below(s, segment.keys, wanted)
-            if not len(asked):
+            indices, positions = self._live_below(s, segment.keys, keys)
+            if not len(indices):
                 continue
             names = segment.paths(positions)
-            for i, position, name in zip(asked.tolist(), positions.tolist(), names, strict=True):
+            for i, position, name in zip(indices.tolist(), positions.tolist(), names, strict=True):
                 if found[i] is None and name == paths[i]:
                     found[i] = Place(s, position)
         return found
 
     def may_hold(self, paths: NDArray[np.uint64], contents: NDArray[np.uint64]) -> bool:
-        """Return whether the path of any live item has one of some keys, or its content one of others."""
+        """Return whether any live item has one of these path keys or content keys."""
         tables = (
             (s, t, k) for s, seg in enumerate(self.segments) for t, k in ((seg.keys, paths), (seg.contents, contents))
         )
@@ -143,17 +143,17 @@ class Snapshot:
     def _live_below(
         self, segment: int, table: Keys, wanted: NDArray[np.uint64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return which of the wanted keys a segment's table has, and the live positions below them: (m,) each."""
+        """Return indices of the keys in a segment's table, and their live positions: (m,) each."""
         keys = table[0]
         first, end = keys.searchsorted(wanted), keys.searchsorted(wanted, "right")
         if not (found := end - first).any():  # as for most: known ones are few
             return _NONE, _NONE
-        asked = np.repeat(np.arange(len(wanted)), found)
-        at = np.arange(len(asked)) + np.repeat(end - np.cumsum(found), found)
+        indices = np.repeat(np.arange(len(wanted)), found)
+        at = np.arange(len(indices)) + np.repeat(end - np.cumsum(found), found)
         positions = table[1, at].astype(np.intp)
         mask = self.removed[segment]
         live = slice(None) if mask is None else ~mask[positions]
-        return asked[live], positions[live]
+        return indices[live], positions[live]
 
     def path(self, place: Place) -> bytes | None:
         """Return the full path of an item, None when it has none."""
@@ -199,9 +199,9 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
     """Return the newest commit of the library in a folder; segments that `previous` has open are shared.
 
     Raises:
-        LibraryNotFound: there is no library.
-        LibraryDamaged: a file does not hold what the manifest says.
-        FingerprintMismatch: a segment's rows are of another model than its channel's.
+        LibraryNotFound: There is no library.
+        LibraryDamaged: A file does not hold what the manifest says.
+        FingerprintMismatch: A segment's rows are of another model than its channel's.
     """
     require_own(folder)
     manifest = Manifest(folder)
@@ -221,9 +221,9 @@ def of_state(folder: Path, state: State, previous: Snapshot | None = None) -> Sn
     """Return the snapshot of a state that was read; segments that `previous` has open are shared.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        LibraryDamaged: a file does not hold what the manifest says.
-        FingerprintMismatch: a segment's rows are of another model than its channel's.
+        FileNotFoundError: A file is missing.
+        LibraryDamaged: A file does not hold what the manifest says.
+        FingerprintMismatch: A segment's rows are of another model than its channel's.
     """
     if previous is not None and state is previous.state:
         return previous
@@ -239,12 +239,12 @@ def of_state(folder: Path, state: State, previous: Snapshot | None = None) -> Sn
 
 
 def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
-    """Return a committed segment, opened and compared with what the manifest says of it, but for checksums.
+    """Return a committed segment, opened and compared with the manifest, but for checksums.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        LibraryDamaged: a file does not hold what the manifest says.
-        FingerprintMismatch: its rows are of another model than its channel's.
+        FileNotFoundError: A file is missing.
+        LibraryDamaged: A file does not hold what the manifest says.
+        FingerprintMismatch: Its rows are of another model than its channel's.
     """
     require_folder(home)
     for file in record.files:

@@ -1,1 +1,1 @@
-"""The indexes of a library: built, measured, kept."""
+"""The indexes of a library: built, measured, stored."""

@@ -1,4 +1,4 @@
-"""Building a library's indexes: the one that was asked for, and those that went stale."""
+"""Building a library's indexes: the requested one, and those that went stale."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An index that somebody wants.
+class IndexRequest:
+    """The request for an index.
 
     Attributes:
         channel: Whose rows.
@@ -51,22 +51,22 @@ class Wanted:
 
 
 def rebuild(
-    folder: Path, snapshot: Snapshot, wanted: Wanted | None, *, device: str, progress: Progress
+    folder: Path, snapshot: Snapshot, request: IndexRequest | None, *, device: str, progress: Progress
 ) -> tuple[IndexRecord, ...]:
-    """Build what is wanted, and again what no longer covers the segments or is damaged; return what was built.
+    """Build the requested index, and rebuild stale or damaged ones; return what was built.
 
     Args:
         folder: The library's.
         snapshot: The commit to build over.
-        wanted: Beside what is stale.
+        request: Beside what is stale.
         device: Where to train and build.
-        progress: Told what is done, how much of it and of how much.
+        progress: Called with the stage, what is done of it and of how much.
 
     Raises:
         IndexFailed: An index cannot be built or does not reach its recall.
-        LibraryDamaged: A stored row was damaged; it is named.
+        LibraryDamaged: A stored row is damaged; it is named.
     """
-    jobs = [] if wanted is None else [wanted]
+    jobs = [] if request is None else [request]
     by_name = {channel.name: channel for channel in snapshot.state.channels}
     for record in records(folder):
         if not len(snapshot):
@@ -75,13 +75,15 @@ def rebuild(
         asked = any((job.channel.name, job.metric) == (record.channel, record.metric) for job in jobs)
         if record.channel in by_name and (not record.fits(snapshot) or damage(folder, record, deep=True)):
             shown = _shown(HeldOut.of(snapshot, record.channel))
-            if shown < record.curve.wanted:  # so few are left that exact search is as fast
+            if shown < record.curve.wanted:  # so few rows are left that exact search is as fast
                 discard(folder, record)
                 if not asked:
                     warnings.warn(_left_out(record, shown), RuntimeWarning, stacklevel=2)
             elif not asked:
                 code = record.spec.code_bytes or None
-                jobs.append(Wanted(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code))
+                jobs.append(
+                    IndexRequest(by_name[record.channel], record.metric, record.curve.wanted, record.spec.kind, code)
+                )
     built = []
     for job in jobs:
         with naming_damage(snapshot, job.channel, removed=True):
@@ -90,16 +92,16 @@ def rebuild(
 
 
 def build_index(
-    folder: Path, snapshot: Snapshot, wanted: Wanted, *, device: str, progress: Progress
+    folder: Path, snapshot: Snapshot, request: IndexRequest, *, device: str, progress: Progress
 ) -> IndexRecord | None:
     """Build, measure and keep an index over all rows of a channel.
 
-    It is measured by rows that it was not trained on. They are left out of every answer, which is as if they were not
+    It is measured by rows that it was not trained on. They are masked in every search, which is as if they were not
     in it, but in a graph: their links would lead to what is near them. So a graph is built without them first, to be
     measured, and then with them.
 
     Returns:
-        What was kept; None where the library is so small that exact search is as fast, and no kind was asked for.
+        Its record; None where the library is so small that exact search is as fast, and no kind was requested.
 
     Raises:
         IndexFailed: FAISS cannot build it, or it does not reach the recall; nothing was kept.
@@ -108,25 +110,25 @@ def build_index(
     """
     from simsearch.search.indexes.gpu_limits import gpus_of
 
-    channel, metric = wanted.channel, wanted.metric
+    channel, metric = request.channel, request.metric
     count = sum(len(segment.channels[channel.name].row) for segment in snapshot.segments)
     if not count:
         raise InputError("the library is empty; index images first")
-    kind, room, gpus = wanted.kind, wanted.bytes_a_row, gpus_of(device)
+    kind, room, gpus = request.kind, request.bytes_a_row, gpus_of(device)
     gpu_room = None if gpus is None else gpus.total
     spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, gpu_room=gpu_room)
     if spec.kind == "flat" and kind == "auto":
         return None
     rows = HeldOut.of(snapshot, channel.name)
-    _require_enough(rows, spec, wanted.recall)
-    index, curves = _measured(spec, rows, gpus, recall=wanted.recall, device=device, progress=progress)
+    _require_enough(rows, spec, request.recall)
+    index, curves = _measured(spec, rows, gpus, recall=request.recall, device=device, progress=progress)
     curve = curves[0]
     try:
         if curve.chosen is None:
             best = max(curve.points, key=lambda point: point.low)
             raise IndexFailed(
                 f"the index of kind {spec.kind} finds {best.recall:.3f} ({best.low:.3f}-{best.high:.3f}) of the true "
-                f"neighbours at most, {wanted.recall:g} was asked for; ask for less, for more --bytes, or for "
+                f"neighbours at most, {request.recall:g} was asked for; ask for less, for more --bytes, or for "
                 "--kind ivf_flat"
             )
         names = tuple(segment.uuid for segment in snapshot.segments)
@@ -139,7 +141,7 @@ def build_index(
 def _measured(
     spec: IndexSpec, rows: HeldOut, gpus: Gpus | None, *, recall: float, device: str, progress: Progress
 ) -> tuple[Index, tuple[Curve, ...]]:
-    """The index and what it finds, where it will be searched; on the CPU, told by a warning, where the GPUs fail."""
+    """Return the index and its curves, measured on its device; on the CPU, with a warning, where the GPUs fail."""
     from simsearch.search.indexes.index import build
 
     index = None
@@ -149,7 +151,7 @@ def _measured(
 
     def told(index: Index, rows: HeldOut) -> tuple[Curve, ...]:
         how: dict[str, Any] = {"recall": recall, "ks": KS, "live": rows.live, "device": device, "order": order_of(spec)}
-        return tune(index, rows.blocks, rows.asked, **how, progress=lambda n: progress("measure", n, 0))
+        return tune(index, rows.blocks, rows.queries, **how, progress=lambda n: progress("measure", n, 0))
 
     try:
         if spec.kind == "hnsw":
@@ -180,7 +182,7 @@ def _left_out(record: IndexRecord, shown: float) -> str:
 
 
 def order_of(spec: IndexSpec) -> Order:
-    """What an index's candidates are chosen by, unless a search asks otherwise.
+    """Return the default order of an index's candidates.
 
     Codes are counted, not rounded, and for js float32 is no faster (results/search/recall.json).
     """
@@ -188,7 +190,7 @@ def order_of(spec: IndexSpec) -> Order:
 
 
 def _require_enough(rows: HeldOut, spec: IndexSpec, recall: float) -> None:
-    """Refuse what so few rows cannot train, or cannot show, before time is spent on it.
+    """Refuse early an index that so few rows cannot train or measure.
 
     Raises:
         IndexFailed: There are too few; exact search needs no index there.
@@ -197,7 +199,7 @@ def _require_enough(rows: HeldOut, spec: IndexSpec, recall: float) -> None:
 
     count, shown = sum(map(len, rows.blocks)), _shown(rows)
     if shown < recall:
-        few = len(rows.asked) < 2 * ASKED
+        few = len(rows.queries) < 2 * ASKED
         problem = f"{count:,} rows are too few" if few else f"a measurement by {ASKED:,} rows is too coarse"
         raise IndexFailed(
             f"{problem} to show a recall of {recall:g}: were all neighbours found, it would be said to lie between "
@@ -212,8 +214,8 @@ def _require_enough(rows: HeldOut, spec: IndexSpec, recall: float) -> None:
 
 
 def _shown(rows: HeldOut) -> float:
-    """The recall that measuring by these rows can show at most."""
+    """Return the highest recall that these rows can show."""
     from simsearch.decide.intervals import clopper_pearson
 
-    asked = len(rows.asked) // 2
+    asked = len(rows.queries) // 2
     return clopper_pearson(asked, asked, FIRST_CONFIDENCE).low if asked else 0.0

@@ -1,4 +1,4 @@
-"""What a library says of one of its indexes: the JSON file beside it."""
+"""The record of a library's index: the JSON file beside it."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from simsearch.search.arguments import Order
 from simsearch.search.indexes.spec import IndexSpec
 
 FORMAT = 2
-_READ = (1, FORMAT)  # the first has one curve, by rows that the index held
+_READ = (1, FORMAT)  # the first has one curve, by queries that the index held
 _SEAL = "seal"
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """An index that lies in a library's folder.
+    """An index in a library's folder.
 
     Attributes:
         file: Its name.
         channel: Whose rows.
         metric: Whose neighbours it finds.
-        spec: What it is.
+        spec: Its specification.
         segments: Names of the segments that it was built over, in the order of its rows.
         rows: How many.
         bytes: Size of the file.
         sha256: Of the file, in hex.
-        curve: What it finds of the ten nearest, measured.
+        curve: Its measured recall at 10.
         device: Where that was measured, to which its rates belong: "cpu", or "cuda" for FAISS's GPUs.
-        wider: What it finds of more, ascending.
-        live: Rows that counted then; None where that is not known.
-        order: What the nearest candidates were chosen by when that was measured; so they are when it is asked.
+        wider: Its measured recall at larger k, ascending.
+        live: Number of live rows then; None where it is not known.
+        order: Of candidates when it was measured, and when it is searched.
     """
 
     file: str
@@ -61,13 +61,13 @@ class IndexRecord:
         return (self.curve, *self.wider)
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only, with a digest over them."""
-        told = {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
-        return {**told, _SEAL: _sealed(told)}
+        """Return the fields as JSON types, with a digest over them."""
+        fields = {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
+        return {**fields, _SEAL: _digest(fields)}
 
     @classmethod
     def of_json(cls, values: Any) -> IndexRecord:
-        """The record that `as_json` told.
+        """Return the record of `as_json`.
 
         Raises:
             InputError: It is none, is not what was written, or of a later version.
@@ -75,18 +75,18 @@ class IndexRecord:
         if not isinstance(values, dict):
             raise InputError("it is no JSON object")
         try:
-            told = dict(values)
-            seal = told.pop(_SEAL, None)  # the first ones have none
-            if seal is not None and seal != _sealed(told):
+            fields = dict(values)
+            seal = fields.pop(_SEAL, None)  # the first ones have none
+            if seal is not None and seal != _digest(fields):
                 raise InputError("it is not what was written: its seal differs")
-            if told.pop("format") not in _READ:
+            if fields.pop("format") not in _READ:
                 raise InputError("it is of another version of simsearch")
-            spec, curve = IndexSpec.of_json(told["spec"]), Curve.of_json(told["curve"])
-            if not isinstance(told["segments"], list):
+            spec, curve = IndexSpec.of_json(fields["spec"]), Curve.of_json(fields["curve"])
+            if not isinstance(fields["segments"], list):
                 raise TypeError("its segments are no list")
-            wider = tuple(map(Curve.of_json, told.get("wider", ())))
-            made = {"spec": spec, "curve": curve, "wider": wider, "segments": tuple(told["segments"])}
-            record = cls(**{**told, **made})
+            wider = tuple(map(Curve.of_json, fields.get("wider", ())))
+            made = {"spec": spec, "curve": curve, "wider": wider, "segments": tuple(fields["segments"])}
+            record = cls(**{**fields, **made})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"it describes no index: {error}") from error
         record._check()
@@ -113,11 +113,11 @@ class IndexRecord:
             raise InputError("its curves are not for ascending numbers of neighbours")
 
     def covers(self, snapshot: Snapshot) -> bool:
-        """Whether all that it was built over is still there."""
+        """Return whether all segments that it was built over are still there."""
         return set(self.segments) <= set(snapshot.uuids)
 
     def fits(self, snapshot: Snapshot) -> bool:
-        """Whether it covers rows of the snapshot, as many as it says and of their kind: only such an index is asked."""
+        """Return whether it covers rows of the snapshot, in number and kind: only such an index is searched."""
         channels = {channel.name: channel for channel in snapshot.state.channels}
         channel = channels.get(self.channel)
         if channel is None or not self.segments or not self.covers(snapshot):
@@ -130,8 +130,8 @@ class IndexRecord:
         return sum(len(segment.channels[self.channel].row) for segment in segments)
 
 
-def _sealed(told: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _is_count(value: Any) -> bool:

@@ -1,8 +1,8 @@
-"""The folder `indexes` of a library: FAISS files and what each covers; a cache that can always be rebuilt.
+"""The folder `indexes` of a library: FAISS files and their records; a cache that can always be rebuilt.
 
-An index is two files: the index itself, and a JSON file of the same name, written last, that says what it is: channel,
-metric, the segments that it was built over in their order, size and SHA-256, and the curve of its recall. What no JSON
-file names does not exist. Removed items stay in an index and are skipped by a search; items that came later are
+An index is two files: the index itself, and a JSON file of the same name, written last: channel, metric, the segments
+that it was built over in their order, size and SHA-256, and the curve of its recall. What no JSON file names does not
+exist. Removed items stay in an index and are skipped by a search; items that came later are
 searched beside it.
 """
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 _SUFFIX, _TOLD = ".faiss", ".json"
 _HALF = ".half"
-_MAPPED_FROM = 4 << 30  # bytes from which an index is left in its file
+_MAPPED_FROM = 4 << 30  # bytes above which an index is memory-mapped
 
 
 def records(folder: Path) -> tuple[IndexRecord, ...]:
-    """The indexes in a library's folder whose description can be read, the newest first.
+    """Return the indexes in a library's folder whose record can be read, the newest first.
 
     Raises:
         LibraryDamaged: A link or the like has the name of one of our files.
@@ -42,12 +42,12 @@ def records(folder: Path) -> tuple[IndexRecord, ...]:
         try:
             found.append(_read(path))
         except SimsearchError:
-            continue  # told by `problems`
+            continue  # reported by `problems`
     return tuple(found)
 
 
 def opened(folder: Path, record: IndexRecord, gpus: Gpus | None = None) -> Index:
-    """Open an index, its SHA-256 checked; of a very large one only the size is checked, and on a CPU it stays there.
+    """Open an index, its SHA-256 checked; of a very large one only its size, and on a CPU it is memory-mapped.
 
     Raises:
         IndexFailed: It is missing or damaged; `simsearch optimize` builds it again.
@@ -77,7 +77,7 @@ def discard(folder: Path, record: IndexRecord) -> None:
 
 
 def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
-    """What is wrong with the indexes, one line each: all of it is mended by `simsearch optimize`."""
+    """Yield the faults of the indexes, one line each; `simsearch optimize` repairs all of them."""
     for path in (path for path in _ours(folder) if path.suffix == _TOLD):
         try:
             record = _read(path)
@@ -91,7 +91,7 @@ def problems(folder: Path, snapshot: Snapshot, *, deep: bool) -> Iterator[str]:
 
 
 def sweep(folder: Path) -> list[str]:
-    """Remove what a broken-off build left and descriptions that cannot be read, and return their names."""
+    """Remove the leftovers of interrupted builds and records that cannot be read, and return their names."""
     kept = {name for record in records(folder) for name in (record.file, _told_name(record.file))}
     gone = [path for path in _ours(folder) if path.name not in kept]
     for path in gone:
@@ -100,12 +100,12 @@ def sweep(folder: Path) -> list[str]:
 
 
 def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
-    """Write an index and then its description, each whole or not at all; older ones for channel and metric go.
+    """Write an index and then its record, each atomically; remove older ones for channel and metric.
 
     Args:
         folder: The library's.
-        index: What is written.
-        record: What is known of it but for its file, whose name, size and SHA-256 are filled in.
+        index: To be written.
+        record: Of the index; its file's name, size and SHA-256 are filled in.
     """
     home = folder / INDEXES
     require_folder(home)
@@ -136,7 +136,7 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
 
 
 def _ours(folder: Path) -> list[Path]:
-    """Our files among the indexes, in order; what has another name is not looked at."""
+    """Return our files among the indexes, in order; other names are ignored."""
     require_folder(folder / INDEXES)
     found = [path for path in sorted((folder / INDEXES).glob("*")) if is_index_name(path.name)]
     for path in found:

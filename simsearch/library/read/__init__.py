@@ -1,1 +1,1 @@
-"""What answers from a library."""
+"""Reading and searching a library."""

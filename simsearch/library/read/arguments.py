@@ -1,4 +1,4 @@
-"""What callers give, checked by its type before any work is done, so that a slip is an error with a name."""
+"""Arguments of callers, checked by their types before any work is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(path: Any, what: str = "path") -> Path:
     """Return a path that a file system can hold.
 
     Raises:
-        InputError: it is none.
+        InputError: It is none.
     """
     name = raw(path, what)
     try:
@@ -38,7 +38,7 @@ def text(value: Any, what: str) -> str:
     """Return a text.
 
     Raises:
-        InputError: it is none.
+        InputError: It is none.
     """
     if not isinstance(value, str):
         raise InputError(f"{what} is {shown(value)} and must be text")
@@ -53,7 +53,7 @@ def flag(value: Any, what: str) -> bool:
     """Return a truth value; texts such as "no", which Python takes for true, are none.
 
     Raises:
-        InputError: it is none.
+        InputError: It is none.
     """
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{what} is {shown(value)} and must be True or False")
@@ -64,7 +64,7 @@ def number(value: Any, what: str, *, low: float, high: float) -> float:
     """Return a number within bounds.
 
     Raises:
-        InputError: it is none.
+        InputError: It is none.
     """
     known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not known or not low <= value <= high:
@@ -76,7 +76,7 @@ def instance(value: Any, kind: type | tuple[type, ...], what: str, give: str) ->
     """Return a value of a kind.
 
     Raises:
-        InputError: it is of another.
+        InputError: It is of another.
     """
     if not isinstance(value, kind):
         raise InputError(f"{what} is {shown(value)}: give {give}")
@@ -87,7 +87,7 @@ def function(value: Any, what: str) -> Callable[..., Any]:
     """Return what can be called.
 
     Raises:
-        InputError: it cannot.
+        InputError: It cannot.
     """
     if not callable(value):
         raise InputError(f"{what} is {shown(value)} and must be a function")
@@ -98,7 +98,7 @@ def settings(value: Any) -> AddSettings:
     """Return settings, those by default for None.
 
     Raises:
-        InputError: they are none.
+        InputError: They are none.
     """
     chosen = AddSettings() if value is None else value
     return cast(AddSettings, instance(chosen, AddSettings, "settings", "simsearch.library.AddSettings"))
@@ -108,7 +108,7 @@ def rows(values: Any) -> NDArray[Any]:
     """Return rows as an array of numbers, of any shape.
 
     Raises:
-        RowError: they are none.
+        RowError: They are none.
     """
     try:
         array = np.asarray(

@@ -1,4 +1,4 @@
-"""An extractor that is loaded when the first image needs it, once, and is the right one."""
+"""An extractor that is loaded once, when the first image needs it, and checked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from simsearch.library.format.channel import Channel
 
 
 class LazyExtractor:
-    """Gives the extractor of a channel.
+    """The extractor of a channel, loaded on first use.
 
     Raises:
-        FingerprintMismatch: the one given is not the one that made the rows.
+        FingerprintMismatch: The given extractor did not make the rows.
     """
 
     def __init__(self, channel: Channel, extractor: Extractor | None, device: str) -> None:
@@ -26,13 +26,13 @@ class LazyExtractor:
         self._lock = threading.Lock()
 
     def get(self) -> Extractor:
-        """Return the extractor, loaded by the channel's model name if none was given, and admitted on this machine.
+        """Return the extractor, loaded by the channel's model name if none was given, and checked on this machine.
 
         Raises:
-            FingerprintMismatch: the model of that name is not the one that made the rows.
-            ModelNotFound: there is no model of that name here.
-            ModelError: a class made the rows, which the caller has to give; or this machine computes other rows.
-            WeightsError: a network of timm made them, and its weights are not here: a library fetches nothing.
+            FingerprintMismatch: The model of that name is not the one that made the rows.
+            ModelNotFound: There is no model of that name here.
+            ModelError: A class made the rows, which the caller has to pass; or this machine computes other rows.
+            WeightsError: A network of timm made them, and its weights are not here: a library fetches nothing.
         """
         with self._lock:
             if self._extractor is None:

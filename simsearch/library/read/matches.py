@@ -1,4 +1,4 @@
-"""What a search answers, and how it is handed on: as dicts, an Arrow table, a data frame, text and HTML."""
+"""The results of a search: as dicts, an Arrow table, a data frame, text and HTML."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Copy:
         id: The item's id.
         path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
         path_b64: The path's bytes in base64 when they are not UTF-8.
-        same_file: Whether both paths lead to one file on the disk, by a link or a hard link, when it was answered.
+        same_file: Whether both paths led to one file on the disk, by a link or a hard link, at the time of search.
     """
 
     id: int
@@ -39,9 +39,9 @@ class Copy:
     same_file: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as `query --json` prints it."""
-        told = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
-        return told | ({"same_file": True} if self.same_file else {})
+        """Return it in the form of `query --json`."""
+        fields = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
+        return fields | ({"same_file": True} if self.same_file else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Match:
         path_b64: The path's bytes in base64 when they are not UTF-8.
         distance: In the metric of the search; lower is more similar, 0 is equal.
         expected_false_matches: Chance matches to expect within this distance, once calibrated.
-        decision: Whether it is a match at the rate asked for, once calibrated.
+        decision: Whether it is a match at the requested rate, once calibrated.
         copies: Other items with exactly its content, by id, unless copies are not to be grouped.
     """
 
@@ -70,7 +70,7 @@ class Match:
         return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{_more(len(self.copies), ', copies={}')})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as `query --json` prints it."""
+        """Return it in the form of `query --json`."""
         return {
             "id": self.id,
             **_path_fields("path", self.path, self.path_b64),
@@ -91,10 +91,10 @@ class QueryMatches:
         certified: Whether these are proved to be the nearest.
         rejected: Why the query could not be used.
         query_b64: The path's bytes in base64 when they are not UTF-8.
-        recall: Of the index that was asked; None where the search was exact, or went beyond what was measured.
-        more: Whether there are more than k within the distance that was asked for; None where none was.
-        order: "exact", or "float32" where the matches are those that distances in float32 chose of an index's
-            candidates; the distances told, and the order of the matches, are exact all the same.
+        recall: Of the index; None where the search was exact, or went beyond what was measured.
+        more: Whether there are more than k within `max_distance`; None without one.
+        order: "exact", or "float32" where the matches were selected from an index's candidates by distances in float32;
+            the distances, and the order of the matches, are exact all the same.
     """
 
     query: str | None
@@ -120,15 +120,15 @@ class QueryMatches:
         ]
         return table(query, cells, problem, left_out=len(self.matches) - len(cells))
 
-    def _lines(self, most: int) -> list[str]:
+    def _lines(self, limit: int) -> list[str]:
         name = printable(self.query.encode(errors="surrogateescape")) if self.query else "(from memory)"
         if self.rejected is not None:
             return [f"{name}: rejected, {self.rejected.code}: {self.rejected.message}"]
         lines = [
             f"  {i}  {match.distance:.4f}  {printable(match.path.encode())}{_more(len(match.copies), '  (+{} copies)')}"
-            for i, match in enumerate(self.matches[:most], 1)
+            for i, match in enumerate(self.matches[:limit], 1)
         ]
-        return [f"{name}:{'' if lines else ' no match'}", *lines, *_rest(len(self.matches) - most, "more", "  ")]
+        return [f"{name}:{'' if lines else ' no match'}", *lines, *_rest(len(self.matches) - limit, "more", "  ")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ class Matches(Sequence[QueryMatches]):
 
     Attributes:
         queries: One entry a query.
-        k: How many neighbours were asked for.
-        library_size: Items that were searched.
+        k: Neighbours a query.
+        library_size: Items searched.
         channel: Whose rows were compared.
         metric: The distance.
     """
@@ -150,8 +150,8 @@ class Matches(Sequence[QueryMatches]):
     metric: str
 
     def __repr__(self) -> str:
-        most = _SHOWN_MATCHES if len(self) == 1 else 3
-        lines = [line for answer in self.queries[:_SHOWN_QUERIES] for line in answer._lines(most)]
+        limit = _SHOWN_MATCHES if len(self) == 1 else 3
+        lines = [line for answer in self.queries[:_SHOWN_QUERIES] for line in answer._lines(limit)]
         return "\n".join([self._title(), *lines, *_rest(len(self) - _SHOWN_QUERIES, "more queries")])
 
     def _repr_html_(self) -> str:
@@ -200,7 +200,7 @@ class Matches(Sequence[QueryMatches]):
         return [[match.path for match in query.matches] for query in self]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return one dict a query, just as `query --json` prints it on one line."""
+        """Return one dict a query, in the form of `query --json`."""
         return [self._as_dict(answer) for answer in self.queries]
 
     def _as_dict(self, answer: QueryMatches) -> dict[str, Any]:
@@ -220,43 +220,43 @@ class Matches(Sequence[QueryMatches]):
         }
 
     def to_arrow(self) -> pa.Table:
-        """Return a table with one line a match, in order; a query without one has a line of nulls.
+        """Return a table with one row a match, in order; a query without one has a row of nulls.
 
         Its columns: query_number (from 0), query, query_b64, rank (from 1), id, path, path_b64, distance, copies
         (paths), expected_false_matches, decision, certified, rejected (a code).
         """
         import pyarrow as pa
 
-        lines: list[tuple[int, QueryMatches, int | None, Match | None]] = []
+        rows: list[tuple[int, QueryMatches, int | None, Match | None]] = []
         for i, answer in enumerate(self.queries):
-            lines += [(i, answer, rank, match) for rank, match in enumerate(answer.matches, 1)]
-            lines += [] if answer.matches else [(i, answer, None, None)]
-        told = [match for _, _, _, match in lines]
+            rows += [(i, answer, rank, match) for rank, match in enumerate(answer.matches, 1)]
+            rows += [] if answer.matches else [(i, answer, None, None)]
+        matches = [match for _, _, _, match in rows]
         columns = {
-            "query_number": pa.array([i for i, _, _, _ in lines], pa.int64()),
-            "query": pa.array([answer.query for _, answer, _, _ in lines], pa.string()),
-            "query_b64": pa.array([answer.query_b64 for _, answer, _, _ in lines], pa.string()),
-            "rank": pa.array([rank for _, _, rank, _ in lines], pa.int32()),
-            "id": pa.array([match and match.id for match in told], pa.int64()),
-            "path": pa.array([match and match.path for match in told], pa.string()),
-            "path_b64": pa.array([match and match.path_b64 for match in told], pa.string()),
-            "distance": pa.array([match and match.distance for match in told], pa.float32()),
-            "copies": pa.array([match and [c.path for c in match.copies] for match in told], pa.list_(pa.string())),
+            "query_number": pa.array([i for i, _, _, _ in rows], pa.int64()),
+            "query": pa.array([answer.query for _, answer, _, _ in rows], pa.string()),
+            "query_b64": pa.array([answer.query_b64 for _, answer, _, _ in rows], pa.string()),
+            "rank": pa.array([rank for _, _, rank, _ in rows], pa.int32()),
+            "id": pa.array([match and match.id for match in matches], pa.int64()),
+            "path": pa.array([match and match.path for match in matches], pa.string()),
+            "path_b64": pa.array([match and match.path_b64 for match in matches], pa.string()),
+            "distance": pa.array([match and match.distance for match in matches], pa.float32()),
+            "copies": pa.array([match and [c.path for c in match.copies] for match in matches], pa.list_(pa.string())),
             "expected_false_matches": pa.array(
-                [match and match.expected_false_matches for match in told], pa.float64()
+                [match and match.expected_false_matches for match in matches], pa.float64()
             ),
-            "decision": pa.array([match and match.decision for match in told], pa.bool_()),
-            "certified": pa.array([answer.certified for _, answer, _, _ in lines], pa.bool_()),
-            "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in lines], pa.string()),
+            "decision": pa.array([match and match.decision for match in matches], pa.bool_()),
+            "certified": pa.array([answer.certified for _, answer, _, _ in rows], pa.bool_()),
+            "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in rows], pa.string()),
         }
         facts = {"metric": self.metric, "channel": self.channel, "library_size": str(self.library_size)}
         return pa.table(columns, metadata=facts)
 
     def to_pandas(self) -> Any:
-        """Return what `to_arrow` does as a data frame.
+        """Return the table of `to_arrow` as a data frame.
 
         Raises:
-            DependencyMissing: pandas is not installed.
+            DependencyMissing: Pandas is not installed.
         """
         if importlib.util.find_spec("pandas") is None:
             raise DependencyMissing("data frames need pandas: pip install pandas")

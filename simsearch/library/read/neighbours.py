@@ -1,4 +1,4 @@
-"""From rows to the items nearest to them in a snapshot."""
+"""The nearest items of rows in a snapshot."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from simsearch.library.format.items import numbers as as_numbers
 from simsearch.library.format.row_checks import naming_damage
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.indexes.curve import Recall
-from simsearch.library.read.exact_copies import Hit, Near, grouped, grouped_all
-from simsearch.library.read.id_order import Stretch, rising, whole
+from simsearch.library.read.exact_copies import RowHits, SearchHit, grouped, grouped_all
+from simsearch.library.read.id_order import RowRange, rising, whole
 from simsearch.library.read.matches import Copy, Match, QueryMatches
 from simsearch.search.arguments import Order
 
 if TYPE_CHECKING:
-    from simsearch.library.read.open_indexes import Ready, Resident
+    from simsearch.library.read.open_indexes import OpenIndex, OpenIndexes
     from simsearch.search.results import Neighbours
     from simsearch.search.scan.blocks import Live
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """What is searched, and how.
+    """The rows and the settings of a search.
 
     Attributes:
         snapshot: The commit.
         channel: Whose rows.
         k: Matches a query; 0 for all within the distance.
         metric: The distance.
-        max_distance: What is farther is left out.
-        device: Where.
-        exact: Look at every row, also where there is an index.
-        resident: What is kept open between searches; None for a search without indexes.
+        max_distance: Of a match.
+        device: Of the search.
+        exact: Search every row, also where there is an index.
+        resident: Indexes and rows that stay open; None for a search without indexes.
         group_copies: Items with the same content are one match.
         min_quality: Items that are known to be of lower quality are left out.
         hidden: Items that are left out.
-        spare: Further matches that are looked for, some of which may be left out later.
-        order: What an index's candidates are chosen by; None for what it was measured by.
+        spare: Further matches that are searched, some of which may be left out later.
+        order: Of an index's candidates; None for the one it was measured with.
     """
 
     snapshot: Snapshot
@@ -55,7 +55,7 @@ class SearchPlan:
     max_distance: float | None = None
     device: str = "auto"
     exact: bool = False
-    resident: Resident | None = None
+    resident: OpenIndexes | None = None
     group_copies: bool = False
     min_quality: int = 0
     hidden: tuple[Place, ...] = ()
@@ -64,7 +64,7 @@ class SearchPlan:
 
     @property
     def asked(self) -> Channel:
-        """What the rows of queries are."""
+        """The channel of query rows."""
         return self.channel.asked(self.metric)
 
 
@@ -72,7 +72,7 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[QueryMatches]:
     """Return the nearest live items of each of the rows (q, d), nearest first, ties to the lower id.
 
     Raises:
-        LibraryDamaged: a stored row was damaged; it is named.
+        LibraryDamaged: A stored row was damaged; it is named.
     """
     if plan.resident is not None:
         plan = replace(plan, device=plan.resident.device(len(rows)))
@@ -80,7 +80,7 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[QueryMatches]:
         return [_found(plan.snapshot, near) for near in _asked(rows, plan)]
 
 
-def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
     snapshot, name = plan.snapshot, plan.channel.name
     if plan.k == 0:
         within = _all_within(rows, plan)
@@ -88,34 +88,34 @@ def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
     if not plan.group_copies:
         return _nearest(rows, plan)
 
-    def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[Near]:
+    def search(lines: Sequence[int], count: int, hidden: Sequence[Place]) -> list[RowHits]:
         return _nearest(rows[list(lines)], replace(plan, spare=count - plan.k, hidden=tuple(hidden)))
 
-    most = plan.k + plan.spare
-    return grouped(snapshot, name, count=len(rows), k=most, search=search, least=plan.min_quality)
+    limit = plan.k + plan.spare
+    return grouped(snapshot, name, count=len(rows), k=limit, search=search, least=plan.min_quality)
 
 
-def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
+def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
     snapshot, name = plan.snapshot, plan.channel.name
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
-        return [Near()] * len(rows)
+        return [RowHits()] * len(rows)
     parts = max(segment.channels[name].parts for segment in snapshot.segments)
-    most = min((plan.k + plan.spare) * parts, total)
+    count = min((plan.k + plan.spare) * parts, total)
     resident = None if plan.exact else plan.resident
     while resident is not None and (ready := resident.index(snapshot, name, plan.metric, plan.device)) is not None:
         try:
-            found = _by_index(rows, plan, ready, most, told=min(plan.k * parts, most))
+            found = _by_index(rows, plan, ready, count, recall_k=min(plan.k * parts, count))
         except IndexFailed as error:
-            resident.failed(ready, error)  # which has another one for us, or none
+            resident.failed(ready, error)  # which has another index, or none
             continue
         if found is None:
             break
         return found
-    return _exactly(rows, plan, most)
+    return _exactly(rows, plan, count)
 
 
-def _found(snapshot: Snapshot, near: Near) -> QueryMatches:
+def _found(snapshot: Snapshot, near: RowHits) -> QueryMatches:
     def named(place: Place) -> tuple[int, str, str | None]:
         number, path = snapshot.id(place), snapshot.path(place)
         return number, *((f"id:{number}", None) if path is None else as_text(path))
@@ -128,16 +128,16 @@ def _found(snapshot: Snapshot, near: Near) -> QueryMatches:
     return QueryMatches(None, tuple(matches), near.certified, recall=near.recall, order=near.order)
 
 
-def _exactly(rows: NDArray[Any], plan: SearchPlan, most: int, numbers: Sequence[int] | None = None) -> list[Near]:
-    """The nearest items of some segments, by default all: ties among rows go by position, and so by id."""
+def _exactly(rows: NDArray[Any], plan: SearchPlan, count: int, numbers: Sequence[int] | None = None) -> list[RowHits]:
+    """Return the nearest items of some segments, by default all: ties among rows go by position, and so by id."""
     numbers = range(len(plan.snapshot.segments)) if numbers is None else numbers
     search = _by_margins if plan.metric == ASYMMETRIC else _by_distance
     lists = rising(plan.snapshot, plan.channel.name, numbers)
-    return _joined([search(rows, plan, most, stretches) for stretches in lists], len(rows), plan)
+    return _joined([search(rows, plan, count, stretches) for stretches in lists], len(rows), plan)
 
 
-def _joined(answers: Sequence[list[Near]], count: int, plan: SearchPlan) -> list[Near]:
-    """The nearest of several answers for as many rows."""
+def _joined(answers: Sequence[list[RowHits]], count: int, plan: SearchPlan) -> list[RowHits]:
+    """Return the nearest of several results for each row."""
     if len(answers) == 1:
         return answers[0]
     joined = []
@@ -146,17 +146,17 @@ def _joined(answers: Sequence[list[Near]], count: int, plan: SearchPlan) -> list
         hits = sorted(hit for near in nears for hit in near.hits)[: plan.k + plan.spare]
         recall = next((near.recall for near in nears if near.recall is not None), None)
         order: Order = "exact" if all(near.order == "exact" for near in nears) else "float32"
-        joined.append(Near(tuple(hits), all(near.certified for near in nears), recall, order))
+        joined.append(RowHits(tuple(hits), all(near.certified for near in nears), recall, order))
     return joined
 
 
-def _by_distance(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
+def _by_distance(rows: NDArray[Any], plan: SearchPlan, count: int, stretches: Sequence[RowRange]) -> list[RowHits]:
     from simsearch.search.exact import knn
 
     found = knn(
         rows,
         _blocks(plan, stretches, resident=True),
-        k=most,
+        k=count,
         metric=plan.metric,
         live=_live(plan, stretches),
         max_distance=plan.max_distance,
@@ -167,8 +167,8 @@ def _by_distance(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Seq
     return _named(plan, stretches, found, None)
 
 
-def _blocks(plan: SearchPlan, stretches: Sequence[Stretch], *, resident: bool = False) -> list[Any]:
-    """The rows of stretches, as they lie in the files or as they stay on a device."""
+def _blocks(plan: SearchPlan, stretches: Sequence[RowRange], *, resident: bool = False) -> list[Any]:
+    """Return the rows of stretches, memory-mapped or resident on a device."""
     snapshot, name = plan.snapshot, plan.channel.name
     if resident and plan.resident is not None:
         rows = plan.resident.blocks(snapshot, name, plan.device)
@@ -177,15 +177,15 @@ def _blocks(plan: SearchPlan, stretches: Sequence[Stretch], *, resident: bool = 
     return [rows[s] if end - first == len(rows[s]) else rows[s][first:end] for s, first, end in stretches]
 
 
-def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
-    """Every item within the distance, exactly."""
+def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
+    """Return every item within the distance, exactly."""
     from simsearch.search.range_search import within
 
     if plan.max_distance is None or plan.metric == ASYMMETRIC:
         raise InputError("k is None, which asks for all within a max_distance, by no asymmetric metric: give k or that")
     stretches = whole(plan.snapshot, plan.channel.name, range(len(plan.snapshot.segments)))
     if not len(rows) or not any(stretch.rows for stretch in stretches):
-        return [Near()] * len(rows)
+        return [RowHits()] * len(rows)
     found = within(
         rows,
         _blocks(plan, stretches),
@@ -196,26 +196,28 @@ def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[Near]:
         bits=plan.channel.bits,
     )
     parts = [slice(*ends) for ends in zip(found.starts[:-1], found.starts[1:], strict=True)]
-    return [Near(_hits(plan, stretches, found.distances[i], found.positions[i])) for i in parts]
+    return [RowHits(_hits(plan, stretches, found.distances[i], found.positions[i])) for i in parts]
 
 
-def _by_margins(rows: NDArray[Any], plan: SearchPlan, most: int, stretches: Sequence[Stretch]) -> list[Near]:
+def _by_margins(rows: NDArray[Any], plan: SearchPlan, count: int, stretches: Sequence[RowRange]) -> list[RowHits]:
     from simsearch.search.hamming.asymmetric import nearest_by_margins
 
     blocks, live = _blocks(plan, stretches), _live(plan, stretches)
-    found = nearest_by_margins(rows, blocks, k=most, live=live, max_distance=plan.max_distance)
+    found = nearest_by_margins(rows, blocks, k=count, live=live, max_distance=plan.max_distance)
     return _named(plan, stretches, found, None)
 
 
-def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, told: int) -> list[Near] | None:
-    """Ask an index, and search exactly what it does not cover; None where exact search is the better way.
+def _by_index(
+    rows: NDArray[Any], plan: SearchPlan, ready: OpenIndex, count: int, *, recall_k: int
+) -> list[RowHits] | None:
+    """Search an index, and exactly what it does not cover; return None where exact search is faster.
 
     Args:
         rows: The queries.
-        plan: What is searched.
+        plan: Of the search.
         ready: The index.
-        most: Rows that are looked for.
-        told: Neighbours whose recall is told.
+        count: Rows that are searched for.
+        recall_k: Neighbours whose recall is reported.
     """
     from simsearch.library.indexes.asking import asking
     from simsearch.search.approximate_search import approximate
@@ -228,8 +230,8 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
     gone = sum(int(np.count_nonzero(~mask)) for mask in live if mask is not None)
     left = ready.record.rows - gone
     order: Order = "exact" if plan.metric == "hamming" else plan.order or ready.record.order
-    way = asking(ready.record, ready.index.efforts(), k=told, rows=most, live=left, order=order)
-    if way is None or way.depth > ready.index.max_candidates:  # a GPU names no more
+    way = asking(ready.record, ready.index.efforts(), k=recall_k, rows=count, live=left, order=order)
+    if way is None or way.depth > ready.index.max_candidates:  # a GPU returns no more
         return None
     scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)
     limit = plan.max_distance
@@ -237,7 +239,7 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
         rows,
         _blocks(plan, stretches),
         ready.index,
-        k=most,
+        k=count,
         effort=way.effort,
         depth=way.depth,
         order=order,
@@ -249,11 +251,11 @@ def _by_index(rows: NDArray[Any], plan: SearchPlan, ready: Ready, most: int, *, 
         found = replace(found, distances=scale.true(found.distances))
     answer = [replace(near, order=order) for near in _named(plan, stretches, found, way.recall)]
     others = [s for s in range(len(snapshot.segments)) if s not in set(covered)]
-    return _joined([answer, _exactly(rows, plan, most, others)], len(rows), plan) if others else answer
+    return _joined([answer, _exactly(rows, plan, count, others)], len(rows), plan) if others else answer
 
 
-def _live(plan: SearchPlan, stretches: Sequence[Stretch]) -> Live:
-    """Which rows of stretches count: those of live items that are neither hidden nor of too low a quality."""
+def _live(plan: SearchPlan, stretches: Sequence[RowRange]) -> Live:
+    """Return masks of the rows of live items that are neither hidden nor of too low a quality."""
     masks: list[NDArray[np.bool_] | None] = []
     for s, first, end in stretches:
         mask = plan.snapshot.live_rows(s, plan.channel.name)
@@ -269,18 +271,18 @@ def _live(plan: SearchPlan, stretches: Sequence[Stretch]) -> Live:
     return masks
 
 
-def _named(plan: SearchPlan, stretches: Sequence[Stretch], found: Neighbours, recall: Recall | None) -> list[Near]:
-    """The items of positions in the rows of these stretches, one behind the other."""
+def _named(plan: SearchPlan, stretches: Sequence[RowRange], found: Neighbours, recall: Recall | None) -> list[RowHits]:
+    """Return the items at positions in the concatenation of these stretches."""
     return [
-        Near(_hits(plan, stretches, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
+        RowHits(_hits(plan, stretches, distances, positions)[: plan.k + plan.spare], bool(certified), recall)
         for distances, positions, certified in zip(found.distances, found.positions, found.certified, strict=True)
     ]
 
 
 def _places(
-    plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]
+    plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.intp]]]:
-    """Of positions (any shape), by stretch: its segment, which lie there, and the positions of their items in it."""
+    """Yield, for each stretch, its segment, which positions (any shape) lie in it, and their items in the segment."""
     starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
     block = np.searchsorted(starts, positions, side="right") - 1
     for b in sorted(set(block[positions >= 0].tolist())):
@@ -290,8 +292,8 @@ def _places(
         yield segment, here, item[positions[here] - starts[b] + first].astype(np.intp)
 
 
-def _ids(plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids of the items at positions (any shape); -1 for none."""
+def _ids(plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the ids of the items at positions (any shape); -1 for none."""
     ids = np.full(positions.shape, -1, np.int64)
     for segment, here, items in _places(plan, stretches, positions):
         ids[here] = plan.snapshot.segments[segment].ids[items]
@@ -299,14 +301,14 @@ def _ids(plan: SearchPlan, stretches: Sequence[Stretch], positions: NDArray[np.i
 
 
 def _hits(
-    plan: SearchPlan, stretches: Sequence[Stretch], distances: NDArray[np.float32], positions: NDArray[np.int64]
-) -> tuple[Hit, ...]:
-    """The items of row positions (k,), each once, at its nearest part."""
-    best: dict[Place, Hit] = {}
+    plan: SearchPlan, stretches: Sequence[RowRange], distances: NDArray[np.float32], positions: NDArray[np.int64]
+) -> tuple[SearchHit, ...]:
+    """Return the items of row positions (k,), each once, at its nearest part."""
+    best: dict[Place, SearchHit] = {}
     for segment, here, items in _places(plan, stretches, positions):
         ids = plan.snapshot.segments[segment].ids[items]
         for distance, item, number in zip(distances[here].tolist(), items.tolist(), ids.tolist(), strict=True):
-            best.setdefault(Place(segment, item), Hit(distance, number, Place(segment, item)))
+            best.setdefault(Place(segment, item), SearchHit(distance, number, Place(segment, item)))
     return tuple(sorted(best.values()))
 
 
@@ -314,8 +316,8 @@ def checked_rows(rows: NDArray[Any], channel: Channel, metric: str) -> NDArray[A
     """Return query rows in the dtype of the channel that they are of: (q, d).
 
     Raises:
-        RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
-        MetricError: the metric is not defined on these rows.
+        RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+        MetricError: The metric is not defined on these rows.
     """
     from simsearch.distance import check_rows
 

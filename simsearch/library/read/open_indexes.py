@@ -1,4 +1,4 @@
-"""What an open library keeps between searches: its indexes, and on a GPU its rows."""
+"""The indexes of an open library, and on a GPU its rows, cached between searches."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from simsearch.search.scan.blocks import Block
 
 FEW = 16
-"""Queries in all, up to which a device of "auto" is the CPU: to bring an index or rows to a GPU takes longer."""
+"""Queries in all, up to which a device of "auto" is the CPU: copying an index or rows to a GPU takes longer."""
 _SHARE = 0.5  # of a GPU's free memory that a library's rows may take
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """An index that is open.
+class OpenIndex:
+    """An open index.
 
     Attributes:
-        record: What the library says of it.
-        index: To be asked.
+        record: Of the index.
+        index: To be searched.
     """
 
     record: IndexRecord
     index: Index
 
 
-class Resident:
+class OpenIndexes:
     """Indexes and rows that stay open while the library is; safe for threads."""
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -45,7 +45,7 @@ class Resident:
         self._device = device
         self._lock = threading.Lock()
         self._records: tuple[IndexRecord, ...] = ()
-        self._open: dict[str, Ready | None] = {}
+        self._open: dict[str, OpenIndex | None] = {}
         self._failed_on_gpu = set[str]()
         self._for_few = set[str]()
         self._asked = 0
@@ -53,7 +53,7 @@ class Resident:
         self.look()
 
     def look(self) -> None:
-        """See which indexes there are now; those that are gone are let go of."""
+        """Refresh the records of indexes; close those that are gone."""
         with self._lock:
             self._records = records(self._folder)
             there = {record.file for record in self._records}
@@ -61,21 +61,20 @@ class Resident:
         _close(gone)
 
     def device(self, queries: int) -> str:
-        """Where so many further queries are searched: that of the library, but the CPU for `FEW` if it is "auto"."""
+        """Return the device of so many further queries: the library's, or the CPU for the first few if it is "auto"."""
         with self._lock:
             self._asked += queries
             return "cpu" if self._device == "auto" and self._asked <= FEW else self._device
 
-    def index(self, snapshot: Snapshot, channel: str, metric: str, device: str) -> Ready | None:
-        """The newest index that covers only segments of the snapshot; None where there is none.
+    def index(self, snapshot: Snapshot, channel: str, metric: str, device: str) -> OpenIndex | None:
+        """Return the newest index that covers only segments of the snapshot; None where there is none.
 
-        On GPUs where the device stands for some and they can serve it. What is searched in another way than it might be
-        is told by a warning, once.
+        On GPUs where the device means some and they can serve it. A fallback is reported by a warning, once.
         """
         for record in self._records:
             if (record.channel, record.metric) == (channel, metric) and record.fits(snapshot):
                 with self._lock:
-                    if record not in self._records:  # let go of meanwhile, by another thread
+                    if record not in self._records:  # closed meanwhile, by another thread
                         continue
                     gone = self._outgrown(record.file, device)
                     if record.file not in self._open:
@@ -86,14 +85,14 @@ class Resident:
                     return ready
         return None
 
-    def failed(self, ready: Ready, error: IndexFailed) -> None:
-        """Tell that an open index cannot be searched: one on a GPU is opened on the CPU, another never asked again.
+    def failed(self, ready: OpenIndex, error: IndexFailed) -> None:
+        """Note that an open index cannot be searched: one on a GPU is reopened on the CPU, another never used again.
 
-        Searches of it that are under way are answered first.
+        Searches of it that are under way end first.
         """
         file = ready.record.file
         with self._lock:
-            if self._open.get(file) is not ready:  # another search has told it, or it was closed
+            if self._open.get(file) is not ready:  # noted by another search, or closed
                 return
             if ready.index.on == "cpu":
                 self._open[file] = None
@@ -105,7 +104,7 @@ class Resident:
         _close([ready])
 
     def blocks(self, snapshot: Snapshot, channel: str, device: str) -> list[Block]:
-        """The rows of each segment: on a GPU as tensors that stay there, if they fit; else as they lie in the files."""
+        """Return the rows of each segment: on a GPU as resident tensors, if they fit; else memory-mapped."""
         arrays: list[Any] = [segment.channels[channel].row for segment in snapshot.segments]
         if type_of(device) != "cuda":
             return arrays
@@ -113,14 +112,14 @@ class Resident:
             return self._uploaded(snapshot, channel, arrays)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all indexes and free all rows."""
         with self._lock:
             held = list(self._open.values())
             self._open, self._rows, self._records = {}, {}, ()
         _close(held)
 
-    def _outgrown(self, file: str, device: str) -> list[Ready | None]:
-        """An index that is on the CPU for few queries alone, where a GPU is to have it now."""
+    def _outgrown(self, file: str, device: str) -> list[OpenIndex | None]:
+        """Return indexes opened on the CPU for the first few queries, which now belong on a GPU."""
         from simsearch.search.indexes.gpu_limits import gpus_of
 
         if device != self._device:
@@ -131,7 +130,7 @@ class Resident:
                 return [self._open.pop(file)]
         return []
 
-    def _opened(self, record: IndexRecord, device: str) -> Ready | None:
+    def _opened(self, record: IndexRecord, device: str) -> OpenIndex | None:
         from simsearch.search.indexes.gpu_limits import gpus_of, refused
 
         gpus = None if record.file in self._failed_on_gpu else gpus_of(device)
@@ -141,10 +140,10 @@ class Resident:
         try:
             if gpus is not None and why is None:
                 try:
-                    return Ready(record, opened(self._folder, record, gpus))
+                    return OpenIndex(record, opened(self._folder, record, gpus))
                 except (IndexFailed, DependencyMissing) as error:
                     why = str(error)
-            ready = Ready(record, opened(self._folder, record))
+            ready = OpenIndex(record, opened(self._folder, record))
         except (IndexFailed, DependencyMissing) as error:
             _warn(f"{error}; searching exactly")
             return None
@@ -170,7 +169,7 @@ class Resident:
         return [self._rows[key] for key in keys]
 
 
-def _close(held: Iterable[Ready | None]) -> None:
+def _close(held: Iterable[OpenIndex | None]) -> None:
     for ready in held:
         if ready is not None:
             ready.index.close()

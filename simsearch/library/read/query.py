@@ -1,4 +1,4 @@
-"""From images to the rows that are searched: a content that the library has uses its stored row."""
+"""The query rows of images: a content that the library has uses its stored row."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from simsearch.runtime.cpu import default_workers
 Search = Callable[[SearchPlan, NDArray[Any]], Sequence[QueryMatches]]
 
 _FEW = 32  # images that are decoded in this process: starting decoders would take longer
-_HELD = 256  # pictures from memory that are held at once, where they come one by one
+_HELD = 256  # pictures from memory of a batch
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: what is known of it, and its row or why there is none.
+    """One query: its path and content, and its row or why there is none.
 
     Attributes:
         path: None for an image or row from memory.
-        row: In the dtype that is asked with; None for one that cannot be used.
+        row: In the dtype of queries; None for one that cannot be used.
         rejected: Why it cannot be used.
         sha256: Of its content; None for a row.
     """
@@ -61,19 +61,19 @@ def as_rows(queries: Any) -> NDArray[Any] | None:
 
 
 class QueryEmbedder:
-    """Makes rows of query images for a plan."""
+    """The embedder of query images for a plan."""
 
     def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings, *, library: Path) -> None:
         """Make it.
 
         Args:
-            plan: What will be searched; its snapshot's rows are used again where they are what is asked with.
+            plan: Of the search; its snapshot's rows are reused where queries have their form.
             extractor: Of the library.
             settings: How images are read.
-            library: Where the library lies.
+            library: The library's folder.
 
         Raises:
-            MetricError: The plan asks with margins, and the extractor has none.
+            MetricError: The plan needs margins, and the extractor has none.
         """
         self._snapshot = plan.snapshot
         self._channel = plan.asked
@@ -83,12 +83,12 @@ class QueryEmbedder:
         self._library = library
 
     def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
-        """Return one query an image, in order; folders and tars give one for each image in them, a `Source` one.
+        """Return one query an image, in order, for each image in folders and tars, and for a `Source`.
 
         The library's own files are left out, where a folder or list contains them.
 
         Raises:
-            InputError: a path does not exist, or a value is no image.
+            InputError: A path does not exist, or a value is no image.
         """
         found: list[Query] = []
         for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
@@ -149,8 +149,8 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     """Return rows as queries, in the channel's dtype.
 
     Raises:
-        RowError: a row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
-        MetricError: the metric is not defined on these rows.
+        RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named.
+        MetricError: The metric is not defined on these rows.
     """
     return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
 
@@ -160,7 +160,7 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclud
 
     Args:
         queries: Images or rows.
-        plan: What is searched.
+        plan: Of the search.
         search: Gives what is found for each row, given the plan and the rows (q, d).
         exclude_self: Leave out the item that the query itself is.
     """
@@ -185,7 +185,7 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclud
 
 
 def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
-    """Ids of the items that each query is: of its path, or for one from memory of its content and without a path."""
+    """Return the ids of the items that each query is: by its path, or from memory by its content."""
     names, own = names_of(snapshot), []
     for query in queries:
         if query.path is not None:
@@ -197,7 +197,7 @@ def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
 
 
 def _without(matches: Sequence[Match], own: set[int]) -> tuple[Match, ...]:
-    """Matches but for some items; where a match is one of these, the first of its copies takes its place."""
+    """Return the matches without some items; the first remaining copy of a match takes its place."""
     return tuple(sorted(_remaining(matches, own), key=lambda match: (match.distance, match.id)))
 
 

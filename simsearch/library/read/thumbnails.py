@@ -29,8 +29,8 @@ def table(
 
     Args:
         query: Its path, None for one from memory, and the path's bytes in base64 when they are not UTF-8.
-        cells: Of each match the same, and what stands below its picture.
-        problem: What is said in place of matches.
+        cells: The same of each match, and the caption of its picture.
+        problem: The text in place of matches.
         left_out: Matches that are not among the cells.
     """
     parts = [_cell(*query, "query")]

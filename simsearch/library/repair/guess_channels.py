@@ -1,4 +1,4 @@
-"""What the channels of a library were, from its segments, its copies of model cards, and the models that are here."""
+"""The channels of a library, guessed from its segments, its copies of model cards, and the installed models."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from simsearch.library.format.cards import card_digest, kept_card
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.layout import SEGMENTS
 from simsearch.library.format.segment import open_segment
-from simsearch.library.repair.survey import Rows, RowsKey
+from simsearch.library.repair.survey import RowsHeader, RowsKey
 
 
 def channels_of(
-    library: Path, surveyed: Mapping[str, Rows], known: Sequence[Channel]
+    library: Path, surveyed: Mapping[str, RowsHeader], known: Sequence[Channel]
 ) -> tuple[list[Channel], list[str]]:
-    """Return the channels that most of a library's rows belong to, and what could not be known of them, in sentences.
+    """Return the channels of most of a library's rows, and sentences on what could not be known of them.
 
     Args:
         library: The folder.
-        surveyed: What the rows in each segment are, by its name.
-        known: Channels that the old manifest still names.
+        surveyed: The rows' headers in each segment, by its name.
+        known: Channels in the old manifest.
     """
     weights: Counter[frozenset[RowsKey]] = Counter()
     for name, held in surveyed.items():
@@ -70,12 +70,12 @@ def _least(segment: Path, channel: Channel) -> float:
     try:
         rows = open_segment(segment, [channel]).channels[channel.name].row
     except (SimsearchError, OSError):
-        return 0.0  # it is left aside
+        return 0.0  # it is put aside
     return float(rows.min(initial=0))
 
 
 def _cards(library: Path, channel: str) -> Iterator[ModelCard]:
-    """The library's copy of the channel's card, then all models here."""
+    """Yield the library's copy of the channel's card, then all models here."""
     try:
         with tempfile.TemporaryDirectory() as scratch:
             for name, data in kept_card(library, channel).items():

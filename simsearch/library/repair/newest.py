@@ -13,7 +13,7 @@ from simsearch.library.format.segment import Segment
 
 
 def keep_newest(segments: Sequence[Segment], masks: Sequence[Mask]) -> None:
-    """Mark as removed what a later item took the place of: one of the same id, or of the same path.
+    """Mark as removed every item that a later one of the same id or path replaced.
 
     Args:
         segments: Oldest first.
@@ -40,7 +40,7 @@ def _keep_last(
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
     for group in np.split(order, starts[1:]) if len(starts) < len(order) else []:
-        last: dict[bytes | None, tuple[int, int, int]] = {}  # keys of two paths may be equal
+        last: dict[bytes | None, tuple[int, int, int]] = {}  # two paths may share a key
         for s, p in zip(number[group].tolist(), position[group].tolist(), strict=True) if len(group) > 1 else ():
             path, item = name(segments[s], p), (int(segments[s].ids[p]), s, p)
             older = min(item, last.get(path, item))

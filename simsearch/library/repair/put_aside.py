@@ -1,4 +1,4 @@
-"""Putting a made manifest in place, and what it does not use aside: renaming alone, so that nothing is lost."""
+"""Putting a new manifest in place, and what it does not use aside, by renaming: nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDINGS = ("", *(log.removeprefix(MANIFEST) for log in LOGS))
 
 
 def written_beside(folder: Path) -> Manifest:
-    """Return the manifest that is to be written before `manifest_in_place`; what a broken-off repair left goes."""
+    """Return the manifest to be written before `manifest_in_place`; remove the leftovers of an interrupted repair."""
     for ending in _ENDINGS:
         path = folder / f"{_BESIDE}{ending}"
         require_file(path)
@@ -25,7 +25,7 @@ def written_beside(folder: Path) -> Manifest:
 
 
 def segment_aside(folder: Path, name: str) -> str:
-    """Rename a segment so that no writer takes it for a dead one's, and return what it is called now."""
+    """Rename a segment so that no writer takes it for a dead one's, and return its new name."""
     path = folder / SEGMENTS / name
     given = name if is_segment_name(name) else hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
     if path.is_symlink() or not path.is_dir():
@@ -43,7 +43,7 @@ def _numbered(name: str) -> itertools.chain[str]:
 
 
 def manifest_in_place(folder: Path) -> str | None:
-    """Rename the old manifest with its logs, then the new one; return what the old one is called now."""
+    """Rename the old manifest with its logs, then the new one; return the new name of the old one."""
     sync(folder / _BESIDE)
     numbers = (f"{MANIFEST}{ASIDE}-{i}" for i in itertools.count(1))
     aside = next(name for name in numbers if not any(os.path.lexists(folder / f"{name}{end}") for end in _ENDINGS))

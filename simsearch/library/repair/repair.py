@@ -1,4 +1,4 @@
-"""Making a lost or damaged manifest again from the segments; nothing is deleted, and what is not known is said."""
+"""Making a lost or damaged manifest again from the segments; nothing is deleted, and what is unknown is reported."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from simsearch.library.format.layout import (
 )
 from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import Commit, Segment
+from simsearch.library.format.segment import CommitRecord, Segment
 from simsearch.library.repair.guess_channels import channels_of
 from simsearch.library.repair.newest import keep_newest
 from simsearch.library.repair.put_aside import manifest_in_place, segment_aside, written_beside
 from simsearch.library.repair.salvage import Salvaged, salvaged
-from simsearch.library.repair.survey import Rows, commit_of, examined, is_passing, rows_in
+from simsearch.library.repair.survey import RowsHeader, commit_of, examined, is_passing, rows_in
 
 _REMOVALS = "which images had been removed: those that are still in the segments are back"
 _CHANGED = "which values of the old manifest had changed: its seal differs, so what it said of removals may be wrong"
@@ -38,13 +38,13 @@ _CHECKSUMS = "whether a file had been damaged before: checksums went with the ma
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What a repair did.
+    """The result of a repair.
 
     Attributes:
         made: Whether a manifest was made; not where the library is sound.
-        items: Items that are searched.
+        items: Live items.
         segments: Segments that the manifest names.
-        aside: Segments that could not be used, by the name that they have now, and why.
+        aside: Segments that could not be used, by their new names, and why.
         kept: The old manifest's name now; None where there was none.
         unknown: What could not be known, in sentences.
     """
@@ -58,12 +58,12 @@ class RepairReport:
 
 
 @dataclass(slots=True)
-class _Found:
+class _FoundSegments:
     """The segments in a folder: those that can be used, oldest first, and why others cannot."""
 
     channels: list[Channel] = field(default_factory=list)
     good: list[Segment] = field(default_factory=list)
-    commits: dict[str, Commit] = field(default_factory=dict)
+    commits: dict[str, CommitRecord] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
 
@@ -72,14 +72,14 @@ def repair(folder: Path) -> RepairReport:
     """Make the manifest of the library in a folder again, unless it is sound.
 
     Segments that are damaged, half-written or replaced by a merge are renamed, so that no later command sweeps them;
-    the old manifest is renamed too. Images that had been removed come back where the old manifest does not tell them.
+    the old manifest is renamed too. Removed images come back where the old manifest does not record them.
 
     Raises:
-        LibraryNotFound: there is no library, damaged or not.
-        LibraryTooNew: a later simsearch made it.
-        LibraryDamaged: no segment can be used; nothing was changed.
-        LibraryLocked: another process is writing.
-        StorageFull: the disk is full; the same command goes on from there.
+        LibraryNotFound: There is no library, damaged or not.
+        LibraryTooNew: A later simsearch made it.
+        LibraryDamaged: No segment can be used; nothing was changed.
+        LibraryLocked: Another process is writing.
+        StorageFull: The disk is full; the same command resumes.
     """
     require_own(folder)
     if not folder.is_dir() or not (data_in(folder) or (folder / MANIFEST).exists()):
@@ -88,7 +88,7 @@ def repair(folder: Path) -> RepairReport:
         old = salvaged(folder)
         unsealed = old.state is not None and not _is_sealed(folder)
         if unsealed:
-            old.state = None  # what it says of each segment is only compared with the segment
+            old.state = None  # its records are only compared with the segments
         found = _surveyed(folder, old)
         if unsealed:
             found.unknown.append(_CHANGED)
@@ -120,8 +120,8 @@ def _is_sound(folder: Path) -> bool:
         return False
 
 
-def _surveyed(folder: Path, old: Salvaged) -> _Found:
-    found, told = _Found(), dict[str, Rows]()
+def _surveyed(folder: Path, old: Salvaged) -> _FoundSegments:
+    found, told = _FoundSegments(), dict[str, RowsHeader]()
     home = folder / SEGMENTS
     names = [name.removeprefix(f"{SEGMENTS}/") for name in data_in(folder) if name.startswith(f"{SEGMENTS}/")]
     if old.state is not None:
@@ -129,7 +129,7 @@ def _surveyed(folder: Path, old: Salvaged) -> _Found:
         names = [name for name in names if name not in dropped]
         named = [record.uuid for record in old.state.segments]
         if any(is_segment_name(name) and not name.endswith(PARTIAL) for name in set(names) - set(named)):
-            old.state = None  # perhaps an older manifest was put back: what it says of its segments still holds
+            old.state = None  # perhaps an older manifest was put back: its records still hold
         else:  # half-written ones are left to the next writer
             names = named
     for name in names:
@@ -170,8 +170,8 @@ def _compare(folder: Path, files: Mapping[str, FileRecord]) -> None:
             raise LibraryDamaged(wrong)
 
 
-def _drop_merged(found: _Found) -> None:
-    """Leave out what a merge had replaced, and a writer that died had not deleted yet."""
+def _drop_merged(found: _FoundSegments) -> None:
+    """Leave out segments that a merge had replaced and a dead writer had not deleted yet."""
     into = {name: merged for merged, commit in found.commits.items() for name in commit.replaces}
     for segment in list(found.good):
         if segment.uuid in into:
@@ -179,12 +179,12 @@ def _drop_merged(found: _Found) -> None:
             found.bad[segment.uuid] = f"it had been merged into {into[segment.uuid]}"
 
 
-def _age(segment: Segment, found: _Found) -> tuple[int, int]:
+def _age(segment: Segment, found: _FoundSegments) -> tuple[int, int]:
     commit = found.commits.get(segment.uuid)
     return -1 if commit is None else commit.generation, segment.folder.stat().st_mtime_ns
 
 
-def _masks(found: _Found, old: Salvaged) -> list[Mask]:
+def _masks(found: _FoundSegments, old: Salvaged) -> list[Mask]:
     known = [old.mask(segment.uuid, len(segment)) for segment in found.good]
     masks = [
         np.zeros(len(segment), bool) if mask is None else mask for segment, mask in zip(found.good, known, strict=True)
@@ -196,7 +196,7 @@ def _masks(found: _Found, old: Salvaged) -> list[Mask]:
     return masks
 
 
-def _write(folder: Path, found: _Found, old: Salvaged, masks: list[Mask]) -> None:
+def _write(folder: Path, found: _FoundSegments, old: Salvaged, masks: list[Mask]) -> None:
     commits = list(found.commits.values())
     free = [int(segment.ids[-1]) + 1 for segment in found.good if len(segment)]
     next_id = max([0, old.next_id, *free, *(commit.next_id for commit in commits)])

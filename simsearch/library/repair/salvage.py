@@ -1,4 +1,4 @@
-"""What can still be read of a manifest that is not sound; it is read from a copy, so that it stays as it is."""
+"""The readable part of a damaged manifest, read from a copy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from simsearch.library.format.manifest import Manifest, channels_query
 
 @dataclass(slots=True)
 class Salvaged:
-    """What an old manifest says, as far as it can be read.
+    """The contents of an old manifest, as far as it can be read.
 
     Attributes:
         state: All of it, if it is readable.
@@ -42,7 +42,7 @@ class Salvaged:
     next_id: int = 0
 
     def mask(self, name: str, items: int) -> Mask | None:
-        """Return which of a segment's items were removed, None where that is not known or does not fit."""
+        """Return the deletion mask of a segment, None where it is not known or does not fit."""
         if name not in self.removed:
             return None
         packed = self.removed[name]
@@ -58,10 +58,10 @@ class Salvaged:
 
 
 def salvaged(folder: Path) -> Salvaged:
-    """Read what is left of a library's manifest, or of the one put aside last by a repair that was broken off.
+    """Read the remains of a library's manifest, or of the one that an interrupted repair put aside last.
 
     Raises:
-        LibraryTooNew: a later simsearch made it; it is not damaged.
+        LibraryTooNew: A later simsearch made it; it is not damaged.
     """
     found = Salvaged()
     path = folder / MANIFEST
@@ -75,7 +75,7 @@ def salvaged(folder: Path) -> Salvaged:
         copy = Path(scratch) / MANIFEST
         for old, new in _copies(path, copy):
             shutil.copyfile(old, new)
-        if current:  # one put aside says nothing of what was committed later
+        if current:  # one put aside lacks later commits
             found.state = _state(copy.parent)
         _read_tables(copy, found)
     return found
@@ -115,7 +115,7 @@ def _read_tables(path: Path, found: Salvaged) -> None:
 
 
 def _rows(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """The rows up to the first that cannot be read."""
+    """Yield the rows up to the first that cannot be read."""
     try:
         yield from db.execute(query)
     except sqlite3.Error:

@@ -18,7 +18,7 @@ from simsearch.library.format.atomic_files import mappable
 from simsearch.library.format.channel import DTYPES, Channel
 from simsearch.library.format.items import content_keys, path_keys
 from simsearch.library.format.layout import ITEMS
-from simsearch.library.format.segment import COMMIT, REJECTS, Commit, Segment, open_segment
+from simsearch.library.format.segment import COMMIT, REJECTS, CommitRecord, Segment, open_segment
 
 _ROWS_AT_ONCE = 1 << 16
 _SUFFIX = ".arrow"
@@ -39,15 +39,15 @@ class RowsKey(NamedTuple):
         return cls(channel.name, channel.fingerprint, channel.dtype, channel.dimension)
 
 
-Rows = Mapping[RowsKey, Channel | None]
+RowsHeader = Mapping[RowsKey, Channel | None]
 """The rows in a segment, with the channel as the manifest had it; None from before that was written down."""
 
 
-def rows_in(folder: Path) -> Rows:
-    """Return what the rows in a segment are, in the order of the channels where that is known.
+def rows_in(folder: Path) -> RowsHeader:
+    """Return the headers of a segment's rows, in the order of the channels where that is known.
 
     Raises:
-        LibraryDamaged: a file cannot be read.
+        LibraryDamaged: A file cannot be read.
     """
     files = [path for path in folder.glob(f"*{_SUFFIX}") if path.name not in {ITEMS, REJECTS}]
     placed = [_rows_of(path) for path in sorted(files)]
@@ -55,7 +55,7 @@ def rows_in(folder: Path) -> Rows:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether a file could not be read for a reason that says nothing of it, such as rights or too many open files."""
+    """Return whether reading failed for a reason outside the file, such as rights or too many open files."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _PASSING:
@@ -64,31 +64,31 @@ def is_passing(error: Exception) -> bool:
     return False
 
 
-def commit_of(schema: pa.Schema) -> Commit | None:
-    """Return what the schema of a segment's items says of its commit; None where that was not written down yet."""
+def commit_of(schema: pa.Schema) -> CommitRecord | None:
+    """Return the record of the commit in the schema of a segment's items; None in older ones."""
     try:
         told = json.loads((schema.metadata or {})[COMMIT])
         numbers = int(told["generation"]), int(told["rank"]), int(told["next_id"])
-        return Commit(*numbers, tuple(map(str, told["replaces"])))
+        return CommitRecord(*numbers, tuple(map(str, told["replaces"])))
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
 def is_newer(folder: Path, generation: int) -> bool:
-    """Whether a segment was written at least two commits after a generation, of which a dead writer leaves no trace."""
+    """Return whether a segment was written at least two commits after a generation: no dead writer's leftover is."""
     try:
         with mappable(folder / ITEMS) as name, pa.memory_map(name) as source:
             commit = commit_of(pa.ipc.open_file(source).schema)
-    except Exception:  # half-written or damaged: it tells nothing
+    except Exception:  # half-written or damaged
         return False
     return commit is not None and commit.generation > generation + 1
 
 
 def examined(folder: Path, channels: Iterable[Channel]) -> Segment:
-    """Return a segment, read whole and found to agree with itself.
+    """Return a segment, read whole and checked against itself.
 
     Raises:
-        LibraryDamaged: it does not, or a file is missing.
+        LibraryDamaged: It does not, or a file is missing.
     """
     try:
         segment = open_segment(folder, tuple(channels))
@@ -127,7 +127,7 @@ def _rows_of(path: Path) -> tuple[int, RowsKey, Channel | None]:
 
 
 def _schema(path: Path) -> tuple[Mapping[str, str], int]:
-    """The metadata of a channel's file, and the length of its rows."""
+    """Return the metadata of a channel's file, and the length of its rows."""
     try:
         with mappable(path) as name, pa.memory_map(name) as source:
             schema = pa.ipc.open_file(source).schema

@@ -1,1 +1,1 @@
-"""What changes a library."""
+"""Changing a library."""

@@ -19,7 +19,7 @@ from simsearch.library.path_aliases import names_of, stored_name
 from simsearch.library.reports import AddReport, AddSettings
 from simsearch.library.select_items import PathLike
 from simsearch.library.write.ingest import Intake
-from simsearch.library.write.prune import Seen
+from simsearch.library.write.prune import SeenInputs
 
 Named: TypeAlias = tuple[Found, list[bytes]]
 Outcome: TypeAlias = Embedded | Rejected
@@ -40,10 +40,10 @@ class AddJob:
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
         self._names = names_of(intake.writer.snapshot)
-        self.seen = Seen()
+        self.seen = SeenInputs()
 
     def run(self, sources: Iterable[Found]) -> None:
-        """Take every source in; what is done is committed also when the run is broken off."""
+        """Take every source in; what is done is committed also when the run is interrupted."""
         try:
             with closing(self._embedded(self._changed(sources), self._settings.workers, self._is_known)) as stream:
                 for outcome in stream:
@@ -59,7 +59,7 @@ class AddJob:
         self, sources: Iterable[Found], workers: int | None, known: Callable[[bytes], bool] | None = None
     ) -> Generator[Outcome, None, None]:
         first = next(stream := iter(sources), None)
-        if first is None:  # nothing is to be read, and no network to be loaded
+        if first is None:  # nothing to read, and no network to load
             return
         outcomes = embed_sources(
             self._extractor(),
@@ -72,7 +72,7 @@ class AddJob:
         yield from cast(Generator[Outcome, None, None], outcomes)
 
     def _changed(self, sources: Iterable[Found]) -> Iterator[Found]:
-        """Pass on what has to be read; runs in the reader's thread."""
+        """Yield the sources that have to be read; runs in the reader's thread."""
         stream = iter(sources)
         while chunk := _chunk(stream):
             files = [found for found in chunk if source_of(found).has_path]
@@ -86,7 +86,7 @@ class AddJob:
             yield from fresh
 
     def _not_in_flight(self, chunk: Iterable[Named]) -> list[Named]:
-        """Leave out what this call has read already; what leaves one of the two sets is in the snapshot by then."""
+        """Leave out files that this call has read; what leaves one of the two sets is in the snapshot by then."""
         passed: list[Named] = []
         paths: set[bytes] = set()
         for found, names in chunk:
@@ -97,7 +97,7 @@ class AddJob:
         return passed
 
     def _not_as_stored(self, chunk: Sequence[Named]) -> list[Found]:
-        """What has to be read, under the name that the library has for it already."""
+        """Return the sources that have to be read, under their names in the library."""
         snapshot = self._intake.writer.snapshot
         places = iter(snapshot.by_paths([name for _, names in chunk for name in names]))
         fresh: list[Found] = []
@@ -110,7 +110,7 @@ class AddJob:
         return fresh
 
     def _is_known(self, sha256: bytes) -> bool:
-        """Whether the content has a row, or will have when its result is asked for; runs in the reader's thread."""
+        """Return whether the content has a row, or will have by the time of its result; runs in the reader's thread."""
         intake = self._intake
         if sha256 in self._contents or sha256 in intake.pending.rows:
             return True
@@ -148,7 +148,7 @@ class AddJob:
 
 
 def _chunk(stream: Iterator[Found]) -> list[Found]:
-    """Inputs that are looked up together; a picture from memory is their last, so that few are held."""
+    """Return a batch of inputs to look up; a picture from memory ends it, so that few are held."""
     chunk: list[Found] = []
     for found in itertools.islice(stream, _LOOKED_UP_AT_ONCE):
         chunk.append(found)
@@ -164,7 +164,7 @@ def _renamed(source: Source, root: bytes, name: bytes) -> Source:
 def _item(outcome: Embedded) -> Item:
     source = outcome.source
     on_disk = source.has_path
-    # A link to a folder is a root of its own: where it leads to tells other names of what lies there.
+    # A link to a folder is a root of its own: its target gives aliases of the items below.
     root = source.link or source.root
     return Item(
         root if on_disk else None,
@@ -181,7 +181,7 @@ def _item(outcome: Embedded) -> Item:
 
 
 def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bool:
-    """Whether size, time and the labels given are what the library has, so that the file need not be read."""
+    """Return whether size, time and labels agree with the library, so that the file need not be read."""
     if place is None or snapshot.stamp(place) != (source.size, source.mtime_ns):
         return False
     labels = (source.owner, source.attributes)
@@ -197,7 +197,7 @@ def add(
     rescan: bool = False,
     prune: Sequence[PathLike] = (),
 ) -> AddReport:
-    """Return what became of every source; items under `prune` that were not found are removed at the end."""
+    """Add every source and return the outcomes; items under `prune` that were not found are removed at the end."""
     job = AddJob(intake, extractor, settings=settings, rescan=rescan)
     job.run(sources)
     gone = job.seen.gone(intake.writer.snapshot, prune)

@@ -21,15 +21,15 @@ from simsearch.library.write.writer import Writer
 
 
 def adopt(writer: Writer, folder: Path) -> AddReport:
-    """Commit the segment in `folder`, remove the folder, and return what became of its items.
+    """Commit the segment in `folder`, remove the folder, and return the outcomes of its items.
 
     The folder is kept until the commit, so that a crash loses nothing; adopting it again is then safe.
 
     Raises:
-        LibraryNotFound: there is no such folder.
-        FingerprintMismatch: its rows are of another model.
-        RowError: a row is not finite or has no direction; it is named.
-        LibraryDamaged: a file is torn.
+        LibraryNotFound: There is no such folder.
+        FingerprintMismatch: Its rows are of another model.
+        RowError: A row is not finite or has no direction; it is named.
+        LibraryDamaged: A file is torn.
     """
     if not folder.is_dir():
         raise LibraryNotFound(f"there is no segment in {shown(str(folder))}")
@@ -39,19 +39,19 @@ def adopt(writer: Writer, folder: Path) -> AddReport:
         return AddReport(unchanged=len(writer.snapshot.segments[writer.snapshot.uuids[name]]))
     segment = _checked(writer.snapshot, folder)
     report, replaced, unchanged = _compared(writer.snapshot, segment)
-    own = np.zeros(len(segment), bool)
-    own[unchanged] = True
+    redundant = np.zeros(len(segment), bool)
+    redundant[unchanged] = True
     temporary = writer.incoming(name)
     _link(folder, temporary)
-    writer.commit_written({temporary: ()}, removed=replaced, own=own)
+    writer.commit_written({temporary: ()}, removed=replaced, superseded=redundant)
     remove_folder(folder)
     return report
 
 
 def _name(folder: Path) -> str:
-    """The segment's name in a library: the folder's if we gave it; else one that its content decides.
+    """Return the segment's name in a library: the folder's if it is one of ours; else one by its content.
 
-    Either way a segment that was adopted already is known again.
+    Either way a segment that was adopted already is recognised.
     """
     if is_segment_name(folder.name) and not folder.name.endswith(PARTIAL):
         return folder.name
@@ -75,7 +75,7 @@ def _checked(snapshot: Snapshot, folder: Path) -> Segment:
 
 
 def _compared(snapshot: Snapshot, segment: Segment) -> tuple[AddReport, list[Place], list[int]]:
-    """What each item is to the library: the counts, the items that it replaces, and its own that are superfluous."""
+    """Return the counts, the library's items that are replaced, and the segment's items that are redundant."""
     counts: Counter[str] = Counter()
     replaced: list[Place] = []
     superfluous: list[int] = []
@@ -105,7 +105,7 @@ def _content(snapshot: Snapshot, place: Place) -> bytes | None:
 
 
 def _link(folder: Path, temporary: Path) -> None:
-    """Put the files where the library keeps them without copying, where the file system allows it."""
+    """Link the files into the library, or copy them where the file system demands it."""
     remove_folder(temporary)
     temporary.mkdir()
     for path in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Making a library, or finding that the one that is there is the one that was asked for."""
+"""Creating a library, or checking that an existing one is the requested one."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from simsearch.library.format.manifest import Manifest
 def create(
     folder: Path, model: str | Path | Extractor, *, dtype: str | None, device: str
 ) -> tuple[Extractor, Channel, bool]:
-    """Make an empty library unless there is one.
+    """Create an empty library unless there is one.
 
     Returns:
-        The extractor, the channel that holds its rows, and whether the library was made.
+        The extractor, the channel of its rows, and whether the library was created.
 
     Raises:
-        LibraryExists: there is one of another model or dtype, or the folder holds anything else.
-        LibraryDamaged: there is one that has lost its manifest.
-        InputError: the extractor gives several rows an image.
+        LibraryExists: There is one of another model or dtype, or the folder holds anything else.
+        LibraryDamaged: There is one that has lost its manifest.
+        InputError: The extractor gives several rows an image.
     """
     extractor, name = _model(model, device)
     require_one_row(extractor)
-    wanted = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
-    made = _make(folder, wanted, extractor)
-    return extractor, _same(folder, wanted, any_dtype=dtype is None), made
+    requested = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
+    created = _make(folder, requested, extractor)
+    return extractor, _same(folder, requested, any_dtype=dtype is None), created
 
 
 def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
-    """An extractor, and the name under which a later session finds it."""
+    """Return an extractor, and the name by which a later session loads it."""
     if isinstance(model, Extractor):
         return model, model.name
     from simsearch.extract.load import load_extractor
@@ -46,7 +46,7 @@ def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
 
 
 def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
-    """Make the library: first a manifest, so that whatever else of ours is there belongs to one."""
+    """Create the library: first a manifest, so that whatever else of ours is there belongs to one."""
     manifest = Manifest(folder)
     if manifest.exists():
         return False
@@ -70,13 +70,13 @@ def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
     return True
 
 
-def _same(folder: Path, wanted: Channel, *, any_dtype: bool) -> Channel:
+def _same(folder: Path, requested: Channel, *, any_dtype: bool) -> Channel:
     channels = Manifest(folder).read().channels
     for channel in channels:
-        if channel.fingerprint == wanted.fingerprint and (any_dtype or channel.dtype == wanted.dtype):
+        if channel.fingerprint == requested.fingerprint and (any_dtype or channel.dtype == requested.dtype):
             return channel
     held = ", ".join(f"{c.model} ({c.fingerprint[:16]}, {c.dtype})" for c in channels)
     raise LibraryExists(
-        f"{shown(str(folder))} holds rows of {held}, not of {wanted.model} ({wanted.fingerprint[:16]}, "
-        f"{wanted.dtype}); use that model or give a new folder"
+        f"{shown(str(folder))} holds rows of {held}, not of {requested.model} ({requested.fingerprint[:16]}, "
+        f"{requested.dtype}); use that model or give a new folder"
     )

@@ -1,4 +1,4 @@
-"""What becomes of each input, and committing as it goes: shared by images and by rows without images."""
+"""The outcome of each input, committed along the way: shared by images and by rows without images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from simsearch.images.source import Rejected
 from simsearch.library.format.channel import Channel, Row
 from simsearch.library.format.commit import FileRecord, Mask
 from simsearch.library.format.items import Item, items_batch, path_key, rejects_batch
-from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.format.snapshot import Place
 from simsearch.library.path_aliases import split_member
 from simsearch.library.reports import AddReport, AddSettings, Progress
 from simsearch.library.write.merge import merge_small
 from simsearch.library.write.writer import Writer
 
-_SHOWN_REJECTS = 10  # enough to see what is wrong; all of them are in the segments
-_ORIGINALS = 8  # of an exact copy that are looked for on the disk
+_SHOWN_REJECTS = 10  # examples; all of them are in the segments
+_ORIGINALS = 8  # of an exact copy that are checked on the disk
 
 
 class Pending:
@@ -43,7 +43,7 @@ class Pending:
         return len(self.items) + len(self.rejects) + len(self.removed)
 
     def add(self, item: Item, row: Row, *, number: int = -1) -> None:
-        """Hold an item back, with the id that it keeps or -1."""
+        """Buffer an item, with the id that it keeps or -1."""
         self.items.append((number, item, row))
         path = item.path
         if path is not None:
@@ -53,13 +53,13 @@ class Pending:
             if path is None:
                 self.nameless.add(item.sha256)
 
-    def draft(self, channel: Channel, runtime: Callable[[], Mapping[str, str]]) -> Draft | None:
-        """Return the segment to write, None when there is nothing for one; kept ids come first, in order."""
+    def draft(self, channel: Channel, runtime: Callable[[], Mapping[str, str]]) -> SegmentDraft | None:
+        """Return the segment to write, None when it would be empty; kept ids come first, in order."""
         if not self.items and not self.rejects:
             return None
         ordered = sorted(self.items, key=lambda entry: (entry[0] < 0, entry[0]))
         rows = np.array([row for _, _, row in ordered], channel.numpy_dtype).reshape(-1, channel.dimension)
-        return Draft(
+        return SegmentDraft(
             items_batch([item for _, item, _ in ordered]),
             {channel.name: ChannelRows.whole(rows, runtime() if ordered else {})},
             rejects_batch(self.rejects),
@@ -68,7 +68,7 @@ class Pending:
 
 
 class Intake:
-    """Counts every input once and commits in segments of bounded size, so that a broken run can go on."""
+    """The counts of inputs, each once, committed in segments of bounded size, so that an interrupted run can resume."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Intake:
         self._committed_at = time.monotonic()
         self._known_rejects = _reject_keys(writer)
         self._merges = True
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self.pending = Pending()
 
     @property
@@ -119,7 +119,7 @@ class Intake:
 
     @property
     def late(self) -> bool:
-        """Whether what is done is to be committed, however little it is."""
+        """Whether a commit is due, however small."""
         return time.monotonic() - self._committed_at >= self._settings.commit_seconds
 
     def note_first_only(self) -> None:
@@ -141,7 +141,7 @@ class Intake:
         """Take an input in.
 
         Args:
-            item: Who it is.
+            item: Its identity.
             row: (d,) in the channel's dtype; None when its content has a row already.
 
         Returns:
@@ -180,7 +180,7 @@ class Intake:
         return stored is not None and np.array_equal(stored, row)
 
     def copied(self, place: Place) -> Row | None:
-        """Return a stored row, to be written once more; None, told once, where its file is not what was written."""
+        """Return a stored row to be copied; None, reported once, where its file is damaged."""
         wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
         if wrong is None:
             return self.writer.snapshot.row(place, self.channel.name)
@@ -188,7 +188,7 @@ class Intake:
         return None
 
     def _is_gone(self, sha256: bytes | None) -> bool:
-        """Whether the images of a content are known and none is where it was, as after a folder was moved."""
+        """Return whether the images of a content are known and none is in its place, as after a move of a folder."""
         snapshot = self.writer.snapshot
         places = [] if sha256 is None or sha256 in self.pending.rows else snapshot.contents(sha256)[:_ORIGINALS]
         paths = [path for path in map(snapshot.path, places) if path is not None]
@@ -223,16 +223,16 @@ class Intake:
         pending = self.pending
         self.commit(pending.draft(self.channel, self._runtime), pending.removed)
 
-    def commit(self, draft: Draft | None, removed: Sequence[Place], own: Mask | None = None) -> None:
-        """Commit what all inputs that were counted came to.
+    def commit(self, draft: SegmentDraft | None, removed: Sequence[Place], superseded: Mask | None = None) -> None:
+        """Commit the outcomes of all inputs that were counted.
 
         Args:
             draft: The items that were added.
             removed: Those whose place they take.
-            own: Which of the new ones are removed from the start, (n,) bool; None for none.
+            superseded: Which of the new ones are removed from the start, (n,) bool; None for none.
         """
         if draft is not None or removed:
-            self.writer.commit(draft, removed=removed, own=own)
+            self.writer.commit(draft, removed=removed, superseded=superseded)
             self.pending = Pending()
             self._merge_small()
         self._note_committed()
@@ -248,7 +248,7 @@ class Intake:
         self._committed_at = time.monotonic()
 
     def _merge_small(self) -> None:
-        """Merge what is small; what is damaged stays as it is, so that `verify --deep` goes on naming it."""
+        """Merge small segments; damaged ones stay as they are, so that `verify --deep` keeps reporting them."""
         if self._merges:
             try:
                 merge_small(self.writer)
@@ -257,8 +257,8 @@ class Intake:
                 self._warn(f"segments are not merged: {error}")
 
     def _warn(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
+        if message not in self._warned:
+            self._warned.add(message)
             warnings.warn(message, RuntimeWarning, stacklevel=4)
 
     def _tell(self) -> None:

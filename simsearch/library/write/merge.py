@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from simsearch.errors import LibraryDamaged
 from simsearch.library.format.items import REJECTS, SCHEMA, reject_owners, with_owners, with_roots
 from simsearch.library.format.segment import REJECTS as REJECTS_FILE
-from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.write.writer import Writer
 
 SMALL_ITEMS = 1 << 15
 MANY_SMALL = 32
-_TOLD = 3
+_REPORTED = 3
 Forgets = Callable[[bytes, str | None], bool]
 """Whether a rejected input of that path and owner is left out."""
 
 _MOST_ITEMS = 1 << 20
-_MOST_BYTES = 1 << 29  # of rows in one segment: a merge holds about twice that in memory
+_MOST_BYTES = 1 << 29  # of rows in one segment: a merge takes about twice that in memory
 
 
 def forgets_nothing(path: bytes, owner: str | None) -> bool:  # noqa: ARG001
-    """Keep what is told of every rejected input."""
+    """Keep the record of every rejected input."""
     return False
 
 
@@ -34,7 +34,7 @@ def optimize(writer: Writer) -> None:
     """Merge all segments into as few as their bounded size allows, and drop removed items.
 
     Raises:
-        LibraryDamaged: a segment is not what was written; it was left as it is, and all others were merged.
+        LibraryDamaged: A segment is damaged; it was left as it is, and all others were merged.
     """
     snapshot = writer.snapshot
     groups = _groups(snapshot, range(len(snapshot.segments)))
@@ -42,10 +42,10 @@ def optimize(writer: Writer) -> None:
 
 
 def purge(writer: Writer, forgets: Forgets = forgets_nothing) -> None:
-    """Rewrite the segments that hold removed items, roots of nothing, or rejected inputs that are to be forgotten.
+    """Rewrite the segments that hold removed items, unused roots, or rejected inputs that are to be forgotten.
 
     Raises:
-        LibraryDamaged: a segment is not what was written; it was left as it is, and all others were rewritten.
+        LibraryDamaged: A segment is damaged; it was left as it is, and all others were rewritten.
     """
     snapshot = writer.snapshot
     _merge_each(writer, [[s] for s in range(len(snapshot.segments)) if _holds_traces(snapshot, s, forgets)], forgets)
@@ -59,7 +59,7 @@ def _holds_traces(snapshot: Snapshot, number: int, forgets: Forgets) -> bool:
 
 
 def used_roots(snapshot: Snapshot, number: int) -> list[bytes]:
-    """Return the roots that live items of a segment lie below."""
+    """Return the roots of a segment's live items."""
     segment = snapshot.segments[number]
     used = segment.items.column("root").take(pa.array(snapshot.live(number))).unique().to_pylist()
     return [root for i, root in enumerate(segment.roots) if i in used]
@@ -75,14 +75,14 @@ def _merge_each(writer: Writer, groups: Sequence[Sequence[int]], forgets: Forget
         except LibraryDamaged as error:
             refused.append(str(error))
     if refused:
-        raise LibraryDamaged("; ".join(refused[:_TOLD]))
+        raise LibraryDamaged("; ".join(refused[:_REPORTED]))
 
 
 def merge_small(writer: Writer) -> None:
     """Merge the newest segments when many of them are small, so that searching stays fast.
 
     Raises:
-        LibraryDamaged: one of them is not what was written; they were left as they are.
+        LibraryDamaged: One of them is damaged; they were left as they are.
     """
     snapshot = writer.snapshot
     first = len(snapshot.segments)
@@ -93,11 +93,11 @@ def merge_small(writer: Writer) -> None:
 
 
 def merge(writer: Writer, numbers: Sequence[int], forgets: Forgets = forgets_nothing) -> None:
-    """Replace neighbouring segments by one, in one commit; what is copied is first compared with its SHA-256.
+    """Replace neighbouring segments by one, in one commit; files are first checked by their SHA-256.
 
     Raises:
-        LibraryDamaged: one of them is not what was written; nothing was changed. With all of its items removed it can
-            be merged all the same, since nothing of it is copied.
+        LibraryDamaged: One of them is damaged; nothing was changed. With all of its items removed it can be merged
+            all the same, since nothing of it is copied.
     """
     for number in numbers:
         copied = None if len(writer.snapshot.live(number)) else {REJECTS_FILE}
@@ -111,12 +111,12 @@ def merge(writer: Writer, numbers: Sequence[int], forgets: Forgets = forgets_not
 def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
     """Return runs of neighbouring segments that fit into one."""
     width = max(channel.dimension * channel.numpy_dtype.itemsize for channel in snapshot.state.channels)
-    most = min(_MOST_ITEMS, max(1, _MOST_BYTES // width))
+    limit = min(_MOST_ITEMS, max(1, _MOST_BYTES // width))
     groups: list[list[int]] = []
-    held = most
+    held = limit
     for number in numbers:
         count = len(snapshot.live(number))
-        if held + count > most or not groups:
+        if held + count > limit or not groups:
             groups.append([])
             held = 0
         groups[-1].append(number)
@@ -124,8 +124,8 @@ def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def merged(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets = forgets_nothing) -> Draft:
-    """Return what one segment with all live items of several would hold, in order of ids."""
+def merged(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets = forgets_nothing) -> SegmentDraft:
+    """Return one segment's contents with all live items of several, in order of ids."""
     live = [snapshot.live(number) for number in numbers]
     ids = np.concatenate([snapshot.segments[number].ids[kept] for number, kept in zip(numbers, live, strict=True)])
     order = np.argsort(ids, kind="stable")
@@ -135,7 +135,7 @@ def merged(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets = forget
         channel.name: _merged_rows(snapshot, numbers, live, rank, channel.name) for channel in snapshot.state.channels
     }
     items = _merged_items(snapshot, numbers, live, order)
-    return Draft(items, rows, _merged_rejects(snapshot, numbers, forgets), np.asarray(ids[order], np.int64))
+    return SegmentDraft(items, rows, _merged_rejects(snapshot, numbers, forgets), np.asarray(ids[order], np.int64))
 
 
 def _merged_items(
@@ -171,12 +171,12 @@ def _merged_rows(
     rows = np.concatenate([piece.row[chosen] for piece, chosen in zip(pieces, kept_rows, strict=True)])
     in_order = bool((order == np.arange(len(order))).all())
     runtime = {key: value for piece in pieces for key, value in piece.runtime.items()}
-    most = max(piece.parts for piece in pieces)
-    return ChannelRows(items[order], parts[order], rows if in_order else rows[order], runtime, most)
+    limit = max(piece.parts for piece in pieces)
+    return ChannelRows(items[order], parts[order], rows if in_order else rows[order], runtime, limit)
 
 
 def _merged_rejects(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets) -> pa.RecordBatch:
-    """The last reject of each path, unless the path has since become an item or is forgotten."""
+    """Return the last reject of each path, unless the path has since become an item or is forgotten."""
     rejects = [snapshot.segments[number].rejects for number in numbers]
     owners = [owner for batch in rejects for owner in reject_owners(batch)]
     whole = pa.concat_batches([batch.replace_schema_metadata(None) for batch in rejects])

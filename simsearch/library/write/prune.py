@@ -1,4 +1,4 @@
-"""Pruning: which items of the folders and tars that were looked through were not found there."""
+"""Pruning: items of the searched folders and tars that were not found there."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from simsearch.images.find import find
 from simsearch.images.source import Found, Rejected, source_of
 from simsearch.library.format.items import join, path_key
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.path_aliases import Names, is_below, names_of, split_member
+from simsearch.library.path_aliases import PathAliases, is_below, names_of, split_member
 from simsearch.library.select_items import PathLike, absolute, below_all
 
 _SHOWN = 300  # characters of a folder in a message
 
 
 def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: bool) -> list[PathLike]:
-    """Return the paths that are there, once it is sure that none is gone only because a disk is not mounted.
+    """Return the paths that exist, once it is certain that none is missing only because a disk is not mounted.
 
     Raises:
-        InputError: of a path none of the library's items is found any more, or a folder below it that held some is
+        InputError: Of a path none of the library's items is found any more, or a folder below it that held some is
             there and empty, as one on which no disk is mounted, and `empty_too` is not set.
     """
     names = names_of(snapshot)
@@ -40,8 +40,8 @@ def require_found(snapshot: Snapshot, paths: Sequence[PathLike], *, empty_too: b
     return there
 
 
-def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place], names: Names) -> None:
-    seen, folders = Seen(), set[bytes]()
+def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place], names: PathAliases) -> None:
+    seen, folders = SeenInputs(), set[bytes]()
 
     def noted() -> Iterator[Found]:
         for found in find([path]):
@@ -66,8 +66,8 @@ def _require_mounted(snapshot: Snapshot, path: PathLike, held: Sequence[Place], 
         )
 
 
-def _emptied(top: bytes, names: Names, files: Iterable[bytes], found: Iterable[bytes]) -> Counter[bytes]:
-    """Count the files by the lowest folder below `top` that is still there, where that folder holds no input now."""
+def _emptied(top: bytes, names: PathAliases, files: Iterable[bytes], found: Iterable[bytes]) -> Counter[bytes]:
+    """Count the files by the lowest existing folder below `top`, where that folder holds no input now."""
     tops, real_top = tuple(join(one, b"") for one in names.of_folder(top)), join(os.path.realpath(top), b"")
     inhabited = set[bytes]()
     for folder in map(os.path.realpath, found):
@@ -93,17 +93,17 @@ def _is_gone(folder: bytes) -> bool:
     return len(folder) > 1 and not os.path.isdir(folder)  # noqa: PTH112
 
 
-class Seen:
+class SeenInputs:
     """The inputs that were found, and the folders that could not be read."""
 
     def __init__(self) -> None:
-        self._names = Names(())
+        self._names = PathAliases(())
         self._keys = array("Q")  # of the path of each input, and of its path without links to folders
         self._files = array("Q")  # which file an input is, and the latter key
         self._unread: list[bytes] = []
 
     def note(self, sources: Iterable[Found]) -> None:
-        """Remember inputs."""
+        """Record inputs."""
         for found in sources:
             source = source_of(found)
             real = self._names.real(source)
@@ -117,14 +117,14 @@ class Seen:
                 self._files.extend((found.file_id, key))
 
     def same_file(self) -> int:
-        """Return how many inputs were a further name, by a link or a hard link, of a file that was there already."""
+        """Return how many inputs were a further link or hard link to an earlier file."""
         file, key = np.array(self._files, np.uint64).reshape(-1, 2).T
         order = np.lexsort((key, file))
         same = file[order][1:] == file[order][:-1]
         return int(np.count_nonzero(same & (key[order][1:] != key[order][:-1])))
 
     def gone(self, snapshot: Snapshot, paths: Iterable[PathLike]) -> list[Place]:
-        """Return the live items in these folders and tars that were not found; what could not be read stays."""
+        """Return the live items in these folders and tars that were not found; unreadable ones stay."""
         given = [absolute(path) for path in paths]
         if not given:
             return []

@@ -1,4 +1,4 @@
-"""Erasing: what was removed leaves the segments, the manifest, the indexes and what was put aside."""
+"""Erasing removed items from the segments, the manifest, the indexes and what was put aside."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from simsearch.library.write.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge erased beside the items.
+    """The result of a purge, beside the items.
 
     Attributes:
         rejects: Names of rejected inputs.
-        indexes: Indexes that knew rows of removed items; `optimize --recall` builds new ones.
-        aside: Manifests and segments that `repair` had put aside, which may name what was removed.
+        indexes: Indexes with rows of removed items; `optimize --recall` builds new ones.
+        aside: Manifests and segments that `repair` had put aside, which may name removed items.
     """
 
     rejects: int = 0
@@ -29,11 +29,11 @@ class Purged:
 
 
 def purge(writer: Writer, removal: Removal) -> Purged:
-    """Leave nothing on disk of what was ever removed from the library, nor of rejected inputs below the same paths.
+    """Erase from disk all items ever removed from the library, and rejected inputs below the same paths.
 
     Raises:
-        StorageFull: there is no room to rewrite; what is left is found by the same call.
-        LibraryLocked: a reader holds an old state of the manifest for too long.
+        StorageFull: There is no room to rewrite; the same call resumes.
+        LibraryLocked: A reader holds an old state of the manifest for too long.
     """
     merge.purge(writer, removal.forgets)
     _forget_roots(writer)

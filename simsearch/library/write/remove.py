@@ -19,13 +19,13 @@ from simsearch.library.write.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What a call of `remove` means.
+    """The items of a call of `remove`.
 
     Attributes:
         places: The live items, in order.
-        folders: The paths that were given, under each name that they may be known by; none for all paths.
+        folders: The given paths, under all their aliases; none for all paths.
         owner: Whose items alone; None for anybody's.
-        rejects: Rejected inputs that are recorded below the paths, which only a purge forgets.
+        rejects: Rejected inputs below the paths, which only a purge forgets.
     """
 
     places: tuple[Place, ...]
@@ -34,7 +34,7 @@ class Removal:
     rejects: tuple[bytes, ...]
 
     def forgets(self, path: bytes, owner: str | None) -> bool:
-        """Whether the name of a rejected input goes with a purge."""
+        """Return whether the name of a rejected input goes with a purge."""
         below = not self.folders or any(is_below(path, folder) for folder in self.folders)
         return below and self.owner in (None, owner)
 
@@ -46,10 +46,10 @@ class Removal:
 def planned(
     snapshot: Snapshot, library: Path, paths: Iterable[PathLike], *, owner: str | None = None, purge: bool = False
 ) -> Removal:
-    """Return what the paths and the owner mean: items that are below one of the paths and belong to the owner.
+    """Return the items that are below one of the paths and belong to the owner.
 
     Raises:
-        InputError: the library knows nothing of a path or of the owner; or neither is given.
+        InputError: The library has no items of a path or of the owner; or neither is given.
     """
     given = list(paths)
     if not given and owner is None:
@@ -76,13 +76,13 @@ def remove(writer: Writer, removal: Removal) -> int:
 
 
 def _folders(snapshot: Snapshot, paths: Iterable[PathLike]) -> tuple[bytes, ...]:
-    """The paths under each name that the library may know them by."""
+    """Return the paths under all their aliases in the library."""
     names = names_of(snapshot)
     return tuple(dict.fromkeys(name for path in paths for name in names.of_folder(absolute(path))))
 
 
 def _owned(snapshot: Snapshot, owner: str | None) -> list[Place]:
-    """The live items of an owner."""
+    """Return the live items of an owner."""
     places: list[Place] = []
     for s, segment in enumerate(snapshot.segments):
         own = pc.equal(segment.items.column("owner"), owner).fill_null(False).to_numpy(zero_copy_only=False)
@@ -101,7 +101,7 @@ def _rejects(snapshot: Snapshot, removal: Removal) -> tuple[bytes, ...]:
 
 
 def _has_traces(snapshot: Snapshot, path: PathLike | None, owner: str | None) -> bool:
-    """Whether files still hold something of what was removed before, or the name of a rejected input."""
+    """Return whether files still hold items removed before, or the name of a rejected input."""
     every = tuple(replace(record, removed=None) for record in snapshot.state.segments)
     whole = Snapshot(replace(snapshot.state, segments=every), snapshot.segments)
     places = _owned(whole, owner) if path is None else select(whole, [path])[0]

@@ -1,4 +1,4 @@
-"""The one writer of a library: publishes segments, commits them, and clears away what a dead writer left."""
+"""The one writer of a library: publishes segments, commits them, and removes a dead writer's leftovers."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from simsearch.library.format.items import roots_of
 from simsearch.library.format.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
 from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import IDS, Commit, Draft, open_segment, write_segment
+from simsearch.library.format.segment import IDS, CommitRecord, SegmentDraft, open_segment, write_segment
 from simsearch.library.format.snapshot import Place, Snapshot, load_snapshot, of_state
 from simsearch.library.repair.put_aside import segment_aside
 from simsearch.library.repair.survey import is_newer
 
 
 class Writer:
-    """Holds the lock while it is entered; `snapshot` is what is committed so far.
+    """The writer, which holds the lock while it is entered; `snapshot` is the last commit.
 
     Attributes:
-        swept: What a dead writer left and this one removed or put aside, as names below the library's folder.
+        swept: A dead writer's leftovers, removed or put aside, as names below the library's folder.
 
     Raises:
-        LibraryLocked: on entering, when another process writes.
-        LibraryDamaged: on entering, when one of our names is taken by a link or the like.
+        LibraryLocked: On entering, when another process writes.
+        LibraryDamaged: On entering, when one of our names is taken by a link or the like.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Writer:
 
         Args:
             folder: The library's.
-            previous: What is known of it.
-            on_step: Told of every step.
-            sweeps: Whether a dead writer may have been here before: not where this session made the library.
+            previous: An earlier snapshot, if known.
+            on_step: Called at every step.
+            sweeps: Whether a dead writer may have been here before: not where this session created the library.
         """
         self.folder = folder
         self.swept: list[str] = []
@@ -81,10 +81,10 @@ class Writer:
         self._held.close()
 
     def _sweep(self) -> None:
-        """Remove what a dead writer left half-written or had dropped, and put aside what it published uncommitted.
+        """Remove a dead writer's half-written or dropped segments, and put aside those published but not committed.
 
-        A published segment that the manifest does not name is whole. As a rule a writer died before it committed it,
-        and nobody was told of it; after an older manifest was put back it is all that is left of it.
+        A published segment that the manifest does not name is whole. As a rule its writer died before the commit and
+        reported nothing; after an older manifest was put back it is all that is left of a commit.
         """
         self._segments.mkdir(exist_ok=True)
         if not self._sweeps:
@@ -107,24 +107,24 @@ class Writer:
 
     def commit(
         self,
-        draft: Draft | None = None,
+        draft: SegmentDraft | None = None,
         *,
         removed: Iterable[Place] = (),
-        own: Mask | None = None,
+        superseded: Mask | None = None,
         dropped: Sequence[int] = (),
         unrooted: Sequence[bytes] = (),
     ) -> None:
         """Make one segment and some removals durable, all or nothing.
 
         Args:
-            draft: What the new segment holds.
+            draft: The contents of the new segment.
             removed: Items of `snapshot` that are removed.
-            own: Which items of the new segment are removed from the start, (n,) bool.
+            superseded: Which items of the new segment are removed from the start, (n,) bool.
             dropped: Numbers of segments that no longer exist; their folders are deleted afterwards.
-            unrooted: Roots that nothing lies below any more.
+            unrooted: Roots without items.
 
         Raises:
-            StorageFull: there is no room; nothing changed.
+            StorageFull: There is no room; nothing changed.
         """
         temporary = self.incoming(uuid.uuid4().hex)
         with self._whole_or_gone(temporary):
@@ -135,44 +135,48 @@ class Writer:
                 return
             told = self._commit_of(draft, dropped)
             write_segment(temporary, draft, self.snapshot.state.channels, commit=told)
-            self._publish({temporary: ()}, draft.ids, masks, dropped, own)
+            self._publish({temporary: ()}, draft.ids, masks, dropped, superseded)
 
-    def write(self, draft: Draft, *, first: int) -> tuple[Path, tuple[FileRecord, ...]]:
+    def write(self, draft: SegmentDraft, *, first: int) -> tuple[Path, tuple[FileRecord, ...]]:
         """Write a segment of new items without committing it; return its folder and files, for `commit_written`.
 
         May be called in another thread.
 
         Args:
-            draft: What it holds; its items have no ids yet.
-            first: The id that the first will have.
+            draft: Its contents; its items have no ids yet.
+            first: The id of the first.
 
         Raises:
-            StorageFull: there is no room; nothing is left of it.
+            StorageFull: There is no room; nothing is left of it.
         """
         temporary, state = self.incoming(uuid.uuid4().hex), self.snapshot.state
-        told = Commit(state.generation + 1, first, first + draft.items.num_rows)
+        told = CommitRecord(state.generation + 1, first, first + draft.items.num_rows)
         with self._whole_or_gone(temporary):
             write_segment(temporary, draft, state.channels, commit=told)
             return temporary, recorded(sorted(temporary.iterdir()))
 
     def commit_written(
-        self, segments: Mapping[Path, Sequence[FileRecord]], *, removed: Iterable[Place] = (), own: Mask | None = None
+        self,
+        segments: Mapping[Path, Sequence[FileRecord]],
+        *,
+        removed: Iterable[Place] = (),
+        superseded: Mask | None = None,
     ) -> None:
         """Make segments durable that `write`, or another process, wrote into folders made by `incoming`, all or none.
 
         Args:
             segments: What is known already of their files, by folder, in their order.
             removed: As for `commit`.
-            own: Which items of each segment are removed from the start, (n,) bool.
+            superseded: Which items of each segment are removed from the start, (n,) bool.
 
         Raises:
-            StorageFull: there is no room; nothing changed.
+            StorageFull: There is no room; nothing changed.
         """
         with self._whole_or_gone(*segments):
-            self._publish(segments, None, self._masks(removed), (), own)
+            self._publish(segments, None, self._masks(removed), (), superseded)
 
     def incoming(self, name: str) -> Path:
-        """Return where a segment of that name is put before it is published."""
+        """Return the folder of a segment before it is published."""
         return self._segments / f"{name}{PARTIAL}"
 
     @contextmanager
@@ -191,9 +195,9 @@ class Writer:
         ids: NDArray[np.int64] | None,
         masks: Mapping[str, Mask],
         dropped: Sequence[int],
-        own: Mask | None = None,
+        superseded: Mask | None = None,
     ) -> None:
-        """Commit segments, by their folders, with what is known already of their files."""
+        """Commit segments, by their folders, with the known records of their files."""
         next_id, roots = self.snapshot.state.next_id, dict[bytes, None]()
         new: list[SegmentRecord] = []
         for temporary, known in segments.items():
@@ -202,7 +206,7 @@ class Writer:
             given, next_id = _numbered(ids, len(opened), next_id)
             save_array(temporary / IDS, given)
             files = *known, *recorded(sorted({*temporary.iterdir()} - {temporary / file.name for file in known}))
-            new.append(SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), own, files))
+            new.append(SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), superseded, files))
             roots |= dict.fromkeys(roots_of(opened.items.schema))
         self.on_step(Step.SEGMENT_WRITTEN)
         for temporary, record in zip(segments, new, strict=True):
@@ -226,7 +230,7 @@ class Writer:
             remove_folder(self._segments / name)
 
     def unsound(self, number: int, names: Collection[str] | None = None) -> str | None:
-        """Return what is wrong with a segment's files, all or those of some names; None if they are what was written.
+        """Return the fault of a segment's files, all or those of some names; None if they are as written.
 
         Each file is read once while the lock is held, since segments never change.
         """
@@ -246,10 +250,10 @@ class Writer:
         state = self.snapshot.state
         return state.segments[dropped[0]].rank if dropped else state.next_id
 
-    def _commit_of(self, draft: Draft, dropped: Sequence[int]) -> Commit:
+    def _commit_of(self, draft: SegmentDraft, dropped: Sequence[int]) -> CommitRecord:
         state = self.snapshot.state
         _, next_id = _numbered(draft.ids, draft.items.num_rows, state.next_id)
-        return Commit(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
+        return CommitRecord(state.generation + 1, self._rank(dropped), next_id, tuple(self._names(dropped)))
 
     def _masks(self, removed: Iterable[Place]) -> dict[str, Mask]:
         masks: dict[int, Mask] = {}

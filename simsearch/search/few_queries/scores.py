@@ -177,7 +177,7 @@ def unit(queries: NDArray[Any], metric: str) -> NDArray[np.float32]:
 
 
 Pass = Callable[[NDArray[np.float32], NDArray[Any]], tuple[Scores, NDArray[np.bool_]]]
-"""Gives scores (q, n) of queries and rows, and which rows (n,) may be all zeros where the scores do not say."""
+"""Returns scores (q, n) of queries and rows, and which rows (n,) may be all zeros where the scores do not show it."""
 
 
 def _passes(metric: str, kinds: set[Any], coordinates: int) -> dict[Any, Pass] | None:

@@ -73,7 +73,7 @@ def _take(row: Any, table: Any, limit: float, found: Any) -> None:
 
 
 nearest = bounded if SHUFFLES else every
-"""Add codes to what is known of the k nearest of each query: `nearest(rows, tables, limit, found)`.
+"""Update the k nearest of each query with codes: `nearest(rows, tables, limit, found)`.
 
 `rows` is codes (n, bytes), in one piece, which of them count (n,) bool, or (0,) for all, and the position of the first;
 `tables` what each value of each byte adds to the distance (q, bytes, 256) float64; `limit` what a distance must be

@@ -4,7 +4,7 @@ A *plane* holds one bit of each code of a group, `LANES` words of 64 codes. What
 carry, depends on a query only by its three bits there, so all eight answers are tabled once for all queries. A query
 looks up its own and adds them by adders of a few logical operations, two thirds of one a bit, where a popcount
 instruction counts one word. The counts stay sliced (plane j holds their bits of weight 2^j) and are compared with a
-limit in that form; only codes below it are looked at singly.
+limit in that form; only codes below it are visited singly.
 
 Reference:
     Harley & Seal's adder tree, as in Warren, "Hacker's Delight", 2nd edition, section 5-2; the table is the method of
@@ -132,11 +132,11 @@ class _Wires:
         return self.builder.icmp_unsigned("!=", self.builder.bitcast(plane, whole), ir.Constant(whole, 0))
 
     def half_add(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Sum and carry of two planes."""
+        """Return sum and carry of two planes."""
         return self.builder.xor(x, y), self.builder.and_(x, y)
 
     def full_add(self, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
-        """Sum and carry of three planes."""
+        """Return sum and carry of three planes."""
         if TERNARY:
             return self._ternary(_ODD, x, y, z), self._ternary(_MOST, x, y, z)
         build = self.builder

@@ -2,7 +2,7 @@
 
 A code is cut into chunks, each with a table of the codes that have a value there. Of two codes that differ in at most r
 bits, one of m chunks differs in at most r // m (the pigeonhole principle): the values that near are looked up, and the
-codes found are counted in full. That pays for small radii, where it looks at a small share of the codes; for large
+codes found are counted in full. That pays for small radii, where it visits a small share of the codes; for large
 ones `simsearch.search.hamming.search` is faster.
 
 Reference:

@@ -9,7 +9,7 @@ from simsearch.runtime.device import type_of
 from simsearch.search.indexes.spec import GPU_CODE_BYTES, GPU_KINDS, GPU_SQ8_BELOW, IndexSpec
 
 MOST = 2048
-"""Neighbours of a query, and lists looked into, that FAISS's kernels select (GPU_MAX_SELECTION_K of DeviceDefs.cuh)."""
+"""Neighbours of a query, and lists probed, that FAISS's kernels select (GPU_MAX_SELECTION_K of DeviceDefs.cuh)."""
 _SHARE = 0.5  # of free memory that an index may take; lists that grow take up to twice their rows
 
 

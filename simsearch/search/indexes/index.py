@@ -91,7 +91,7 @@ class Index:
         Args:
             rows: Queries (q, d), as they would be compared.
             kept: How many for each.
-            effort: One of `efforts`; more looks at more rows.
+            effort: One of `efforts`; more visits more rows.
 
         Raises:
             RowError: A query is not finite, all zeros, or of another dimension.

@@ -24,7 +24,7 @@ SMALLEST = 2.0**-1074  # and the smallest of all
 UNIT = 2.0**-24  # relative rounding of float32
 HALF_UNIT = 2.0**-11  # of float16
 HALF_SCALE = 2.0**8  # what float16 features are multiplied by, so that hardly one is subnormal
-_COARSE_UNIT = 2.0**-8  # and of what matrix products may use when torch is told that precision matters less
+_COARSE_UNIT = 2.0**-8  # and of matrix products when torch's float32 precision is not "highest"
 TINY = 2.0**-120  # more than float32 loses of a number or product near zero, even where it drops subnormal ones
 
 

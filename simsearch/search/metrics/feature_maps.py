@@ -17,8 +17,8 @@ How far a computed score can be from S, with u = 2^-24 the rounding of float32 a
 - A feature error of relative size e in each of two vectors changes their product by at most (2 e + e^2) W, because
   sum |psi_i| |phi_i| <= W (Cauchy-Schwarz).
 - A product of n terms summed in float32 in any order is wrong by at most n u' W, where u' = u on a CPU, 2 u on tensor
-  cores (they cut instead of rounding; products of float16 are exact there), and 2^-8 where the caller has told torch
-  that float32 products need not be precise.
+  cores (they cut instead of rounding; products of float16 are exact there), and 2^-8 where torch's float32
+  precision is not "highest".
 """
 
 from __future__ import annotations

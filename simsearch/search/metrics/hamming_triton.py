@@ -27,7 +27,7 @@ _LINES, _ROWS, _WARPS = 8, 256, 4
 BLOCK = 1024
 """Codes in a block."""
 MOST_ROWS = BLOCK << 20
-"""Codes that are looked at together: the number of a block takes 20 bits, in front of them are the differing bits."""
+"""Codes of a batch: the number of a block takes 20 bits, in front of them are the differing bits."""
 MOST_WORDS = 63
 """Of a code, so that its differing bits take 11 bits and are never those of a dead code."""
 _DEAD = tl.constexpr(2047)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEVERAL = 64
-"""Rows of a query, above which it pays to look for equal ones."""
+"""Rows of a query, above which searching for equal ones pays."""
 
 
 def alike(rows: NDArray[Any]) -> NDArray[np.intp]:

@@ -168,7 +168,7 @@ class PairDistances:
 
 Positions = NDArray[np.int64]
 Official = Callable[[int, Positions], Doubles]
-"""Gives the distances of query i, by its number, to the rows at some positions."""
+"""Returns the distances of query i to the rows at some positions."""
 
 
 def settle(

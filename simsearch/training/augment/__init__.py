@@ -1,4 +1,4 @@
-"""Which families of edits have a tensor form, by the name of the family in `simsearch.images`."""
+"""The tensor forms of edits, by the name of the family in `simsearch.images`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from simsearch.training.augment.image_batch import Squares, sampled
 
 
 def cropping(squares: Squares, percent: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Without that percentage of each side, centred, to whole pixels, back at its size."""
+    """Crop that percentage of each side, centred, to whole pixels, and resize back."""
     half = ((100 - percent).view(-1, 1) * squares.sizes / 200).floor()
     middle = (squares.sizes / 2).floor() + 1
     first, last = (middle - half - 1).clamp(min=0), torch.minimum(middle + half, squares.sizes)
@@ -19,7 +19,7 @@ def cropping(squares: Squares, percent: Tensor, generator: torch.Generator) -> S
 
 
 def crop_anywhere(squares: Squares, percent: Tensor, generator: torch.Generator) -> Squares:
-    """Without that percentage of each side, cut at a place drawn evenly; it keeps the new size."""
+    """Crop that percentage of each side at a random place; keep the new size."""
     sizes = (squares.sizes * (100 - percent).view(-1, 1) / 100).round().clamp(min=1)
     keep = sizes / squares.sizes
     place = 2 * torch.rand(keep.shape, generator=generator, device=keep.device) - 1
@@ -28,7 +28,7 @@ def crop_anywhere(squares: Squares, percent: Tensor, generator: torch.Generator)
 
 
 def rotation(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Turned counter-clockwise on a canvas that holds all of it, black around, back at its size."""
+    """Rotate counter-clockwise on a black canvas that holds all of it, and resize back."""
     angle, aspect = -torch.deg2rad(degrees), squares.aspect
     cos, sin = angle.cos(), angle.sin()
     turned = torch.stack([cos, sin, -sin, cos], 1).view(-1, 2, 2)
@@ -37,7 +37,7 @@ def rotation(squares: Squares, degrees: Tensor, generator: torch.Generator) -> S
 
 
 def shearing(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Sheared along both axes about its centre, black around, on the same canvas."""
+    """Shear along both axes about the centre, black around, on the same canvas."""
     slant, aspect = torch.tan(torch.deg2rad(degrees)), squares.aspect
     one = torch.ones_like(slant)
     sheared = torch.stack([1 + slant**2, -slant, -slant, one], 1).view(-1, 2, 2)
@@ -45,7 +45,7 @@ def shearing(squares: Squares, degrees: Tensor, generator: torch.Generator) -> S
 
 
 def scaling(squares: Squares, ratio: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Resized by that ratio of its sides; it keeps the new size."""
+    """Resize by that ratio of the sides; keep the new size."""
     sizes = (squares.sizes * ratio.view(-1, 1)).round().clamp(min=1)
     seen = squares.pixels.clone()
     for i, (width, height) in enumerate(sizes.long().tolist()):
@@ -57,17 +57,17 @@ def scaling(squares: Squares, ratio: Tensor, generator: torch.Generator) -> Squa
 
 
 def flip_horizontal(squares: Squares, strength: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Mirrored left to right."""
+    """Mirror left to right."""
     return Squares(squares.pixels.flip(3), squares.sizes)
 
 
 def flip_vertical(squares: Squares, strength: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Mirrored top to bottom."""
+    """Mirror top to bottom."""
     return Squares(squares.pixels.flip(2), squares.sizes)
 
 
 def turn(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Turned counter-clockwise by that multiple of 90 degrees."""
+    """Turn counter-clockwise by that multiple of 90 degrees."""
     out = Squares(squares.pixels.clone(), squares.sizes.clone())
     for quarters in (1, 2, 3):
         chosen = (degrees == 90 * quarters).nonzero().squeeze(1)
@@ -78,7 +78,7 @@ def turn(squares: Squares, degrees: Tensor, generator: torch.Generator) -> Squar
 
 
 def perspective(squares: Squares, percent: Tensor, generator: torch.Generator) -> Squares:
-    """Seen aslant: each corner moves inwards by up to that percentage of either side, black around."""
+    """Distort the perspective: each corner moves inwards by up to that percentage of either side, black around."""
     n, device = len(squares), percent.device
     corners = torch.tensor([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)], device=device)
     moves = torch.rand((n, 4, 2), generator=generator, device=device)
@@ -93,7 +93,7 @@ def perspective(squares: Squares, percent: Tensor, generator: torch.Generator) -
 
 
 def _homography(seen: Tensor, source: Tensor) -> Tensor:
-    """The map (n, 3, 3) that takes each of four seen corners (n, 4, 2) to its source."""
+    """Return the map (n, 3, 3) that takes each of four seen corners (n, 4, 2) to its source."""
     (x, y), (u, v) = seen.unbind(2), source.unbind(2)
     zero, one = torch.zeros_like(x), torch.ones_like(x)
     first = torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 2)

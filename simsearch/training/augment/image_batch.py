@@ -59,7 +59,7 @@ def sampled(squares: Squares, matrix: Tensor) -> Squares:
     """Return the squares seen through an affine map, black around.
 
     Args:
-        squares: n pictures.
+        squares: N pictures.
         matrix: (n, 2, 3) from output to input coordinates, both in [-1, 1] over the square.
     """
     grid = F.affine_grid(matrix, list(squares.pixels.shape), align_corners=False)
@@ -67,7 +67,7 @@ def sampled(squares: Squares, matrix: Tensor) -> Squares:
 
 
 def at_own_size(squares: Squares, edit: Callable[[Tensor, Tensor], Tensor]) -> Squares:
-    """Return what an edit makes of the pictures at their own pixels.
+    """Return an edit of the pictures at their own pixels.
 
     Each picture lies in the top left of its square, one pixel a pixel, its last row and column repeated around, while
     `edit` is called with the pixels and their sizes (n, 2). Pictures larger than the square stay as large as it is.
@@ -88,26 +88,26 @@ def own_pixels(field: Tensor, sizes: Tensor) -> Tensor:
     return by_row.gather(3, columns.view(n, 1, 1, side).expand(n, c, side, side))
 
 
-def prepared(squares: Squares, how: Preprocessing) -> Tensor:
-    """Return what a model's preprocessing makes of the pictures: (n, 3, size, size) float32 in [0, 255].
+def prepared(squares: Squares, preprocessing: Preprocessing) -> Tensor:
+    """Return the pictures after a model's preprocessing: (n, 3, size, size) float32 in [0, 255].
 
     Pillow's own resize of a decoded picture differs by the rounding of one more resize.
     """
-    if how.fit == "squash":
-        return _resized(squares.pixels, how.size)
+    if preprocessing.fit == "squash":
+        return _resized(squares.pixels, preprocessing.size)
     width, height = squares.sizes.T
     shorter = torch.minimum(width, height)
-    kept = how.size / how.resize * torch.stack([shorter / width, shorter / height], 1)  # (n, 2)
+    kept = preprocessing.size / preprocessing.resize * torch.stack([shorter / width, shorter / height], 1)  # (n, 2)
     matrix = torch.cat([torch.diag_embed(kept), torch.zeros_like(kept).unsqueeze(2)], dim=2)
     # Sampled finely and then scaled down, so that no pixel is skipped.
-    grid = F.affine_grid(matrix, [len(squares), 3, 2 * how.size, 2 * how.size], align_corners=False)
+    grid = F.affine_grid(matrix, [len(squares), 3, 2 * preprocessing.size, 2 * preprocessing.size], align_corners=False)
     seen = F.grid_sample(squares.pixels, grid, padding_mode="border", align_corners=False)
-    return _resized(seen, how.size)
+    return _resized(seen, preprocessing.size)
 
 
-def normalised(pixels: Tensor, how: Preprocessing) -> Tensor:
+def normalised(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return pixels (n, 3, s, s) in [0, 255] as a network takes them: less the mean, by the spread, channels last."""
-    mean, std = (255 * torch.tensor([how.mean, how.std], device=pixels.device)).view(2, 1, 3, 1, 1)
+    mean, std = (255 * torch.tensor([preprocessing.mean, preprocessing.std], device=pixels.device)).view(2, 1, 3, 1, 1)
     out: Tensor = (pixels - mean) / std
     return out.contiguous(memory_format=torch.channels_last)
 
@@ -119,7 +119,7 @@ def _resized(pixels: Tensor, size: int) -> Tensor:
 
 
 def _stretched(pixels: Tensor, factor: Tensor) -> Tensor:
-    """Each output coordinate, counted from the top left edge, shows the input at `factor` (n, 2) times it."""
+    """Stretch from the top left edge: each output coordinate shows the input at `factor` (n, 2) times it."""
     matrix = torch.cat([torch.diag_embed(factor), (factor - 1).unsqueeze(2)], dim=2)
     grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)

@@ -28,7 +28,7 @@ _BLOCK = 16  # of a picture with halved colour
 
 
 def jpg_compression(squares: Squares, quality: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """After a JPEG round trip at that quality, colour at half the resolution, as Pillow writes it."""
+    """Apply a JPEG round trip at that quality, colour at half the resolution, as Pillow writes it."""
     return at_own_size(squares, lambda x, _: compressed(x, quality))
 
 
@@ -45,7 +45,7 @@ def compressed(x: Tensor, quality: Tensor) -> Tensor:
 
 
 def _table(base: tuple[int, ...], quality: Tensor) -> Tensor:
-    """The quantisation tables (n, 8, 8) of libjpeg's scaling."""
+    """Return the quantisation tables (n, 8, 8) of libjpeg's scaling."""
     quality = quality.round().clamp(1, 100)
     scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     steps = torch.tensor(base, dtype=quality.dtype, device=quality.device)
@@ -53,7 +53,7 @@ def _table(base: tuple[int, ...], quality: Tensor) -> Tensor:
 
 
 def _rounded(plane: Tensor, table: Tensor) -> Tensor:
-    """The planes (n, c, h, w) after their blocks' frequencies were rounded to multiples of the table's steps."""
+    """Return the planes (n, c, h, w) after their blocks' frequencies were rounded to multiples of the table's steps."""
     n, c, h, w = plane.shape
     blocks = plane.view(n, c, h // 8, 8, w // 8, 8).transpose(3, 4)  # (n, c, rows, columns, 8, 8)
     cosines = _cosines(plane)
@@ -63,7 +63,7 @@ def _rounded(plane: Tensor, table: Tensor) -> Tensor:
 
 
 def _cosines(like: Tensor) -> Tensor:
-    """The orthonormal DCT-II of 8 values, (8, 8)."""
+    """Return the orthonormal DCT-II of 8 values, (8, 8)."""
     k = torch.arange(8, dtype=like.dtype, device=like.device)
     basis = torch.cos(math.pi / 8 * (k + 0.5) * k.view(-1, 1)) / 2
     basis[0] /= math.sqrt(2)

@@ -20,17 +20,17 @@ _REACH = 3.0  # standard deviations at which a Gaussian is cut
 
 
 def gaussian_noise(squares: Squares, variance: Tensor, generator: torch.Generator) -> Squares:
-    """Plus normal noise of that variance on the [0, 1] scale."""
+    """Add normal noise of that variance on the [0, 1] scale."""
     return squares.show(squares.pixels + 255 * _normal(squares, variance, generator))
 
 
 def speckle_noise(squares: Squares, variance: Tensor, generator: torch.Generator) -> Squares:
-    """Times one plus normal noise of that variance."""
+    """Multiply by one plus normal noise of that variance."""
     return squares.show(squares.pixels * (1 + _normal(squares, variance, generator)))
 
 
 def salt_and_pepper_noise(squares: Squares, amount: Tensor, generator: torch.Generator) -> Squares:
-    """That share of the values set to 0 or 255."""
+    """Set that share of the values to 0 or 255."""
     x = squares.pixels
     drawn = own_pixels(torch.rand(x.shape, generator=generator, device=x.device), squares.sizes)
     share = _wide(amount)
@@ -38,17 +38,17 @@ def salt_and_pepper_noise(squares: Squares, amount: Tensor, generator: torch.Gen
 
 
 def gaussian_filter(squares: Squares, size: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Under a Gaussian kernel of that side, as OpenCV chooses its deviation."""
+    """Blur by a Gaussian kernel of that side, with OpenCV's deviation for it."""
     return at_own_size(squares, lambda x, _: _gaussian(x, 0.3 * (size - 1) + 0.4, size / 2))
 
 
 def blur(squares: Squares, radius: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Under a Gaussian of that deviation in pixels."""
+    """Blur by a Gaussian of that deviation in pixels."""
     return at_own_size(squares, lambda x, _: _gaussian(x, radius.clamp(min=1e-3), _REACH * radius + 0.5))
 
 
 def sharpness_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Blended with its smoothed version; 1 is the original."""
+    """Blend with the smoothed version; 1 is the original."""
     kernel = (torch.tensor(_SMOOTH, dtype=torch.float32, device=factor.device) / 13).expand(3, 1, 3, 3)
 
     def sharpened(x: Tensor, _: Tensor) -> Tensor:
@@ -59,36 +59,36 @@ def sharpness_enhancement(squares: Squares, factor: Tensor, generator: torch.Gen
 
 
 def brightness_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Multiplied by the factor."""
+    """Multiply by the factor."""
     return squares.show(squares.pixels * _wide(factor))
 
 
 def contrast_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Blended with a grey of its mean luma; 1 is the original."""
+    """Blend with a grey of the mean luma; 1 is the original."""
     mean = luminance(squares.pixels).mean(dim=(2, 3), keepdim=True).round()
     return squares.show(mean + (squares.pixels - mean) * _wide(factor))
 
 
 def color_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Blended with its grey version; 1 is the original."""
+    """Blend with the grey version; 1 is the original."""
     luma = luminance(squares.pixels)
     return squares.show(luma + (squares.pixels - luma) * _wide(factor))
 
 
 def gamma(squares: Squares, exponent: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Raised to that power on the [0, 1] scale."""
+    """Raise to that power on the [0, 1] scale."""
     return squares.show(255 * (squares.pixels / 255).clamp(0, 1) ** _wide(exponent))
 
 
 def vignette(squares: Squares, strength: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """Darkened towards its corners, which lose that share."""
+    """Darken towards the corners, which lose that share."""
     at = (2 * torch.arange(squares.side, device=strength.device) + 1) / squares.side - 1
     fade = at.view(1, -1) ** 2 + at.view(-1, 1) ** 2
     return squares.show(squares.pixels * (1 - _wide(strength) / 2 * fade))
 
 
 def posterisation(squares: Squares, bits: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
-    """With only that many leading bits of each value."""
+    """Keep only that many leading bits of each value."""
     step = _wide(2 ** (8 - bits))
     return squares.show((squares.pixels.round() / step).floor() * step)
 
@@ -100,7 +100,7 @@ def _normal(squares: Squares, variance: Tensor, generator: torch.Generator) -> T
 
 
 def _gaussian(x: Tensor, deviation: Tensor, reach: Tensor) -> Tensor:
-    """Under a Gaussian whose deviation and cut are each image's own, borders mirrored."""
+    """Blur by a Gaussian whose deviation and cut-off are each image's own, borders mirrored."""
     n, c, h, w = x.shape
     side = min(max(1, math.floor(float(reach.max()))), h - 1)
     at = torch.arange(-side, side + 1, device=x.device, dtype=x.dtype)

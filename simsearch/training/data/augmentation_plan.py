@@ -1,6 +1,6 @@
-"""Which edits reach which image of a batch, and how strongly: drawn as arrays, before anything is edited.
+"""Augmentation plans: which edits reach which image of a batch, and their strengths, drawn as arrays beforehand.
 
-Draws depend on the seed and on their place in the run alone, so a run that is gone on with draws what it would have.
+Draws depend on the seed and on their place in the run alone, so a resumed run draws what it would have.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETS: dict[str, tuple[Perturbation, ...]] = {"paper": PAPER, "platform": PLATFOR
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What happens to a batch.
+    """The draws of a batch.
 
     Attributes:
         hits: (e, n) whether each of e edits reaches each of n images.
@@ -36,15 +36,15 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One edit of a view, its name understood.
+class EditEntry:
+    """One edit of a view, its name parsed.
 
     Attributes:
         edit: The setting.
         family: The family whose strength is drawn; None for a fixed name, a set, or a user's own.
-        options: What stands in parentheses behind the family's name.
+        options: The parentheses behind the family's name.
         form: The tensor form that makes it on the device; empty where Pillow does.
-        fixed: The strength that stands in a fixed name.
+        fixed: The strength in a fixed name.
     """
 
     edit: Edit
@@ -73,18 +73,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A view, its names understood.
+    """A view, its names parsed.
 
     Attributes:
         entries: Its edits, in order.
         clean: Share of the images without any.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[EditEntry, ...]
     clean: float
 
     def draw(self, rng: np.random.Generator, n: int) -> Draw:
-        """Return what happens to n images."""
+        """Return the draws for n images."""
         shares = np.array([[entry.edit.share] for entry in self.entries]).reshape(-1, 1)
         edited = rng.random(n) >= self.clean
         hits = (rng.random((len(self.entries), n)) < shares) & edited
@@ -93,15 +93,15 @@ class Plan:
 
 
 def plan_of(view: View, where: str, *, engine: str = "auto") -> Plan:
-    """Return a view with its names understood; each edit is tried at both of its ends.
+    """Return a view with its names parsed; each edit is tried at both of its ends.
 
     Args:
         view: The setting.
-        where: What it is called.
+        where: Its name in messages.
         engine: `auto` uses tensor forms where there are any, `pillow` none.
 
     Raises:
-        InputError: there is no such edit, or a strength is not allowed; `where` and the name begin the message.
+        InputError: There is no such edit, or a strength is not allowed; `where` and the name begin the message.
     """
     entries = (_entry(edit, f"{where}.edits.{i}") for i, edit in enumerate(view.edits))
     return Plan(tuple(_formed(entry) if engine == "auto" else entry for entry in entries), view.clean)
@@ -122,7 +122,7 @@ def perturbations(names: tuple[str, ...], where: str) -> tuple[Perturbation, ...
     """Return the perturbations of these names and sets, each once.
 
     Raises:
-        InputError: there is no such edit; `where` begins the message.
+        InputError: There is no such edit; `where` begins the message.
     """
     found: dict[str, Perturbation] = {}
     for name in names:
@@ -143,11 +143,11 @@ def ends_of(plan: Plan) -> tuple[Perturbation, ...]:
     return tuple(found.values())
 
 
-def _entry(edit: Edit, where: str) -> Entry:
+def _entry(edit: Edit, where: str) -> EditEntry:
     try:
         head, options = naming.parse(edit.edit)
         family = next((family for family in FAMILIES if "{}" in head and family.template == head), None)
-        entry = Entry(edit, family, options)
+        entry = EditEntry(edit, family, options)
         for end in _ends(entry):
             entry.perturbation(end, np.random.default_rng(0))
     except InputError as error:
@@ -155,8 +155,8 @@ def _entry(edit: Edit, where: str) -> Entry:
     return entry
 
 
-def _formed(entry: Entry) -> Entry:
-    """The edit with its tensor form, if it has one and the name asks for no more than a strength."""
+def _formed(entry: EditEntry) -> EditEntry:
+    """Return the edit with its tensor form, if it has one and the name has no more than a strength."""
     if entry.family is not None:
         form, fixed = ("" if entry.options else entry.family.name), 0.0
     elif "{}" in entry.edit.edit or entry.edit.edit in SETS:
@@ -169,7 +169,7 @@ def _formed(entry: Entry) -> Entry:
     return replace(entry, form=form, fixed=fixed) if form in FORMS else entry
 
 
-def _ends(entry: Entry) -> tuple[float, ...]:
+def _ends(entry: EditEntry) -> tuple[float, ...]:
     if entry.edit.strength is None:
         return (0.0,)
     low, high = entry.edit.strength
@@ -179,7 +179,7 @@ def _ends(entry: Entry) -> tuple[float, ...]:
 
 
 def _allowed(family: Family, drawn: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Whole, odd or multiple as the family asks, still between the ends where that can be."""
+    """Return strengths that the family allows (whole, odd or multiple), between the ends where possible."""
     step = 2 if family.allowed.odd else family.allowed.multiple if family.allowed.whole else 0
     if not step:
         return drawn

@@ -1,7 +1,7 @@
-"""What a step trains on: which pictures, what happens to them, and what Pillow has made of them already.
+"""The batches of a run: pictures, draws, and the edits by Pillow.
 
-A batch depends on the seed and its number alone, so worker processes may make it anywhere and a run that is gone on
-with sees what it would have seen.
+A batch depends on the seed and its number alone, so any worker process may make it and a resumed run sees what it
+would have seen.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VIEWS = ("first", "second")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What batches are made from.
+    """The parameters of batches.
 
     Attributes:
         plans: Of the first and the second view.
@@ -62,10 +62,10 @@ class Batches(Dataset[Batch]):
     """
 
     def __init__(self, pictures: Pictures, recipe: Recipe) -> None:
-        """Make sure that there are enough pictures.
+        """Require enough pictures.
 
         Raises:
-            InputError: a batch needs more pictures than there are.
+            InputError: A batch needs more pictures than there are.
         """
         if recipe.size * recipe.world > len(pictures):
             raise InputError(
@@ -122,14 +122,14 @@ class Batches(Dataset[Batch]):
 
 
 def _chain(plan: Plan, draw: Draw, i: int, by_pillow: NDArray[np.bool_], rng: np.random.Generator) -> Iterator[Any]:
-    """What Pillow does to image i, in order."""
+    """Yield the edits of image i by Pillow, in order."""
     for e, entry in enumerate(plan.entries):
         if by_pillow[e] and draw.hits[e, i]:
             yield entry.perturbation(float(draw.strengths[e, i]), rng)
 
 
-class From(Sampler[int]):
-    """Batch numbers from the first that is still to be trained on; they never end."""
+class BatchNumbers(Sampler[int]):
+    """An endless sampler of batch numbers, from the first that is still to be trained on."""
 
     def __init__(self, first: int) -> None:
         self.first = first

@@ -26,7 +26,7 @@ class Pictures:
     """RGB pictures of any shape in one block of memory, which worker processes share.
 
     Attributes:
-        pixels: uint8, one picture after the other, each (h, w, 3).
+        pixels: Uint8, one picture after the other, each (h, w, 3).
         starts: (n + 1,) int64, where each begins.
         sizes: (n, 2) int64, width and height.
         names: Printable path of each.
@@ -82,7 +82,7 @@ def square(image: Image.Image, side: int) -> Tensor:
 def load_pictures(
     paths: Iterable[str | PathLike[str]], *, side: int, most: int | None = None, seed: int = 0
 ) -> tuple[Pictures, list[Rejected]]:
-    """Return all images found in folders, files and tars, each content once, and what could not be used.
+    """Return all images in folders, files and tars, each content once, and the rejected inputs.
 
     Args:
         paths: Folders, images or WebDataset tars.
@@ -91,7 +91,7 @@ def load_pictures(
         seed: Of that choice.
 
     Raises:
-        InputError: there are no images, or they do not fit into half of this machine's memory.
+        InputError: There are no images, or they do not fit into half of this machine's memory.
     """
     sources, rejected = list[Source](), list[Rejected]()
     for found in find(paths):
@@ -103,7 +103,7 @@ def load_pictures(
         chosen = np.random.default_rng(seed).choice(len(sources), most, replace=False)
         sources = [sources[i] for i in sorted(chosen)]
     _make_sure_they_fit(len(sources), side)
-    with ThreadPoolExecutor(default_workers()) as pool:  # Pillow works without the interpreter's lock
+    with ThreadPoolExecutor(default_workers()) as pool:  # Pillow releases the GIL
         loaded = list(pool.map(lambda source: _loaded(source, side), sources))
     kept: dict[str, tuple[Image.Image, str]] = {}
     for source, one in zip(sources, loaded, strict=True):

@@ -1,4 +1,4 @@
-"""Labelled pairs: what people found to be copies, and what only looked like it."""
+"""Labelled pairs: copies, and look-alikes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_pairs(path: Path, *, side: int) -> PairList:
         side: Of the squares at which pictures are held.
 
     Raises:
-        InputError: the file is no such list, is empty, or names a picture that cannot be used; the line is named.
+        InputError: The file is no such list, is empty, or names a picture that cannot be used; the line is named.
     """
     rows = read_csv(path, COLUMNS)
     if not rows:

@@ -1,4 +1,4 @@
-"""From a batch to the views that the network sees, on the device that holds the photographs."""
+"""The views of a batch for the network, on the device of the photographs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simsearch.training.data.batches import VIEWS
 
 @dataclass(frozen=True, slots=True)
 class ViewMaker:
-    """Makes the two views of a batch.
+    """The maker of the two views of a batch.
 
     Attributes:
         squares: (n, 3, s, s) uint8, all photographs on the device.
@@ -52,6 +52,6 @@ class ViewMaker:
         return view
 
 
-def network_input(squares: Squares, how: Preprocessing) -> Tensor:
-    """Return what a network takes of squares: (n, 3, size, size), normalised, channels last."""
-    return normalised(prepared(squares, how), how)
+def network_input(squares: Squares, preprocessing: Preprocessing) -> Tensor:
+    """Return a network's input from squares: (n, 3, size, size), normalised, channels last."""
+    return normalised(prepared(squares, preprocessing), preprocessing)

@@ -1,1 +1,1 @@
-"""How good a network is while it is trained, and after."""
+"""Validation of a network during and after training."""

@@ -1,4 +1,4 @@
-"""How well a network finds edited copies of photographs that it was not trained on, among strangers edited alike."""
+"""Evaluation: recall of edited copies of held-out photographs, among strangers edited alike."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Trial:
     """The material of a measurement.
 
     Attributes:
-        edits: Each is made of every picture.
+        edits: Each applied to every picture.
         own: Photographs that are in the library.
         strangers: Photographs that are not.
-        hows: The preprocessing of each model that is tried.
-        seed: Decides noise, letters and places.
+        preprocessings: Of each model.
+        seed: Of noise, letters and places.
     """
 
     edits: tuple[Perturbation, ...]
     own: Pictures
     strangers: Pictures
-    hows: tuple[Preprocessing, ...]
+    preprocessings: tuple[Preprocessing, ...]
     seed: int
 
     def originals(self) -> tuple[Pixels, ...]:
@@ -63,16 +63,16 @@ class Trial:
                 yield self._stacked(list(pool.map(edited, range(len(pictures)))))
 
     def _seen(self, image: Image.Image) -> Seen:
-        return {how: how.apply(image) for how in dict.fromkeys(self.hows)}
+        return {how: how.apply(image) for how in dict.fromkeys(self.preprocessings)}
 
     def _stacked(self, seen: list[Seen]) -> tuple[Pixels, ...]:
-        by_how = {how: np.stack([one[how] for one in seen]) for how in dict.fromkeys(self.hows)}
-        return tuple(by_how[how] for how in self.hows)
+        by_how = {how: np.stack([one[how] for one in seen]) for how in dict.fromkeys(self.preprocessings)}
+        return tuple(by_how[how] for how in self.preprocessings)
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Distances that one model gave.
+    """The distances of one model.
 
     Attributes:
         right: (n, e) from each edited copy to its own original.
@@ -90,7 +90,7 @@ class Scores:
 def scores(
     originals: Sequence[Pixels], queries: Iterable[Sequence[Pixels]], models: Sequence[Embed], metrics: Sequence[str]
 ) -> list[Scores]:
-    """Return what each model gives for the same pictures.
+    """Return the distances of each model for the same pictures.
 
     Args:
         originals: For each model (n, s, s, 3) of the library.
@@ -99,7 +99,7 @@ def scores(
         metrics: The distance of each.
 
     Raises:
-        InputError: a model gave a row that is no number.
+        InputError: A model gave a row that is no number.
     """
     n = len(originals[0])
     library = [_rows(*one) for one in zip(models, originals, metrics, strict=True)]
@@ -124,14 +124,14 @@ def supported_fpr(strangers: int, wanted: float | None) -> float:
 
 
 def _to_own(rows: NDArray[Any], library: NDArray[Any], metric: str) -> Values:
-    """Distance of each row (n, d) to the library's row in the same place (n,), rounded as `knn` rounds."""
+    """Return the distance of each row (n, d) to the library's row in the same place (n,), rounded as `knn` rounds."""
     measure = by_name(metric)
     own = [measure(row[None], original[None])[0, 0] for row, original in zip(rows, library, strict=True)]
     return np.asarray(own, np.float32).astype(np.float64)
 
 
 def _rows(embed: Embed, pixels: Pixels, metric: str) -> NDArray[Any]:
-    """Rows that the metric is defined on: for js a row of zeros becomes a flat one, which resembles nothing."""
+    """Return rows for which the metric is defined: for js a row of zeros becomes a flat one, far from all."""
     rows = embed(pixels)
     if not np.isfinite(rows).all():
         raise InputError("the network gives rows that are no numbers; train with a lower optimiser.rate")

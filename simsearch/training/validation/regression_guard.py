@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.decide import recall_at_fpr, supported
-from simsearch.errors import ModelError
+from simsearch.errors import GuardRefused
 from simsearch.images.perturb import Perturbation
 from simsearch.training.validation.evaluation import Scores
 
@@ -17,21 +17,9 @@ ALL = "all"
 _CONFIDENCE = 0.95
 
 
-class GuardRefused(ModelError):
-    """A family of edits is found less often than before training, by more than the margin; nothing is exported.
-
-    Attributes:
-        table: What was measured.
-    """
-
-    def __init__(self, message: str, table: GuardTable) -> None:
-        super().__init__(message)
-        self.table = table
-
-
 @dataclass(frozen=True, slots=True)
 class FamilyChange:
-    """What training did to one family of edits.
+    """The change of one family of edits by training.
 
     Attributes:
         family: Its name.
@@ -61,7 +49,7 @@ class FamilyChange:
 
 @dataclass(frozen=True, slots=True)
 class GuardTable:
-    """The proof of a run.
+    """The table of all families' changes.
 
     Attributes:
         families: Each family, in the order of the edits.
@@ -92,24 +80,24 @@ class GuardTable:
         return tuple(change.family for change in self.families if not change.trained)
 
     def require(self) -> None:
-        """Make sure that nothing was lost.
+        """Require that no family fell.
 
         Raises:
-            GuardRefused: a family fell by more than the margin; each is named.
+            GuardRefused: A family fell by more than the margin; each is named.
         """
         if self.fallen:
-            told = ", ".join(f"{change.family} {change.before:.3f} to {change.after:.3f}" for change in self.fallen)
+            fallen = ", ".join(f"{change.family} {change.before:.3f} to {change.after:.3f}" for change in self.fallen)
             raise GuardRefused(
-                f"recall fell by more than {self.margin:g}: {told}; the model was not exported. Train these edits too, "
-                "with a lower rate or fewer steps, raise guard.margin, or export all the same with --force",
+                f"recall fell by more than {self.margin:g}: {fallen}; the model was not exported. Train these edits "
+                "too, with a lower rate or fewer steps, raise guard.margin, or export all the same with --force",
                 self,
             )
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
+        """Return the table as JSON types."""
         values = asdict(self)
-        for change, told in zip((*self.families, self.overall), (*values["families"], values["overall"]), strict=True):
-            told["difference"] = round(change.difference, 6)
+        for change, row in zip((*self.families, self.overall), (*values["families"], values["overall"]), strict=True):
+            row["difference"] = round(change.difference, 6)
         return {**values, "held_out": list(self.held_out), "passed": not self.fallen}
 
     def lines(self) -> list[tuple[str, ...]]:
@@ -129,7 +117,7 @@ def compare(
     draws: int,
     seed: int = 0,
 ) -> GuardTable:
-    """Return what training did to every family of edits.
+    """Return the change of every family of edits by training.
 
     Both models are held to the same false-positive rate on the same strangers, each by its own threshold. Intervals
     are of the difference when whole source images, own and strange, are drawn again for both models alike.
@@ -181,7 +169,7 @@ def _points(scores: Scores, columns: list[list[int]], fpr: float) -> list[float]
 def _recalls(
     scores: Scores, columns: list[list[int]], fpr: float, drawn: list[tuple[NDArray[Any], NDArray[Any]]]
 ) -> NDArray[np.float64]:
-    """Recall of each group of edits (draws, groups) when these sources are drawn."""
+    """Return the recall of each group of edits (draws, groups) when these sources are drawn."""
     flat = scores.strangers.ravel()
     order = np.argsort(flat, kind="stable")
     nearest, owner = flat[order], order // scores.strangers.shape[1]

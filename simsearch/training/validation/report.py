@@ -1,4 +1,4 @@
-"""What a run leaves beside its model: the guard's table as JSON and as a plot, and the model's README."""
+"""The reports of a run: the guard's table as JSON and as a plot, and the model's README."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_guard(table: GuardTable, folder: Path, facts: dict[str, Any]) -> None:
 
 
 def verdict(table: GuardTable) -> str:
-    """Return what the table says in one line."""
+    """Return the table's verdict in one line."""
     support = "" if table.supported else f"; {table.strangers} strangers are too few to support this rate"
     change = table.overall
     return (

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from simsearch.benchmark.data import methods
-from simsearch.benchmark.data.array_cache import Store
-from simsearch.benchmark.data.copies import Job, Want, work
+from simsearch.benchmark.data.array_cache import ArrayCache
+from simsearch.benchmark.data.copies import EmbedJob, RowRequest, work
 from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_id, copy_of, edit_names
 from simsearch.benchmark.data.methods import enter
 from simsearch.benchmark.data.nearest import Sides, nearest
 from simsearch.benchmark.data.photographs import look_at
-from simsearch.benchmark.data.row_cache import Shelf
+from simsearch.benchmark.data.row_cache import RowCache
 from simsearch.benchmark.settings import settings_of
 from simsearch.distance import js
 from simsearch.errors import DependencyMissing, InputError
@@ -57,7 +57,7 @@ def stored(output):
 
 
 def shelf_of(output):
-    return Shelf(Store(output / "cache"), Edits.of(MILD, font=dejavu_sans_bold()))
+    return RowCache(ArrayCache(output / "cache"), Edits.of(MILD, font=dejavu_sans_bold()))
 
 
 def test_every_split_shares_the_rows(world, tmp_path):
@@ -66,11 +66,11 @@ def test_every_split_shares_the_rows(world, tmp_path):
     run(world, one, models=models, seeds=(0,))
     run(world, two, models=models, seeds=(1,))
     run(world, both, models=models, seeds=(0, 1))
-    shelves, makers = [shelf_of(o) for o in (one, two, both)], [enter(m, settings_of({})).maker for m in models]
+    shelves, makers = [shelf_of(o) for o in (one, two, both)], [enter(m, settings_of({})).spec for m in models]
     shared = 0
     for entry in makers:
         for photo in look_at(world, workers=0).pictures:
-            first, second, union = (shelf.stored(entry.key, photo) for shelf in shelves)
+            first, second, union = (row_cache.stored(entry.key, photo) for row_cache in shelves)
             assert set(union) == set(first) | set(second)
             for copy in set(first) & set(second):
                 np.testing.assert_array_equal(first[copy], second[copy])
@@ -179,10 +179,10 @@ def test_rows_are_made_again_when_what_they_are_made_with_changes(world, tmp_pat
     source = "from tests.fake import FakeExtractor\n\n\nclass Mine(FakeExtractor):\n    name = 'mine'\n"
     (tmp_path / "own_model.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    before = enter("own_model:Mine", settings_of({})).maker.key
-    assert enter("own_model:Mine", settings_of({})).maker.key == before
+    before = enter("own_model:Mine", settings_of({})).spec.key
+    assert enter("own_model:Mine", settings_of({})).spec.key == before
     (tmp_path / "own_model.py").write_text(source + "    dimension = 192\n")
-    assert enter("own_model:Mine", settings_of({})).maker.key != before
+    assert enter("own_model:Mine", settings_of({})).spec.key != before
 
     for place in (tmp_path / "over.png", tmp_path / "pictures" / "one.png"):
         place.parent.mkdir(exist_ok=True)
@@ -198,16 +198,16 @@ def test_rows_are_made_again_when_what_they_are_made_with_changes(world, tmp_pat
 def test_distances_are_those_of_brute_force(world, tmp_path):
     """One row by js, bits that do not fill their bytes, several rows: nearest, own, nearest other."""
     run(world, tmp_path, models=(FAKE, CORNERS, MEANS, TAILS))
-    photos, shelf = look_at(world, workers=0).pictures, shelf_of(tmp_path)
-    queries = tuple(p for p in photos if MILD[0] in shelf.stored(enter(FAKE, settings_of({})).maker.key, p))
+    photos, row_cache = look_at(world, workers=0).pictures, shelf_of(tmp_path)
+    queries = tuple(p for p in photos if MILD[0] in row_cache.stored(enter(FAKE, settings_of({})).spec.key, p))
     sides = Sides.of(photos[:7], queries)
     for name in (FAKE, CORNERS, MEANS, TAILS):
         entry = enter(name, settings_of({}))
-        found = nearest(shelf, entry.maker, entry.method.metric, sides, MILD)
+        found = nearest(row_cache, entry.spec, entry.method.metric, sides, MILD)
         originals = [entry.extractor.parts([p.load()])[0] for p in photos[:7]]
         for i, photo in enumerate(queries):
             for e, edit in enumerate(MILD):
-                rows = entry.extractor.parts([copy_of(photo.load(), edit, shelf.edits, photo.sha256)])[0]
+                rows = entry.extractor.parts([copy_of(photo.load(), edit, row_cache.edits, photo.sha256)])[0]
                 if name == FAKE:
                     distances = js(rows, np.concatenate(originals))[0].astype(np.float32)
                 elif name == CORNERS:
@@ -238,9 +238,9 @@ def test_a_row_of_zeros_is_far_from_everything(world, tmp_path, model):
     photos, entry = look_at(folder, workers=0).pictures, enter(model, settings_of({}))
     flat = np.array(["/0" not in photo.name and "/1" not in photo.name for photo in photos])
     assert flat.sum() == 2
-    shelf = Shelf(Store(tmp_path / "out" / "cache"), Edits.of(edits, font=dejavu_sans_bold()))
+    row_cache = RowCache(ArrayCache(tmp_path / "out" / "cache"), Edits.of(edits, font=dejavu_sans_bold()))
     for database in (photos, tuple(photo for photo, dark in zip(photos, flat, strict=True) if dark)):
-        found = nearest(shelf, entry.maker, entry.method.metric, Sides.of(database, photos), edits)
+        found = nearest(row_cache, entry.spec, entry.method.metric, Sides.of(database, photos), edits)
         assert np.isinf(found.distance[flat]).all()
         assert np.isinf(found.own[flat]).all()
         assert (found.position[flat] == -1).all()
@@ -251,11 +251,11 @@ def test_a_row_of_zeros_is_far_from_everything(world, tmp_path, model):
 
 def test_rows_of_a_job_are_those_of_the_method_alone(world, tmp_path):
     photo = look_at(world, workers=0).pictures[0]
-    shelf, entry = shelf_of(tmp_path), enter(CORNERS, settings_of({}))
-    network = Want("fake", "k", ("scaling_0.8",), FakeExtractor.preprocessing)
-    done = work(Job(photo, (Want(CORNERS, entry.maker.key, (ORIGINAL, "scaling_0.8")), network), shelf))
-    copy = copy_of(photo.load(), "scaling_0.8", shelf.edits, photo.sha256)
-    original, small = shelf.rows(entry.maker.key, photo, (ORIGINAL, "scaling_0.8"))
+    row_cache, entry = shelf_of(tmp_path), enter(CORNERS, settings_of({}))
+    network = RowRequest("fake", "k", ("scaling_0.8",), FakeExtractor.preprocessing)
+    done = work(EmbedJob(photo, (RowRequest(CORNERS, entry.spec.key, (ORIGINAL, "scaling_0.8")), network), row_cache))
+    copy = copy_of(photo.load(), "scaling_0.8", row_cache.edits, photo.sha256)
+    original, small = row_cache.rows(entry.spec.key, photo, (ORIGINAL, "scaling_0.8"))
     np.testing.assert_array_equal(original, entry.extractor.parts([photo.load()])[0])
     np.testing.assert_array_equal(small, entry.extractor.parts([copy])[0])
     (pixels,) = done.pixels.values()

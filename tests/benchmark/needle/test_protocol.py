@@ -16,7 +16,7 @@ from simsearch.benchmark.data.edits import Edits, copy_of
 from simsearch.benchmark.data.methods import assemble, enter
 from simsearch.benchmark.data.photographs import look_at
 from simsearch.benchmark.data.sources import known_copies, read_copies, read_sources, source_of, spread_evenly
-from simsearch.benchmark.needle.pairs import Library, stranger_pairs
+from simsearch.benchmark.needle.pairs import Originals, stranger_pairs
 from simsearch.benchmark.report import write_output
 from simsearch.benchmark.report.needle_tables import needle_tables, size
 from simsearch.benchmark.report.tables import tables
@@ -232,13 +232,13 @@ def test_every_pair_within_the_reach_is_found_once(name, wanted):
     coarse = rng.integers(0, 256, (270, 3, 4, 3), np.uint8)
     images = [Image.fromarray(one).resize((16, 12), Image.Resampling.BICUBIC) for one in coarse]
     parts = [entry.extractor.parts([image])[0] for image in images]
-    library = Library(entry.maker, entry.method.metric, parts)
+    library = Originals(entry.spec, entry.method.metric, parts)
     strangers = Strangers.of(rng.integers(0, 3, 270), [(0, 1), (2, 3)])
     found, reach = stranger_pairs(library, strangers, wanted, seed=0)
     counted = strangers.counts(found.left, found.right)
     assert 4 * counted.sum() >= min(wanted, strangers.pairs()[0])
     assert (found.left < found.right).all()
-    whole = Library(entry.maker, entry.method.metric, parts).near(parts, np.inf)
+    whole = Originals(entry.spec, entry.method.metric, parts).near(parts, np.inf)
     expected = {(a, b): d for a, b, d in zip(*whole, strict=True) if a < b and d <= reach}
     assert (
         dict(zip(zip(found.left.tolist(), found.right.tolist(), strict=True), found.distances, strict=True)) == expected
@@ -320,7 +320,7 @@ def test_two_folders_of_one_name_are_told_apart(tmp_path, monkeypatch):
         shutil.copytree(find_model("mini"), folder)
     entries, methods = assemble(settings_of({"models": ("mini", "a/export", str(folders[1]))}))
     assert [method.name for method in methods] == ["mini", "a/export", "b/export"]
-    assert len({entry.maker.key for entry in entries}) == 1
+    assert len({entry.spec.key for entry in entries}) == 1
     with pytest.raises(InputError, match="a/export stands twice"):
         assemble(settings_of({"models": ("mini", "a/export", str(folders[0]))}))
 

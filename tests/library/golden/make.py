@@ -19,7 +19,7 @@ from simsearch.library import Library
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.segment import ChannelRows, SegmentDraft, write_segment
 
 DIMENSION = 16
 NAMES = (b"a.png", b"b.png", b"deep/c.png", b"caf\xe9.png", b"\xc3\xa9.png", b"f.png", b"g.png", b"h.png")
@@ -49,7 +49,9 @@ def _adopt(library: Library, first: int, end: int, scratch: Path) -> None:
     broken = Source(b"/photos", b"broken-%d.jpg" % first, b"/photos/broken.jpg", 0, 9, 1)
     rejects = rejects_batch([Rejected(broken, RejectCode.EMPTY, "it is empty")])
     write_segment(
-        scratch, Draft(items_batch(items), {"rows": ChannelRows.whole(rows()[first:end])}, rejects), library.channels
+        scratch,
+        SegmentDraft(items_batch(items), {"rows": ChannelRows.whole(rows()[first:end])}, rejects),
+        library.channels,
     )
     library.adopt(scratch)
 

@@ -16,7 +16,7 @@ from simsearch.library import Library, Matches
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.format.segment import ChannelRows, Draft, write_segment
+from simsearch.library.format.segment import ChannelRows, SegmentDraft, write_segment
 from tests.library.helpers import HERE, make, paint
 
 Answer = list[tuple[float, int, list[int]]]
@@ -42,7 +42,7 @@ def copied(
             Item(b"/rows", str(i).encode(), sha, n_bytes=1, mtime_ns=1, quality=None if quality is None else quality[i])
             for i, sha in zip(part, shas, strict=True)
         ]
-        draft = Draft(items_batch(items), {"rows": ChannelRows.whole(rows[part])}, rejects_batch([]))
+        draft = SegmentDraft(items_batch(items), {"rows": ChannelRows.whole(rows[part])}, rejects_batch([]))
         folder = path.parent / uuid4().hex
         write_segment(folder, draft, library.channels)
         library.adopt(folder)

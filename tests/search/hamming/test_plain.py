@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simsearch.runtime import kernel_cache
-from simsearch.runtime.kernel_cache import Kept
+from simsearch.runtime.kernel_cache import KernelCache
 from simsearch.search import knn
 from simsearch.search.hamming import plain, search
 from simsearch.search.hamming.search import FEW, MANY, SLICED, WITHIN, pays
@@ -56,7 +56,7 @@ def test_no_codes_give_nothing(way):
 @pytest.fixture
 def nothing_met(monkeypatch, tmp_path):
     """A process that has compared nothing, and finds nothing on disk."""
-    empty = Kept(tmp_path, "none")
+    empty = KernelCache(tmp_path, "none")
     monkeypatch.setattr(kernel_cache, "kept", lambda: empty)
     kernel_cache._met.clear()
 

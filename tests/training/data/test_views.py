@@ -15,7 +15,7 @@ from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment.image_batch import Squares
 from simsearch.training.config import Edit, View
 from simsearch.training.data.augmentation_plan import plan_of
-from simsearch.training.data.batches import Batches, From, Recipe
+from simsearch.training.data.batches import Batches, BatchNumbers, Recipe
 from simsearch.training.data.images import Pictures, load_pictures, pictures_of, square
 from simsearch.training.data.pairs import read_pairs
 from simsearch.training.data.views import ViewMaker, network_input
@@ -57,7 +57,7 @@ def test_each_picture_is_there_once_a_pass_on_one_device_or_two(pictures: Pictur
 
 
 def test_batches_go_on_where_a_run_was_left() -> None:
-    numbers = iter(From(7))
+    numbers = iter(BatchNumbers(7))
     assert [next(numbers) for _ in range(3)] == [7, 8, 9]
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from simsearch.decide import recall_at_fpr
+from simsearch.errors import GuardRefused
 from simsearch.images.perturb import by_name
 from simsearch.training.validation.evaluation import Scores, supported_fpr
-from simsearch.training.validation.regression_guard import GuardRefused, GuardTable, compare
+from simsearch.training.validation.regression_guard import GuardTable, compare
 from simsearch.training.validation.report import verdict
 
 EDITS = tuple(map(by_name, ("blur_1", "blur_2", "flip_vertical")))

@@ -35,7 +35,7 @@ class Generation:
 
 
 def webp_compression(image: Picture, rng: Rng, *, quality: int) -> Picture:  # noqa: ARG001
-    """The image after a lossy WebP round trip at that quality."""
+    """Return the image after a lossy WebP round trip at that quality."""
     if max(image.size) > _WEBP_SIDE:
         raise InputError(f"{image.width}x{image.height}: a WebP side has at most {_WEBP_SIDE} pixels; scale it down")
     buffer = io.BytesIO()
@@ -45,7 +45,7 @@ def webp_compression(image: Picture, rng: Rng, *, quality: int) -> Picture:  # n
 
 
 def re_encoding(image: Picture, rng: Rng, *, times: int, kind: str = "any") -> Picture:
-    """The image sent on that many times, each time scaled anew and written as JPEG or WebP; it keeps the last size."""
+    """Return the image forwarded that many times, each time scaled and written as JPEG or WebP, in the last size."""
     out = image
     for generation in generations(rng, times, kind):
         size = [max(1, round(generation.ratio * side)) for side in image.size]
@@ -56,7 +56,7 @@ def re_encoding(image: Picture, rng: Rng, *, times: int, kind: str = "any") -> P
 
 
 def generations(rng: Rng, times: int, kind: str = "any") -> tuple[Generation, ...]:
-    """What happens in each of that many generations, each drawn alone and evenly.
+    """Return that many generations, each drawn independently and evenly.
 
     JPEG and WebP are equally likely for `any`; the ratio lies from 0.5 to 1 and the quality from 30 to 90.
     """

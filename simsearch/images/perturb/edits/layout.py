@@ -22,33 +22,33 @@ _MEME_WIDTH = 0.94  # of the image's width, which letters over it may fill
 
 
 def padding(image: Picture, rng: Rng, *, percent: float, fill: str = "any") -> Picture:
-    """The image with a border of that percentage of each side length on all four sides."""
+    """Return the image with a border of that percentage of each side length on all four sides."""
     x, y = round(percent / 100 * image.width), round(percent / 100 * image.height)
     return _padded(image, rng, x, y, fill)
 
 
 def letterbox(image: Picture, rng: Rng, *, percent: float, fill: str = "black") -> Picture:
-    """The image with a bar of that percentage of its height above and below."""
+    """Return the image with a bar of that percentage of its height above and below."""
     return _padded(image, rng, 0, round(percent / 100 * image.height), fill)
 
 
 def pillarbox(image: Picture, rng: Rng, *, percent: float, fill: str = "blur") -> Picture:
-    """The image with a bar of that percentage of its width left and right, by default of its own blurred content."""
+    """Return the image with a bar of that percentage of its width left and right, by default its blurred content."""
     return _padded(image, rng, round(percent / 100 * image.width), 0, fill)
 
 
 def caption_above(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
-    """The image below a bar with a few words, as high as that percentage of the image."""
+    """Return the image below a bar with a few words, as high as that percentage of the image."""
     return stacked([_caption_bar(image, rng, percent, theme, font), image])
 
 
 def caption_below(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
-    """The image above a bar with a few words, as high as that percentage of the image."""
+    """Return the image above a bar with a few words, as high as that percentage of the image."""
     return stacked([image, _caption_bar(image, rng, percent, theme, font)])
 
 
 def meme(image: Picture, rng: Rng, *, percent: float, font: Font = None) -> Picture:
-    """The image with white capitals rimmed in black at top and bottom, each as high as that percentage at most."""
+    """Return the image with white capitals, rimmed in black, at top and bottom, each at most that percentage high."""
     out = image.copy()
     draw = ImageDraw.Draw(out)
     width, height = round(_MEME_WIDTH * image.width), round(percent / 100 * image.height)
@@ -62,7 +62,7 @@ def meme(image: Picture, rng: Rng, *, percent: float, font: Font = None) -> Pict
 
 
 def captioned_frame(image: Picture, rng: Rng, *, percent: float, theme: str = "dark", font: Font = None) -> Picture:
-    """The image in a frame of that percentage of each side length, thrice below, with a heading and words there."""
+    """Return the image in a frame of that percentage of each side, thrice below, with a heading and words there."""
     x, y = round(percent / 100 * image.width), round(percent / 100 * image.height)
     ground, ink = theme_colours(rng, theme)
     heading, words = phrase(rng, 1, 3).upper(), phrase(rng, 3, 8).capitalize()
@@ -81,7 +81,7 @@ def captioned_frame(image: Picture, rng: Rng, *, percent: float, theme: str = "d
 
 
 def collage(image: Picture, rng: Rng, *, cells: int, picture: str | None = None) -> Picture:
-    """A square grid of that many cells a side, one of them the image, the others other images, on its own canvas."""
+    """Return a square grid of that many cells a side, one of them the image, the others other images."""
     x_edges, y_edges = (np.linspace(0, max(side, cells), cells + 1).round().astype(int).tolist() for side in image.size)
     out = Image.new(image.mode, (x_edges[-1], y_edges[-1]))
     own = int(rng.integers(cells * cells))
@@ -94,7 +94,7 @@ def collage(image: Picture, rng: Rng, *, cells: int, picture: str | None = None)
 
 
 def side_by_side(image: Picture, rng: Rng, *, pictures: int, picture: str | None = None) -> Picture:
-    """A row of that many pictures of the same size, one of them the image, the others other images."""
+    """Return a row of that many pictures of the same size, one of them the image, the others other images."""
     out = Image.new(image.mode, (pictures * image.width, image.height))
     own = int(rng.integers(pictures))
     for i in range(pictures):
@@ -104,7 +104,7 @@ def side_by_side(image: Picture, rng: Rng, *, pictures: int, picture: str | None
 
 
 def stacked(images: Sequence[Picture]) -> Picture:
-    """The images of one mode and width, one below the other."""
+    """Return the images of one mode and width, one below the other."""
     out = Image.new(images[0].mode, (images[0].width, sum(image.height for image in images)))
     top = 0
     for image in images:
@@ -114,7 +114,7 @@ def stacked(images: Sequence[Picture]) -> Picture:
 
 
 def theme_colours(rng: Rng, theme: str) -> tuple[Colour, Colour]:
-    """Ground and ink: white and black for `light`, the reverse for `dark`, either one with equal chance for `any`."""
+    """Return ground and ink: white and black for `light`, the reverse for `dark`, either at random for `any`."""
     return (_WHITE, _BLACK) if one_of(rng, THEMES[1:], theme) == "light" else (_BLACK, _WHITE)
 
 

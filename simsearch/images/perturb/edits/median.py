@@ -13,7 +13,7 @@ Bytes = NDArray[np.uint8]
 
 
 def median_filter(values: Bytes, size: int) -> Bytes:
-    """The array with each element replaced by the median of its size x size square, borders replicated.
+    """Return the array with each element replaced by the median of its size x size square, borders replicated.
 
     Args:
         values: (h, w) or (h, w, c) uint8; channels are filtered apart.
@@ -50,13 +50,13 @@ def _median_of_strip(strip: Bytes, size: int) -> Bytes:
 
 
 def _may_be_median(i: int, j: int, size: int) -> bool:
-    """Whether too few cells of the square, sorted along both axes, are certainly above or below cell (i, j)."""
+    """Return whether too few cells of the square, sorted along both axes, are certainly above or below cell (i, j)."""
     middle = (size * size + 1) // 2
     return (i + 1) * (j + 1) <= middle and (size - i) * (size - j) <= middle
 
 
 def _median(cells: list[Bytes]) -> Bytes:
-    """The median of an odd number of arrays: drop the extremes of just over half of them, take in one more, repeat."""
+    """Return the median of an odd number of arrays: drop the extremes of just over half of them, add one, repeat."""
     held, waiting = cells[: len(cells) // 2 + 2], cells[len(cells) // 2 + 2 :]
     while len(held) > 1:
         last = len(held) - 1
@@ -86,7 +86,7 @@ def _order(cells: list[Bytes], i: int, j: int) -> None:
 
 
 def _network(n: int) -> Iterator[tuple[int, int]]:
-    """The comparators of Batcher's odd-even merge sort of n values."""
+    """Yield the comparators of Batcher's odd-even merge sort of n values."""
     p = 1
     while p < n:
         k = p

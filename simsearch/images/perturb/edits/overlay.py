@@ -18,7 +18,7 @@ _MARGIN = 0.04  # between a thing in a corner and the edges, as a share of the i
 def overlay_image(
     image: Picture, rng: Rng, *, percent: float, opacity: float = 1.0, place: str = "any", picture: str | None = None
 ) -> Picture:
-    """The image with another one of its shape over that percentage of its area."""
+    """Return the image with another one of its shape over that percentage of its area."""
     share = math.sqrt(percent / 100)
     size = (round(share * image.width), round(share * image.height))
     if 0 in size:
@@ -30,7 +30,7 @@ def overlay_image(
 def laid_on_image(
     image: Picture, rng: Rng, *, percent: float, place: str = "any", picture: str | None = None
 ) -> Picture:
-    """The image scaled to that percentage of the area of another one of its size and laid over it."""
+    """Return the image scaled to that percentage of the area of another one of its size and laid over it."""
     share = math.sqrt(percent / 100)
     size = (max(1, round(share * image.width)), max(1, round(share * image.height)))
     ground = other(rng, image.size, picture).convert(image.mode)
@@ -38,14 +38,14 @@ def laid_on_image(
 
 
 def blend_image(image: Picture, rng: Rng, *, percent: float, picture: str | None = None) -> Picture:
-    """The image with another one of its size over all of it, at that opacity in percent."""
+    """Return the image with another one of its size over all of it, at that opacity in percent."""
     return laid(image, other(rng, image.size, picture), (0, 0), percent / 100)
 
 
 def emoji(
     image: Picture, rng: Rng, *, percent: float, place: str = "any", kind: str = "any", count: int = 1
 ) -> Picture:
-    """The image with emoji as wide as that percentage of its shorter side, each of a kind and at a place of its own."""
+    """Return the image with emoji of that percentage of its shorter side, each of a random kind at a random place."""
     side = round(percent / 100 * min(image.size))
     out = image.copy()
     for _ in range(count if side else 0):
@@ -57,7 +57,7 @@ def emoji(
 def logo(
     image: Picture, rng: Rng, *, percent: float, place: str = "corner", kind: str = "any", opacity: float = 1.0
 ) -> Picture:
-    """The image with a logo as wide as that percentage of its shorter side, by default in one of the corners."""
+    """Return the image with a logo as wide as that percentage of its shorter side, by default in one of the corners."""
     side = round(percent / 100 * min(image.size))
     if not side:
         return image.copy()
@@ -66,12 +66,12 @@ def logo(
 
 
 def one_of(rng: Rng, kinds: tuple[str, ...], kind: str) -> str:
-    """The kind named, or for `any` one of them, drawn evenly."""
+    """Return the kind named, or for `any` one of them, drawn evenly."""
     return kinds[int(rng.integers(len(kinds)))] if kind == "any" else kind
 
 
 def laid(image: Picture, layer: Picture, at: tuple[int, int], opacity: float = 1.0) -> Picture:
-    """A copy of the image with the layer over it, its left top corner at `at`, its own transparency times `opacity`."""
+    """Return a copy of the image with the layer's left top corner at `at`, its transparency times `opacity`."""
     mask = layer.getchannel("A") if layer.mode == "RGBA" else Image.new("L", layer.size, 255)
     if opacity < 1:
         mask = mask.point([round(opacity * value) for value in range(256)])
@@ -81,7 +81,7 @@ def laid(image: Picture, layer: Picture, at: tuple[int, int], opacity: float = 1
 
 
 def spot(rng: Rng, size: tuple[int, int], inner: tuple[int, int], place: str) -> tuple[int, int]:
-    """The left top corner of a thing of size `inner` on an image of that size.
+    """Return the left top corner of a thing of size `inner` on an image of that size.
 
     Args:
         rng: For `any` every position at which all of it lies on the image is equally likely; for `corner` every corner.

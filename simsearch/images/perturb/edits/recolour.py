@@ -19,7 +19,7 @@ _SEPIA = (0.393, 0.769, 0.189, 0, 0.349, 0.686, 0.168, 0, 0.272, 0.534, 0.131, 0
 
 
 def black_and_white(image: Picture, rng: Rng, *, mix: str = "luma") -> Picture:  # noqa: ARG001
-    """The image in greys: its luma, or one channel alone, as through a filter of that colour."""
+    """Return the image in greys: its luma, or one channel alone, as through a filter of that colour."""
 
     def greys(rgb: Picture) -> Picture:
         return rgb.convert("L") if mix == "luma" else rgb.getchannel(mix[0].upper())
@@ -28,12 +28,12 @@ def black_and_white(image: Picture, rng: Rng, *, mix: str = "luma") -> Picture: 
 
 
 def sepia(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
-    """The image toned brown as an old print, blended with itself: 100 is toned entirely."""
+    """Return the image toned brown as an old print, blended with itself: 100 is toned entirely."""
     return _recoloured(image, lambda rgb: Image.blend(rgb, rgb.convert("RGB", _SEPIA), percent / 100))
 
 
 def duotone(image: Picture, rng: Rng, *, percent: float) -> Picture:
-    """The image in shades from a dark to a light colour, both by chance, blended with itself: 100 is those alone."""
+    """Return the image as a duotone of random colours, dark and light, blended with itself: 100 is that alone."""
     dark = tuple(value // 3 for value in colour(rng))
     light = tuple(255 - value // 3 for value in colour(rng))
     return _recoloured(
@@ -42,7 +42,7 @@ def duotone(image: Picture, rng: Rng, *, percent: float) -> Picture:
 
 
 def hue(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
-    """The image with every hue turned by that angle on the colour wheel, from red towards green."""
+    """Return the image with every hue turned by that angle on the colour wheel, from red towards green."""
     step = round(256 * degrees / 360) % 256
 
     def turned(rgb: Picture) -> Picture:
@@ -53,7 +53,7 @@ def hue(image: Picture, rng: Rng, *, degrees: float) -> Picture:  # noqa: ARG001
 
 
 def warmth(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG001
-    """The image with that percentage more red and less blue, as by another white balance; negative is colder."""
+    """Return the image with that percentage more red and less blue, as by another white balance; negative is colder."""
 
     def balanced(rgb: Picture) -> Picture:
         red, blue = ([min(255, round(i * (1 + sign * percent / 100))) for i in range(256)] for sign in (1, -1))
@@ -63,17 +63,17 @@ def warmth(image: Picture, rng: Rng, *, percent: float) -> Picture:  # noqa: ARG
 
 
 def channel_swap(image: Picture, rng: Rng, *, order: str = "any") -> Picture:
-    """The image with its red, green and blue taken in another order, as `bgr` by a program that expects that."""
+    """Return the image with its red, green and blue taken in another order, as `bgr` by a program that expects that."""
     chosen = one_of(rng, ORDERS[1:], order)
     return _recoloured(image, lambda rgb: Image.merge("RGB", [rgb.getchannel(name.upper()) for name in chosen]))
 
 
 def inversion(image: Picture, rng: Rng) -> Picture:  # noqa: ARG001
-    """The negative of the image."""
+    """Return the negative of the image."""
     return ImageChops.invert(image)
 
 
 def _recoloured(image: Picture, edit: Callable[[Picture], Picture]) -> Picture:
-    """What the edit makes of the image in RGB, in the image's own mode."""
+    """Return the edit of the image in RGB, in the image's own mode."""
     out = edit(image.convert("RGB"))
     return out if out.mode == image.mode else out.convert(image.mode)

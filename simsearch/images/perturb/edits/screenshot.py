@@ -44,7 +44,7 @@ class _Screen:
 
 
 def screenshot_phone(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
-    """The image at full width in a phone's feed: bars, title, buttons and words take that percentage of the height."""
+    """Return the image at full width in a phone's feed: bars, title, buttons and words take that percentage."""
     width, height = image.size
     chrome = round(height * percent / (100 - percent))
     above = round(_ABOVE_PHONE * chrome)
@@ -60,7 +60,7 @@ def screenshot_phone(image: Picture, rng: Rng, *, percent: float, theme: str = "
 
 
 def screenshot_desktop(image: Picture, rng: Rng, *, percent: float, theme: str = "any", font: Font = None) -> Picture:
-    """The image in a browser's window: tabs, address, heading, side column and task bar take that percentage a side."""
+    """Return the image in a browser's window: tabs, address, heading, column and task bar take that share a side."""
     scale = 100 / (100 - percent)
     width, height = round(scale * image.width), round(scale * image.height)
     chrome = height - image.height
@@ -176,11 +176,11 @@ def _task_bar(screen: _Screen, rng: Rng, box: Box) -> None:
 
 
 def _inset(box: Box, share: float) -> Box:
-    """The box without that share of its height above and below."""
+    """Return the box without that share of its height above and below."""
     edge = round(share * (box[3] - box[1]))
     return box[0], box[1] + edge, box[2], box[3] - edge
 
 
 def _unit(box: Box) -> int:
-    """How wide and high a sign in that bar is: its height, less in narrow ones."""
+    """Return how wide and high a sign in that bar is: its height, less in narrow ones."""
     return max(0, min(box[3] - box[1], (box[2] - box[0]) // 12))

@@ -18,7 +18,7 @@ _LONGEST = 1024  # pixels; files are kept in memory no larger than this
 
 
 def other(rng: Rng, size: tuple[int, int], picture: str | None) -> Picture:
-    """Another RGB image of that width and height.
+    """Return another RGB image of that width and height.
 
     Args:
         rng: Draws the picture, or chooses a file of the folder evenly.

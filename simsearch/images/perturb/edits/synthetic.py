@@ -21,7 +21,7 @@ _Points = list[tuple[float, float]]
 
 
 def picture(rng: Rng, size: tuple[int, int]) -> Picture:
-    """An RGB picture that no other draw repeats: a coloured ground with up to eight shapes, and grain on half of them.
+    """Return a random RGB picture: a coloured ground with up to eight shapes, and grain on half of the pictures.
 
     Args:
         rng: Where colours, shapes and grain come from.
@@ -45,14 +45,14 @@ def picture(rng: Rng, size: tuple[int, int]) -> Picture:
 
 
 def colour(rng: Rng) -> Colour:
-    """A colour, each channel drawn evenly from 0 to 255."""
+    """Return a colour, each channel drawn evenly from 0 to 255."""
     red, green, blue = (int(v) for v in rng.integers(0, 256, 3))
     return red, green, blue
 
 
 @functools.lru_cache(maxsize=len(EMOJI))
 def emoji(kind: str) -> Picture:
-    """The emoji of that kind as RGBA of `SIDE` x `SIDE`, transparent around; do not change it."""
+    """Return the emoji of that kind as RGBA of `SIDE` x `SIDE`, transparent around; do not change it."""
     out = Image.new("RGBA", (SIDE, SIDE))
     draw = ImageDraw.Draw(out)
     if kind == "heart":
@@ -71,12 +71,12 @@ def emoji(kind: str) -> Picture:
 
 
 def logo(rng: Rng, kind: str) -> Picture:
-    """A logo of that kind in two colours drawn by chance, RGBA of `SIDE` x `SIDE`, transparent around."""
+    """Return a logo of that kind in two colours drawn by chance, RGBA of `SIDE` x `SIDE`, transparent around."""
     return drawn_logo(kind, colour(rng), colour(rng))
 
 
 def drawn_logo(kind: str, one: Colour, two: Colour) -> Picture:
-    """The logo of that kind in those colours, RGBA of `SIDE` x `SIDE`, transparent around."""
+    """Return the logo of that kind in those colours, RGBA of `SIDE` x `SIDE`, transparent around."""
     out = Image.new("RGBA", (SIDE, SIDE))
     draw = ImageDraw.Draw(out)
     if kind == "ring":

@@ -21,7 +21,7 @@ _STROKE = 2  # pixels of black around each letter
 
 
 def text(image: Picture, rng: Rng, *, length: int, font: Font = None) -> Picture:
-    """The image with that many random letters and digits, white with a black stroke, at a random place.
+    """Return the image with that many random letters and digits, white with a black stroke, at a random place.
 
     The size is the paper's for its font (Impact); a wider font is made smaller until the text fits.
 
@@ -54,19 +54,19 @@ def text(image: Picture, rng: Rng, *, length: int, font: Font = None) -> Picture
 
 
 def random_letters(rng: Rng, length: int, line: int) -> str:
-    """That many characters of A-Z, a-z, 0-9 with a newline after every `line` of them."""
+    """Return that many characters of A-Z, a-z, 0-9 with a newline after every `line` of them."""
     letters = "".join(ALPHABET[i] for i in rng.integers(0, len(ALPHABET), length))
     return "\n".join(letters[i : i + line] for i in range(0, length, line))
 
 
 def line_length(size: tuple[int, int]) -> int:
-    """Characters a line: 20, fewer on images more than twice as high as wide."""
+    """Return the characters a line: 20, fewer on images more than twice as high as wide."""
     width, height = size
     return _LINE if height < 2 * width else max(1, _LINE * width // height)
 
 
 def font_size(size: tuple[int, int]) -> int:
-    """The paper's font size for an image of that width and height.
+    """Return the paper's font size for an image of that width and height.
 
     Example:
         >>> font_size((481, 321))
@@ -80,10 +80,10 @@ def font_size(size: tuple[int, int]) -> int:
 
 
 def dejavu_sans_bold() -> Path:
-    """The DejaVu Sans Bold file inside matplotlib.
+    """Return the DejaVu Sans Bold file inside matplotlib.
 
     Raises:
-        DependencyMissing: matplotlib is not installed.
+        DependencyMissing: Matplotlib is not installed.
     """
     found = importlib.util.find_spec("matplotlib")
     if found is None or found.origin is None:
@@ -93,7 +93,7 @@ def dejavu_sans_bold() -> Path:
 
 @functools.lru_cache(maxsize=256)
 def load_font(font: Font, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """That TrueType file, or the font inside Pillow, at that size."""
+    """Return that TrueType file, or the font inside Pillow, at that size."""
     return ImageFont.load_default(size) if font is None else ImageFont.truetype(font, size)
 
 
@@ -108,7 +108,7 @@ _REFERENCE = 48  # the size at which letters are measured before they are scaled
 
 
 def phrase(rng: Rng, low: int, high: int) -> str:
-    """From `low` to `high` words, each drawn evenly from `WORDS`."""
+    """Return `low` to `high` words, each drawn evenly from `WORDS`."""
     return " ".join(WORDS[i] for i in rng.integers(0, len(WORDS), rng.integers(low, high + 1)))
 
 
@@ -129,7 +129,7 @@ def _fill(shape: Callable[..., None], box: Box, colour: Colour) -> None:
 
 
 def fitted(words: str, size: tuple[int, int], font: Font, *, stroke: float = 0) -> int:
-    """The largest font size at which the words fit into that width and height; 0 if none does.
+    """Return the largest font size at which the words fit into that width and height; 0 if none does.
 
     Args:
         words: One line or several.
@@ -145,7 +145,7 @@ def fitted(words: str, size: tuple[int, int], font: Font, *, stroke: float = 0) 
 
 
 def broken(words: str, size: tuple[int, int], font: Font, *, most: int = 3) -> str:
-    """The words in the number of lines, at most `most`, that lets them be largest in that width and height."""
+    """Return the words in the number of lines, at most `most`, that lets them be largest in that width and height."""
     candidates = [textwrap.fill(words, max(1, -(-len(words) // n)), break_long_words=False) for n in range(1, most + 1)]
     return max(candidates, key=lambda lines: fitted(lines, size, font))
 

@@ -19,13 +19,13 @@ _REACH = 0.8  # of the image's width, or less where its height does not allow it
 def watermark_text(
     image: Picture, rng: Rng, *, percent: float, text: str = "any", angle: float = 0.0, font: Font = None
 ) -> Picture:
-    """The image with one large word across its middle, at that opacity in percent."""
+    """Return the image with one large word across its middle, at that opacity in percent."""
     size = (round(_REACH * image.width), round(_REACH * image.height))
     return _single(image, _words(one_of(rng, TEXTS, text), size, font), angle, percent)
 
 
 def watermark_shape(image: Picture, rng: Rng, *, percent: float, kind: str = "any", angle: float = 0.0) -> Picture:
-    """The image with one large sign in its middle, at that opacity in percent."""
+    """Return the image with one large sign in its middle, at that opacity in percent."""
     return _single(image, _sign(one_of(rng, drawn.LOGOS, kind), round(_REACH * min(image.size))), angle, percent)
 
 
@@ -39,7 +39,7 @@ def watermark_tiled_text(
     size: float = 0.4,
     font: Font = None,
 ) -> Picture:
-    """The image with a word all over it in shifted rows, at that opacity in percent; where they begin is by chance."""
+    """Return the image with a word all over it in shifted rows from a random start, at that opacity in percent."""
     side = round(size * max(image.size))
     return _tiled(image, rng, _words(one_of(rng, TEXTS, text), (side, side), font), angle, percent)
 
@@ -47,12 +47,12 @@ def watermark_tiled_text(
 def watermark_tiled_shape(
     image: Picture, rng: Rng, *, percent: float, kind: str = "any", angle: float = 0.0, size: float = 0.12
 ) -> Picture:
-    """The image with a sign all over it in shifted rows, at that opacity in percent; where they begin is by chance."""
+    """Return the image with a sign all over it in shifted rows from a random start, at that opacity in percent."""
     return _tiled(image, rng, _sign(one_of(rng, drawn.LOGOS, kind), round(size * max(image.size))), angle, percent)
 
 
 def _words(text: str, size: tuple[int, int], font: Font) -> Picture | None:
-    """The text, white with a dark rim on nothing, in that size at most; None where no letter fits."""
+    """Return the text, white with a dark rim on nothing, in that size at most; None where no letter fits."""
     points = fitted(text, size, font, stroke=_STROKE)
     if points == 0:
         return None

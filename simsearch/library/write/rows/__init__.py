@@ -1,1 +1,1 @@
-"""Rows from files, without images: taken in by thousands."""
+"""Rows from files, without images, ingested in batches."""

@@ -21,11 +21,11 @@ _LARGEST_BYTE = 255
 
 
 def check_file(path: Path, channel: Channel) -> None:
-    """Refuse a file that says itself that a channel cannot keep its rows.
+    """Refuse a file whose header shows that a channel cannot store its rows.
 
     Raises:
-        FingerprintMismatch: another model made the rows.
-        RowError: they are of the wrong dimension.
+        FingerprintMismatch: Another model made the rows.
+        RowError: They are of the wrong dimension.
     """
     info = rows_info(path)
     channel.require(info.fingerprint, str(path))
@@ -36,13 +36,13 @@ def check_file(path: Path, channel: Channel) -> None:
 
 
 def add_rows(intake: Intake, path: Path) -> None:
-    """Take in every row of a file, after all of them were looked at: with one that is wrong, none is taken.
+    """Take in every row of a file, after all of them were checked: with an invalid one, none is taken.
 
-    The first rows are written as they are looked at, as long as they are new; what follows is read again.
+    The leading new rows are written while they are checked; the rest is read again.
 
     Raises:
-        RowError: a row is NaN, infinite, zero-sum, of numbers that are no bytes where the channel keeps bytes, or
-            negative where the model promises none; or its path is no file's. It is named.
+        RowError: A row is NaN, infinite, zero-sum, of numbers that are no bytes where the channel stores bytes, or
+            negative where the model declares none; or its path is no file's. It is named.
     """
     info, folder = rows_info(path), folder_of(path)
     with NewRows(intake) as new:
@@ -59,7 +59,7 @@ def add_rows(intake: Intake, path: Path) -> None:
 
 
 def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path) -> None:
-    """Refuse numbers that a channel of bytes would change: bits have no nearest value to be rounded to."""
+    """Refuse numbers that a channel of bytes would change: bits cannot be rounded."""
     if channel.numpy_dtype != np.uint8 or info.values == "uint8" or not len(batch.rows):
         return
     give = f"channel {channel.name!r} keeps {channel.dtype}: give uint8"
@@ -82,7 +82,7 @@ def _check(batch: RowBatch, channel: Channel, path: Path) -> None:
 
 
 def suspects(rows: NDArray[np.float32], channel: Channel) -> NDArray[np.intp]:
-    """Return which rows (n, d) may hold what the channel cannot keep, ascending; of all others that is sure.
+    """Return which rows (n, d) may be invalid in the channel, ascending; all others are valid.
 
     A row whose largest magnitude is a number that the channel's dtype holds and does not round to zero is neither
     infinite nor zero there.

@@ -1,4 +1,4 @@
-"""The items that rows of a file become, by thousands: columns that are put together to a segment."""
+"""The items of a file's rows: columns that are joined to a segment."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from simsearch.extract.embeddings.batch import RowBatch
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import SCHEMA, Keys, rejects_batch, with_roots
-from simsearch.library.format.segment import ChannelRows, Draft
+from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.write.rows.paths import Located
 
-_MOST_ROWS = 1 << 16  # of one segment, which ends with a batch: twice what is merged as small
+_MOST_ROWS = 1 << 16  # of one segment, which ends with a batch: twice the limit of small ones
 _MOST_BYTES = 1 << 26
 
 
@@ -26,7 +26,7 @@ class RowsDraft:
         self._roots: dict[bytes, int] = {}
 
     def add(self, batch: RowBatch, places: Located, kept: NDArray[np.int64] | None = None) -> None:
-        """Add the items that some rows of a batch become, all where `kept` does not name them (m,)."""
+        """Add the items of some rows of a batch, of all where `kept` does not name them (m,)."""
         numbers = np.arange(len(batch.rows)) if kept is None else kept
         chosen, number = pa.array(numbers), self._roots
         roots = [places.roots[i] for i in numbers.tolist()]
@@ -43,12 +43,12 @@ class RowsDraft:
         arrays = [columns.get(field.name, null) for field, null in zip(SCHEMA, unknown, strict=True)]
         self._items.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
 
-    def draft(self, channel: Channel, rows: NDArray[Any], keys: Keys | None = None) -> Draft:
+    def draft(self, channel: Channel, rows: NDArray[Any], keys: Keys | None = None) -> SegmentDraft:
         """Return the segment of these items and their rows (n, d); `keys` are those of their paths, where known."""
         items = pa.concat_batches(self._items).cast(with_roots(SCHEMA, list(self._roots)))
-        return Draft(items, {channel.name: ChannelRows.whole(rows)}, rejects_batch([]), keys=keys)
+        return SegmentDraft(items, {channel.name: ChannelRows.whole(rows)}, rejects_batch([]), keys=keys)
 
 
 def room_of(channel: Channel) -> int:
-    """Return how many rows of a channel make a segment."""
+    """Return the rows of a channel in a full segment."""
     return max(1, min(_MOST_ROWS, _MOST_BYTES // (channel.dimension * channel.numpy_dtype.itemsize)))

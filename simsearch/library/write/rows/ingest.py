@@ -1,4 +1,4 @@
-"""Taking rows in by thousands: each has the outcome that it would have alone, and segments their final size at once."""
+"""Ingesting rows in batches: outcomes are as one by one, and segments have their final size at once."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def take_rows(intake: Intake, batches: Iterable[RowBatch], folder: bytes) -> Non
 
 
 def _commit(intake: Intake, held: HeldRows, items: RowsDraft) -> None:
-    draft, own = None, np.zeros(len(held), bool)
+    draft, superseded = None, np.zeros(len(held), bool)
     if len(held):
         draft = items.draft(intake.channel, held.rows[: len(held)])
-        own[held.superseded] = True
-    intake.commit(draft, list(held.removed), own if held.superseded else None)
+        superseded[held.superseded] = True
+    intake.commit(draft, list(held.removed), superseded if held.superseded else None)

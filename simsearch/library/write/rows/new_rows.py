@@ -1,4 +1,4 @@
-"""Rows that are all new, as those of most files: written while the file is checked, and committed when it was read."""
+"""Rows that are all new, as those of most files: written while the file is checked, committed at its end."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from simsearch.library.write.ingest import Intake
 from simsearch.library.write.rows.draft import RowsDraft, room_of
 from simsearch.library.write.rows.paths import Located
 
-_MOST_SEGMENTS = 8  # whatever interrupts the reading of a longer file costs no more than these
+_MOST_SEGMENTS = 8  # an interruption of a longer file costs no more than these
 
 Written = tuple[Path, tuple[FileRecord, ...]]
 
 
 class NewRows:
-    """Takes in the first rows of a file, up to one that may not be new or up to some segments.
+    """The leading rows of a file, up to one that may not be new or up to some segments.
 
-    One segment is written in a thread while the next is filled. What is not committed when the block ends is removed.
+    One segment is written in a thread while the next is filled. Uncommitted ones are removed when the block ends.
 
     Attributes:
         taken: How many rows it has.
@@ -51,7 +51,7 @@ class NewRows:
                 remove_folder(written.result()[0])
 
     def take(self, batch: RowBatch, places: Located) -> None:
-        """Take rows in, all of which the channel can keep; none once one was met that may not be new."""
+        """Take in rows, all of them valid in the channel; none after one that may not be new."""
         count = len(batch.rows)
         if not self._open or not count:
             return
@@ -82,13 +82,13 @@ class NewRows:
             self._written = []
 
     def _are_new(self, paths: NDArray[np.uint64], contents: NDArray[np.uint64]) -> bool:
-        """Whether no path and no content is in the library, and none came before or comes twice."""
+        """Return whether no path and no content is in the library, and none came before or comes twice."""
         if self._intake.writer.snapshot.may_hold(paths, contents):
             return False
-        for met, keys in zip(self._met, (paths, contents), strict=True):
-            before = len(met)
-            met.update(keys.tolist())
-            if len(met) < before + len(keys):
+        for committed_items, keys in zip(self._met, (paths, contents), strict=True):
+            before = len(committed_items)
+            committed_items.update(keys.tolist())
+            if len(committed_items) < before + len(keys):
                 return False
         return True
 
@@ -100,7 +100,7 @@ class NewRows:
         self._keys: list[NDArray[np.uint64]] = []
 
     def _end(self) -> None:
-        """Have the segment written that is full; of those that are, one at most waits in memory."""
+        """Start writing the full segment; at most one waits in memory."""
         if self._written:
             self._written[-1].result()
         writer = self._intake.writer

@@ -1,4 +1,4 @@
-"""Root and name of the paths in a file of rows, written as a library looks paths up, however the file writes them."""
+"""Root and name of the paths in a file of rows, normalised as in a library."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from simsearch.library.format.items import join
 from simsearch.library.select_items import absolute
 
-_ODD = r"//|/\.|/$|^\.|::"  # what `absolute` may write otherwise; all else it leaves as it is
+_ODD = r"//|/\.|/$|^\.|::"  # paths that `absolute` may change
 _TOP = b"/"
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where some rows' images lie; None and null for those that have no path.
+    """The paths of some rows' images; None and null for those without one.
 
     Attributes:
         paths: The whole path of each.
@@ -33,12 +33,12 @@ class Located:
 
 
 def folder_of(file: Path) -> bytes:
-    """Return what relative paths in a file are relative to."""
+    """Return the folder to which relative paths in a file are relative."""
     return absolute(os.fsencode(file.parent))
 
 
 def located(paths: pa.Array, folder: bytes) -> Located:
-    """Return where the images of paths (large_binary) lie; relative ones below a folder, which is absolute."""
+    """Return the absolute paths of images (large_binary); relative ones lie below an absolute folder."""
     given = paths.to_pylist()
     odd = pc.match_substring_regex(paths, _ODD)
     if not paths.null_count and not pc.any(odd).as_py() and pc.all(pc.starts_with(paths, "/")).as_py():

@@ -1,4 +1,4 @@
-"""Rows that are decided and not yet committed: what comes after them is decided as if they were."""
+"""Rows that are accepted and not yet committed: later rows are decided as if they were."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _UNCHANGED = "unchanged"
 
 Texts: TypeAlias = Sequence[bytes | None]
 Holder: TypeAlias = Place | int
-"""Who has a path now: a committed item, or one of those that are held, by its number."""
+"""The holder of a path: a committed item, or a held one, by its number."""
 
 
 class HeldRows:
     """The rows of one segment, in their order, and what they replace.
 
     Attributes:
-        rows: Room for rows (m, d), of which the first `len(self)` are held.
-        removed: Committed items whose place they take.
+        rows: A buffer (m, d), of which the first `len(self)` rows are in use.
+        removed: Committed items that they replace.
         superseded: Which of them a later one has replaced.
     """
 
@@ -44,10 +44,10 @@ class HeldRows:
         return len(self._of)
 
     def take(self, rows: NDArray[Any], paths: Texts, contents: Texts) -> dict[int, str]:
-        """Return what becomes of rows (n, d), each as `Intake.take` decides it, by the number of those that are held.
+        """Take in rows (n, d), each as `Intake.take` would, and return the numbers of those that are held.
 
         Args:
-            rows: In the channel's dtype; the room for them is there.
+            rows: In the channel's dtype; the buffer has room for them.
             paths: Of each row, None for none.
             contents: Of each row, None where it is not known.
         """
@@ -80,7 +80,7 @@ class HeldRows:
         self._copies = {content: found for content, found in copies if found}
 
     def _are_new(self, paths: Texts, contents: Texts) -> bool:
-        """Whether no path and no content is known, and none comes twice."""
+        """Return whether no path and no content is known, and none comes twice."""
         if self._committed or self._copies:
             return False
         for given, held in ((paths, self._paths), (contents, self._contents)):
@@ -136,7 +136,7 @@ class HeldRows:
         return content in self._nameless or any(snapshot.path(place) is None for place in self._copies.get(content, ()))
 
     def _original(self, content: bytes) -> Row | None:
-        """The row that an item with this content has; of those committed, then of those held, the first."""
+        """Return the row of this content: of the first committed item, else of the first one held."""
         for place in self._copies.get(content, ()):
             if place not in self.removed:
                 return self._intake.copied(place)

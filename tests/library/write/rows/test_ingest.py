@@ -106,7 +106,7 @@ def write(file: Path, rows: list[Given], rng: np.random.Generator) -> Path:
 
 
 @dataclass
-class Kept:
+class KernelCache:
     """An item as the oracle holds it."""
 
     given: Given
@@ -119,7 +119,7 @@ class OneByOne:
     """The oracle: each row alone looks through all items that there are."""
 
     def __init__(self) -> None:
-        self.items: list[Kept] = []
+        self.items: list[KernelCache] = []
 
     def add(self, rows: list[Given], folder: Path) -> AddReport:
         counts = Counter(self._outcome(given, placed(given.path, os.fsencode(folder))) for given in rows)
@@ -138,7 +138,7 @@ class OneByOne:
             return "unchanged"
         for holder in holders:
             holder.live = False
-        self.items.append(Kept(given, place, copies[0].row if copies else row))
+        self.items.append(KernelCache(given, place, copies[0].row if copies else row))
         return "replaced" if holders else "exact_copies" if copies else "added"
 
     def held(self) -> list[tuple[Any, ...]]:
