@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from simsearch.benchmark.data.array_cache import ArrayCache
-from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_id, edit_names
+from simsearch.benchmark.data.edit_set import ORIGINAL, Edits, copy_id, edit_names
 from simsearch.benchmark.data.embed import Need, RowEmbedder
 from simsearch.benchmark.data.methods import MethodEntry, MethodSpec, assemble
 from simsearch.benchmark.data.photographs import Gallery, Picture, look_at

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from simsearch.library.read.matches import Matches as Matches
     from simsearch.library.read.matches import QueryMatches as QueryMatches
     from simsearch.library.reports import AddReport as AddReport
-    from simsearch.library.reports import AddSettings as AddSettings
     from simsearch.library.reports import Progress as Progress
+    from simsearch.library.settings import AddSettings as AddSettings
 
 attach(
     __name__,
     {
         "AddReport": "reports",
-        "AddSettings": "reports",
+        "AddSettings": "settings",
         "Library": "library",
         "LibraryInfo": "info",
         "Match": "read.matches",

@@ -18,8 +18,9 @@ from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
 from simsearch.library.reader import Reader
-from simsearch.library.reports import AddReport, AddSettings, Progress
+from simsearch.library.reports import AddReport, Progress
 from simsearch.library.select_items import PathLike, as_paths
+from simsearch.library.settings import AddSettings
 from simsearch.library.write.create import create
 from simsearch.library.write.ingest import Intake
 from simsearch.library.write.writer import Writer
@@ -205,7 +206,7 @@ class Library(Reader):
             RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
             LibraryLocked: Another process is writing.
         """
-        from simsearch.library.write.rows.add import add_rows, check_file
+        from simsearch.library.write.rows.add_rows import add_rows, check_file
 
         self._require_one_channel()
         file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)

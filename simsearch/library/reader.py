@@ -20,8 +20,8 @@ from simsearch.library.read.lazy_extractor import LazyExtractor
 from simsearch.library.read.matches import Matches, QueryMatches
 from simsearch.library.read.neighbours import SearchPlan, nearest
 from simsearch.library.read.open_indexes import FEW, OpenIndexes
-from simsearch.library.reports import AddSettings
 from simsearch.library.select_items import PathLike
+from simsearch.library.settings import AddSettings
 from simsearch.runtime.coalesce import Coalescer
 from simsearch.runtime.device import type_of
 from simsearch.search.arguments import Order, checked_k, checked_limit, checked_order

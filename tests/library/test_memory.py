@@ -19,7 +19,7 @@ from PIL import Image
 from simsearch.errors import InputError, RejectCode
 from simsearch.images.source import Limits
 from simsearch.library import AddReport
-from simsearch.library.reports import AddSettings
+from simsearch.library.settings import AddSettings
 from tests.library.helpers import HERE, CountingExtractor, album, make, paint
 
 IN_WORKERS = AddSettings(workers=2, batch_size=4)

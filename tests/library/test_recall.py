@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from simsearch.decide.intervals import clopper_pearson
 from simsearch.library import Library
-from simsearch.library.indexes.asking import asking
 from simsearch.library.indexes.curve import Curve, CurvePoint, Recall
 from simsearch.library.indexes.recall import tune
 from simsearch.library.indexes.record import IndexRecord
+from simsearch.library.indexes.search_parameters import choose_parameters
 from simsearch.library.read.matches import Matches
 from simsearch.search.approximate_search import approximate
 from simsearch.search.indexes.index import build, held_out
@@ -128,7 +128,7 @@ class TestAsking:
 
     def test_beyond_what_was_measured_more_is_looked_at_and_nothing_told(self) -> None:
         for k in (1200, 1201, 2500, 20_000):
-            way = asking(record(), self.EFFORTS, k=k, rows=k, live=100_000)
+            way = choose_parameters(record(), self.EFFORTS, k=k, rows=k, live=100_000)
             if k == 20_000:
                 assert way is None, "exact search is the better way"
                 continue
@@ -139,7 +139,7 @@ class TestAsking:
 
     @pytest.mark.parametrize("live", [100_000, 95_000, 50_000, 10_000])
     def test_neither_depth_nor_effort_falls_as_k_grows(self, live: int) -> None:
-        ways = [asking(record(), self.EFFORTS, k=k, rows=k, live=live) for k in range(1, 1500)]
+        ways = [choose_parameters(record(), self.EFFORTS, k=k, rows=k, live=live) for k in range(1, 1500)]
         known = [way for way in ways if way is not None]
         assert ways[: len(known)] == known, "exact from some k on"
         for first, second in itertools.pairwise(known):
@@ -150,14 +150,14 @@ class TestAsking:
     def test_the_fewer_are_left_the_more_is_looked_at(self) -> None:
         efforts, told = [], []
         for live in (100_000, 95_000, 89_000, 50_000, 5_000, 900):
-            way = asking(record(), self.EFFORTS, k=10, rows=10, live=live)
+            way = choose_parameters(record(), self.EFFORTS, k=10, rows=10, live=live)
             efforts.append(64 if way is None else way.effort)
             told.append(way is not None and way.recall is not None)
         assert efforts == sorted(efforts)
         assert told == [True, True, False, False, False, False]
 
     def test_matches_that_are_left_out_later_change_no_figure(self) -> None:
-        plain, wider = (asking(record(), self.EFFORTS, k=10, rows=n, live=100_000) for n in (10, 12))
+        plain, wider = (choose_parameters(record(), self.EFFORTS, k=10, rows=n, live=100_000) for n in (10, 12))
         assert plain == wider
         assert plain is not None
         assert plain.recall == Recall(0.99, 0.98, 0.995, 10)
@@ -165,7 +165,7 @@ class TestAsking:
     def test_a_record_of_an_earlier_release_tells_its_own_k_alone(self) -> None:
         old = IndexRecord.of_json({**record(shares=False).as_json(), **{"format": 1, "wider": [], "seal": None}})
         for k in (1, 5, 10, 11, 100):
-            way = asking(old, self.EFFORTS, k=k, rows=k, live=100_000)
+            way = choose_parameters(old, self.EFFORTS, k=k, rows=k, live=100_000)
             assert way is not None
             assert way.recall == (Recall(0.99, 0.98, 0.995, 10) if k == 10 else None)
             assert way.depth >= max(20, 2 * k)

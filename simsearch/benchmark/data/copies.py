@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
 
-from simsearch.benchmark.data.edits import ORIGINAL, copy_of
+from simsearch.benchmark.data.edit_set import ORIGINAL, copy_of
 from simsearch.benchmark.data.methods import load_method
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.row_cache import RowCache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from simsearch.benchmark.data.array_cache import digest
-from simsearch.benchmark.data.edits import module_source
+from simsearch.benchmark.data.edit_set import module_source
 from simsearch.benchmark.results import Method
 from simsearch.benchmark.settings import Settings
 from simsearch.distance import METRICS

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.benchmark.data.array_cache import digest
-from simsearch.benchmark.data.edits import ORIGINAL
+from simsearch.benchmark.data.edit_set import ORIGINAL
 from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.row_cache import RowCache

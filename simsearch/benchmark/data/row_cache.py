@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from simsearch.benchmark.data.array_cache import ArrayCache, Arrays, digest
-from simsearch.benchmark.data.edits import Edits
+from simsearch.benchmark.data.edit_set import Edits
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.errors import SimsearchError
 

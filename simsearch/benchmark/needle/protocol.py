@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.benchmark.data.edits import ORIGINAL
+from simsearch.benchmark.data.edit_set import ORIGINAL
 from simsearch.benchmark.data.embed import Need, RowEmbedder
 from simsearch.benchmark.data.methods import MethodEntry
 from simsearch.benchmark.data.photographs import Picture

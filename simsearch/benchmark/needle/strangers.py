@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch import naming
-from simsearch.benchmark.data.edits import edit_names
+from simsearch.benchmark.data.edit_set import edit_names
 from simsearch.benchmark.data.photographs import Gallery, Picture
 from simsearch.benchmark.data.sources import known_copies, read_copies, read_sources, source_of, spread_evenly
 from simsearch.benchmark.needle_results import NeedleSource

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from simsearch.benchmark.data.array_cache import digest
-from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_of
+from simsearch.benchmark.data.edit_set import ORIGINAL, Edits, copy_of
 from simsearch.benchmark.data.nearest import Distances
 from simsearch.benchmark.data.photographs import Picture
 from simsearch.benchmark.data.splits import Split

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.benchmark.data.edits import ORIGINAL
+from simsearch.benchmark.data.edit_set import ORIGINAL
 from simsearch.benchmark.data.methods import MethodSpec
 from simsearch.benchmark.data.nearest import Nearest, Sides, nearest
 from simsearch.benchmark.data.photographs import Picture

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simsearch.errors import InputError, RowError, shown
 from simsearch.extract.image_input import is_tensor
 from simsearch.images.paths import raw
-from simsearch.library.reports import AddSettings
+from simsearch.library.settings import AddSettings
 
 
 def folder(path: Any, what: str = "path") -> Path:

@@ -17,7 +17,7 @@ from simsearch.library.format.items import numbers as as_numbers
 from simsearch.library.format.row_checks import naming_damage
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.indexes.curve import Recall
-from simsearch.library.read.exact_copies import RowHits, SearchHit, grouped, grouped_all
+from simsearch.library.read.group_copies import RowHits, SearchHit, grouped, grouped_all
 from simsearch.library.read.id_order import RowRange, rising, whole
 from simsearch.library.read.matches import Copy, Match, QueryMatches
 from simsearch.search.arguments import Order
@@ -219,7 +219,7 @@ def _by_index(
         count: Rows that are searched for.
         recall_k: Neighbours whose recall is reported.
     """
-    from simsearch.library.indexes.asking import asking
+    from simsearch.library.indexes.search_parameters import choose_parameters
     from simsearch.search.approximate_search import approximate
     from simsearch.search.hamming.code_length import CodeScale
 
@@ -230,7 +230,7 @@ def _by_index(
     gone = sum(int(np.count_nonzero(~mask)) for mask in live if mask is not None)
     left = ready.record.rows - gone
     order: Order = "exact" if plan.metric == "hamming" else plan.order or ready.record.order
-    way = asking(ready.record, ready.index.efforts(), k=recall_k, rows=count, live=left, order=order)
+    way = choose_parameters(ready.record, ready.index.efforts(), k=recall_k, rows=count, live=left, order=order)
     if way is None or way.depth > ready.index.max_candidates:  # a GPU returns no more
         return None
     scale = None if bits is None else CodeScale.of(rows, plan.metric, bits)

@@ -21,11 +21,11 @@ from simsearch.library.format.channel import problem_of
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.inputs import given_source, outside
 from simsearch.library.path_aliases import names_of
-from simsearch.library.read.exact_copies import with_same_files
+from simsearch.library.read.group_copies import with_same_files
 from simsearch.library.read.matches import Match, Matches, QueryMatches
 from simsearch.library.read.neighbours import SearchPlan, checked_rows
-from simsearch.library.reports import AddSettings
 from simsearch.library.select_items import PathLike
+from simsearch.library.settings import AddSettings
 from simsearch.runtime.cpu import default_workers
 
 Search = Callable[[SearchPlan, NDArray[Any]], Sequence[QueryMatches]]

@@ -16,8 +16,9 @@ from simsearch.library.format.channel import problem_of
 from simsearch.library.format.items import Item
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.path_aliases import names_of, stored_name
-from simsearch.library.reports import AddReport, AddSettings
+from simsearch.library.reports import AddReport
 from simsearch.library.select_items import PathLike
+from simsearch.library.settings import AddSettings
 from simsearch.library.write.ingest import Intake
 from simsearch.library.write.prune import SeenInputs
 

@@ -20,7 +20,8 @@ from simsearch.library.format.items import Item, items_batch, path_key, rejects_
 from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.format.snapshot import Place
 from simsearch.library.path_aliases import split_member
-from simsearch.library.reports import AddReport, AddSettings, Progress
+from simsearch.library.reports import AddReport, Progress
+from simsearch.library.settings import AddSettings
 from simsearch.library.write.merge import merge_small
 from simsearch.library.write.writer import Writer
 

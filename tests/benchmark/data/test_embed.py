@@ -13,7 +13,7 @@ from PIL import Image
 from simsearch.benchmark.data import methods
 from simsearch.benchmark.data.array_cache import ArrayCache
 from simsearch.benchmark.data.copies import EmbedJob, RowRequest, work
-from simsearch.benchmark.data.edits import ORIGINAL, Edits, copy_id, copy_of, edit_names
+from simsearch.benchmark.data.edit_set import ORIGINAL, Edits, copy_id, copy_of, edit_names
 from simsearch.benchmark.data.methods import enter
 from simsearch.benchmark.data.nearest import Sides, nearest
 from simsearch.benchmark.data.photographs import look_at

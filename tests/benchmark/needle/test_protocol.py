@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simsearch.benchmark.data.edits import Edits, copy_of
+from simsearch.benchmark.data.edit_set import Edits, copy_of
 from simsearch.benchmark.data.methods import assemble, enter
 from simsearch.benchmark.data.photographs import look_at
 from simsearch.benchmark.data.sources import known_copies, read_copies, read_sources, source_of, spread_evenly

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from simsearch.benchmark.data.edits import edit_names
+from simsearch.benchmark.data.edit_set import edit_names
 from simsearch.images.perturb import by_name
 from tests.images.pictures import array, scene
 

@@ -30,7 +30,7 @@ class SearchParameters:
     recall: Recall | None
 
 
-def asking(
+def choose_parameters(
     record: IndexRecord, efforts: Sequence[int], *, k: int, rows: int, live: int, order: Order | None = None
 ) -> SearchParameters | None:
     """Return the parameters of a search for the nearest live rows; None where exact search is faster.

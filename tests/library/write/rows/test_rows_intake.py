@@ -23,7 +23,7 @@ from simsearch.library.format.items import Item
 from simsearch.library.write.ingest import Intake
 from simsearch.library.write.rows import add as add_rows
 from simsearch.library.write.rows import draft, new_rows
-from simsearch.library.write.rows.add import suspects
+from simsearch.library.write.rows.add_rows import suspects
 from simsearch.library.write.rows.new_rows import NewRows
 from simsearch.library.write.rows.paths import located
 from simsearch.library.write.writer import Writer

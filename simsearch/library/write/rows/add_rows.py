@@ -13,9 +13,9 @@ from simsearch.extract.embeddings.batch import RowBatch
 from simsearch.extract.embeddings.parquet import RowsInfo, read_rows, rows_info
 from simsearch.library.format.channel import Channel, problem_of
 from simsearch.library.write.ingest import Intake
-from simsearch.library.write.rows.ingest import take_rows
 from simsearch.library.write.rows.new_rows import NewRows
 from simsearch.library.write.rows.paths import folder_of, located
+from simsearch.library.write.rows.rows_intake import take_rows
 
 _LARGEST_BYTE = 255
 

@@ -146,7 +146,8 @@ def test_other_routes_group_what_they_find(tmp_path: Path, monkeypatch: pytest.M
     else:
         monkeypatch.setattr("simsearch.library.indexes.held_out.ASKED", 100)
         library = copied(tmp_path / "l", contents, rows)
-        monkeypatch.setattr("simsearch.library.indexes.asking._MANY", 0)  # exact search would be the better way here
+        # exact search would be the better way here
+        monkeypatch.setattr("simsearch.library.indexes.search_parameters._MANY", 0)
         library.optimize(recall=0.5, kind="flat")
         queries = rng.uniform(0, 1, (3, 16)).astype(np.float32)
         found = library.search_rows(queries, k=40)
