@@ -21,8 +21,7 @@ from simsearch.library import AddReport, Library
 from simsearch.library.format.channel import Channel, problem_of
 from simsearch.library.format.items import Item
 from simsearch.library.write.ingest import Intake
-from simsearch.library.write.rows import add as add_rows
-from simsearch.library.write.rows import draft, new_rows
+from simsearch.library.write.rows import add_rows, draft, new_rows
 from simsearch.library.write.rows.add_rows import suspects
 from simsearch.library.write.rows.new_rows import NewRows
 from simsearch.library.write.rows.paths import located
