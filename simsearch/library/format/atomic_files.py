@@ -54,19 +54,19 @@ def naming_full_disk(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(_full_message(place)) from error
-        raise
-    except sqlite3.OperationalError as error:
-        code = sqlite_code(error)
-        if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and not _has_room(place)):
-            raise StorageFull(_full_message(place)) from error
-        raise
-    except IndexFailed as error:
-        if not _has_room(place):
-            raise StorageFull(_full_message(place)) from error
-        raise
+    except (OSError, sqlite3.OperationalError, IndexFailed) as error:
+        if not _tells_full(error, place):
+            raise
+        raise StorageFull(
+            f"no room left on the disk of {place}; what was committed is kept: make room and run the same command again"
+        ) from error
+
+
+def _tells_full(error: OSError | sqlite3.OperationalError | IndexFailed, place: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    code = sqlite_code(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_IOERR  # as little is said
+    return code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and not _has_room(place))
 
 
 def sqlite_code(error: sqlite3.Error) -> int:
@@ -87,10 +87,6 @@ def _has_room(place: Path) -> bool:
     except OSError as error:
         return error.errno not in _FULL
     return True
-
-
-def _full_message(place: Path) -> str:
-    return f"no room left on the disk of {place}; what was committed is kept: make room and run the same command again"
 
 
 def sync(path: Path) -> None:

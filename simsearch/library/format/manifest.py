@@ -209,7 +209,10 @@ class Manifest:
         empty = db is None or (is_half_made(self.path) and not db.execute("SELECT 1 FROM sqlite_master").fetchone())
         lost = data_in(self.path.parent)
         if empty and not lost:
-            return _not_found(self.path)
+            where = shown(str(self.path.parent), 150)
+            return LibraryNotFound(
+                f"there is no library in {where}; make one with `simsearch index PATH --library DIR`"
+            )
         what = "is missing" if db is None else "is empty" if empty else "is no manifest of a library"
         cure = f"; `simsearch repair --library {self.path.parent}` makes it again from them" if lost else ""
         held = f", and {len(lost)} segments and index files are there" if lost else ""
@@ -293,11 +296,6 @@ def channels_query(db: sqlite3.Connection) -> str:
     names = {row[1] for row in db.execute("PRAGMA table_info(channels)")}
     columns = "name, model, fingerprint, dimension, dtype, metric, non_negative, card"
     return f"SELECT {columns}, {'bits' if 'bits' in names else 'NULL'} FROM channels ORDER BY position"
-
-
-def _not_found(path: Path) -> LibraryNotFound:
-    where = shown(str(path.parent), 150)
-    return LibraryNotFound(f"there is no library in {where}; make one with `simsearch index PATH --library DIR`")
 
 
 def _packed(mask: Mask | None) -> bytes | None:

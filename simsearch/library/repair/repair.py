@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,18 +107,16 @@ def repair(folder: Path) -> RepairReport:
 
 
 def _is_sealed(folder: Path) -> bool:
-    try:
+    with suppress(LibraryError):
         Manifest(folder).require_sealed()
-    except LibraryError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _is_sound(folder: Path) -> bool:
-    try:
+    with suppress(LibraryError):
         return not Manifest(folder).check()
-    except LibraryError:
-        return False
+    return False
 
 
 def _surveyed(folder: Path, old: Salvaged) -> _FoundSegments:
