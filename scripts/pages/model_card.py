@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pages.plain_torch import plain_torch
 from simsearch.benchmark.report.labels import edit_title
 from simsearch.benchmark.report.leaderboard import Contender, contenders
 from simsearch.benchmark.report.markdown import cell, paragraph, spread, table
@@ -57,6 +58,12 @@ def model_page(card: ModelCard, run: Results, records: Records, *, needle: Seque
         "`results/benchmark/bsds500.json`). BSDS500 was used neither for training nor for choosing anything.",
         "",
         *first,
+        "## Without this library",
+        "",
+        "In this folder, with torch, Pillow and safetensors (pictures upright and in sRGB; compare rows by js):",
+        "",
+        *plain_torch(card),
+        "",
         "## The paper's protocol",
         "",
         *protocol(card.name, run, records),
