@@ -76,6 +76,14 @@ Model = Annotated[
         help="A model of the zoo, a model folder (with a slash), or your own module:Class.  [default: mini]",
     ),
 ]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        "--channel",
+        metavar="NAME",
+        help="Whose rows, where the library has those of several models.  [default: its first]",
+    ),
+]
 Metric = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn
 
 import numpy as np
@@ -59,14 +59,16 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def picture(image: Any, preprocessing: Preprocessing, limits: Limits | None = None) -> bytes | Image:
-    """Return an image that is no path as it was given: the bytes of a file, or pixels as an upright RGB PIL image.
+def pictures(
+    image: Any, preprocessings: Sequence[Preprocessing], limits: Limits | None = None
+) -> bytes | tuple[Image, ...]:
+    """Return an image that is no path as it was given: the bytes of a file, or pixels as upright RGB PIL images.
 
     Args:
         image: The bytes of a file, a file opened for reading bytes (read from where it stands), a PIL image, an array
             (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats in [0, 1], or a tensor of the
             same types (1, h, w) or (3, h, w).
-        preprocessing: Whether EXIF turns it, and how colours and transparency are seen.
+        preprocessings: Of each RGB image, whether EXIF turns it, and how colours and transparency are seen.
         limits: What decoding a PIL image may cost that is still on disk; that is done in a process of its own.
 
     Raises:
@@ -80,19 +82,22 @@ def picture(image: Any, preprocessing: Preprocessing, limits: Limits | None = No
         return _bytes_of(image)
     if isinstance(image, Image):
         data = _undecoded(image)
-        pixels = _upright(image, preprocessing) if data is None else _whole(data, preprocessing, limits or Limits())
+        pixels = [
+            _upright(image, how) if data is None else _whole(data, how, limits or Limits()) for how in preprocessings
+        ]
     elif isinstance(image, np.ndarray) or is_tensor(image):
         array = _as_array(image)
-        pixels = _upright(fromarray(array), preprocessing) if array.size else _no_pixels(array.shape[1::-1])
+        whole = fromarray(array) if array.size else _no_pixels(array.shape[1::-1])
+        pixels = [_upright(whole, how) for how in preprocessings]
     elif _is_file(image):
         return _read(image)
     else:
         raise InputError(f"{shown(image)} is no image: give {FORMS}")
-    return pixels if 0 not in pixels.size else _no_pixels(pixels.size)
+    return tuple(one if 0 not in one.size else _no_pixels(one.size) for one in pixels)
 
 
 def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = None) -> Image:
-    """Return any image that the API takes, a path or what `picture` takes, as an upright RGB PIL image.
+    """Return any image that the API takes, a path or what `pictures` takes, as an upright RGB PIL image.
 
     Args:
         image: One image.
@@ -106,8 +111,8 @@ def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = Non
     """
     if is_path(image):
         return _decoded_file(name_bytes(image), preprocessing, limits or Limits())
-    given = picture(image, preprocessing, limits)
-    return given if isinstance(given, Image) else _decoded(given, preprocessing, limits or Limits())
+    given = pictures(image, (preprocessing,), limits)
+    return given[0] if isinstance(given, tuple) else _decoded(given, preprocessing, limits or Limits())
 
 
 def _is_file_content(data: bytes) -> bool:

@@ -1,11 +1,11 @@
-"""Files to rows: decoding runs ahead in its own processes, the network works on full batches, order is kept."""
+"""Files to rows: decoding runs ahead in its own processes, networks work on full batches, order is kept."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,12 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image's row with the facts of its file.
+    """One image's rows with the facts of its file.
 
     Attributes:
         source: Of the image.
-        row: (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content has a row.
+        rows: Of each extractor, (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content
+            has rows.
         sha256: 32 bytes, of the file's content.
         n_bytes: Size of the file.
         width: Pixels, upright.
@@ -38,7 +39,7 @@ class Embedded:
     """
 
     source: Source
-    row: NDArray[Any] | None
+    rows: tuple[NDArray[Any], ...] | None
     sha256: bytes
     n_bytes: int
     width: int
@@ -46,13 +47,19 @@ class Embedded:
     quality: int
     more: bool = False
 
+    @property
+    def row(self) -> NDArray[Any] | None:
+        """The first extractor's row; None when `known` said that its content has one."""
+        return None if self.rows is None else self.rows[0]
+
 
 Item = Prepared | Rejected | Embedded
 Rows = Callable[[], NDArray[Any]]
+Begun = tuple[list[Item], list[Rows]]
 
 
 def embed_sources(
-    extractor: Extractor,
+    extractor: Extractor | Sequence[Extractor],
     sources: Iterable[Source | Rejected],
     *,
     batch_size: int = 64,
@@ -66,7 +73,7 @@ def embed_sources(
     wait in memory, however slow the reader of this iterator is.
 
     Args:
-        extractor: Of the rows.
+        extractor: Of the rows; of several each gives a row, and a file is read once for all of them.
         sources: As of `find`.
         batch_size: Images that go through the extractor at once.
         workers: Decoding processes; None is one a core, 0 decodes one file after the other in a process that stays
@@ -76,21 +83,34 @@ def embed_sources(
             has a row; called in another thread.
 
     Raises:
-        InputError: Batch_size or workers is out of range, or the extractor gives several rows an image.
-        RowError: The extractor gave rows of another shape than it promises.
+        InputError: Batch_size or workers is out of range, or an extractor gives several rows an image.
+        RowError: An extractor gave rows of another shape than it promises.
     """
-    require_one_row(extractor)
+    extractors = (extractor,) if isinstance(extractor, Extractor) else tuple(extractor)
+    for each in extractors:
+        require_one_row(each)
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
     stopped = threading.Event()
-    prepared = extractor.prepare(sources, workers=count, limits=limits or Limits(), stop=stopped.is_set)
+    prepared = _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stopped.is_set)
     reader = _Reader(prepared, batch_size, known, stopped)
     try:
-        for batch, rows in _begun(extractor, reader):
-            yield from _finish(extractor, batch, rows)
+        for begun in _begun(extractors, reader):
+            yield from _finish(extractors, *begun)
     finally:
         reader.stop()
+
+
+def _prepared(
+    extractors: Sequence[Extractor], sources: Iterable[Source | Rejected], **how: Any
+) -> Iterator[Prepared | Rejected]:
+    """Yield what an extractor prepares in its own way where it is alone, else the pixels of all."""
+    from simsearch.images.workers.pool import prepare
+
+    if len(extractors) == 1:
+        return extractors[0].prepare(sources, **how)
+    return prepare(sources, [extractor.preprocessing for extractor in extractors], **how)
 
 
 class _Reader:
@@ -167,38 +187,37 @@ class _Reader:
         return item
 
 
-def _begun(extractor: Extractor, batches: Iterable[list[Item]]) -> Iterator[tuple[list[Item], Rows]]:
+def _begun(extractors: Sequence[Extractor], batches: Iterable[list[Item]]) -> Iterator[Begun]:
     """Yield each batch with its pending rows; where devices are asynchronous the next batches are begun before."""
-    begun: deque[tuple[list[Item], Rows]] = deque()
+    ahead = max(extractor.works_ahead for extractor in extractors)
+    begun: deque[Begun] = deque()
     for batch in batches:
-        pixels = [item.pixels for item in batch if isinstance(item, Prepared)]
-        begun.append((batch, extractor.start(np.stack(pixels)) if pixels else _no_rows))
-        if len(begun) > extractor.works_ahead:
+        squares = [item.squares for item in batch if isinstance(item, Prepared)]
+        pixels = [np.stack(one) for one in zip(*squares, strict=True)]
+        begun.append((batch, [each.start(one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
+        if len(begun) > ahead:
             yield begun.popleft()
     yield from begun
 
 
-def _no_rows() -> NDArray[Any]:
-    return np.empty((0, 0))
-
-
-def _finish(extractor: Extractor, batch: list[Item], begun: Rows) -> Iterator[Embedded | Rejected]:
+def _finish(extractors: Sequence[Extractor], batch: list[Item], begun: Sequence[Rows]) -> Iterator[Embedded | Rejected]:
     count = sum(isinstance(item, Prepared) for item in batch)
-    rows = iter(checked_rows(extractor, begun(), count) if count else ())
+    made = [checked_rows(each, rows(), count) for each, rows in zip(extractors, begun, strict=bool(begun))]
+    rows = zip(*made, strict=True)
     for item in batch:
-        yield _checked(item, next(rows)) if isinstance(item, Prepared) else item
+        yield _checked(item, next(rows), extractors) if isinstance(item, Prepared) else item
 
 
-def _checked(item: Prepared, row: NDArray[Any]) -> Embedded | Rejected:
-    if row.dtype.kind == "f":
-        if not np.isfinite(row).all():
-            return Rejected(item.source, RejectCode.NON_FINITE, "the extractor gave a row with NaN or infinity")
-        if not row.any():
-            return Rejected(
-                item.source, RejectCode.ZERO_ROW, "the extractor gave a row of zeros, which has no direction"
-            )
-    return _embedded(item, row)
+def _checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence[Extractor]) -> Embedded | Rejected:
+    for row, extractor in zip(rows, extractors, strict=True):
+        if row.dtype.kind == "f" and not np.isfinite(row).all():
+            message = f"{extractor.name} gave a row with NaN or infinity"
+            return Rejected(item.source, RejectCode.NON_FINITE, message)
+        if row.dtype.kind == "f" and not row.any():
+            message = f"{extractor.name} gave a row of zeros, which has no direction"
+            return Rejected(item.source, RejectCode.ZERO_ROW, message)
+    return _embedded(item, rows)
 
 
-def _embedded(item: Prepared, row: NDArray[Any] | None) -> Embedded:
-    return Embedded(item.source, row, item.sha256, item.n_bytes, item.width, item.height, item.quality, item.more)
+def _embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:
+    return Embedded(item.source, rows, item.sha256, item.n_bytes, item.width, item.height, item.quality, item.more)

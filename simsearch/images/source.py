@@ -29,7 +29,8 @@ class Source:
         mtime_ns: When `file` was last changed.
         owner: Who the image belongs to, from the `owner` column of a list.
         attributes: The other columns of a list, as JSON.
-        given: The picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels.
+        given: The picture itself where it came from memory and has no path: the bytes of a file, or RGB pixels as each
+            preprocessing sees them.
         link: The last link to a folder that the path goes through below the root, None for none.
         file_id: Equal for links and hard links to one file; 0 where it is not known.
     """
@@ -44,10 +45,10 @@ class Source:
     attributes: str | None = None
     link: bytes | None = field(default=None, compare=False)
     file_id: int = field(default=0, compare=False)
-    given: bytes | Image | None = field(default=None, repr=False, compare=False)
+    given: bytes | tuple[Image, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, given: bytes | Image) -> Source:
+    def of(cls, given: bytes | tuple[Image, ...]) -> Source:
         """Return the input that a picture in memory is."""
         return cls(b"", b"", b"", 0, len(given) if isinstance(given, bytes) else 0, 0, given=given)
 

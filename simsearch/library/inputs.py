@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.errors import ImageRejected, InputError, shown
-from simsearch.extract.image_input import FORMS, are_several, is_image, is_path, picture
+from simsearch.extract.image_input import FORMS, are_several, is_image, is_path, pictures
 from simsearch.images.find import Skip, find
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.preprocess import Preprocessing
@@ -35,7 +35,7 @@ def sources_of(
     *,
     there: Callable[[Sequence[PathLike]], Sequence[PathLike]],
     skipped: Skip,
-    preprocessing: Callable[[], Preprocessing],
+    preprocessings: Callable[[], Sequence[Preprocessing]],
     limits: Limits | None = None,
     from_list: PathLike | Sequence[ListEntry] | None = None,
 ) -> tuple[Iterator[Found], list[PathLike]]:
@@ -48,7 +48,7 @@ def sources_of(
         given: One or several.
         there: Returns those of some paths that are to be searched.
         skipped: Called with files that are no images.
-        preprocessing: Returns the preprocessing that turns pictures upright; called when there is one from memory.
+        preprocessings: Returns how each extractor sees pictures; called when there is one from memory.
         limits: What decoding a PIL image may cost that is still on disk.
         from_list: A list of more paths.
 
@@ -71,7 +71,7 @@ def sources_of(
         for value in some if isinstance(some, list) else ():
             if not is_image(value):
                 raise _no_image(value)
-        return (given_source(value, preprocessing(), limits) for value in some)
+        return (given_source(value, preprocessings(), limits) for value in some)
 
     runs, listed = itertools.groupby(values, key=is_path), isinstance(values, Collection)
     now = runs if listed else itertools.islice(runs, 1)
@@ -85,9 +85,9 @@ def _no_image(value: Any) -> InputError:
     return InputError(f"{shown(value)} is no image: give {FORMS}")
 
 
-def given_source(value: Any, preprocessing: Preprocessing, limits: Limits | None) -> Found:
+def given_source(value: Any, preprocessings: Sequence[Preprocessing], limits: Limits | None) -> Found:
     """Return a picture from memory as an input, rejected where it cannot be used."""
     try:
-        return Source.of(picture(value, preprocessing, limits))
+        return Source.of(pictures(value, preprocessings, limits))
     except ImageRejected as error:
         return Rejected(Source.of(b""), error.code, error.message)

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsearch.errors import InputError, LibraryError
+from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
+from simsearch.library.format.channel import only
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
@@ -22,7 +23,7 @@ from simsearch.library.reports import AddReport, Progress
 from simsearch.library.select_items import PathLike, as_paths
 from simsearch.library.settings import AddSettings
 from simsearch.library.write.create import create
-from simsearch.library.write.ingest import Intake
+from simsearch.library.write.ingest import Intake, Runtime
 from simsearch.library.write.writer import Writer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Library(Reader):
         self,
         path: str | Path,
         *,
-        extractor: Extractor | None = None,
+        extractor: Extractor | Sequence[Extractor] | None = None,
         channel: str | None = None,
         device: str = "auto",
         on_step: OnStep = nothing,
@@ -63,7 +64,7 @@ class Library(Reader):
         cls,
         path: str | Path,
         *,
-        model: str | Path | Extractor = "mini",
+        model: str | Path | Extractor | Sequence[str | Path | Extractor] = "mini",
         dtype: str | None = None,
         device: str = "auto",
         on_step: OnStep = nothing,
@@ -72,20 +73,24 @@ class Library(Reader):
 
         Args:
             path: The folder, which need not exist.
-            model: Its extractor: a name, a model folder, `module:Class`, or an object.
+            model: Its extractor: a name, a model folder, `module:Class`, or an object; or several, each of which makes
+                a channel of rows. The first one's is searched.
             dtype: Of stored rows, float16 (the default) or float32; packed bits are always stored as bits.
             device: Of embedding and search.
             on_step: Called at every step of a write; for tests.
 
         Raises:
-            LibraryExists: There is one of another model or dtype, or the folder holds anything else.
+            LibraryExists: There is one of other models or another dtype, or the folder holds anything else.
             ModelNotFound: There is no such model.
+            InputError: A model is given twice, or gives several rows an image.
         """
         folder = checks.folder(path, "path of a library")
-        checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
+        models: list[Any] = [*model] if isinstance(model, (list, tuple)) else [model]
+        for one in models:
+            checks.instance(one, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
         dtype = None if dtype is None else checks.text(dtype, "dtype")
-        extractor, channel, made = create(folder, model, dtype=dtype, device=checks.text(device, "device"))
-        library = cls(path, extractor=extractor, channel=channel.name, device=device, on_step=on_step)
+        extractors, channel, made = create(folder, models, dtype=dtype, device=checks.text(device, "device"))
+        library = cls(path, extractor=extractors, channel=channel, device=device, on_step=on_step)
         library._made = made
         return library
 
@@ -94,7 +99,7 @@ class Library(Reader):
         cls,
         path: str | Path,
         *,
-        extractor: Extractor | None = None,
+        extractor: Extractor | Sequence[Extractor] | None = None,
         channel: str | None = None,
         device: str = "auto",
         prepare: bool = False,
@@ -102,13 +107,14 @@ class Library(Reader):
     ) -> Library:
         """Return the library in a folder at its newest commit.
 
-        The extractor is by default the channel's model, loaded when an image needs it; the channel is by default the
-        first one. With `prepare` it is ready for searches by the channel's metric, as by the method of that name.
+        The channel is the one that is searched, by default that of the extractor, or the first. Extractors that are
+        not given are the models of the channels, loaded when an image needs them. With `prepare` it is ready for
+        searches by the channel's metric, as by the method of that name.
 
         Raises:
             LibraryNotFound: There is none.
             LibraryDamaged: A file does not hold what the manifest says.
-            FingerprintMismatch: The extractor is not the one that made the rows.
+            FingerprintMismatch: An extractor is none of those that made the rows.
             InputError: There is no such channel.
         """
         library = cls(path, extractor=extractor, channel=channel, device=device, on_step=on_step)
@@ -144,6 +150,7 @@ class Library(Reader):
     ) -> AddReport:
         """Add every image under `paths` and return the outcomes; when it returns, all of it is on disk.
 
+        An image is read once for all channels, and has a row in each or, where one of them cannot be kept, is rejected.
         Files of the same path, size and time are not read again; known files are copied, not embedded. A picture
         from memory becomes an item without a path, `id:N`, once: its content is that of its file, or of its pixels.
 
@@ -169,7 +176,6 @@ class Library(Reader):
         from simsearch.library.write.add_images import add
         from simsearch.library.write.prune import require_found
 
-        self._require_one_channel()
         chosen, rescan, prune = checks.settings(settings), checks.flag(rescan, "rescan"), checks.flag(prune, "prune")
         empty_too = checks.flag(prune_empty, "prune_empty")
         if checks.flag(dry_run, "dry_run"):
@@ -184,12 +190,15 @@ class Library(Reader):
         def there(roots: Sequence[PathLike]) -> Sequence[PathLike]:
             return require_found(self.snapshot, roots, empty_too=empty_too) if prune else roots
 
-        how: dict[str, Any] = {"preprocessing": lambda: self.extractor.preprocessing, "limits": chosen.limits}
+        how: dict[str, Any] = {
+            "preprocessings": lambda: [each.preprocessing for each in self.extractors],
+            "limits": chosen.limits,
+        }
         inputs, given = sources_of(paths, there=there, skipped=skip, from_list=from_list, **how)
         sources = outside(self.path, inputs)
-        extractor = self._extractor.get  # not loaded where nothing is to be embedded
-        with self._intake(chosen, progress, lambda: extractor().runtime()) as intake:
-            report = add(intake, extractor, sources, settings=chosen, rescan=rescan, prune=given if prune else ())
+        with self._intake(chosen, progress, lambda channel: self._extractor(channel).runtime()) as intake:
+            pruned = given if prune else ()
+            report = add(intake, lambda: self.extractors, sources, settings=chosen, rescan=rescan, prune=pruned)
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
@@ -205,13 +214,13 @@ class Library(Reader):
             FingerprintMismatch: Another model made the rows.
             RowError: A row is NaN, infinite, zero-sum or of the wrong dimension; it is named and nothing was done.
             LibraryLocked: Another process is writing.
+            LibraryError: The library has several channels, and an item needs a row of each.
         """
         from simsearch.library.write.rows.add_rows import add_rows, check_file
 
-        self._require_one_channel()
         file, chosen = checks.folder(path, "path of a file"), checks.settings(settings)
-        check_file(file, self.channel)
-        with self._intake(chosen, progress, dict) as intake:
+        check_file(file, only(self.channels))
+        with self._intake(chosen, progress, lambda _: {}) as intake:
             add_rows(intake, file)
             return intake.report
 
@@ -341,22 +350,16 @@ class Library(Reader):
     @contextmanager
     def _writing(self) -> Iterator[Writer]:
         with Writer(self.path, previous=self.snapshot, on_step=self._on_step, sweeps=not self._made) as writer:
+            self._snapshot = writer.snapshot
             try:
                 yield writer
             finally:
                 self._snapshot = writer.snapshot
                 self.swept = tuple(writer.swept)
 
-    def _require_one_channel(self) -> None:
-        if len(self.channels) > 1:
-            names = ", ".join(channel.name for channel in self.channels)
-            raise LibraryError(f"{self.path} has channels {names}; items with a row for each come in by `adopt`")
-
     @contextmanager
-    def _intake(
-        self, settings: AddSettings, progress: Tell | None, runtime: Callable[[], dict[str, str]]
-    ) -> Iterator[Intake]:
+    def _intake(self, settings: AddSettings, progress: Tell | None, runtime: Runtime) -> Iterator[Intake]:
         if progress is not None:
             checks.function(progress, "progress")
         with self._writing() as writer:
-            yield Intake(writer, self.channel, settings=settings, runtime=runtime, progress=progress)
+            yield Intake(writer, settings=settings, runtime=runtime, progress=progress)

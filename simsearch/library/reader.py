@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -41,21 +41,29 @@ class Reader:
     """
 
     def __init__(
-        self, path: str | Path, *, extractor: Extractor | None = None, channel: str | None = None, device: str = "auto"
+        self,
+        path: str | Path,
+        *,
+        extractor: Extractor | Sequence[Extractor] | None = None,
+        channel: str | None = None,
+        device: str = "auto",
     ) -> None:
         self.path = arguments.folder(path, "path of a library")
         self.device = arguments.text(device, "device")
-        if extractor is not None:
-            arguments.instance(
-                extractor, Extractor, "extractor", "what load_extractor returns, or an Extractor of your own"
-            )
+        given = () if extractor is None else extractor if isinstance(extractor, (list, tuple)) else (extractor,)
+        for one in given:
+            arguments.instance(one, Extractor, "extractor", "what load_extractor returns, or an Extractor of your own")
         began = time.perf_counter()
         self._snapshot: Snapshot | None = load_snapshot(self.path)
         self._resident = OpenIndexes(self.path, device)
         self._coalescer = Coalescer[SearchPlan, QueryMatches](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
-        self.channel = self.snapshot.channel(None if channel is None else arguments.text(channel, "channel"))
-        self._extractor = LazyExtractor(self.channel, extractor, device)
+        self._lazy = dict[str, LazyExtractor]()
+        for one in given:
+            found = next((each for each in self.channels if each.fingerprint == one.fingerprint), self.channels[0])
+            self._lazy[found.name] = LazyExtractor(found, one, device)
+        name = next(iter(self._lazy), None) if channel is None else arguments.text(channel, "channel")
+        self.channel = self.snapshot.channel(name)
 
     def __enter__(self) -> Self:
         return self
@@ -98,12 +106,24 @@ class Reader:
 
     @property
     def extractor(self) -> Extractor:
-        """The extractor of images.
+        """The extractor of the channel that is searched.
 
         Raises:
             FingerprintMismatch: The model of that name is not the one that made the rows.
         """
-        return self._extractor.get()
+        return self._extractor(self.channel)
+
+    @property
+    def extractors(self) -> tuple[Extractor, ...]:
+        """The extractor of each channel, in the order of `channels`.
+
+        Raises:
+            FingerprintMismatch: The model of that name is not the one that made the rows of a channel.
+        """
+        return tuple(map(self._extractor, self.channels))
+
+    def _extractor(self, channel: Channel) -> Extractor:
+        return self._lazy.setdefault(channel.name, LazyExtractor(channel, None, self.device)).get()
 
     def refresh(self) -> None:
         """Move to the newest commit."""

@@ -159,4 +159,4 @@ def _lost_rows(snapshot: Snapshot, channel: Channel, device: str) -> Iterator[st
     found = nearest(np.stack(rows), SearchPlan(snapshot, channel, 1, channel.metric, device=device))
     for place, one in zip(chosen, found, strict=True):
         if not one.matches or one.matches[0].distance != 0:
-            yield f"item {snapshot.id(place)} does not find itself at distance 0"
+            yield f"item {snapshot.id(place)} does not find itself at distance 0 in channel {channel.name}"

@@ -173,7 +173,7 @@ def test_stopping_does_not_wait_for_a_decoder_that_hangs(folder: Path, monkeypat
     (folder / "01.png").write_bytes(b"hang")
 
     def faulty(sources, preprocessing, *, workers, limits, **more):  # type: ignore[no-untyped-def]
-        pool = Pool(preprocessing, limits, workers, extra=("--decoder", "tests.images.faults:faulty"))
+        pool = Pool((preprocessing,), limits, workers, extra=("--decoder", "tests.images.faults:faulty"))
         return in_order(sources, pool, *more.values())
 
     monkeypatch.setattr("simsearch.images.workers.pool.prepare", faulty)

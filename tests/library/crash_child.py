@@ -15,10 +15,11 @@ import numpy as np
 from simsearch.errors import InputError
 from simsearch.library import AddSettings, Library
 from simsearch.library.format.atomic_files import Step
-from tests.fake import FakeExtractor
+from tests.fake import BlindExtractor, FakeExtractor
 from tests.library.helpers import paint
 
 SLOTS = 40
+MODELS = [FakeExtractor(), BlindExtractor()]
 SETTINGS = AddSettings(workers=0, batch_size=4, commit_every=2)
 
 
@@ -61,7 +62,7 @@ def killer(step: str, count: int) -> Callable[[Step], Any]:
 
 def main() -> None:
     place, start, step, count = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    library = Library.create(place / "library", model=FakeExtractor(), device="cpu", on_step=killer(step, count))
+    library = Library.create(place / "library", model=MODELS, device="cpu", on_step=killer(step, count))
     print("ready", flush=True)
     number = start
     while True:

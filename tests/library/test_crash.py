@@ -21,8 +21,7 @@ from PIL import Image
 
 from simsearch.library import Library
 from simsearch.library.format.atomic_files import Step
-from tests.fake import FakeExtractor
-from tests.library.crash_child import operation
+from tests.library.crash_child import MODELS, operation
 from tests.library.helpers import paint
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +30,14 @@ NEVER = ("never", 0)
 
 @cache
 def content_of(seed: int) -> tuple[bytes, NDArray[np.float16]]:
-    """SHA-256 and stored row of the image of a seed, by another route than the library's."""
+    """SHA-256 and stored rows (c, d) of the image of a seed, by another route than the library's."""
     import hashlib
 
     pixels = np.random.default_rng(seed).integers(0, 256, (12, 10, 3), np.uint8)
     image, file = Image.fromarray(pixels), BytesIO()
     image.save(file, format="PNG")
-    return hashlib.sha256(file.getvalue()).digest(), FakeExtractor().rows([image])[0].astype(np.float16)
+    rows = np.concatenate([extractor.rows([image]) for extractor in MODELS]).astype(np.float16)
+    return hashlib.sha256(file.getvalue()).digest(), rows
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Trial:
 
     def check(self, *, deep: bool = False) -> None:
         """Missing, phantom, duplicate, torn = 0."""
-        library = Library.open(self.place / "library", extractor=FakeExtractor(), device="cpu")
+        library = Library.open(self.place / "library", extractor=MODELS, device="cpu")
         assert library.verify(deep=deep) == []
         _, in_flight = operation(self.done + 1)
         found: dict[str, int] = {}
@@ -97,11 +97,11 @@ class Trial:
             counts[slot] += 1
             candidates = [self.expected.get(slot), in_flight.get(slot)]
             sha256 = library.snapshot.segments[place.segment].content(place.position)
-            row = library.snapshot.row(place, "fake")
+            rows = library.snapshot.rows(place)
             for seed in candidates:
                 if seed is not None and content_of(seed)[0] == sha256:
-                    assert row is not None
-                    np.testing.assert_array_equal(row, content_of(seed)[1], err_msg="torn row")
+                    assert rows is not None
+                    np.testing.assert_array_equal(rows, content_of(seed)[1], err_msg="torn rows")
                     found[slot] = seed
             assert slot in found, f"phantom {slot}"
         assert not [slot for slot, count in counts.items() if count > 1], "duplicates"

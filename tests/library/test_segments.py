@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from simsearch.errors import FingerprintMismatch, InputError, LibraryDamaged, LibraryError, RowError
+from simsearch.errors import FingerprintMismatch, InputError, LibraryDamaged, ModelNotFound, RowError
 from simsearch.library import AddReport, Library
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
@@ -122,8 +122,8 @@ def test_a_library_with_two_channels_opens(tmp_path: Path, rng: np.random.Genera
         assert library.adopt(tmp_path / "two") == AddReport(added=2)
         assert library.channel == FAKE
         assert library.search_rows(draft.rows["fake"].row, k=1).ids[:, 0].tolist() == [0, 1, 2]
-        with pytest.raises(LibraryError, match="fake, wide"):
-            library.add(paint(tmp_path / "x.png", 1))
+        with pytest.raises(ModelNotFound, match="fake"):
+            library.add(paint(tmp_path / "x.png", 1), settings=HERE)
     with Library.open(folder, channel="wide", device="cpu") as wide:
         assert wide.search_rows(more.rows["wide"].row, k=1).ids[:, 0].tolist() == [3, 4]
         wide.remove("/r/b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,15 @@ class IndexFlags:
 
     paths: options.Paths = None
     library: options.LibraryFolder
-    model: options.Model = None
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="A model of the zoo, a model folder (with a slash), or your own module:Class; given again, one more "
+            "channel of rows. A library that is there has its own.  [default: mini]",
+        ),
+    ] = None
     bits: Annotated[
         str | None,
         typer.Option(
@@ -74,19 +82,20 @@ class IndexFlags:
             raise typer.BadParameter("--prune looks at the folders given as PATH, and there is none")
         if self.prune_empty and not self.prune:
             raise typer.BadParameter("--prune-empty says how far --prune goes; give both")
+        if self.bits is not None and len(self.model or ()) > 1:
+            raise typer.BadParameter("--bits goes with one --model; of several name the bits of each: 'mini(bits=96)'")
         if self.dry_run and not self.prune:
             raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
 
     @property
-    def model_name(self) -> str | None:
-        """The model's name, of its bits where --bits was given."""
+    def models(self) -> list[str] | None:
+        """The names of the models, of the bits of one where --bits was given."""
         from simsearch.naming import quantised_name
 
         if self.bits is None:
             return self.model
-        return quantised_name(
-            self.model or "mini", self.bits if self.bits.isdecimal() else str(Path(self.bits).resolve())
-        )
+        bits = self.bits if self.bits.isdecimal() else str(Path(self.bits).resolve())
+        return [quantised_name((self.model or ["mini"])[0], bits)]
 
 
 @options.command(
@@ -97,6 +106,7 @@ class IndexFlags:
     "index --from-list photos.csv --library photos.library --workers 8",
     "index photos/ --library photos.library --device cuda:0,cuda:1",
     "index photos/ --library small.library --bits 96",
+    "index photos/ --library photos.library --model mini --model pdq",
     "index --rows rows/part-00000.parquet --library photos.library",
     flags=IndexFlags,
 )
@@ -198,13 +208,13 @@ def _show_dry_run(paths: Sequence[bytes], *, as_json: bool) -> None:
 
 
 def _open_or_make(flags: IndexFlags, device: str) -> Library:
-    """Return the library; a new one has the given model, the rows' model, or mini."""
+    """Return the library; a new one has the given models, the rows' model, or mini."""
     from simsearch.errors import LibraryNotFound
     from simsearch.library import Library
 
     folder, rows = flags.library, flags.rows
-    if (model := flags.model_name) is not None:
-        return Library.create(folder, model=model, device=device)
+    if (models := flags.models) is not None:
+        return Library.create(folder, model=models, device=device)
     try:
         return Library.open(folder, device=device)
     except LibraryNotFound:
@@ -235,19 +245,16 @@ def _on_devices(flags: IndexFlags) -> Iterator[Library]:
         if len(devices) == 1 or flags.rows is not None:
             yield library
             return
-        from simsearch.extract.load import load_extractor
         from simsearch.extract.multi_device import OnDevices
         from simsearch.library import Library
 
-        extractors = [library.extractor]
+        extractors = [library.extractors]
         for device in devices[1:]:
-            if flags.model_name is not None:
-                extractors.append(load_extractor(flags.model_name, device=device))
-            else:  # by the library's extractor, within its bounds
-                with Library.open(flags.library, device=device) as other:
-                    extractors.append(other.extractor)
-        with OnDevices(extractors) as each, Library.open(flags.library, extractor=each, device=devices[0]) as opened:
-            yield opened
+            with closing(_open_or_make(flags, device)) as other:
+                extractors.append(other.extractors)
+        with ExitStack() as held:
+            each = [held.enter_context(OnDevices(channel)) for channel in zip(*extractors, strict=True)]
+            yield held.enter_context(Library.open(flags.library, extractor=each, device=devices[0]))
 
 
 def _settings(flags: IndexFlags) -> AddSettings:

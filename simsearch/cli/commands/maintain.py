@@ -10,7 +10,7 @@ import typer
 
 from simsearch.cli import terminal
 from simsearch.cli.exit_codes import FAILED
-from simsearch.cli.options import AsJson, Device, LibraryFolder, Metric, command
+from simsearch.cli.options import AsJson, Channel, Device, LibraryFolder, Metric, command
 from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def info(library: LibraryFolder, *, as_json: AsJson = False) -> None:
         ("on disk", f"{terminal.size(facts.bytes)} in {facts.segments} segment(s)"),
     ]
     for channel in facts.channels:
+        lines.append(("channel", channel.name))
         lines.append(("model", f"{channel.model}, {channel.dimension} x {channel.dtype}, searched by {channel.metric}"))
         lines.append(("fingerprint", channel.fingerprint))
     lines += [("folder", path) for path in facts.roots.values()]
@@ -110,6 +111,7 @@ def repair(library: LibraryFolder, *, as_json: AsJson = False) -> None:
     app,
     "optimize --library photos.library",
     "optimize --library photos.library --recall 0.95",
+    "optimize --library photos.library --recall 0.95 --channel pdq",
     "optimize --library photos.library --recall 0.9 --metric cosine --kind rabitq --bytes 40",
 )
 def optimize(
@@ -121,6 +123,7 @@ def optimize(
             "--recall", min=0.01, max=1, metavar="R", help="Build an index that finds this share of the nearest."
         ),
     ] = None,
+    channel: Channel = None,
     metric: Metric = None,
     kind: Annotated[
         str,
@@ -147,7 +150,7 @@ def optimize(
 
     if recall is None and (kind != "auto" or bytes_a_row is not None):
         raise typer.BadParameter("--kind and --bytes go with --recall, the share of neighbours that must be found")
-    with Library.open(library, device=device) as opened:
+    with Library.open(library, channel=channel, device=device) as opened:
         before = opened.info()
         with shown("optimize") as advance:
             opened.optimize(
@@ -178,8 +181,8 @@ def _show_index(index: IndexInfo) -> None:
     """Print the index, its recalls, and its measured points with their rates; those in use are marked."""
     state = f"{index.fresh:,} rows beside it" if index.usable else "NOT USED: its segments changed; run optimize"
     terminal.show(
-        f"index  {index.metric}, {index.kind}, {index.bytes_a_row} bytes a row, {terminal.size(index.bytes)}, "
-        f"{index.rows:,} rows, {state}"
+        f"index  {index.channel}, {index.metric}, {index.kind}, {index.bytes_a_row} bytes a row, "
+        f"{terminal.size(index.bytes)}, {index.rows:,} rows, {state}"
     )
     for recall in index.recalls:
         terminal.show(f"  {recall}")

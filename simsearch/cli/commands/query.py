@@ -32,11 +32,13 @@ COPIES_SHOWN = 3
     "query new-photos/ --library photos.library --max-distance 0.2 --json",
     "query --rows rows/part-00000.parquet --library photos.library",
     "query cat.jpg --library small.library --asymmetric",
+    "query cat.jpg --library photos.library --channel pdq",
 )
 def query(
     paths: options.Paths = None,
     *,
     library: options.LibraryFolder,
+    channel: options.Channel = None,
     k: Annotated[
         int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
     ] = 10,
@@ -125,7 +127,7 @@ def query(
     how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
-    with Library.open(library, extractor=extractor, device=device) as opened:
+    with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
         images = partial(_answers, opened, paths or [], from_list, max_pixels)
         for matches in _row_answers(opened, rows, how) if rows else images(how | {"exclude_self": exclude_self}):
             some_rejected |= any(answer.rejected is not None for answer in matches)

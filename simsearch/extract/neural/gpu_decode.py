@@ -95,7 +95,7 @@ class DeviceDecoder:
         stop: Callable[[], bool] | None = None,
     ) -> Iterator[Prepared | Rejected]:
         """Yield each input prepared or rejected, in input order; arguments are those of `images.prepare`."""
-        others = Pool(self._preprocessing, limits, workers) if workers else None
+        others = Pool((self._preprocessing,), limits, workers) if workers else None
         readers = ThreadPoolExecutor(_READERS, thread_name_prefix="simsearch-read")
         try:
             for batch in _read_ahead(sources, lambda source: self._read(source, limits), readers):
@@ -115,7 +115,7 @@ class DeviceDecoder:
 
     def _read(self, source: Source, limits: Limits) -> _Read | Rejected | None:
         """Return the bytes of an input that the device may decode, why there are none, or None for Pillow."""
-        if source.given is not None and not isinstance(source.given, bytes):
+        if isinstance(source.given, tuple):
             return None
         try:
             data = load_bytes(source, limits.max_bytes)
@@ -135,7 +135,7 @@ class DeviceDecoder:
         """Yield for each input what is prepared or rejected, or the job of a worker that will be."""
 
         def by_pillow(source: Source) -> Prepared | Rejected | DecodeJob:
-            return prepare_apart(source, self._preprocessing, limits) if others is None else others.submit(source)
+            return prepare_apart(source, (self._preprocessing,), limits) if others is None else others.submit(source)
 
         begun = deque(by_pillow(source) for source, read in batch if read is None and isinstance(source, Source))
         squares = iter(self._decoded([(read.data, read.header) for _, read in batch if isinstance(read, _Read)]))
@@ -210,7 +210,7 @@ def _made(source: Source, read: _Read, square: Pixels) -> Prepared:
     width, height = read.header.width, read.header.height
     if TURNS.get(read.header.orientation) in TURNS_THAT_SWAP:
         width, height = height, width
-    return Prepared(source, square, read.sha256, len(read.data), width, height, quality(square))
+    return Prepared(source, (square,), read.sha256, len(read.data), width, height, quality(square))
 
 
 def _read_ahead(

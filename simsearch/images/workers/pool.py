@@ -6,7 +6,7 @@ import itertools
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from simsearch.errors import InputError, SimsearchError
 from simsearch.images.preprocess import Preprocessing
@@ -26,7 +26,7 @@ STARVE_S = 0.002  # how long finished workers may wait for a caller who has resu
 
 def prepare(
     sources: Iterable[Source | Rejected],
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | Sequence[Preprocessing],
     *,
     workers: int,
     limits: Limits | None = None,
@@ -36,7 +36,7 @@ def prepare(
 
     Args:
         sources: What `find` yields; a `Rejected` passes through in its place. Read a bounded number ahead.
-        preprocessing: What to do with each picture.
+        preprocessing: What to do with each picture; several give as many `squares`, from one reading of the file.
         workers: How many processes; 0 works in this one, but for decoding, for which a single process stays warm.
         limits: What one image may cost.
         stop: Asked while a worker is waited for; once it says true, nothing more is yielded. For a caller in another
@@ -49,21 +49,22 @@ def prepare(
     if workers < 0:
         raise InputError(f"workers is {workers}; give 0 or more")
     limits = limits or Limits()
+    each = (preprocessing,) if isinstance(preprocessing, Preprocessing) else tuple(preprocessing)
     if workers == 0:
-        return _here(sources, preprocessing, limits)
-    return in_order(sources, Pool(preprocessing, limits, workers), stop)
+        return _here(sources, each, limits)
+    return in_order(sources, Pool(each, limits, workers), stop)
 
 
 def _here(
-    sources: Iterable[Source | Rejected], preprocessing: Preprocessing, limits: Limits
+    sources: Iterable[Source | Rejected], preprocessings: Sequence[Preprocessing], limits: Limits
 ) -> Iterator[Prepared | Rejected]:
     for source in sources:
-        yield source if isinstance(source, Rejected) else prepare_apart(source, preprocessing, limits)
+        yield source if isinstance(source, Rejected) else prepare_apart(source, preprocessings, limits)
 
 
-def prepare_apart(source: Source, preprocessing: Preprocessing, limits: Limits) -> Prepared | Rejected:
+def prepare_apart(source: Source, preprocessings: Sequence[Preprocessing], limits: Limits) -> Prepared | Rejected:
     """Return one input prepared in this process but for its decoding, which a warm process of its own does."""
-    return prepare_one(source, preprocessing, limits, decoder=decode_apart)
+    return prepare_one(source, preprocessings, limits, decoder=decode_apart)
 
 
 def in_order(
@@ -91,10 +92,10 @@ class Pool:
     """Worker processes and the jobs that they have; started as they are needed."""
 
     def __init__(
-        self, preprocessing: Preprocessing, limits: Limits, workers: int, *, extra: tuple[str, ...] = ()
+        self, preprocessings: tuple[Preprocessing, ...], limits: Limits, workers: int, *, extra: tuple[str, ...] = ()
     ) -> None:
         self.look_ahead = workers * LOOK_AHEAD
-        self._preprocessing, self._limits, self._count, self._extra = preprocessing, limits, workers, extra
+        self._preprocessings, self._limits, self._count, self._extra = preprocessings, limits, workers, extra
         self.pumped = time.monotonic()
         self._children: list[Child] = []
         self._backlog = deque[DecodeJob]()
@@ -104,8 +105,8 @@ class Pool:
         """Return the job that will hold the result."""
         if isinstance(source, Rejected):
             return DecodeJob(source.source, source)
-        if source.given is not None and not isinstance(source.given, bytes):  # decoded, and not to be sent about
-            return DecodeJob(source.without_data(), prepare_one(source, self._preprocessing, self._limits))
+        if isinstance(source.given, tuple):  # decoded, and not to be sent about
+            return DecodeJob(source.without_data(), prepare_one(source, self._preprocessings, self._limits))
         job = DecodeJob(source)
         self._backlog.append(job)
         self._feed()
@@ -146,7 +147,7 @@ class Pool:
         while self._backlog:
             child = min(self._children, key=lambda child: len(child.jobs), default=None)
             if child is None or (len(child.jobs) >= START_ANOTHER and len(self._children) < self._count):
-                child = Child(self._preprocessing, self._limits, self._selector, self._extra)
+                child = Child(self._preprocessings, self._limits, self._selector, self._extra)
                 self._children.append(child)
             if len(child.jobs) >= DEPTH:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import selectors
@@ -21,7 +22,7 @@ from simsearch.errors import RejectCode
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.workers.prepared import Prepared
-from simsearch.images.workers.protocol import CODES, READY, REPLY, REQUEST, Settings
+from simsearch.images.workers.protocol import CODES, READY, REPLY, REQUEST, Settings, square_sizes
 
 DEPTH = 16  # requests under way at one worker: enough that it never waits for a busy parent
 START_S = 60.0  # a worker that is not ready by then never will be
@@ -52,18 +53,23 @@ class Child:
     """One worker process; `jobs` are those that it was given and has not answered, in order."""
 
     def __init__(
-        self, preprocessing: Preprocessing, limits: Limits, selector: selectors.BaseSelector, extra: tuple[str, ...]
+        self,
+        preprocessings: tuple[Preprocessing, ...],
+        limits: Limits,
+        selector: selectors.BaseSelector,
+        extra: tuple[str, ...],
     ) -> None:
         self.jobs = deque[DecodeJob]()
         self.ready = False
         self._limits, self._selector = limits, selector
         self._since, self._count = time.monotonic(), 0
         self._outbox, self._inbox = bytearray(), bytearray()
-        shape = (DEPTH, preprocessing.size, preprocessing.size, 3)
+        self._sides, sizes = [how.size for how in preprocessings], square_sizes(preprocessings)
+        self._ends, shape = list(itertools.accumulate(sizes[:-1])), (DEPTH, sum(sizes))
         memory = _anonymous_memory(int(np.prod(shape)))
         try:
             self._slots = np.frombuffer(mmap.mmap(memory, int(np.prod(shape))), np.uint8).reshape(shape)
-            settings = Settings(preprocessing, limits, memory, DEPTH)
+            settings = Settings(preprocessings, limits, memory, DEPTH)
             self._process = spawn("simsearch.images.workers.worker", settings.to_json(), *extra, pass_fds=(memory,))
         finally:
             os.close(memory)  # the mapping and the child keep it
@@ -134,8 +140,9 @@ class Child:
             job.result = Rejected(source, CODES[code - 1], message)
         else:
             # The one copy of the pixels: their slot is about to be used again.
-            pixels = self._slots[slot].copy()
-            job.result = Prepared(source, pixels, sha256, n_bytes, width, height, quality, more)
+            parts = np.split(self._slots[slot].copy(), self._ends)
+            squares = tuple(part.reshape(side, side, 3) for part, side in zip(parts, self._sides, strict=True))
+            job.result = Prepared(source, squares, sha256, n_bytes, width, height, quality, more)
         return True
 
     def end(self) -> tuple[RejectCode, str]:

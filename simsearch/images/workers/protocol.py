@@ -6,8 +6,10 @@ A worker is started with its settings as JSON in its first argument. It says `RE
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from struct import Struct
+from typing import Any
 
 from simsearch.errors import RejectCode
 from simsearch.images.preprocess import Preprocessing
@@ -26,13 +28,13 @@ class Settings:
     """All that a worker needs to know.
 
     Attributes:
-        preprocessing: What to do with each picture.
+        preprocessings: What to do with each picture.
         limits: What one image may cost.
-        memory: File descriptor of the shared memory, `slots` pictures long.
+        memory: File descriptor of the shared memory, `slots` times the pixels of a picture long.
         slots: How many pictures may be under way.
     """
 
-    preprocessing: Preprocessing
+    preprocessings: tuple[Preprocessing, ...]
     limits: Limits
     memory: int
     slots: int
@@ -45,9 +47,17 @@ class Settings:
     def from_json(cls, text: str) -> Settings:
         """Return the settings that `to_json` wrote."""
         fields = json.loads(text)
-        given = fields["preprocessing"]
-        preprocessing = Preprocessing(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
-        return cls(preprocessing, Limits(**fields["limits"]), fields["memory"], fields["slots"])
+        preprocessings = tuple(map(_preprocessing, fields["preprocessings"]))
+        return cls(preprocessings, Limits(**fields["limits"]), fields["memory"], fields["slots"])
+
+
+def _preprocessing(given: dict[str, Any]) -> Preprocessing:
+    return Preprocessing(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
+
+
+def square_sizes(preprocessings: Iterable[Preprocessing]) -> list[int]:
+    """Return the bytes of the pixels for each preprocessing, as they follow each other in a slot."""
+    return [3 * how.size**2 for how in preprocessings]
 
 
 def pack_result(result: Prepared | Rejected) -> bytes:

@@ -21,7 +21,7 @@ from simsearch.images.formats.pillow_limits import pillow_guard
 from simsearch.images.source import Source
 from simsearch.images.workers.confine import hold_memory, memory_held, silence, take_signals
 from simsearch.images.workers.prepared import Decoder, Prepared, prepare_one
-from simsearch.images.workers.protocol import READY, REQUEST, Settings, pack_result
+from simsearch.images.workers.protocol import READY, REQUEST, Settings, pack_result, square_sizes
 from simsearch.naming import loaded
 
 
@@ -33,9 +33,8 @@ def main(arguments: list[str]) -> None:
     """
     settings = Settings.from_json(arguments[0])
     decoder = loaded(arguments[2]) if arguments[1:2] == ["--decoder"] else decode
-    size = settings.preprocessing.size
-    shape = (settings.slots, size, size, 3)
-    memory = mmap.mmap(settings.memory, settings.slots * size * size * 3)
+    shape = (settings.slots, sum(square_sizes(settings.preprocessings)))
+    memory = mmap.mmap(settings.memory, shape[0] * shape[1])
     take_signals()
     replies = silence()  # what C libraries print must not be taken for a reply either
     os.write(replies, READY)
@@ -50,9 +49,9 @@ def _serve(requests: BinaryIO, replies: int, settings: Settings, slots: NDArray[
         name = requests.read(length)
         source = Source(b"", b"", name, offset, size, 0) if name else Source.of(requests.read(size))
         signal.setitimer(signal.ITIMER_REAL, settings.limits.timeout_s)
-        result = prepare_one(source, settings.preprocessing, settings.limits, decoder=decoder)
+        result = prepare_one(source, settings.preprocessings, settings.limits, decoder=decoder)
         if isinstance(result, Prepared):
-            slots[slot] = result.pixels
+            np.concatenate([square.reshape(-1) for square in result.squares], out=slots[slot])
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.write(replies, pack_result(result))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.distance import METRICS
-from simsearch.errors import FingerprintMismatch, InputError, MetricError, RejectCode, RowError, shown
+from simsearch.errors import FingerprintMismatch, InputError, LibraryError, MetricError, RejectCode, RowError, shown
 from simsearch.extract.extractor import Extractor
 
 Row = NDArray[Any]
+Rows = tuple[Row, ...]
+"""The rows of one item, in the order of the channels."""
 
 DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
 DEFAULT_DTYPE = "float16"
@@ -107,6 +110,21 @@ def metrics_of(dtype: str) -> tuple[str, ...]:
     return (*names, ASYMMETRIC) if of_codes else tuple(names)
 
 
+def only(channels: Sequence[Channel]) -> Channel:
+    """Return the one channel of a library that takes rows of one model.
+
+    Raises:
+        LibraryError: There are several: an item needs a row of each.
+    """
+    if len(channels) > 1:
+        names = ", ".join(channel.name for channel in channels)
+        raise LibraryError(
+            f"rows of one model make no items of a library with the channels {names}, which need a row of each; "
+            "index the images, or `adopt` segments"
+        )
+    return channels[0]
+
+
 def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
     """Return the channel of an extractor's rows.
 
@@ -145,9 +163,9 @@ def problem_of(row: Row, channel: Channel, what: str) -> tuple[RejectCode, str] 
     if row.dtype.kind != "f":
         return None
     if not np.isfinite(row).all():
-        return RejectCode.NON_FINITE, f"the row holds NaN, infinity, or values that {channel.dtype} cannot hold"
+        return RejectCode.NON_FINITE, f"the row of {channel.name} holds NaN, infinity, or values beyond {channel.dtype}"
     if not row.any():
-        return RejectCode.ZERO_ROW, f"the row is all zeros in {channel.dtype}"
+        return RejectCode.ZERO_ROW, f"the row of {channel.name} is all zeros in {channel.dtype}"
     if channel.non_negative and row.min() < 0:
         raise RowError(f"{what} has a negative value, and model {channel.model!r} promises none")
     return None

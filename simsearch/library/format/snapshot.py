@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.format.atomic_files import fault
-from simsearch.library.format.channel import Channel
+from simsearch.library.format.channel import Channel, Rows
 from simsearch.library.format.commit import Mask, SegmentRecord, State
 from simsearch.library.format.items import Keys, keys_of_contents, keys_of_paths
 from simsearch.library.format.layout import SEGMENTS, require_folder, require_own
@@ -183,6 +183,12 @@ class Snapshot:
     def row(self, place: Place, channel: str) -> NDArray[Any] | None:
         """Return the stored row of an item, (d,)."""
         return self.segments[place.segment].row_of(channel, place.position)
+
+    def rows(self, place: Place) -> Rows | None:
+        """Return the stored rows of an item, None where a channel has none."""
+        found = [self.row(place, channel.name) for channel in self.state.channels]
+        rows = tuple(row for row in found if row is not None)
+        return rows if len(rows) == len(found) else None
 
     def ids(self) -> NDArray[np.int64]:
         """Return the ids of all live items, in order."""

@@ -96,7 +96,7 @@ class QueryEmbedder:
                 found += self._from_sources(
                     _sources(run, self._library)
                     if on_disk
-                    else [given_source(image, self._extractor.preprocessing, self._settings.limits) for image in run]
+                    else [given_source(image, [self._extractor.preprocessing], self._settings.limits) for image in run]
                 )
         return found + (
             [] if from_list is None else self._from_sources(list(outside(self._library, find([], from_list=from_list))))

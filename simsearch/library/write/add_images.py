@@ -32,10 +32,10 @@ class AddJob:
     """One call of `add`: sources in, outcomes into the intake."""
 
     def __init__(
-        self, intake: Intake, extractor: Callable[[], Extractor], *, settings: AddSettings, rescan: bool
+        self, intake: Intake, extractors: Callable[[], Sequence[Extractor]], *, settings: AddSettings, rescan: bool
     ) -> None:
         self._intake = intake
-        self._extractor = extractor
+        self._extractors = extractors
         self._settings = settings
         self._rescan = rescan
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
@@ -63,7 +63,7 @@ class AddJob:
         if first is None:  # nothing to read, and no network to load
             return
         outcomes = embed_sources(
-            self._extractor(),
+            self._extractors(),
             itertools.chain([first], stream),
             batch_size=self._settings.batch_size,
             workers=workers,
@@ -111,7 +111,7 @@ class AddJob:
         return fresh
 
     def _is_known(self, sha256: bytes) -> bool:
-        """Return whether the content has a row, or will have by the time of its result; runs in the reader's thread."""
+        """Return whether the content has rows, or will have by the time of its result; runs in the reader's thread."""
         intake = self._intake
         if sha256 in self._contents or sha256 in intake.pending.rows:
             return True
@@ -134,14 +134,15 @@ class AddJob:
 
     def _taken(self, outcome: Embedded) -> Outcome:
         """Return the outcome once it is taken in, or the reason why it cannot be."""
-        channel = self._intake.channel
-        row = None if outcome.row is None else channel.round(outcome.row)
-        problem = None if row is None else problem_of(row, channel, f"the row of {outcome.source.printable}")
-        if problem is not None:
-            return Rejected(outcome.source, *problem)
-        if self._intake.take(_item(outcome), row):
+        rows, channels = None, self._intake.channels
+        if outcome.rows is not None:
+            rows = tuple(channel.round(row) for channel, row in zip(channels, outcome.rows, strict=True))
+            for channel, row in zip(channels, rows, strict=True):
+                if problem := problem_of(row, channel, f"the row of {outcome.source.printable}"):
+                    return Rejected(outcome.source, *problem)
+        if self._intake.take(_item(outcome), rows):
             return outcome
-        # The content was known when it was read, and its row went since: the other file was replaced or rejected.
+        # The content was known when it was read, and its rows went since: the other file was replaced or rejected.
         alone = self._embedded([outcome.source], 0 if self._settings.workers == 0 else 1)
         with closing(alone) as stream:
             again = next(stream)
@@ -191,15 +192,18 @@ def _is_as_stored(snapshot: Snapshot, place: Place | None, source: Source) -> bo
 
 def add(
     intake: Intake,
-    extractor: Callable[[], Extractor],
+    extractors: Callable[[], Sequence[Extractor]],
     sources: Iterable[Found],
     *,
     settings: AddSettings,
     rescan: bool = False,
     prune: Sequence[PathLike] = (),
 ) -> AddReport:
-    """Add every source and return the outcomes; items under `prune` that were not found are removed at the end."""
-    job = AddJob(intake, extractor, settings=settings, rescan=rescan)
+    """Add every source and return the outcomes; items under `prune` that were not found are removed at the end.
+
+    The extractors are those of the channels, in their order; they are asked for when the first image is to be read.
+    """
+    job = AddJob(intake, extractors, settings=settings, rescan=rescan)
     job.run(sources)
     gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from simsearch.errors import LibraryExists, shown
+from simsearch.errors import InputError, LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.library.format.atomic_files import naming_full_disk, sync
 from simsearch.library.format.cards import card_digest, card_of, keep_card
@@ -16,23 +17,31 @@ from simsearch.library.format.manifest import Manifest
 
 
 def create(
-    folder: Path, model: str | Path | Extractor, *, dtype: str | None, device: str
-) -> tuple[Extractor, Channel, bool]:
-    """Create an empty library unless there is one.
+    folder: Path, models: Sequence[str | Path | Extractor], *, dtype: str | None, device: str
+) -> tuple[list[Extractor], str, bool]:
+    """Create an empty library with a channel for each model, unless there is one.
 
     Returns:
-        The extractor, the channel of its rows, and whether the library was created.
+        The extractors, the name of the first one's channel, and whether the library was created.
 
     Raises:
-        LibraryExists: There is one of another model or dtype, or the folder holds anything else.
+        LibraryExists: There is one of other models or dtype, or the folder holds anything else.
         LibraryDamaged: There is one that has lost its manifest.
-        InputError: The extractor gives several rows an image.
+        InputError: An extractor gives several rows an image, there is none, or two would have the same channel.
     """
-    extractor, name = _model(model, device)
-    require_one_row(extractor)
-    requested = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
-    created = _make(folder, requested, extractor)
-    return extractor, _same(folder, requested, any_dtype=dtype is None), created
+    extractors, requested = [], dict[str, Channel]()
+    for model in models:
+        extractor, name = _model(model, device)
+        require_one_row(extractor)
+        channel = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
+        if channel.name in requested:
+            raise InputError(f"two of the models are named {channel.name!r}; give each once")
+        extractors.append(extractor)
+        requested[channel.name] = channel
+    if not extractors:
+        raise InputError("no model is given; a library has one or several")
+    created = _make(folder, list(requested.values()), extractors)
+    return extractors, _same(folder, list(requested.values()), any_dtype=dtype is None), created
 
 
 def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
@@ -45,7 +54,7 @@ def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
     return load_extractor(model, device=device), name
 
 
-def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
+def _make(folder: Path, channels: Sequence[Channel], extractors: Sequence[Extractor]) -> bool:
     """Create the library: first a manifest, so that whatever else of ours is there belongs to one."""
     manifest = Manifest(folder)
     if manifest.exists():
@@ -63,20 +72,30 @@ def _make(folder: Path, channel: Channel, extractor: Extractor) -> bool:
             if manifest.exists():
                 return False
             require_free(folder)
-            card = card_of(extractor)
+            cards = [card_of(extractor) for extractor in extractors]
+            told = [replace(channel, card=card_digest(card)) for channel, card in zip(channels, cards, strict=True)]
             (folder / SEGMENTS).mkdir(exist_ok=True)
-            manifest.create([replace(channel, card=card_digest(card))])
-            keep_card(card, folder, channel.name)
+            manifest.create(told)
+            for channel, card in zip(channels, cards, strict=True):
+                keep_card(card, folder, channel.name)
     return True
 
 
-def _same(folder: Path, requested: Channel, *, any_dtype: bool) -> Channel:
+def _same(folder: Path, requested: Sequence[Channel], *, any_dtype: bool) -> str:
+    """Return the name of the first requested channel in a library that has all of them and no others."""
     channels = Manifest(folder).read().channels
-    for channel in channels:
-        if channel.fingerprint == requested.fingerprint and (any_dtype or channel.dtype == requested.dtype):
-            return channel
-    held = ", ".join(f"{c.model} ({c.fingerprint[:16]}, {c.dtype})" for c in channels)
-    raise LibraryExists(
-        f"{shown(str(folder))} holds rows of {held}, not of {requested.model} ({requested.fingerprint[:16]}, "
-        f"{requested.dtype}); use that model or give a new folder"
-    )
+
+    def identity(channel: Channel) -> tuple[str, str]:
+        return channel.fingerprint, "" if any_dtype else channel.dtype
+
+    names = {identity(channel): channel.name for channel in channels}
+    if names.keys() != {identity(channel) for channel in requested}:
+        raise LibraryExists(
+            f"{shown(str(folder))} holds rows of {_told(channels)}, not of {_told(requested)}; use what it holds or "
+            "give a new folder"
+        )
+    return names[identity(requested[0])]
+
+
+def _told(channels: Sequence[Channel]) -> str:
+    return ", ".join(f"{each.model} ({each.fingerprint[:16]}, {each.dtype})" for each in channels)

@@ -14,7 +14,7 @@ import numpy as np
 
 from simsearch.errors import LibraryDamaged, RejectCode
 from simsearch.images.source import Rejected
-from simsearch.library.format.channel import Channel, Row
+from simsearch.library.format.channel import Channel, Rows, only
 from simsearch.library.format.commit import FileRecord, Mask
 from simsearch.library.format.items import Item, items_batch, path_key, rejects_batch
 from simsearch.library.format.segment import ChannelRows, SegmentDraft
@@ -29,40 +29,48 @@ _SHOWN_REJECTS = 10  # examples; all of them are in the segments
 _ORIGINALS = 8  # of an exact copy that are checked on the disk
 
 
+Runtime = Callable[[Channel], Mapping[str, str]]
+"""The device and versions that make the rows of a channel."""
+
+
 class Pending:
     """Outcomes that are decided and not yet committed."""
 
     def __init__(self) -> None:
-        self.items: list[tuple[int, Item, Row]] = []  # id, or -1 for a new one
+        self.items: list[tuple[int, Item, Rows]] = []  # id, or -1 for a new one
         self.rejects: list[Rejected] = []
         self.removed: list[Place] = []
         self.paths: set[bytes] = set()
-        self.rows: dict[bytes, Row] = {}
+        self.rows: dict[bytes, Rows] = {}
         self.nameless: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self.items) + len(self.rejects) + len(self.removed)
 
-    def add(self, item: Item, row: Row, *, number: int = -1) -> None:
+    def add(self, item: Item, rows: Rows, *, number: int = -1) -> None:
         """Buffer an item, with the id that it keeps or -1."""
-        self.items.append((number, item, row))
+        self.items.append((number, item, rows))
         path = item.path
         if path is not None:
             self.paths.add(path)
         if item.sha256 is not None:
-            self.rows[item.sha256] = row
+            self.rows[item.sha256] = rows
             if path is None:
                 self.nameless.add(item.sha256)
 
-    def draft(self, channel: Channel, runtime: Callable[[], Mapping[str, str]]) -> SegmentDraft | None:
+    def draft(self, channels: Sequence[Channel], runtime: Runtime) -> SegmentDraft | None:
         """Return the segment to write, None when it would be empty; kept ids come first, in order."""
         if not self.items and not self.rejects:
             return None
         ordered = sorted(self.items, key=lambda entry: (entry[0] < 0, entry[0]))
-        rows = np.array([row for _, _, row in ordered], channel.numpy_dtype).reshape(-1, channel.dimension)
+        rows = {}
+        for i, channel in enumerate(channels):
+            of_channel = np.array([each[i] for _, _, each in ordered], channel.numpy_dtype)
+            told = runtime(channel) if ordered else {}
+            rows[channel.name] = ChannelRows.whole(of_channel.reshape(-1, channel.dimension), told)
         return SegmentDraft(
             items_batch([item for _, item, _ in ordered]),
-            {channel.name: ChannelRows.whole(rows, runtime() if ordered else {})},
+            rows,
             rejects_batch(self.rejects),
             np.array([number for number, _, _ in ordered], np.int64),
         )
@@ -74,14 +82,13 @@ class Intake:
     def __init__(
         self,
         writer: Writer,
-        channel: Channel,
         *,
         settings: AddSettings,
-        runtime: Callable[[], Mapping[str, str]],
+        runtime: Runtime,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.writer = writer
-        self.channel = channel
+        self.channels = writer.snapshot.state.channels
         self._settings = settings
         self._runtime = runtime
         self._progress = progress
@@ -97,6 +104,15 @@ class Intake:
         self._merges = True
         self._warned: set[str] = set()
         self.pending = Pending()
+
+    @property
+    def channel(self) -> Channel:
+        """The one channel, of rows without images.
+
+        Raises:
+            LibraryError: There are several.
+        """
+        return only(self.channels)
 
     @property
     def report(self) -> AddReport:
@@ -138,29 +154,29 @@ class Intake:
             self._first_rejected.append(rejected)
         self.count("rejected")
 
-    def take(self, item: Item, row: Row | None) -> bool:
+    def take(self, item: Item, rows: Rows | None) -> bool:
         """Take an input in.
 
         Args:
             item: Its identity.
-            row: (d,) in the channel's dtype; None when its content has a row already.
+            rows: Of each channel, (d,) in its dtype; None when its content has rows already.
 
         Returns:
-            Whether it was counted; False when there is no row after all, and it has to be embedded.
+            Whether it was counted; False when there are no rows after all, and it has to be embedded.
         """
         path = item.path
         if path in self.pending.paths:
             self.flush()
         place = None if path is None else self.writer.snapshot.by_path(path)
-        if place is not None and self.same(place, item.sha256, row):
+        if place is not None and self.same(place, item.sha256, rows):
             self._touch(place, item)
             self.count("unchanged")
             return True
         if path is None and self._is_nameless_known(item):
             self.count("unchanged")
             return True
-        stored = self._stored_row(item.sha256)
-        kept = row if stored is None else stored
+        stored = self._stored_rows(item.sha256)
+        kept = rows if stored is None else stored
         if kept is None:
             return False
         if place is not None:
@@ -171,20 +187,20 @@ class Intake:
         self.count("replaced" if place is not None else "added" if stored is None else "exact_copies")
         return True
 
-    def same(self, place: Place, sha256: bytes | None, row: Row | None) -> bool:
-        """Return whether an item has this content, or this row where no content is known of either."""
-        segment = self.writer.snapshot.segments[place.segment]
-        content = segment.content(place.position)
-        if content is not None or sha256 is not None or row is None:
+    def same(self, place: Place, sha256: bytes | None, rows: Rows | None) -> bool:
+        """Return whether an item has this content, or these rows where no content is known of either."""
+        snapshot = self.writer.snapshot
+        content = snapshot.segments[place.segment].content(place.position)
+        if content is not None or sha256 is not None or rows is None:
             return content == sha256
-        stored = segment.row_of(self.channel.name, place.position)
-        return stored is not None and np.array_equal(stored, row)
+        stored = snapshot.rows(place)
+        return stored is not None and all(map(np.array_equal, stored, rows))
 
-    def copied(self, place: Place) -> Row | None:
-        """Return a stored row to be copied; None, reported once, where its file is damaged."""
-        wrong = self.writer.unsound(place.segment, {f"{self.channel.name}.arrow"})
+    def copied(self, place: Place) -> Rows | None:
+        """Return stored rows to be copied; None, reported once, where a file of them is damaged."""
+        wrong = self.writer.unsound(place.segment, {f"{channel.name}.arrow" for channel in self.channels})
         if wrong is None:
-            return self.writer.snapshot.row(place, self.channel.name)
+            return self.writer.snapshot.rows(place)
         self._warn(f"{wrong}; no row is copied from it")
         return None
 
@@ -206,12 +222,12 @@ class Intake:
         stamp = (-1 if item.n_bytes is None else item.n_bytes, -1 if item.mtime_ns is None else item.mtime_ns)
         labels = (item.owner, item.attributes)
         same = stamp in {snapshot.stamp(place), (-1, -1)} and labels in {snapshot.labels(place), (None, None)}
-        row = None if same else self.copied(place)
-        if row is not None:
+        rows = None if same else self.copied(place)
+        if rows is not None:
             self.pending.removed.append(place)
-            self.pending.add(item, row, number=snapshot.id(place))
+            self.pending.add(item, rows, number=snapshot.id(place))
 
-    def _stored_row(self, sha256: bytes | None) -> Row | None:
+    def _stored_rows(self, sha256: bytes | None) -> Rows | None:
         if sha256 is None:
             return None
         if sha256 in self.pending.rows:
@@ -222,7 +238,7 @@ class Intake:
     def flush(self) -> None:
         """Commit what is pending."""
         pending = self.pending
-        self.commit(pending.draft(self.channel, self._runtime), pending.removed)
+        self.commit(pending.draft(self.channels, self._runtime), pending.removed)
 
     def commit(self, draft: SegmentDraft | None, removed: Sequence[Place], superseded: Mask | None = None) -> None:
         """Commit the outcomes of all inputs that were counted.

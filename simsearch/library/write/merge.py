@@ -110,7 +110,7 @@ def merge(writer: Writer, numbers: Sequence[int], forgets: Forgets = forgets_not
 
 def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
     """Return runs of neighbouring segments that fit into one."""
-    width = max(channel.dimension * channel.numpy_dtype.itemsize for channel in snapshot.state.channels)
+    width = sum(channel.dimension * channel.numpy_dtype.itemsize for channel in snapshot.state.channels)
     limit = min(_MOST_ITEMS, max(1, _MOST_BYTES // width))
     groups: list[list[int]] = []
     held = limit

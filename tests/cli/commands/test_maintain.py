@@ -29,7 +29,7 @@ def test_an_index_is_built_told_and_can_be_gone_without(run: Run, library: Path)
     assert (built["kind"], built["metric"], built["rows"], built["usable"]) == ("rabitq", "js", 1500, True)
     assert chosen["low"] >= 0.9
     code, out, err = run("info", "--library", library)
-    assert "index  js, rabitq, 18 bytes a row" in out
+    assert "index  rows, js, rabitq, 18 bytes a row" in out
     used = [line.split() for line in out.splitlines() if line.strip().startswith("->")]
     chosen = [curve["chosen"] for curve in (built["curve"], *built["wider"])]
     assert [(int(line[-2]), int(line[-1])) for line in used] == [(one["effort"], one["depth"]) for one in chosen]

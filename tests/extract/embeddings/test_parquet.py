@@ -53,7 +53,7 @@ def test_no_rows_and_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert write_rows(tmp_path / "none.parquet", [], **FACTS) == 0
     assert rows_info(tmp_path / "none.parquet").rows == 0
     source = Source(b"/r", b"\xff.png", b"/r/\xff.png", 0, 1, 1)
-    entry = Embedded(source, np.ones(192, np.float32), bytes(32), 1, 2, 3, 4)
+    entry = Embedded(source, (np.ones(192, np.float32),), bytes(32), 1, 2, 3, 4)
     write_rows(tmp_path / "odd.parquet", [entry], **FACTS)
     (batch,) = read_rows(tmp_path / "odd.parquet")
     assert batch.paths == [b"/r/\xff.png"]

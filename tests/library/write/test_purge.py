@@ -140,7 +140,7 @@ def test_the_owner_of_a_rejected_file_is_known_and_survives_merging(tmp_path: Pa
 
     library = make(tmp_path / "library")
     with Writer(tmp_path / "library") as writer:
-        intake = Intake(writer, library.channel, settings=HERE, runtime=dict)
+        intake = Intake(writer, settings=HERE, runtime=lambda _: {})
         source = Source(b"/photos", b"x", b"/photos/x", 0, 1, 1)
         for name, owner in ((b"secret-1", "Anna"), (b"two", "Ben"), (b"three", None)):
             intake.reject(Rejected(replace(source, name=name, owner=owner), RejectCode.EMPTY, f"{owner}: empty"))

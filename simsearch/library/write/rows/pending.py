@@ -126,7 +126,7 @@ class HeldRows:
 
     def _same(self, holder: Holder, content: bytes | None, row: Row) -> bool:
         if isinstance(holder, Place):
-            return self._intake.same(holder, content, row)
+            return self._intake.same(holder, content, (row,))
         if content is not None or self._of[holder] is not None:
             return content == self._of[holder]
         return np.array_equal(self.rows[holder], row)
@@ -139,6 +139,7 @@ class HeldRows:
         """Return the row of this content: of the first committed item, else of the first one held."""
         for place in self._copies.get(content, ()):
             if place not in self.removed:
-                return self._intake.copied(place)
+                rows = self._intake.copied(place)
+                return None if rows is None else rows[0]
         held = self._contents.get(content)
         return self.rows[held[0]] if held else None

@@ -204,7 +204,7 @@ def test_rows_alone_become_what_the_oracle_says(tmp_path: Path) -> None:
     rows = drawn(rng, 40, paths=20, contents=12)
     library, oracle = make(tmp_path / "library"), OneByOne()
     with Writer(library.path) as writer:
-        intake = Intake(writer, library.channel, settings=replace(HERE, commit_every=1), runtime=dict)
+        intake = Intake(writer, settings=replace(HERE, commit_every=1), runtime=lambda _: {})
         for given in rows:
             path, root = placed(given.path, b"/here")
             name = path[len(root.rstrip(b"/")) + 1 :] if path else None
@@ -283,7 +283,7 @@ def test_new_rows_are_decoded_once_and_others_from_the_first_that_may_not_be(
 def test_segments_of_a_writer_that_died_before_it_committed_them_are_swept(tmp_path: Path, small_steps: None) -> None:
     library = make(tmp_path / "l")
     with Writer(library.path) as writer:
-        new = NewRows(Intake(writer, library.channel, settings=HERE, runtime=dict))
+        new = NewRows(Intake(writer, settings=HERE, runtime=lambda _: {}))
         for batch in parquet.read_rows(written(tmp_path / "r.parquet", 170)):
             new.take(batch, located(batch.path, b"/here"))
         new._pool.shutdown()
