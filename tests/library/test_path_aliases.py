@@ -267,7 +267,7 @@ def test_libraries_of_earlier_versions_go_on(world: Path, root: str, name: bytes
     old = [replace(found, root=bytes(world / root), name=name + found.name, link=None) for found in find(["../q/deep"])]  # type: ignore[union-attr]
     from simsearch.library.write.add_images import add
 
-    with library._intake(HERE, None, dict) as intake:
+    with library._intake(HERE, None, lambda _: {}) as intake:
         add(intake, lambda: library.extractor, old, settings=HERE)
     assert library.add(world / "p", settings=HERE) == AddReport(unchanged=2)
     assert library.add(world / "q", settings=HERE) == AddReport(unchanged=2)

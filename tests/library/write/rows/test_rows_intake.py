@@ -210,7 +210,7 @@ def test_rows_alone_become_what_the_oracle_says(tmp_path: Path) -> None:
             name = path[len(root.rstrip(b"/")) + 1 :] if path else None
             width, height, quality = given.size
             item = Item(root or None, name, given.sha256, width=width, height=height, quality=quality)
-            assert intake.take(item, given.row.astype(np.float16))
+            assert intake.take(item, (given.row.astype(np.float16),))
         report = intake.report
     library.refresh()
     assert report == oracle.add(rows, Path("/here"))
