@@ -213,7 +213,7 @@ def looks_since_best(looks: list[ValidationPoint]) -> int:
     """Return the number of validations after the first one with the highest recall; 0 when the last is the best.
 
     Example:
-        >>> looks_since_best([Look(0, 0.5), Look(10, 0.7), Look(20, 0.7), Look(30, 0.6)])
+        >>> looks_since_best([ValidationPoint(10 * i, recall) for i, recall in enumerate((0.5, 0.7, 0.7, 0.6))])
         2
     """
     if not looks:

@@ -59,7 +59,7 @@ def tensor(picture: Image.Image) -> torch.Tensor:
     st.sampled_from(["squash", "crop", "squash_crop"]),
     st.sampled_from(sorted(KERNELS)),
 )
-def test_a_resize_is_pillows_across_then_down_within_one_level(
+def test_a_resize_is_pillows_across_then_down_but_for_rounding(
     width: int, height: int, size: int, fit: Any, kernel: Any
 ) -> None:
     how = Preprocessing(size, fit, size if fit == "squash" else size + 7, kernel, (0.0,) * 3, (1.0,) * 3)
@@ -69,7 +69,8 @@ def test_a_resize_is_pillows_across_then_down_within_one_level(
     theirs = np.array(narrow.resize((size, size), KERNELS[kernel], box=(0, top, size, bottom)))
     ours = resize(tensor(picture), how).numpy()
     assert ours.shape == theirs.shape == how.apply(picture).shape
-    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    # A level that the first pass rounds the other way is weighed by at most 1, or more where a kernel has lobes.
+    assert np.abs(ours.astype(int) - theirs).max() <= (2 if kernel in ("bicubic", "lanczos") else 1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
