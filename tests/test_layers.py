@@ -40,7 +40,7 @@ PLUG_INS = {"pillow_heif"}
 LOADS_TORCH = (
     *("runtime.oom", "runtime.tiles", "runtime.transfers", "runtime.triton_launch"),
     *("extract.networks.", "extract.neural.", "extract.published."),
-    *("search.", "training.", "benchmark."),
+    *("search.", "spatial.", "training.", "benchmark."),
 )
 HEAVY = {"torch", "torchvision", "timm", "faiss", "pyarrow", "numba", "sklearn"}
 

@@ -15,7 +15,14 @@ from typing import Any, ForwardRef
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 PACKAGES = (
     *("simsearch", "simsearch.distance", "simsearch.images", "simsearch.images.perturb", "simsearch.extract"),
-    *("simsearch.search", "simsearch.decide", "simsearch.library", "simsearch.benchmark", "simsearch.training"),
+    *(
+        "simsearch.search",
+        "simsearch.decide",
+        "simsearch.spatial",
+        "simsearch.library",
+        "simsearch.benchmark",
+        "simsearch.training",
+    ),
     "simsearch.errors",
 )
 HEAD = """# Public names

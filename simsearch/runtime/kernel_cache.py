@@ -25,6 +25,7 @@ import numpy as np
 
 from simsearch.runtime.files import PACKAGE, user_cache
 
+_ROOMS = ("runtime", "search", "spatial")  # which hold what is compiled; a test says so
 _STATES = 4  # folders of other sources, compilers or processors that stay: those used last
 _LOADED, _LOADS = 1 / 32, 1 / 2  # of the time to compile: to read one; to read one and to import the compiler
 _DIGEST = hashlib.sha256().digest_size
@@ -101,7 +102,7 @@ class KernelCache:
 def kept() -> KernelCache:
     """Return this process's cache; None where the user has no home, or the package no sources."""
     try:
-        return KernelCache(user_cache() / "kernels", state_of(*(PACKAGE / room for room in ("runtime", "search"))))
+        return KernelCache(user_cache() / "kernels", state_of(*(PACKAGE / room for room in _ROOMS)))
     except (OSError, RuntimeError, ImportError):
         return KernelCache(Path(os.devnull), "nothing")
 

@@ -203,3 +203,13 @@ def test_what_one_process_kept_is_not_taken_for_what_another_compiles(tmp_path, 
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         right = {"l1": "6.0", "l2": "18.0", "cosine": "-0.8"}
         assert dict(map(str.split, done.stdout.splitlines())) == {metric: right[metric] for metric in metrics}
+
+
+def test_every_room_with_a_compiled_pass_counts_for_the_state():
+    package = Path(module.__file__).parents[1]
+    using = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        if "@compiled(" in path.read_text() or "import compiled\n" in path.read_text()
+    }
+    assert using <= set(module._ROOMS)

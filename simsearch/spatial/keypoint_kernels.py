@@ -1,0 +1,176 @@
+"""Compiled passes that find and describe keypoints in one level of a pyramid, in integers: the same on every machine.
+
+Corners are peaks of the smaller eigenvalue of the gradients' second moments (Shi and Tomasi, "Good Features to Track",
+1994), spread by suppression within the largest radius that leaves enough (Brown, Szeliski and Winder, "Multi-Image
+Matching using Multi-Scale Oriented Patches", 2005). Their direction is that of the patch's centroid, and their
+descriptor 128 comparisons of means at places turned by it (Rublee et al., "ORB: An Efficient Alternative to SIFT or
+SURF", 2011; Calonder et al., "BRIEF", 2010).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from simsearch.runtime.jit import compiled
+
+RADIUS = 15  # of a patch, pixels of its level
+BITS = 128
+BORDER = RADIUS + 3  # pixels in which no keypoint lies
+_BISECTIONS = 9  # of the radius of suppression
+_LEAST = 50.0  # eigenvalue below which a place is flat
+_SEED = 20261130
+_MOST_PEAKS = 8192
+
+
+def _pattern() -> NDArray[np.float64]:
+    """Return the pairs of places (128, 4) that are compared: x, y, x, y, Gaussian around the centre of a patch."""
+    rng, pairs = np.random.default_rng(_SEED), list[tuple[float, ...]]()
+    while len(pairs) < BITS:
+        x, y, u, v = rng.normal(0, RADIUS / 2.2, 4).round(1).tolist()
+        if math.hypot(x, y) < RADIUS - 2 and math.hypot(u, v) < RADIUS - 2 and math.hypot(x - u, y - v) > 4:
+            pairs.append((x, y, u, v))
+    return np.array(pairs)
+
+
+PATTERN = _pattern()
+
+
+@compiled("keypoints")
+def keypoints(luma: NDArray[np.uint8], count: int, pattern: NDArray[np.float64], out: Any, bits: Any) -> int:
+    """Write the keypoints of a level, and return how many there are.
+
+    Args:
+        luma: (h, w) uint8, both sides above 2 x `BORDER`.
+        count: Most keypoints that are wanted.
+        pattern: `PATTERN`.
+        out: (count, 3) float64: x, y in pixels of the level, and direction in radians.
+        bits: (count, 2) uint64: descriptors.
+    """
+    if count == 0:
+        return 0
+    corners, means = _corners(luma)
+    places, strengths = _peaks(corners)
+    order = np.argsort(-strengths, kind="mergesort")
+    chosen = _spread(places[order], count)
+    for i in range(len(chosen)):
+        y, x = places[order[chosen[i]]]
+        angle = _direction(luma, y, x)
+        out[i, 0], out[i, 1], out[i, 2] = x, y, angle
+        _compare(means, y, x, angle, pattern, bits[i])
+    return len(chosen)
+
+
+@njit(nogil=True)
+def _corners(luma: NDArray[np.uint8]) -> Any:
+    """Smaller eigenvalues of second moments over 5 x 5 places (h, w) float32, and sums of 5 x 5 pixels (h, w) int32."""
+    high, wide = luma.shape
+    corners, means = np.zeros((high, wide), np.float32), np.zeros((high, wide), np.int32)
+    moments = np.zeros((3, high, wide), np.int32)
+    image = luma.astype(np.int32)
+    for y in range(1, high - 1):
+        for x in range(1, wide - 1):
+            right = image[y - 1, x + 1] + 2 * image[y, x + 1] + image[y + 1, x + 1]
+            left = image[y - 1, x - 1] + 2 * image[y, x - 1] + image[y + 1, x - 1]
+            below = image[y + 1, x - 1] + 2 * image[y + 1, x] + image[y + 1, x + 1]
+            above = image[y - 1, x - 1] + 2 * image[y - 1, x] + image[y - 1, x + 1]
+            a, b = right - left, below - above
+            moments[0, y, x], moments[1, y, x], moments[2, y, x] = a * a, b * b, a * b
+    columns = np.zeros((4, wide), np.int32)
+    for y in range(3, high - 3):
+        for x in range(wide):
+            for m in range(3):
+                column = moments[m, y - 2, x] + moments[m, y - 1, x] + moments[m, y, x]
+                columns[m, x] = column + moments[m, y + 1, x] + moments[m, y + 2, x]
+            columns[3, x] = image[y - 2, x] + image[y - 1, x] + image[y, x] + image[y + 1, x] + image[y + 2, x]
+        for x in range(3, wide - 3):
+            xx = np.float64(_five(columns[0], x))
+            yy = np.float64(_five(columns[1], x))
+            xy = np.float64(_five(columns[2], x))
+            corners[y, x] = 0.5 * (xx + yy - math.sqrt((xx - yy) * (xx - yy) + 4 * xy * xy))
+            means[y, x] = _five(columns[3], x)
+    return corners, means
+
+
+@njit(nogil=True)
+def _five(line: NDArray[np.int32], x: int) -> Any:
+    return line[x - 2] + line[x - 1] + line[x] + line[x + 1] + line[x + 2]
+
+
+@njit(nogil=True)
+def _peaks(corners: NDArray[np.float32]) -> Any:
+    """Places (n, 2) int64, y and x, that are higher than the eight around them, and their values (n,)."""
+    high, wide = corners.shape
+    places, strengths, count = np.empty((_MOST_PEAKS, 2), np.int64), np.empty(_MOST_PEAKS, np.float32), 0
+    for y in range(BORDER, high - BORDER):
+        for x in range(BORDER, wide - BORDER):
+            value = corners[y, x]
+            if value < _LEAST or count == _MOST_PEAKS:
+                continue
+            before = max(corners[y - 1, x - 1], corners[y - 1, x], corners[y - 1, x + 1], corners[y, x - 1])
+            after = max(corners[y, x + 1], corners[y + 1, x - 1], corners[y + 1, x], corners[y + 1, x + 1])
+            if value > before and value >= after:
+                places[count, 0], places[count, 1], strengths[count] = y, x, value
+                count += 1
+    return places[:count], strengths[:count]
+
+
+@njit(nogil=True)
+def _spread(places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Positions of at most `count` places, the strongest first, each farther from those before it than a radius."""
+    best = np.arange(min(count, len(places)))
+    low, high = 0.0, 256.0
+    for _ in range(_BISECTIONS):
+        radius = (low + high) / 2
+        chosen, taken = np.empty(count, np.int64), 0
+        for i in range(len(places)):
+            apart = True
+            for j in range(taken):
+                down, right = places[i, 0] - places[chosen[j], 0], places[i, 1] - places[chosen[j], 1]
+                if down * down + right * right < radius * radius:
+                    apart = False
+                    break
+            if apart:
+                chosen[taken] = i
+                taken += 1
+                if taken == count:
+                    break
+        if taken == count:
+            best, low = chosen, radius
+        else:
+            high = radius
+    return best
+
+
+@njit(nogil=True)
+def _direction(luma: NDArray[np.uint8], y: int, x: int) -> float:
+    """Return the angle from the centre of a patch to its centroid, radians."""
+    right = down = np.int64(0)
+    for dy in range(-RADIUS, RADIUS + 1):
+        for dx in range(-RADIUS, RADIUS + 1):
+            if dx * dx + dy * dy <= RADIUS * RADIUS:
+                value = np.int64(luma[y + dy, x + dx])
+                right += dx * value
+                down += dy * value
+    return math.atan2(float(down), float(right))
+
+
+@njit(nogil=True)
+def _compare(  # noqa: PLR0917
+    means: NDArray[np.int32], y: int, x: int, angle: float, pattern: NDArray[np.float64], bits: Any
+) -> None:
+    """Write which of two places of each pair, turned by an angle, is darker: 128 bits."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    for word in range(BITS // 64):
+        value = np.uint64(0)
+        for bit in range(64):
+            a, b, u, v = pattern[64 * word + bit]
+            one = means[y + round(sine * a + cosine * b), x + round(cosine * a - sine * b)]
+            other = means[y + round(sine * u + cosine * v), x + round(cosine * u - sine * v)]
+            if one < other:
+                value |= np.uint64(1) << np.uint64(bit)
+        bits[word] = value
