@@ -1,4 +1,4 @@
-"""Spatial verification: a second look at candidates, by keypoints and the geometry that they agree on."""
+"""Spatial verification: a second look at candidates, by keypoints (`POINT`) and the geometry that they agree on."""
 
 from __future__ import annotations
 
