@@ -46,7 +46,8 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings Library LibraryInfo Match Matches Progress QueryMatches write_segment
+        AddReport AddSettings Library LibraryInfo Match Matches Progress QueryMatches
+        ReembedReport write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli.commands import benchmark, bits, doctor, embed, finetune, index, maintain, models, query
+from simsearch.cli.commands import benchmark, bits, doctor, embed, finetune, index, maintain, models, query, reembed
 
 app = typer.Typer(
     name="simsearch",
@@ -40,6 +40,7 @@ def _root(
 
 
 app.add_typer(index.app)
+app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
 app.add_typer(embed.app)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simsearch.library.read.matches import QueryMatches as QueryMatches
     from simsearch.library.reports import AddReport as AddReport
     from simsearch.library.reports import Progress as Progress
+    from simsearch.library.reports import ReembedReport as ReembedReport
     from simsearch.library.settings import AddSettings as AddSettings
 
 attach(
@@ -28,6 +29,7 @@ attach(
         "Matches": "read.matches",
         "Progress": "reports",
         "QueryMatches": "read.matches",
+        "ReembedReport": "reports",
         "write_segment": "format.segment",
     },
 )

@@ -14,15 +14,16 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
-from simsearch.library.format.channel import only
+from simsearch.library.format.channel import Channel, only
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
+from simsearch.library.read.lazy_extractor import LazyExtractor
 from simsearch.library.reader import Reader
-from simsearch.library.reports import AddReport, Progress
+from simsearch.library.reports import AddReport, Progress, ReembedReport
 from simsearch.library.select_items import PathLike, as_paths
 from simsearch.library.settings import AddSettings
-from simsearch.library.write.create import create
+from simsearch.library.write.create import create, requested_channel
 from simsearch.library.write.ingest import Intake, Runtime
 from simsearch.library.write.writer import Writer
 
@@ -293,6 +294,59 @@ class Library(Reader):
                 self.last_purge = erase(writer, removal)
         self._resident.look()
         return count
+
+    def reembed(
+        self,
+        model: str | Path | Extractor,
+        *,
+        dtype: str | None = None,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> ReembedReport:
+        """Give the library a further channel, of every item's image, while searches go on by the others.
+
+        Rows are made from the image files and kept beside the library until every item has one; then one commit makes
+        them its channel. An interrupted call is gone on from by the next. While an item's file is gone, changed or
+        cannot be used, the channel is not switched in: the report names it. Segments are written anew, without removed
+        items, so that indexes no longer fit: `optimize` builds them again.
+
+        Args:
+            model: As of `create`.
+            dtype: Of stored rows, as of `create`.
+            settings: Of reading, and of how often rows are kept.
+            progress: Called with how many images have a row, and of how many.
+
+        Raises:
+            InputError: The extractor gives several rows an image.
+            LibraryLocked: Another process is writing.
+            StorageFull: The disk is full; what was kept before stays.
+        """
+        from simsearch.library.read.agreement import agreement
+        from simsearch.library.write.reembed import ChannelFilling
+
+        checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
+        checks.function(progress, "progress")
+        extractor, channel = requested_channel(model, dtype=dtype, device=self.device)
+        extractor.admit()
+        filling = ChannelFilling(self.path, extractor, channel, settings=checks.settings(settings), progress=progress)
+        self.refresh()
+        while (found := self._channel_like(channel)) is None:
+            if missing := filling.fill(self.snapshot):
+                return ReembedReport(None, len(self), filling.embedded, missing)
+            with self._writing() as writer:  # where items came meanwhile, they are embedded first
+                if self._channel_like(channel) is None and not any(filling.places_without_row(writer.snapshot)):
+                    filling.switch(writer)
+        filling.discard()
+        self._resident.look()
+        self._lazy[found.name] = LazyExtractor(found, extractor, self.device)
+        same = found == self.channel
+        shared = None if same else agreement(self.snapshot, (self.channel, found), device=self.device)
+        return ReembedReport(found.name, len(self), filling.embedded, {}, *(shared or (None, 0)))
+
+    def _channel_like(self, channel: Channel) -> Channel | None:
+        """Return the library's channel of the same rows, None where it has none."""
+        alike = (one for one in self.channels if one.fingerprint == channel.fingerprint)
+        return next(alike, None)
 
     def adopt(self, segment: str | Path) -> AddReport:
         """Take over a segment that a worker wrote with `write_segment`, and return the outcomes of its items."""

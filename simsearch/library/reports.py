@@ -43,6 +43,29 @@ class AddReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ReembedReport:
+    """The outcome of giving a library a further channel.
+
+    Attributes:
+        channel: Its name; None where it is not yet one of the library's.
+        items: Items of the library.
+        embedded: Images that this call embedded; what earlier ones did is not done again.
+        missing: Why items have no row, by path, `id:N` for one without; while there is one, the channel is not
+            switched in.
+        agreement: Share of common items among the 10 nearest by the searched channel and by this one; None where that
+            is the same, or no item has another.
+        sampled: Of how many items that is the mean.
+    """
+
+    channel: str | None
+    items: int
+    embedded: int = 0
+    missing: Mapping[bytes, Rejected] = field(default_factory=dict)
+    agreement: float | None = None
+    sampled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a call.
 

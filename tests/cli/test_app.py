@@ -17,7 +17,7 @@ import simsearch
 from simsearch.cli import main, progress
 from tests.cli.conftest import FAKE, Run
 
-COMMANDS = ["index", "remove", "info", "verify", "optimize", "query", "compare", "embed"]
+COMMANDS = ["index", "remove", "reembed", "info", "verify", "optimize", "query", "compare", "embed"]
 COMMANDS += [
     "repair",
     "models list",
@@ -44,7 +44,19 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
 def test_the_help_lists_exactly_the_commands(run: Run) -> None:
     out = run("--help")[1].split("Commands:")[1]
     assert [line.split()[0] for line in out.splitlines() if line.strip()] == [
-        *("index", "remove", "info", "verify", "repair", "optimize", "query", "compare", "embed", "benchmark"),
+        *(
+            "index",
+            "remove",
+            "reembed",
+            "info",
+            "verify",
+            "repair",
+            "optimize",
+            "query",
+            "compare",
+            "embed",
+            "benchmark",
+        ),
         *("finetune", "bits", "models", "doctor"),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,28 @@ def test_bits_go_with_one_model(tmp_path: Path, run: Run, pictures: Path) -> Non
         "index", pictures, "--library", tmp_path / "l", "--model", "mini", "--model", "pdq", "--bits", 96
     )
     assert (code, "--bits" in err, (tmp_path / "l").exists()) == (2, True, False)
+
+
+def test_a_channel_is_added_when_every_image_has_a_row(tmp_path: Path, run: Run, pictures: Path) -> None:
+    shutil.copytree(pictures, photos := tmp_path / "photos")
+    folder = tmp_path / "l"
+    assert run("index", photos, "--library", folder, "--model", FAKE, "--workers", 0)[0] == 0
+    (photos / "3.png").rename(tmp_path / "3.png")
+    command = ("reembed", "--library", folder, "--model", "dhash", "--workers", 0)
+    code, out, err = run(*command)
+    assert code == 1, err
+    for text in ("5 images embedded", "not switched in: 1 of 7", "io_error  1", "3.png: ", "simsearch remove"):
+        assert text in out
+    told = json.loads(run(*command, "--json")[1])
+    assert (told["channel"], told["embedded"], [each["path"] for each in told["missing"]]) == (
+        None, 0, [str(photos / "3.png")]
+    )  # fmt: skip
+    (tmp_path / "3.png").rename(photos / "3.png")
+    code, out, err = run(*command)
+    assert code == 0, err
+    assert "channel dhash has a row of each of the 7 images" in out
+    assert "agreement with channel fake: " in out
+    assert run("verify", "--library", folder, "--deep")[0] == 0
+    out = run("query", photos / "3.png", "--library", folder, "--channel", "dhash", "-k", 1, "--json")[1]
+    assert json.loads(out)["matches"][0]["path"] == str(photos / "3.png")
+    assert json.loads(run(*command, "--json")[1])["embedded"] == 0

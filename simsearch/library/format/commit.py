@@ -71,6 +71,7 @@ class Change:
         removed: The whole new bitmap of segments, by uuid.
         dropped: Segments that no longer exist.
         unrooted: Roots without items.
+        channel: A further channel, of which every segment has rows afterwards.
     """
 
     next_id: int
@@ -79,3 +80,4 @@ class Change:
     removed: Mapping[str, Mask] = field(default_factory=dict)
     dropped: Sequence[str] = ()
     unrooted: Sequence[bytes] = ()
+    channel: Channel | None = None

@@ -16,11 +16,13 @@ LOCK = "writer.lock"
 SEGMENTS = "segments"
 INDEXES = "indexes"
 MODELS = "models"
+REEMBED = "reembed"
+"""Rows of channels that are being filled, until a commit makes them part of the library."""
 ITEMS = "items.arrow"
 PARTIAL = ".partial"
 ASIDE = ".aside"
 """The suffix of what `repair` puts aside; only `remove --purge` removes such."""
-_FOLDERS = (SEGMENTS, INDEXES, MODELS)
+_FOLDERS = (SEGMENTS, INDEXES, MODELS, REEMBED)
 _FILES = (MANIFEST, *LOGS, LOCK)
 _SEGMENT = re.compile(rf"[0-9a-f]{{32}}(?:{re.escape(PARTIAL)})?")
 _SEGMENT_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:arrow|npy)(?:\.[A-Za-z0-9]+)?")

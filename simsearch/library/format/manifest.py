@@ -56,10 +56,8 @@ class Manifest:
                     db.execute(statement)
                 facts = {"format": FORMAT, "uuid": uuid.uuid4().hex, "generation": generation, "next_id": 0}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
-                db.executemany(
-                    "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [(i, *astuple(channel)) for i, channel in enumerate(channels)],
-                )
+                for channel in channels:
+                    _add_channel(db, channel)
                 seal(db)
         sync(self.path.parent)
 
@@ -137,6 +135,8 @@ class Manifest:
                 db.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (root,))
             for root in change.unrooted:
                 db.execute("DELETE FROM roots WHERE path = ?", (root,))
+            if change.channel is not None:
+                _add_channel(db, change.channel)
             for segment in change.new:
                 row = (segment.uuid, segment.rank, segment.items, _packed(segment.removed))
                 db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
@@ -280,6 +280,17 @@ def _read_state(db: sqlite3.Connection, path: Path, known: State | None = None) 
     )
 
 
+def _add_channel(db: sqlite3.Connection, channel: Channel) -> None:
+    if "bits" not in _columns_of_channels(db):
+        db.execute("ALTER TABLE channels ADD COLUMN bits INTEGER")
+    (position,) = db.execute("SELECT count(*) FROM channels").fetchone()
+    db.execute("INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (position, *astuple(channel)))
+
+
+def _columns_of_channels(db: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in db.execute("PRAGMA table_info(channels)")}
+
+
 def _require_readable(version: object, path: Path) -> None:
     """Refuse the format of a later simsearch; there is no earlier one."""
     if not isinstance(version, int) or version < 1:
@@ -293,9 +304,10 @@ def _require_readable(version: object, path: Path) -> None:
 
 def channels_query(db: sqlite3.Connection) -> str:
     """Return what asks for the channels, in order; the first libraries have no column of code lengths."""
-    names = {row[1] for row in db.execute("PRAGMA table_info(channels)")}
     columns = "name, model, fingerprint, dimension, dtype, metric, non_negative, card"
-    return f"SELECT {columns}, {'bits' if 'bits' in names else 'NULL'} FROM channels ORDER BY position"
+    return (
+        f"SELECT {columns}, {'bits' if 'bits' in _columns_of_channels(db) else 'NULL'} FROM channels ORDER BY position"
+    )
 
 
 def _packed(mask: Mask | None) -> bytes | None:

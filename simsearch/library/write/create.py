@@ -31,9 +31,7 @@ def create(
     """
     extractors, requested = [], dict[str, Channel]()
     for model in models:
-        extractor, name = _model(model, device)
-        require_one_row(extractor)
-        channel = channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
+        extractor, channel = requested_channel(model, dtype=dtype, device=device)
         if channel.name in requested:
             raise InputError(f"two of the models are named {channel.name!r}; give each once")
         extractors.append(extractor)
@@ -44,14 +42,21 @@ def create(
     return extractors, _same(folder, list(requested.values()), any_dtype=dtype is None), created
 
 
-def _model(model: str | Path | Extractor, device: str) -> tuple[Extractor, str]:
-    """Return an extractor, and the name by which a later session loads it."""
-    if isinstance(model, Extractor):
-        return model, model.name
-    from simsearch.extract.load import load_extractor
+def requested_channel(model: str | Path | Extractor, *, dtype: str | None, device: str) -> tuple[Extractor, Channel]:
+    """Return an extractor and the channel of its rows, with the name by which a later session loads it.
 
-    name = str(Path(model).absolute()) if isinstance(model, Path) or "/" in model else model
-    return load_extractor(model, device=device), name
+    Raises:
+        InputError: It gives several rows an image, or the dtype cannot hold them.
+    """
+    if isinstance(model, Extractor):
+        extractor, name = model, model.name
+    else:
+        from simsearch.extract.load import load_extractor
+
+        name = str(Path(model).absolute()) if isinstance(model, Path) or "/" in model else model
+        extractor = load_extractor(model, device=device)
+    require_one_row(extractor)
+    return extractor, channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
 
 
 def _make(folder: Path, channels: Sequence[Channel], extractors: Sequence[Extractor]) -> bool:

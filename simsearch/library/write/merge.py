@@ -100,12 +100,21 @@ def merge(writer: Writer, numbers: Sequence[int], forgets: Forgets = forgets_not
             all the same, since nothing of it is copied.
     """
     for number in numbers:
-        copied = None if len(writer.snapshot.live(number)) else {REJECTS_FILE}
-        if wrong := writer.unsound(number, copied):
-            raise LibraryDamaged(f"{wrong}; nothing of it was copied, run `simsearch verify --deep`")
+        require_sound(writer, number)
     draft = merged(writer.snapshot, numbers, forgets)
     empty = not draft.items.num_rows and not draft.rejects.num_rows
     writer.commit(None if empty else draft, dropped=numbers)
+
+
+def require_sound(writer: Writer, number: int) -> None:
+    """Require that the files of a segment that are to be copied are as they were written.
+
+    Raises:
+        LibraryDamaged: One is not.
+    """
+    copied = None if len(writer.snapshot.live(number)) else {REJECTS_FILE}
+    if wrong := writer.unsound(number, copied):
+        raise LibraryDamaged(f"{wrong}; nothing of it was copied, run `simsearch verify --deep`")
 
 
 def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:

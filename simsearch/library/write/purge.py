@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync
-from simsearch.library.format.layout import kept_aside
+from simsearch.library.format.layout import REEMBED, kept_aside
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.indexes.store import discard, records, sweep
 from simsearch.library.write import merge
@@ -42,6 +42,7 @@ def purge(writer: Writer, removal: Removal) -> Purged:
         for record in stale:
             discard(writer.folder, record)
         writer.swept += sweep(writer.folder)
+        remove_folder(writer.folder / REEMBED)
         aside = kept_aside(writer.folder)
         for path in aside:
             if path.is_dir():

@@ -22,6 +22,7 @@ from simsearch.library.format.atomic_files import (
     remove_folder,
     save_array,
 )
+from simsearch.library.format.channel import Channel
 from simsearch.library.format.commit import Change, FileRecord, Mask, SegmentRecord, recorded
 from simsearch.library.format.items import roots_of
 from simsearch.library.format.layout import LOCK, PARTIAL, SEGMENTS, holds_only_ours, is_segment_name, require_own
@@ -175,6 +176,24 @@ class Writer:
         with self._whole_or_gone(*segments):
             self._publish(segments, None, self._masks(removed), (), superseded)
 
+    def add_channel(self, channel: Channel, drafts: Iterable[SegmentDraft]) -> None:
+        """Give the library a further channel, in one commit: drafts with its rows take the places of the segments.
+
+        Raises:
+            StorageFull: There is no room; nothing changed.
+        """
+        state = self.snapshot.state
+        folders = [self.incoming(uuid.uuid4().hex) for _ in state.segments]
+        with self._whole_or_gone(*folders):
+            new, names = [], tuple(old.uuid for old in state.segments)
+            for folder, old, draft in zip(folders, state.segments, drafts, strict=True):
+                told = CommitRecord(state.generation + 1, old.rank, state.next_id, (old.uuid,))
+                write_segment(folder, draft, (*state.channels, channel), commit=told)
+                save_array(folder / IDS, _numbered(draft.ids, draft.items.num_rows, state.next_id)[0])
+                files = recorded(sorted(folder.iterdir()))
+                new.append(SegmentRecord(_name(folder), old.rank, draft.items.num_rows, None, files))
+            self._switch(folders, Change(state.next_id, new=new, dropped=names, channel=channel))
+
     def incoming(self, name: str) -> Path:
         """Return the folder of a segment before it is published."""
         return self._segments / f"{name}{PARTIAL}"
@@ -206,18 +225,22 @@ class Writer:
             given, next_id = _numbered(ids, len(opened), next_id)
             save_array(temporary / IDS, given)
             files = *known, *recorded(sorted({*temporary.iterdir()} - {temporary / file.name for file in known}))
-            new.append(SegmentRecord(temporary.name.removesuffix(PARTIAL), rank, len(opened), superseded, files))
+            new.append(SegmentRecord(_name(temporary), rank, len(opened), superseded, files))
             roots |= dict.fromkeys(roots_of(opened.items.schema))
+        names = self._names(dropped)
+        self._switch(segments, Change(next_id, new=new, roots=list(roots), removed=masks, dropped=names))
+
+    def _switch(self, folders: Iterable[Path], change: Change) -> None:
+        """Put written segments in place and commit them, all or none."""
         self.on_step(Step.SEGMENT_WRITTEN)
-        for temporary, record in zip(segments, new, strict=True):
+        for temporary, record in zip(folders, change.new, strict=True):
             publish(temporary, self._segments / record.uuid)
-            self.on_step(Step.MERGE_RENAMED if dropped else Step.SEGMENT_RENAMED)
+            self.on_step(Step.MERGE_RENAMED if change.dropped else Step.SEGMENT_RENAMED)
         try:
-            names = self._names(dropped)
-            self._apply(Change(next_id, new=new, roots=list(roots), removed=masks, dropped=names))
+            self._apply(change)
         except BaseException:
             committed = load_snapshot(self.folder).uuids
-            for record in new:
+            for record in change.new:
                 if record.uuid not in committed:
                     remove_folder(self._segments / record.uuid)
             raise
@@ -266,6 +289,10 @@ class Writer:
 
     def _names(self, numbers: Sequence[int]) -> list[str]:
         return [self.snapshot.segments[number].uuid for number in numbers]
+
+
+def _name(temporary: Path) -> str:
+    return temporary.name.removesuffix(PARTIAL)
 
 
 def _numbered(ids: NDArray[np.int64] | None, n: int, next_id: int) -> tuple[NDArray[np.int64], int]:
