@@ -266,7 +266,7 @@ def test_damage_in_any_channel_is_named_and_not_copied(tmp_path: Path, channel: 
         assert rows_by_path(library, channel)[str(photos / "copy.png").encode()] == wanted
 
 
-@pytest.mark.parametrize("step", [Step.SEGMENT_WRITTEN, Step.SEGMENT_RENAMED])
+@pytest.mark.parametrize("step", [Step.SEGMENT_WRITTEN, Step.SEGMENT_RENAMED, Step.MANIFEST_COMMITTED])
 def test_an_interrupted_run_leaves_whole_items_and_goes_on(tmp_path: Path, step: Step) -> None:
     photos = album(tmp_path / "photos", range(8))
     given = [FakeExtractor(), BlindExtractor()]

@@ -249,8 +249,12 @@ class Intake:
             superseded: Which of the new ones are removed from the start, (n,) bool; None for none.
         """
         if draft is not None or removed:
-            self.writer.commit(draft, removed=removed, superseded=superseded)
-            self.pending = Pending()
+            generation = self.writer.snapshot.state.generation
+            try:
+                self.writer.commit(draft, removed=removed, superseded=superseded)
+            finally:  # an interrupt may come after the commit, and what is pending is committed then, too
+                if self.writer.snapshot.state.generation > generation:
+                    self.pending = Pending()
             self._merge_small()
         self._note_committed()
 

@@ -239,16 +239,20 @@ class Writer:
         try:
             self._apply(change)
         except BaseException:
-            committed = load_snapshot(self.folder).uuids
             for record in change.new:
-                if record.uuid not in committed:
+                if record.uuid not in self.snapshot.uuids:
                     remove_folder(self._segments / record.uuid)
             raise
 
     def _apply(self, change: Change) -> None:
-        state = self._manifest.commit(change)
-        self.on_step(Step.MERGE_COMMITTED if change.dropped else Step.MANIFEST_COMMITTED)
-        self.snapshot = of_state(self.folder, state, self.snapshot)
+        """Commit a change; however this ends, `snapshot` is what the manifest says."""
+        try:
+            state = self._manifest.commit(change)
+            self.on_step(Step.MERGE_COMMITTED if change.dropped else Step.MANIFEST_COMMITTED)
+            self.snapshot = of_state(self.folder, state, self.snapshot)
+        except BaseException:
+            self.snapshot = load_snapshot(self.folder, self.snapshot)
+            raise
         for name in change.dropped:
             remove_folder(self._segments / name)
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from simsearch.errors import InputError, LibraryExists, LibraryNotFound
 from simsearch.library import AddReport, AddSettings, Library, Progress
+from simsearch.library.format.atomic_files import Step
 from simsearch.library.write import add_images as add_module
 from tests.fake import FakeExtractor, OtherExtractor
 from tests.library.helpers import HERE, CountingExtractor, album, live_paths, make, paint
@@ -205,6 +206,31 @@ def test_what_was_done_before_an_error_is_kept(tmp_path: Path) -> None:
     with Library.open(tmp_path / "library", extractor=FakeExtractor(), device="cpu") as again:
         assert len(again) == 4
         assert again.add(photos, settings=HERE) == AddReport(added=5, unchanged=4)
+
+
+@pytest.mark.parametrize("step", [Step.SEGMENT_WRITTEN, Step.SEGMENT_RENAMED, Step.MANIFEST_COMMITTED])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_an_interrupt_during_a_commit_takes_no_item_in_twice(tmp_path: Path, step: Step, nth: int) -> None:
+    left = [nth]
+
+    def on_step(now: Step) -> None:
+        left[0] -= now == step
+        if now == step and not left[0]:
+            raise KeyboardInterrupt
+
+    photos = album(tmp_path / "photos", range(9))
+    settings = replace(HERE, batch_size=2, commit_every=2)
+    with (
+        Library.create(tmp_path / "library", model=FakeExtractor(), device="cpu", on_step=on_step) as library,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        library.add(photos, settings=settings)
+    with Library.open(tmp_path / "library", extractor=FakeExtractor(), device="cpu") as again:
+        assert len(live_paths(again)) == len(set(live_paths(again))) == len(again)
+        assert again.verify(deep=True) == []
+        assert again.add(photos, settings=settings).inputs == 9
+        assert len(again) == 9
+        assert again.verify(deep=True) == []
 
 
 def test_prune_removes_only_below_the_folders_named(tmp_path: Path) -> None:
