@@ -64,7 +64,7 @@ def _value(value: Any, parameter: Any, where: str) -> Any:
         if not isinstance(value, bool):
             raise typer.BadParameter(f"{where} is {value!r}; a switch is true or false")
         return value
-    if parameter.nargs == -1:
+    if parameter.nargs == -1 or getattr(parameter, "multiple", False):
         return [str(one) for one in (value if isinstance(value, list) else [value])]
     if isinstance(value, bool | list | dict):
         raise typer.BadParameter(f"{where} is {value!r}; it takes one value")

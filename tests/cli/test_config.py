@@ -23,6 +23,17 @@ def test_a_file_stands_for_flags(run: Run, pictures: Path, tmp_path: Path, confi
     assert json.loads(out)["inputs"] == 8
 
 
+@pytest.mark.parametrize("models", [FAKE, f"[{FAKE}]", f"[{FAKE}, dhash]"])
+def test_a_flag_that_may_be_given_again_takes_one_value_or_a_list(
+    run: Run, pictures: Path, tmp_path: Path, config: Path, models: str
+) -> None:
+    config.write_text(f"library: {tmp_path / 'l'}\nmodel: {models}\nworkers: 0\njson: true\n")
+    assert run("index", pictures, "--config", config)[0] == 0
+    code, out, err = run("info", "--library", tmp_path / "l", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["channels"]) == models.count(",") + 1
+
+
 def test_the_command_line_wins(run: Run, library: Path, pictures: Path, config: Path) -> None:
     config.write_text(f"library: {library}\nk: 1\nmax_distance: 0.5\njson: true\n")
     count = {"-k": 3}
