@@ -1,4 +1,4 @@
-"""Compiled passes that find and describe keypoints in one level of a pyramid, in integers: the same on every machine.
+"""Compiled passes that find and describe keypoints in one level of a pyramid; all sums are of integers.
 
 Corners are peaks of the smaller eigenvalue of the gradients' second moments (Shi and Tomasi, "Good Features to Track",
 1994), spread by suppression within the largest radius that leaves enough (Brown, Szeliski and Winder, "Multi-Image
