@@ -208,6 +208,20 @@ def _several(extractor: Extractor) -> InputError:
     )
 
 
+def checked_pixels(extractor: Extractor, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels that are those of an extractor's preprocessing.
+
+    Raises:
+        InputError: They have another shape or type.
+    """
+    side = extractor.preprocessing.size
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
+        raise InputError(
+            f"pixels are {pixels.dtype} {pixels.shape}; {extractor.name} takes uint8 (n, {side}, {side}, 3)"
+        )
+    return pixels
+
+
 def checked_rows(extractor: Extractor, rows: NDArray[Any], count: int) -> NDArray[Any]:
     """Return the rows of `count` images, floats as float32.
 

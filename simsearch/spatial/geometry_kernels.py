@@ -99,11 +99,8 @@ def _best_hypothesis(query: Any, item: Any, pairs: NDArray[np.int64], agree: NDA
             right = cosine * x - sine * y + ends[j, 0] - ends[b, 0]
             down = sine * x + cosine * y + ends[j, 1] - ends[b, 1]
             near = _NEAR + _CONE * size * math.sqrt(x * x + y * y)
-            some[g] = (
-                right * right + down * down < near * near
-                and abs(end_scales[b] - scales[a] - scale) < _SCALE
-                and _apart(end_turns[b] - turns[a], turn) < _TURN
-            )
+            close = right * right + down * down < near * near
+            some[g] = close and _alike(end_scales[b] - scales[a] - scale, end_turns[b] - turns[a], turn)
             count += some[g]
         if count > most:
             most = count
@@ -111,10 +108,10 @@ def _best_hypothesis(query: Any, item: Any, pairs: NDArray[np.int64], agree: NDA
 
 
 @njit(nogil=True)
-def _apart(one: float, other: float) -> float:
-    """Return the angle between two directions, 0 to pi."""
+def _alike(scale: float, one: float, other: float) -> bool:
+    """Tell whether a match's scale, a logarithm beside the map's, and its turn are those of the map, about."""
     turn = (one - other) % (2 * math.pi)
-    return min(turn, 2 * math.pi - turn)
+    return abs(scale) < _SCALE and min(turn, 2 * math.pi - turn) < _TURN
 
 
 @njit(nogil=True)
@@ -173,11 +170,8 @@ def _judge(  # noqa: PLR0917
         x, y = places[a]
         right = chart[0, 0] * x + chart[0, 1] * y + chart[0, 2] - ends[b, 0]
         down = chart[1, 0] * x + chart[1, 1] * y + chart[1, 2] - ends[b, 1]
-        agree[g] = (
-            right * right + down * down < near * near
-            and abs(end_scales[b] - scales[a] - scale) < _SCALE
-            and _apart(end_turns[b] - turns[a], turn) < _TURN
-        )
+        close = right * right + down * down < near * near
+        agree[g] = close and _alike(end_scales[b] - scales[a] - scale, end_turns[b] - turns[a], turn)
 
 
 @njit(nogil=True)

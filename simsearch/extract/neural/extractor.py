@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simsearch.errors import InputError, ModelError
-from simsearch.extract.extractor import Extractor
+from simsearch.errors import ModelError
+from simsearch.extract.extractor import Extractor, checked_pixels
 from simsearch.extract.networks.build import load_network
 from simsearch.extract.neural.cuda_graphs import Forward, Recorded
 from simsearch.extract.neural.folding import FromPixels
@@ -90,7 +90,7 @@ class NeuralExtractor(Extractor):
         Raises:
             InputError: The pixels have another shape or type.
         """
-        pieces = self._halving.run(self._forward, self._checked(pixels))
+        pieces = self._halving.run(self._forward, checked_pixels(self, pixels))
         return np.concatenate([np.empty((0, self.dimension), np.float32), *pieces])
 
     def admit(self) -> None:
@@ -166,7 +166,7 @@ class NeuralExtractor(Extractor):
             return super().start(pixels)
         try:
             with torch.inference_mode():
-                rows = self.forward(self._transfers.send(self._checked(pixels)).arrived())
+                rows = self.forward(self._transfers.send(checked_pixels(self, pixels)).arrived())
                 with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
                     back = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
                     done = torch.cuda.current_stream().record_event()
@@ -187,14 +187,6 @@ class NeuralExtractor(Extractor):
         with torch_threads(1) if alone else nullcontext():
             rows: NDArray[np.float32] = self.forward(on_device).cpu().numpy()
         return rows
-
-    def _checked(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        side = self.preprocessing.size
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
-            raise InputError(
-                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
-            )
-        return pixels
 
 
 def is_out_of_memory(error: Exception) -> bool:

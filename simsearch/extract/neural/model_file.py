@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from simsearch.errors import InputError, ModelNotFound, shown
 from simsearch.extract.zoo.card import ModelCard, Weights
 from simsearch.images.preprocess import Preprocessing
 from simsearch.naming import parse, written
+from simsearch.runtime.files import sha256_of
 
 _IMAGENET = {"mean": "0.485 0.456 0.406", "std": "0.229 0.224 0.225"}
 PARAMETERS = ("size", "fit", "resize", "kernel", "mean", "std", "metric")
@@ -43,11 +43,10 @@ class ModelFile:
         if not self.path.is_file():
             raise ModelNotFound(f"{shown(name)}: there is no file {shown(str(self.path))}")
 
-    def card(self, dimension: int, *, size: int | None, metadata: Mapping[str, str], raw: bool = False) -> ModelCard:
-        """Return the card, whose fingerprint covers the whole file.
+    def preprocessing(self, size: int | None, metadata: Mapping[str, str], *, raw: bool = False) -> Preprocessing:
+        """Return what the file takes.
 
         Args:
-            dimension: Length of a row.
             size: Side of the square that the file takes; None where it takes any.
             metadata: Of the file; only known parameters count.
             raw: Whether the network takes levels 0 to 255, which it normalises by itself.
@@ -55,10 +54,20 @@ class ModelFile:
         Raises:
             InputError: A parameter is missing, or has a value that it cannot have.
         """
-        values = {key: value for key, value in metadata.items() if key in PARAMETERS} | self.given
-        metric = self._metric(values.get("metric", "cosine"))
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._preprocessing(self._values(metadata), size, raw)
+
+    def card(self, dimension: int, preprocessing: Preprocessing, metadata: Mapping[str, str]) -> ModelCard:
+        """Return the card, whose fingerprint covers the whole file.
+
+        Args:
+            dimension: Length of a row.
+            preprocessing: As the method of that name gives it.
+            metadata: Of the file; only known parameters count.
+
+        Raises:
+            InputError: The metric is none for rows of numbers.
+        """
+        metric = self._metric(self._values(metadata).get("metric", "cosine"))
         stem = re.sub(r"[^a-z0-9._-]", "-", self.path.stem.lower())
         return ModelCard(
             name=f"{self.form}-{stem}",
@@ -69,8 +78,8 @@ class ModelFile:
             dimension=dimension,
             non_negative=METRICS[metric].non_negative,
             metric=metric,
-            preprocessing=self._preprocessing(values, size, raw),
-            weights=Weights(file=self.form, sha256=digest, licence="unknown"),
+            preprocessing=preprocessing,
+            weights=Weights(file=self.form, sha256=sha256_of(self.path), licence="unknown"),
             training_data="unknown",
             reference=self.path.name,
             limits="Not tried by this project.",
@@ -85,6 +94,9 @@ class ModelFile:
         """Return an error's message: the file and the reason in one line, which is TorchScript's last."""
         lines = str(why).splitlines() or [type(why).__name__]
         return f"{self.path}: {(lines[-1] if 'TorchScript interpreter' in lines[0] else lines[0])[:200]}"
+
+    def _values(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        return {key: value for key, value in metadata.items() if key in PARAMETERS} | self.given
 
     def _metric(self, text: str) -> str:
         try:

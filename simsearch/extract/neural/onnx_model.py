@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import DependencyMissing, InputError, ModelError, WeightsError
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, checked_pixels
 from simsearch.extract.neural.model_file import ModelFile
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -56,8 +56,8 @@ class OnnxExtractor(Extractor):
         self._batch, size = shape[0], shape[2]
         metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         raw = self._input.type == _LEVELS
-        self.preprocessing = file.card(1, size=size, metadata=metadata, raw=raw).preprocessing
-        card = file.card(self._probed(file), size=size, metadata=metadata, raw=raw)
+        self.preprocessing = file.preprocessing(size, metadata, raw=raw)
+        card = file.card(self._probed(file), self.preprocessing, metadata)
         self.name, self.label = card.name + file.suffix, file.path.stem
         self.fingerprint, self.dimension, self.metric = card.fingerprint, card.dimension, card.metric
         self.non_negative = card.non_negative
@@ -68,11 +68,7 @@ class OnnxExtractor(Extractor):
         Raises:
             InputError: The pixels have another shape or type.
         """
-        side = self.preprocessing.size
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
-            raise InputError(
-                f"pixels are {pixels.dtype} {pixels.shape}; {self.name} takes uint8 (n, {side}, {side}, 3)"
-            )
+        checked_pixels(self, pixels)
         rows = np.empty((len(pixels), self.dimension), np.float32)
         step = self._batch or max(len(pixels), 1)
         for start in range(0, len(pixels), step):

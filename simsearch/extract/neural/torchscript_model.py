@@ -37,8 +37,8 @@ class TorchScriptExtractor(NeuralExtractor):
         file = ModelFile(name)
         script, metadata = _loaded(file)
         network = _FirstOutput(script)
-        side = file.card(1, size=None, metadata=metadata).preprocessing.size
-        card = file.card(_probed(file, network, side), size=None, metadata=metadata)
+        preprocessing = file.preprocessing(None, metadata)
+        card = file.card(_probed(file, network, preprocessing.size), preprocessing, metadata)
         self._begin(card, None, network, device, "float32")
         self.name, self.label = card.name + file.suffix, file.path.stem
 

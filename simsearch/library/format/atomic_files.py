@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import IndexFailed, LibraryDamaged, StorageFull
+from simsearch.errors import IndexFailed, LibraryDamaged, StorageFull, first_line
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEEDED = 64 << 10  # SQLite's shared index takes 32 KiB at a time; with less room than this nothing can be written
@@ -166,11 +166,6 @@ def load_array(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     if array.dtype != dtype or not array.flags.c_contiguous or end != path.stat().st_size:
         raise LibraryDamaged(f"{path} is no whole array of {np.dtype(dtype)}; run `simsearch verify`")
     return array
-
-
-def first_line(error: Exception) -> str:
-    """Return how the message of an error begins, its name where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def digest(path: Path) -> str:

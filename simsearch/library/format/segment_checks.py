@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from simsearch.errors import LibraryDamaged, RejectCode
-from simsearch.library.format.atomic_files import first_line, mappable
+from simsearch.errors import LibraryDamaged, RejectCode, first_line
+from simsearch.library.format.atomic_files import mappable
 from simsearch.library.format.items import REJECTS, SCHEMA, Keys, known, numbers, roots_of
 
 _CODES = frozenset(map(str, RejectCode))
