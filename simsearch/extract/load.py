@@ -185,6 +185,7 @@ CLASSES: Mapping[str, str] = MappingProxyType(
         "orb": "simsearch.extract.keypoints:Orb",
         "daisy": "simsearch.extract.keypoints:Daisy",
         "latch": "simsearch.extract.keypoints:Latch",
+        "points": "simsearch.spatial.points:Points",
     }
 )
 """Where the class of each method is that needs no network; its parameters are those of the constructor."""

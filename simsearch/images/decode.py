@@ -55,6 +55,13 @@ class Seen(TypedDict):
     icc: Icc
 
 
+class Decoding(Seen):
+    """What `decode` is told of a preprocessing, by the names of its arguments."""
+
+    at_least: int
+    exif: bool
+
+
 AS_SEEN: Seen = {"alpha": "contrast", "icc": "srgb"}  # as a viewer shows a picture: what new models are trained on
 
 
@@ -68,6 +75,7 @@ class Decoded:
         height: Full height after orientation.
         format: A key of `formats.PLUGINS`.
         more: Whether the file holds further pages or frames, which are left out.
+        plain: Whether it has neither a profile nor transparency, so that `alpha` and `icc` change nothing.
     """
 
     image: Image.Image
@@ -75,6 +83,13 @@ class Decoded:
     height: int
     format: str
     more: bool = False
+    plain: bool = False
+
+    def serves(self, asked: Decoding, other: Decoding) -> bool:
+        """Return whether other arguments would give the same picture as those that it was decoded with."""
+        alike = self.plain or (asked["alpha"], asked["icc"]) == (other["alpha"], other["icc"])
+        one, two = (_reduction((self.width, self.height), how["at_least"]) for how in (asked, other))
+        return alike and asked["exif"] == other["exif"] and (self.format != "JPEG" or one == two)
 
 
 def decode(
@@ -150,13 +165,14 @@ def _decode(data: bytes, kind: str, how: _How, profile: bytes | None = None) -> 
             _widen_palette(image)
         if profile is not None:
             image.info["icc_profile"] = profile
+        plain = image.mode in {"RGB", "L"} and not image.info.keys() & {"transparency", "icc_profile"}
         picture = to_rgb(image, alpha=how.alpha, icc=how.icc)
         more = _has_more(image, data, kind)
     if turn is not None:
         picture = picture.transpose(turn)
         if turn in TURNS_THAT_SWAP:
             width, height = height, width
-    return Decoded(picture, width, height, kind, more)
+    return Decoded(picture, width, height, kind, more, plain)
 
 
 def _mended(data: bytes, kind: str, how: _How) -> Decoded | None:
@@ -220,6 +236,12 @@ def _reduce(image: ImageFile.ImageFile, at_least: int) -> None:
     """Ask libjpeg for the smallest of 1/8, 1/4, 1/2 whose shorter side is still `DRAFT_MARGIN` times what is needed."""
     side = max(1, at_least * DRAFT_MARGIN)
     image.draft(None, (side, side))
+
+
+def _reduction(size: tuple[int, int], at_least: int) -> int:
+    """Return by how much `_reduce` divides the sides of a JPEG of that size: 1, 2, 4 or 8."""
+    times = min(size) // max(1, at_least * DRAFT_MARGIN)
+    return next((by for by in (8, 4, 2) if by <= times), 1)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

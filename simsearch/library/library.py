@@ -14,7 +14,7 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
-from simsearch.library.format.channel import Channel, only
+from simsearch.library.format.channel import POINTS, Channel, only
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
@@ -340,7 +340,8 @@ class Library(Reader):
         self._resident.look()
         self._lazy[found.name] = LazyExtractor(found, extractor, self.device)
         same = found == self.channel
-        shared = None if same else agreement(self.snapshot, (self.channel, found), device=self.device)
+        alone = same or found.dtype == POINTS  # keypoints have no nearest rows to agree on
+        shared = None if alone else agreement(self.snapshot, (self.channel, found), device=self.device)
         return ReembedReport(found.name, len(self), filling.embedded, {}, *(shared or (None, 0)))
 
     def _channel_like(self, channel: Channel) -> Channel | None:

@@ -18,8 +18,9 @@ from simsearch.library.info import LibraryInfo
 from simsearch.library.read import arguments
 from simsearch.library.read.lazy_extractor import LazyExtractor
 from simsearch.library.read.matches import Matches, QueryMatches
-from simsearch.library.read.neighbours import SearchPlan, nearest
+from simsearch.library.read.neighbours import nearest
 from simsearch.library.read.open_indexes import FEW, OpenIndexes
+from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.select_items import PathLike
 from simsearch.library.settings import AddSettings
 from simsearch.runtime.coalesce import Coalescer

@@ -14,7 +14,7 @@ from simsearch.errors import LibraryDamaged, SimsearchError
 from simsearch.images.source import printable
 from simsearch.library.format.atomic_files import fault
 from simsearch.library.format.cards import card_digest, kept_card
-from simsearch.library.format.channel import Channel
+from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.commit import SegmentRecord, State
 from simsearch.library.format.items import content_keys, path_keys
 from simsearch.library.format.layout import INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
@@ -23,7 +23,8 @@ from simsearch.library.format.row_checks import bad_row
 from simsearch.library.format.segment import CONTENTS, KEYS, Segment
 from simsearch.library.format.snapshot import Place, Snapshot, open_recorded
 from simsearch.library.indexes import store
-from simsearch.library.read.neighbours import SearchPlan, nearest
+from simsearch.library.read.neighbours import nearest
+from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.repair.survey import is_newer
 
 _SAMPLED = 64
@@ -151,6 +152,8 @@ def _wrong_rows(snapshot: Snapshot, channel: Channel) -> Iterator[str]:
 
 def _lost_rows(snapshot: Snapshot, channel: Channel, device: str) -> Iterator[str]:
     """Yield rows that do not find themselves, out of a sample spread evenly over the library."""
+    if channel.dtype == POINTS:  # of a blank picture there are none, and nothing has the distance 0
+        return
     places = [Place(s, int(p)) for s in range(len(snapshot.segments)) for p in snapshot.live(s)]
     chosen = places[:: max(1, len(places) // _SAMPLED)]
     rows = [row for place in chosen if (row := snapshot.row(place, channel.name)) is not None]

@@ -62,6 +62,24 @@ def agreement(query: Any, item: Any, matches: NDArray[np.int64], chart: NDArray[
     return len(pairs), kept, places
 
 
+@compiled("second looks")
+def agreements(query: Any, items: Any, ends: NDArray[np.int64], agreeing: NDArray[np.int64]) -> None:
+    """Write on how many places a query agrees with each of many pictures.
+
+    Args:
+        query: As of `agreement`.
+        items: The same of all pictures behind each other.
+        ends: (n + 1,) where the keypoints of each begin, and the last end.
+        agreeing: (n,) int64, the number of places, raised where this query agrees on more.
+    """
+    chart = np.zeros((2, 3))
+    matches = np.zeros((len(query[2]), 2), np.int64)
+    for i in range(len(agreeing)):
+        first, end = ends[i], ends[i + 1]
+        item = (items[0][first:end], items[1][first:end], items[2][first:end], items[3][first:end])
+        agreeing[i] = max(agreeing[i], agreement(query, item, matches, chart)[2])
+
+
 @njit(nogil=True)
 def _matched(query: NDArray[np.uint64], item: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Pairs (m, 2) of a keypoint and its nearest, where that is near and the second nearest is much farther."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.spatial.witness import Witness
+from simsearch.spatial.witness import POINT, Witness
 
 Unpacked = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]]
 
@@ -69,6 +69,18 @@ def look(views: Mapping[str, Witness], item: Witness) -> SecondLook:
         if agreeing > best.agreeing or (agreeing == best.agreeing == 0 and matched > best.matched):
             best = SecondLook(agreeing, matched, name, chart if agreeing >= 2 else None)
     return best
+
+
+def places_agreeing(views: Mapping[str, Witness], items: Sequence[Witness]) -> NDArray[np.int64]:
+    """Return on how many places a query agrees with each of some items, (n,), in the view in which that is most."""
+    from simsearch.spatial.geometry_kernels import agreements
+
+    found = np.zeros(len(items), np.int64)
+    others = unpacked(np.concatenate([np.zeros(0, POINT), *items]))
+    ends = np.cumsum([0, *map(len, items)])
+    for points in views.values():
+        agreements(unpacked(points), others, ends, found)
+    return found
 
 
 def unpacked(points: Witness) -> Unpacked:

@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from simsearch.errors import InputError
+from simsearch.images.preprocess import OUTSIDE, Preprocessing
 
 POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "u1"), ("angle", "u1"), ("bits", "<u8", 2)])
 """A keypoint in 22 bytes: x and y in 65,536ths of the longer side, the side of its patch as 2^(-size / 32) of it, its
 direction in 256ths of a turn, clockwise from the right, and its descriptor."""
 DEFAULT_BYTES = 2048
 LONGER_SIDE = 320  # pixels at which keypoints are looked for
+_NONE, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+SEEN = Preprocessing(LONGER_SIDE, "inside", LONGER_SIDE, "bilinear", _NONE, _ONE, alpha="contrast", icc="srgb")
+"""From a picture to the pixels in which its keypoints are looked for."""
 _LEVELS, _FACTOR = 6, 2**-0.5
+PLACES = "places"
+"""The name for how witnesses are searched: by the places on which two pictures agree."""
 VIEWS = ("plain", "mirrored", "inverted")
 
 Witness = NDArray[np.void]
@@ -32,17 +38,28 @@ def witness(image: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness:
     Raises:
         InputError: There is no room for one.
     """
+    return witness_of(luma_of(SEEN.apply(image.convert("RGB"))), most_bytes=most_bytes)
+
+
+def luma_of(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return the luminance of a picture, without what is outside of it, from its pixels by `SEEN`: (s, s, 3) uint8."""
+    inside = (pixels != np.array(OUTSIDE, np.uint8)).any(axis=2)
+    high, wide = (int(np.flatnonzero(inside.any(axis=axis)).max(initial=0)) + 1 for axis in (1, 0))
+    return Image.fromarray(pixels[:high, :wide]).convert("L")
+
+
+def witness_of(luma: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness:
+    """Return the keypoints of a picture of mode L whose longer side is `LONGER_SIDE`, as `witness`."""
     from simsearch.spatial.keypoint_kernels import BORDER, PATTERN, RADIUS, keypoints
 
     count = most_bytes // POINT.itemsize
     if count < 1:
         raise InputError(f"{most_bytes} bytes hold no keypoint; one takes {POINT.itemsize}")
-    whole = _resized(image.convert("L"), LONGER_SIDE / max(image.size))
     shares = np.cumsum(_FACTOR ** np.arange(_LEVELS))
     room = np.diff(np.round(count * shares / shares[-1]).astype(int), prepend=0).tolist()
     parts = []
     for level, most in enumerate(room):
-        small = np.asarray(_resized(whole, _FACTOR**level))
+        small = np.asarray(_resized(luma, _FACTOR**level))
         if min(small.shape) <= 2 * BORDER:
             break
         found, bits = np.zeros((most, 3)), np.zeros((most, 2), np.uint64)
@@ -66,6 +83,24 @@ def query_witnesses(image: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> d
 
     Descriptors know turns and scales, but neither mirrors nor negatives: a query is asked as each.
     """
-    grey = image.convert("L")
-    views = (grey, ImageOps.mirror(grey), ImageOps.invert(grey))
-    return {name: witness(view, most_bytes=most_bytes) for name, view in zip(VIEWS, views, strict=True)}
+    return witnesses_of(SEEN.apply(image.convert("RGB")), most_bytes=most_bytes)
+
+
+def witnesses_of(pixels: NDArray[np.uint8], *, most_bytes: int = DEFAULT_BYTES) -> dict[str, Witness]:
+    """Return the witnesses of a picture as `query_witnesses`, from its pixels by `SEEN`: (s, s, 3) uint8."""
+    luma = luma_of(pixels)
+    views = (luma, ImageOps.mirror(luma), ImageOps.invert(luma))
+    return {name: witness_of(view, most_bytes=most_bytes) for name, view in zip(VIEWS, views, strict=True)}
+
+
+def packed(points: Witness, most_bytes: int) -> NDArray[np.uint8]:
+    """Return a witness as one row of bytes, (room,) uint8: its keypoints, then zeros."""
+    row = np.zeros(most_bytes // POINT.itemsize, POINT)
+    row[: len(points)] = points
+    return row.view(np.uint8)
+
+
+def points_of(row: NDArray[np.uint8]) -> Witness:
+    """Return the witness of a packed row; no keypoint has the size 0."""
+    points = np.ascontiguousarray(row).view(POINT)
+    return points[points["size"] > 0]

@@ -6,10 +6,11 @@ import random
 import struct
 import threading
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageCms, ImageFile, JpegImagePlugin
 
 from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images import Limits, decode
@@ -253,3 +254,41 @@ def test_multi_picture_jpegs_are_jpegs() -> None:
     decoded = decode(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95))
     assert decoded.format == "JPEG"
     assert apart(decoded.image, frames[0]) < 5
+
+
+def _asked(**changes: Any) -> Any:
+    return {"at_least": 40, "exif": True, "alpha": "white", "icc": "ignore"} | changes
+
+
+@pytest.mark.parametrize("side", [39, 40, 79, 80, 159, 160, 319, 321, 640, 1300])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "profile", "turned", "clear", "grey"])
+def test_a_decoded_picture_serves_only_what_would_see_the_same(side: int, kind: str) -> None:
+    how: dict[str, Any] = {}
+    image = scene(side * 4 // 3, side)
+    if kind == "profile":
+        how["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    if kind == "turned":
+        how["exif"] = Image.Exif()
+        how["exif"][0x0112] = 6
+    if kind == "clear":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = encoded(
+        image.convert("L") if kind == "grey" else image, "PNG" if kind in {"PNG", "clear"} else "JPEG", **how
+    )
+    asked = [_asked(), _asked(at_least=10), _asked(at_least=79), _asked(at_least=160), _asked(exif=False)]
+    asked += [_asked(alpha="contrast"), _asked(icc="srgb"), _asked(at_least=45, alpha="contrast", icc="srgb")]
+    decoded = [decode(data, **each) for each in asked]
+    served = 0
+    for one, first in zip(asked, decoded, strict=True):
+        for other, second in zip(asked, decoded, strict=True):
+            if first.serves(one, other):
+                served += 1
+                assert first.image.tobytes() == second.image.tobytes()
+                assert first.image.size == second.image.size
+    assert served >= len(asked)
+    if kind in {"PNG", "JPEG"}:
+        assert decoded[0].serves(_asked(), _asked(alpha="contrast", icc="srgb"))
+    if kind == "JPEG":
+        sizes = [one.image.size for one in decoded[:4]]
+        serve = [[one.serves(a, b) for b in asked[:4]] for one, a in zip(decoded[:4], asked[:4], strict=True)]
+        assert serve == [[x == y for y in sizes] for x in sizes]

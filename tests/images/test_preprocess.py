@@ -8,7 +8,7 @@ from PIL import Image
 
 from simsearch.errors import InputError
 from simsearch.images import Preprocessing, decode
-from simsearch.images.preprocess import KERNELS
+from simsearch.images.preprocess import KERNELS, OUTSIDE
 from tests.images.pictures import SQUASH, array, encoded, scene
 
 CROP = dataclasses.replace(SQUASH, fit="crop", size=24, resize=32)
@@ -32,10 +32,23 @@ def test_crop_is_a_resize_of_the_shorter_side_then_the_centre(size: tuple[int, i
     assert np.abs(CROP.apply(image).astype(int) - array(wanted)).max() <= 2
 
 
+@pytest.mark.parametrize("size", [(32, 32), (201, 97), (97, 201), (1, 900), (20, 30)])
+def test_inside_is_a_resize_of_the_longer_side_at_the_top_left(size: tuple[int, int]) -> None:
+    how, image = dataclasses.replace(SQUASH, fit="inside"), scene(*size)
+    wide, high = (max(1, round(24 * side / max(size))) for side in size)
+    pixels = how.apply(image)
+    assert np.array_equal(pixels[:high, :wide], image.resize((wide, high), Image.Resampling.BILINEAR))
+    outside = np.ones((24, 24), bool)
+    outside[:high, :wide] = False
+    assert (pixels[outside] == OUTSIDE).all()
+    assert how.decoding["at_least"] == 12
+
+
 def test_every_field_is_in_the_digest() -> None:
     changed = [
         dataclasses.replace(SQUASH, size=25, resize=25),
         CROP,
+        dataclasses.replace(SQUASH, fit="inside"),
         dataclasses.replace(CROP, resize=33),
         dataclasses.replace(SQUASH, kernel="box"),
         dataclasses.replace(SQUASH, mean=(0, 0, 0.5)),

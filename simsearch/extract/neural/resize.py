@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simsearch.images.preprocess import Kernel, Preprocessing
+from simsearch.images.preprocess import OUTSIDE, Kernel, Preprocessing
 
 
 def resize(picture: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -30,10 +30,16 @@ def resize(picture: Tensor, preprocessing: Preprocessing) -> Tensor:
     height, width = picture.shape[1:]
     left, top, right, bottom = preprocessing.box((width, height))
     size, device = preprocessing.size, picture.device
-    across = _weights(preprocessing.kernel, width, size, (left, right), device)
-    down = _weights(preprocessing.kernel, height, size, (top, bottom), device)
+    wide, high = preprocessing.inside((width, height)) if preprocessing.fit == "inside" else (size, size)
+    across = _weights(preprocessing.kernel, width, wide, (left, right), device)
+    down = _weights(preprocessing.kernel, height, high, (top, bottom), device)
     narrow = _levels(picture.float() @ across.T)  # (3, h, s)
-    return _levels(down @ narrow).to(torch.uint8).permute(1, 2, 0).contiguous()
+    small = _levels(down @ narrow).to(torch.uint8).permute(1, 2, 0)
+    if wide == high:
+        return small.contiguous()
+    square = torch.tensor(OUTSIDE, dtype=torch.uint8, device=device).repeat(size, size, 1)
+    square[:high, :wide] = small
+    return square
 
 
 def _levels(values: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def _decoded_squares(
 ) -> tuple[tuple[NDArray[np.uint8], ...], tuple[int, int, bool]]:
     """Return the pixels for each preprocessing, with width, height and `more` of the file.
 
-    A file is decoded once for all that ask for it in the same way; one whole picture at a time is in memory.
+    A file is decoded once for all that would have the same picture; one whole picture at a time is in memory.
     """
     squares: dict[int, NDArray[np.uint8]] = {}
     facts: list[tuple[int, int, bool]] = []
@@ -80,7 +80,9 @@ def _decoded_squares(
         if i not in squares:
             decoded = decoder(data, limits=limits, **first.decoding)
             facts.append((decoded.width, decoded.height, decoded.more))
-            alike = (j for j, other in enumerate(preprocessings) if other.decoding == first.decoding)
+            alike = (
+                j for j, other in enumerate(preprocessings) if j == i or decoded.serves(first.decoding, other.decoding)
+            )
             squares |= {j: preprocessings[j].apply(decoded.image) for j in alike}
             del decoded
     return tuple(squares[i] for i in range(len(preprocessings))), facts[0]

@@ -134,7 +134,7 @@ class _Apart:
             raise ImageRejected(RejectCode(facts["code"]), facts["message"])
         width, height = facts["size"]
         picture = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
-        return Decoded(picture, facts["width"], facts["height"], facts["format"], facts["more"])
+        return Decoded(picture, facts["width"], facts["height"], facts["format"], facts["more"], facts["plain"])
 
     def _taken(self) -> _Process:
         with self._lock:

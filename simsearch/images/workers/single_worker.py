@@ -43,7 +43,7 @@ def _answer(replies: int, limits: Limits, how: dict[str, Any], data: bytes) -> N
         pixels = decoded.image.tobytes()
         facts: dict[str, Any] = {
             **{"size": decoded.image.size, "width": decoded.width, "height": decoded.height},
-            **{"format": decoded.format, "more": decoded.more},
+            **{"format": decoded.format, "more": decoded.more, "plain": decoded.plain},
         }
     except ImageRejected as error:
         facts = {"code": error.code, "message": error.message}

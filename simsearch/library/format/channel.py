@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from simsearch.distance import METRICS
 from simsearch.errors import FingerprintMismatch, InputError, LibraryError, MetricError, RejectCode, RowError, shown
 from simsearch.extract.extractor import Extractor
+from simsearch.spatial.witness import PLACES, VIEWS
 
 Row = NDArray[Any]
 Rows = tuple[Row, ...]
 """The rows of one item, in the order of the channels."""
 
-DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8}
+DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8, "points": np.uint8}
 DEFAULT_DTYPE = "float16"
 _BITS = "bits"
+POINTS = "points"  # packed keypoints, of no distance: they are looked at beside the rows of another channel
 ASYMMETRIC = "asymmetric"  # not a distance between rows: from a query's margins to stored bits
 _MANY = 1 << 20  # values that numpy rounds, at half the speed, in the time of loading pyarrow.compute
 
@@ -34,7 +36,7 @@ class Channel:
         model: The extractor's name, for `load_extractor`.
         fingerprint: Hex digest of all that determines a row's values.
         dimension: Values in a row, or bytes in packed bits.
-        dtype: Of stored rows: float16, float32, uint8, or bits (packed, uint8).
+        dtype: Of stored rows: float16, float32, uint8, bits (packed, uint8), or points (packed keypoints, uint8).
         metric: The recommended distance.
         non_negative: Whether js is defined.
         card: SHA-256 of the copy of the model's card, if the library has one.
@@ -96,7 +98,9 @@ class Channel:
         return metric
 
     def asked(self, metric: str) -> Channel:
-        """Return the channel of query rows: this one, but margins, one a bit, for the asymmetric metric."""
+        """Return the channel of query rows: this one; margins, one a bit, for asymmetric; all views for places."""
+        if metric == PLACES:
+            return replace(self, dimension=len(VIEWS) * self.dimension)
         if metric != ASYMMETRIC:
             return self
         bits = self.bits or 8 * self.dimension
@@ -105,6 +109,8 @@ class Channel:
 
 def metrics_of(dtype: str) -> tuple[str, ...]:
     """Return the metrics for rows of a stored dtype."""
+    if dtype == POINTS:
+        return (PLACES,)
     of_codes = dtype == _BITS
     names = (name for name, metric in METRICS.items() if metric.of_codes == of_codes)
     return (*names, ASYMMETRIC) if of_codes else tuple(names)
@@ -133,9 +139,9 @@ def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {shown(dtype)} is not known; use {', '.join(DTYPES)}")
-    if METRICS[extractor.metric].of_codes:
-        dtype = _BITS
-    elif dtype in {_BITS, "uint8"}:
+    if extractor.gives_codes:
+        dtype = POINTS if extractor.metric == PLACES else _BITS
+    elif dtype in {_BITS, POINTS, "uint8"}:
         raise InputError(f"dtype {dtype!r} cannot hold the rows of {extractor.name!r}; use float16 or float32")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", extractor.name).strip(".-") or "model"
     if name in {"items", "rejects"}:

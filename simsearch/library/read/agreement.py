@@ -6,7 +6,8 @@ import numpy as np
 
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.read.neighbours import SearchPlan, nearest
+from simsearch.library.read.neighbours import nearest
+from simsearch.library.read.search_plan import SearchPlan
 
 NEAREST = 10
 _SAMPLED = 100

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,52 +20,14 @@ from simsearch.library.indexes.curve import Recall
 from simsearch.library.read.group_copies import RowHits, SearchHit, grouped, grouped_all
 from simsearch.library.read.id_order import RowRange, rising, whole
 from simsearch.library.read.matches import Copy, Match, QueryMatches
+from simsearch.library.read.search_plan import SearchPlan
 from simsearch.search.arguments import Order
+from simsearch.spatial.witness import PLACES
 
 if TYPE_CHECKING:
-    from simsearch.library.read.open_indexes import OpenIndex, OpenIndexes
+    from simsearch.library.read.open_indexes import OpenIndex
     from simsearch.search.results import Neighbours
     from simsearch.search.scan.blocks import Live
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """The rows and the settings of a search.
-
-    Attributes:
-        snapshot: The commit.
-        channel: Whose rows.
-        k: Matches a query; 0 for all within the distance.
-        metric: The distance.
-        max_distance: Of a match.
-        device: Of the search.
-        exact: Search every row, also where there is an index.
-        resident: Indexes and rows that stay open; None for a search without indexes.
-        group_copies: Items with the same content are one match.
-        min_quality: Items that are known to be of lower quality are left out.
-        hidden: Items that are left out.
-        spare: Further matches that are searched, some of which may be left out later.
-        order: Of an index's candidates; None for the one it was measured with.
-    """
-
-    snapshot: Snapshot
-    channel: Channel
-    k: int
-    metric: str
-    max_distance: float | None = None
-    device: str = "auto"
-    exact: bool = False
-    resident: OpenIndexes | None = None
-    group_copies: bool = False
-    min_quality: int = 0
-    hidden: tuple[Place, ...] = ()
-    spare: int = 0
-    order: Order | None = None
-
-    @property
-    def asked(self) -> Channel:
-        """The channel of query rows."""
-        return self.channel.asked(self.metric)
 
 
 def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[QueryMatches]:
@@ -82,6 +44,8 @@ def nearest(rows: NDArray[Any], plan: SearchPlan) -> list[QueryMatches]:
 
 def _asked(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
     snapshot, name = plan.snapshot, plan.channel.name
+    if plan.k == 0 and plan.metric == PLACES:
+        raise InputError(f"k is None, which asks for all within a distance, and {name} has none: give k")
     if plan.k == 0:
         within = _all_within(rows, plan)
         return grouped_all(snapshot, name, within, least=plan.min_quality) if plan.group_copies else within
@@ -100,6 +64,10 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
     total = sum(len(segment.channels[name].row) for segment in snapshot.segments)
     if not len(rows) or not total:
         return [RowHits()] * len(rows)
+    if plan.metric == PLACES:
+        from simsearch.library.read.by_places import by_places
+
+        return by_places(rows, plan, plan.k + plan.spare)
     parts = max(segment.channels[name].parts for segment in snapshot.segments)
     count = min((plan.k + plan.spare) * parts, total)
     resident = None if plan.exact else plan.resident

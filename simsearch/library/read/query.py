@@ -23,10 +23,12 @@ from simsearch.library.inputs import given_source, outside
 from simsearch.library.path_aliases import names_of
 from simsearch.library.read.group_copies import with_same_files
 from simsearch.library.read.matches import Match, Matches, QueryMatches
-from simsearch.library.read.neighbours import SearchPlan, checked_rows
+from simsearch.library.read.neighbours import checked_rows
+from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.select_items import PathLike
 from simsearch.library.settings import AddSettings
 from simsearch.runtime.cpu import default_workers
+from simsearch.spatial.points import Points
 
 Search = Callable[[SearchPlan, NDArray[Any]], Sequence[QueryMatches]]
 
@@ -78,7 +80,7 @@ class QueryEmbedder:
         self._snapshot = plan.snapshot
         self._channel = plan.asked
         self._reuse = plan.asked is plan.channel
-        self._extractor = extractor if self._reuse else margins_of(extractor)
+        self._extractor = extractor if self._reuse else _of_queries(extractor)
         self._settings = settings
         self._library = library
 
@@ -132,6 +134,11 @@ class QueryEmbedder:
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
         place = self._snapshot.by_content(sha256) if self._reuse else None
         return None if place is None else self._snapshot.row(place, self._channel.name)
+
+
+def _of_queries(extractor: Extractor) -> Extractor:
+    """Return the extractor of query rows that have another form than stored ones."""
+    return extractor.of_queries if isinstance(extractor, Points) else margins_of(extractor)
 
 
 def _is_on_disk(value: Any) -> bool:

@@ -10,7 +10,7 @@ from simsearch.errors import InputError, LibraryExists, shown
 from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.library.format.atomic_files import naming_full_disk, sync
 from simsearch.library.format.cards import card_digest, card_of, keep_card
-from simsearch.library.format.channel import DEFAULT_DTYPE, Channel, channel_of
+from simsearch.library.format.channel import DEFAULT_DTYPE, POINTS, Channel, channel_of
 from simsearch.library.format.layout import LOCK, SEGMENTS, require_free
 from simsearch.library.format.lock import writer_lock
 from simsearch.library.format.manifest import Manifest
@@ -38,6 +38,8 @@ def create(
         requested[channel.name] = channel
     if not extractors:
         raise InputError("no model is given; a library has one or several")
+    if next(iter(requested.values())).dtype == POINTS:
+        raise InputError("points are looked at beside rows that have distances: give another model first, such as mini")
     created = _make(folder, list(requested.values()), extractors)
     return extractors, _same(folder, list(requested.values()), any_dtype=dtype is None), created
 

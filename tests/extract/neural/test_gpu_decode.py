@@ -23,7 +23,7 @@ from simsearch.extract.pipeline import embed_sources
 from simsearch.images import find
 from simsearch.images.decode import TURNS
 from simsearch.images.formats.jpeg_header import ORIENTATION, plain_jpeg
-from simsearch.images.preprocess import KERNELS, Preprocessing
+from simsearch.images.preprocess import KERNELS, OUTSIDE, Preprocessing
 from simsearch.images.source import Limits, Rejected
 from simsearch.images.workers.pool import prepare
 from simsearch.images.workers.prepared import Prepared
@@ -56,17 +56,19 @@ def tensor(picture: Image.Image) -> torch.Tensor:
     st.integers(1, 90),
     st.integers(1, 90),
     st.integers(1, 24),
-    st.sampled_from(["squash", "crop", "squash_crop"]),
+    st.sampled_from(["squash", "crop", "squash_crop", "inside"]),
     st.sampled_from(sorted(KERNELS)),
 )
 def test_a_resize_is_pillows_across_then_down_but_for_rounding(
     width: int, height: int, size: int, fit: Any, kernel: Any
 ) -> None:
-    how = Preprocessing(size, fit, size if fit == "squash" else size + 7, kernel, (0.0,) * 3, (1.0,) * 3)
+    how = Preprocessing(size, fit, size if fit in {"squash", "inside"} else size + 7, kernel, (0.0,) * 3, (1.0,) * 3)
     picture = Image.fromarray(np.random.default_rng(width * 91 + height).integers(0, 256, (height, width, 3), np.uint8))
     left, top, right, bottom = how.box((width, height))
-    narrow = picture.resize((size, height), KERNELS[kernel], box=(left, 0, right, height))
-    theirs = np.array(narrow.resize((size, size), KERNELS[kernel], box=(0, top, size, bottom)))
+    wide, high = how.inside(picture.size) if fit == "inside" else (size, size)
+    narrow = picture.resize((wide, height), KERNELS[kernel], box=(left, 0, right, height))
+    theirs = np.tile(np.array(OUTSIDE, np.uint8), (size, size, 1))
+    theirs[:high, :wide] = np.array(narrow.resize((wide, high), KERNELS[kernel], box=(0, top, wide, bottom)))
     ours = resize(tensor(picture), how).numpy()
     assert ours.shape == theirs.shape == how.apply(picture).shape
     # A level that the first pass rounds the other way is weighed by at most 1, or more where a kernel has lobes.

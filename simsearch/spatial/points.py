@@ -1,0 +1,115 @@
+"""The extractor `points`: the witness of a picture as a row of bytes, so that a library keeps it beside other rows."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.extract.extractor import Extractor
+from simsearch.extract.hashes.base import between, identify
+from simsearch.runtime.threads import pool, thread_count
+from simsearch.spatial.witness import (
+    DEFAULT_BYTES,
+    PLACES,
+    POINT,
+    SEEN,
+    VIEWS,
+    Witness,
+    luma_of,
+    packed,
+    points_of,
+    witness_of,
+    witnesses_of,
+)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Points(Extractor):
+    """The keypoints of a picture for a second look (`simsearch.spatial.look`), packed by `packed`: (n, bytes) uint8.
+
+    A picture without texture has none: a row of zeros. Rows have no distance of their own.
+
+    Attributes:
+        bytes: Room for keypoints of 22 bytes each.
+
+    Example:
+        >>> from PIL import Image
+        >>> Points().embed([Image.new("RGB", (64, 64))]).shape, Points(bytes=8192).name
+        ((1, 2046), 'points(bytes=8192)')
+    """
+
+    base = "points"
+    kind = "keypoints"
+    label = "Points"
+    recipe = (
+        "simsearch points 1: Shi-Tomasi corners of the luminance at 320, 6 levels by sqrt 2, radii of suppression, "
+        "128 comparisons of 5 x 5 means, bytes {bytes}"
+    )
+    preprocessing = SEEN
+    metric = PLACES
+    non_negative = False
+    gives_codes = True
+
+    bytes: int = between(DEFAULT_BYTES, POINT.itemsize, 1 << 14)
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a parameter out of range."""
+        identify(self)
+        self.dimension = self.bytes // POINT.itemsize * POINT.itemsize
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return one row for each image of (n, s, s, 3) uint8: (n, bytes) uint8."""
+        rows = pool(thread_count(None)).map(self._row, pixels)
+        return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
+
+    def runtime(self) -> dict[str, str]:
+        """Return the version of Pillow, which resizes."""
+        return {"pillow": str(importlib.import_module("PIL").__version__)}
+
+    @property
+    def of_queries(self) -> PointViews:
+        """The extractor of queries: each is asked in all views."""
+        return PointViews(self)
+
+    def _row(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return packed(witness_of(luma_of(pixels), most_bytes=self.bytes), self.bytes)
+
+
+class PointViews(Extractor):
+    """The witnesses of a query in every view, packed behind each other: (n, views x bytes) uint8."""
+
+    kind = "keypoints"
+    metric = PLACES
+    non_negative = False
+    gives_codes = True
+    preprocessing = SEEN
+
+    def __init__(self, points: Points) -> None:
+        self.name = f"{points.name}-views"
+        self.fingerprint = hashlib.sha256(f"{points.fingerprint} views".encode()).hexdigest()
+        self.dimension = len(VIEWS) * points.dimension
+        self._bytes = points.bytes
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return one row for each image of (n, s, s, 3) uint8: (n, views x bytes) uint8."""
+        rows = pool(thread_count(None)).map(self._row, pixels)
+        return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
+
+    def _row(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        views = witnesses_of(pixels, most_bytes=self._bytes)
+        return np.concatenate([packed(views[name], self._bytes) for name in VIEWS])
+
+
+def views_of(row: NDArray[np.uint8], dimension: int) -> dict[str, Witness]:
+    """Return the witnesses of a query's row by the name of the view; one that is as long as a stored row is plain.
+
+    Args:
+        row: (views x dimension,) or (dimension,) uint8.
+        dimension: Bytes of a stored row.
+    """
+    parts = row.reshape(-1, dimension)
+    return {name: points_of(part) for name, part in zip(VIEWS, parts, strict=False)}
