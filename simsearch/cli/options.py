@@ -63,6 +63,21 @@ def be_quiet(wanted: bool) -> bool:
     return wanted
 
 
+def view_kinds_named(text: str) -> str:
+    """Return kinds of views from the command line.
+
+    Raises:
+        typer.BadParameter: There is none of that name.
+    """
+    from simsearch.images.views import views_of_kinds
+
+    try:
+        views_of_kinds(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="PATH", parser=named, help="Files, folders (searched at any depth) or tars."),

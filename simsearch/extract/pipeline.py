@@ -205,18 +205,25 @@ def _finish(extractors: Sequence[Extractor], batch: list[Item], begun: Sequence[
     made = [checked_rows(each, rows(), count) for each, rows in zip(extractors, begun, strict=bool(begun))]
     rows = zip(*made, strict=True)
     for item in batch:
-        yield _checked(item, next(rows), extractors) if isinstance(item, Prepared) else item
+        yield checked(item, next(rows), extractors) if isinstance(item, Prepared) else item
 
 
-def _checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence[Extractor]) -> Embedded | Rejected:
+def checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence[Extractor]) -> Embedded | Rejected:
+    """Return an image with its rows, one an extractor, or rejected where one is of no use."""
     for row, extractor in zip(rows, extractors, strict=True):
-        if row.dtype.kind == "f" and not np.isfinite(row).all():
-            message = f"{extractor.name} gave a row with NaN or infinity"
-            return Rejected(item.source, RejectCode.NON_FINITE, message)
-        if row.dtype.kind == "f" and not row.any():
-            message = f"{extractor.name} gave a row of zeros, which has no direction"
-            return Rejected(item.source, RejectCode.ZERO_ROW, message)
+        problem = row_problem(row, extractor)
+        if problem is not None:
+            return Rejected(item.source, *problem)
     return _embedded(item, rows)
+
+
+def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, str] | None:
+    """Return why an extractor's row is of no use; None where it is."""
+    if row.dtype.kind == "f" and not np.isfinite(row).all():
+        return RejectCode.NON_FINITE, f"{extractor.name} gave a row with NaN or infinity"
+    if row.dtype.kind == "f" and not row.any():
+        return RejectCode.ZERO_ROW, f"{extractor.name} gave a row of zeros, which has no direction"
+    return None
 
 
 def _embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:

@@ -163,6 +163,7 @@ class Reader:
         group_copies: bool = True,
         exclude_self: bool = False,
         min_quality: int = 0,
+        views: Sequence[str] | str = (),
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries.
@@ -190,25 +191,31 @@ class Reader:
             exclude_self: Leave out the item that the query itself is: that of the same path, and for a picture from
                 memory one that was added from memory. Copies of it under other paths stay.
             min_quality: Leave out items whose quality, 0 to 100, is known to be lower: blank ones resemble anything.
+            views: Kinds of views in which each image is also searched, the nearest of all counting for an item and
+                named by its match: "flips" (mirrored), "turns" (by 90, 180 and 270 degrees; with flips all eight
+                isometries), "crops" (parts, for a picture inside a picture) and "letterbox" (the part inside plain
+                bars); also as one text, with commas.
             settings: Of reading images; few are decoded in this process, many in worker processes.
 
         Raises:
-            InputError: A path does not exist, a value is no image, or k or max_distance is no such number. An image
-                that cannot be used is no error: its entry has the reason in `rejected`.
+            InputError: A path does not exist, a value is no image, k or max_distance is no such number, or there is no
+                such kind of views. An image that cannot be used is no error: its entry has the reason in `rejected`.
             MetricError: The metric is not defined on these rows.
             LibraryDamaged: A stored row was damaged; it is named.
         """
         from simsearch.extract.image_input import are_several
+        from simsearch.images.views import views_of_kinds
         from simsearch.library.read.query import QueryEmbedder, answer, as_rows, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        rows = as_rows(queries)
+        rows, names = as_rows(queries), views_of_kinds(views)
         if rows is None:
-            embedder = QueryEmbedder(plan, self.extractor, arguments.settings(settings), library=self.path)
+            given = arguments.settings(settings)
+            embedder = QueryEmbedder(plan, self.extractor, given, library=self.path, views=names)
             asked = embedder.embed(queries if are_several(queries) else [queries], from_list=from_list)
-        elif exclude_self or from_list is not None:
-            raise InputError("rows have no path: exclude_self and from_list are for images")
+        elif exclude_self or from_list is not None or names:
+            raise InputError("rows have no path and no views: exclude_self, from_list and views are for images")
         else:
             asked = queries_of(rows, plan)
         return answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))

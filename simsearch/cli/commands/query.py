@@ -33,6 +33,7 @@ COPIES_SHOWN = 3
     "query --rows rows/part-00000.parquet --library photos.library",
     "query cat.jpg --library small.library --asymmetric",
     "query cat.jpg --library photos.library --channel pdq",
+    "query screenshot.png --library photos.library --views crops,letterbox",
 )
 def query(
     paths: options.Paths = None,
@@ -86,6 +87,16 @@ def query(
             help="Leave out items whose quality, 0 (blank) to 100, is known to be lower.",
         ),
     ] = 0,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            metavar="KINDS",
+            parser=options.view_kinds_named,
+            help="Search other views of each image too: flips (mirrored), turns, crops (parts), letterbox (without "
+            "bars); by commas.",
+        ),
+    ] = None,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -119,17 +130,20 @@ def query(
     name = "asymmetric" if asymmetric else metric
     if exclude_self and rows is not None:
         raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
+    if views and rows is not None:
+        raise typer.BadParameter("--views is for images, and --rows searches rows: leave one of them out")
     if exact and order is not None:
         raise typer.BadParameter("--exact looks at every row, and asks no index: leave --order out")
     if k == 0 and (max_distance is None or asymmetric):
         raise typer.BadParameter("-k 0 lists all within --max-distance D, by a distance other than --asymmetric")
     how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
     how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
+    only_images: dict[str, Any] = {"exclude_self": exclude_self, "views": views or ()}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
         images = partial(_answers, opened, paths or [], from_list, max_pixels)
-        for matches in _row_answers(opened, rows, how) if rows else images(how | {"exclude_self": exclude_self}):
+        for matches in _row_answers(opened, rows, how) if rows else images(how | only_images):
             some_rejected |= any(answer.rejected is not None for answer in matches)
             for line in matches.to_list() if as_json else ():
                 terminal.show_json(line)
@@ -241,7 +255,9 @@ def _show(answer: QueryMatches, max_distance: float | None) -> None:
 
 
 def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:
-    yield number, f"{match.distance:.4f}", match.path
+    from simsearch.library.read.matches import view_remark
+
+    yield number, f"{match.distance:.4f}", f"{match.path}{view_remark(match)}"
     for copy in match.copies[:COPIES_SHOWN]:
         yield "", "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
     if len(match.copies) > COPIES_SHOWN:

@@ -13,12 +13,14 @@ from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.workers.prepared import Prepared, prepare_one
 from simsearch.images.workers.process import DEPTH, Child, DecodeJob
+from simsearch.images.workers.protocol import square_sizes
 from simsearch.images.workers.single import decode_apart
 
 __all__ = ["Prepared", "prepare"]
 
 START_ANOTHER = 4  # requests under way at every worker before one more is started
 LOOK_AHEAD = 2 * DEPTH  # inputs begun and not yet taken, for each worker
+MOST_AHEAD = 1 << 29  # and bytes of their pixels, for all workers
 
 WAKE_S = 0.25  # how long a caller who waits for a worker may be deaf
 STARVE_S = 0.002  # how long finished workers may wait for a caller who has results to take
@@ -94,7 +96,8 @@ class Pool:
     def __init__(
         self, preprocessings: tuple[Preprocessing, ...], limits: Limits, workers: int, *, extra: tuple[str, ...] = ()
     ) -> None:
-        self.look_ahead = workers * LOOK_AHEAD
+        most = MOST_AHEAD // sum(square_sizes(preprocessings))
+        self.look_ahead = max(workers, min(workers * LOOK_AHEAD, most))
         self._preprocessings, self._limits, self._count, self._extra = preprocessings, limits, workers, extra
         self.pumped = time.monotonic()
         self._children: list[Child] = []

@@ -99,7 +99,8 @@ def pixels_digest(pictures: Sequence[Image]) -> bytes:
 
     SHA-256 of mode, size and pixels; where they do not all see the same, of all those.
     """
-    digests = dict.fromkeys(map(_digest, pictures))
+    distinct = {id(picture): picture for picture in pictures}  # one picture is often given for several
+    digests = dict.fromkeys(map(_digest, distinct.values()))
     return next(iter(digests)) if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from simsearch.errors import RejectCode
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected
+from simsearch.images.views import ViewPreprocessing
 from simsearch.images.workers.prepared import Prepared
 
 READY = b"+"
@@ -52,7 +53,8 @@ class Settings:
 
 
 def _preprocessing(given: dict[str, Any]) -> Preprocessing:
-    return Preprocessing(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
+    kind = ViewPreprocessing if "view" in given else Preprocessing
+    return kind(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
 
 
 def square_sizes(preprocessings: Iterable[Preprocessing]) -> list[int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import DependencyMissing
 from simsearch.images.source import Rejected, printable
+from simsearch.images.views import PLAIN
 from simsearch.library.indexes.curve import Recall
 from simsearch.search.arguments import Order
 
@@ -56,6 +57,7 @@ class Match:
         expected_false_matches: Chance matches to expect within this distance, once calibrated.
         decision: Whether it is a match at the requested rate, once calibrated.
         copies: Other items with exactly its content, by id, unless copies are not to be grouped.
+        view: Of the query, which is nearest to it: "plain", "mirrored" and so on; None where none were asked for.
     """
 
     id: int
@@ -65,9 +67,11 @@ class Match:
     expected_false_matches: float | None = None
     decision: bool | None = None
     copies: tuple[Copy, ...] = ()
+    view: str | None = None
 
     def __repr__(self) -> str:
-        return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{_more(len(self.copies), ', copies={}')})"
+        more = _more(len(self.copies), ", copies={}") + ("" if self.view is None else f", view={self.view!r}")
+        return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{more})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it in the form of `query --json`."""
@@ -78,7 +82,7 @@ class Match:
             "expected_false_matches": self.expected_false_matches,
             "decision": self.decision,
             "copies": [copy.to_dict() for copy in self.copies],
-        }
+        } | ({} if self.view is None else {"view": self.view})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class QueryMatches:
         more: Whether there are more than k within `max_distance`; None without one.
         order: "exact", or "float32" where the matches were selected from an index's candidates by distances in float32;
             the distances, and the order of the matches, are exact all the same.
+        views: Different views of the query that were searched, itself among them: each may meet an item by chance.
     """
 
     query: str | None
@@ -105,6 +110,7 @@ class QueryMatches:
     recall: Recall | None = None
     more: bool | None = None
     order: Order = "exact"
+    views: int = 1
 
     def __repr__(self) -> str:
         return "\n".join(self._lines(_SHOWN_MATCHES))
@@ -115,7 +121,11 @@ class QueryMatches:
         query = (self.query, self.query_b64)
         problem = None if self.rejected is None else f"rejected, {self.rejected.code}: {self.rejected.message}"
         cells = [
-            (match.path, match.path_b64, f"{match.distance:.4f}{_more(len(match.copies), ' +{} copies')}")
+            (
+                match.path,
+                match.path_b64,
+                f"{match.distance:.4f}{_more(len(match.copies), ' +{} copies')}{view_remark(match)}",
+            )
             for match in self.matches[:_SHOWN_MATCHES]
         ]
         return table(query, cells, problem, left_out=len(self.matches) - len(cells))
@@ -125,7 +135,8 @@ class QueryMatches:
         if self.rejected is not None:
             return [f"{name}: rejected, {self.rejected.code}: {self.rejected.message}"]
         lines = [
-            f"  {i}  {match.distance:.4f}  {printable(match.path.encode())}{_more(len(match.copies), '  (+{} copies)')}"
+            f"  {i}  {match.distance:.4f}  {printable(match.path.encode())}{view_remark(match)}"
+            f"{_more(len(match.copies), '  (+{} copies)')}"
             for i, match in enumerate(self.matches[:limit], 1)
         ]
         return [f"{name}:{'' if lines else ' no match'}", *lines, *_rest(len(self.matches) - limit, "more", "  ")]
@@ -217,13 +228,13 @@ class Matches(Sequence[QueryMatches]):
             "channel": self.channel,
             "metric": self.metric,
             "rejected": None if rejected is None else {"code": str(rejected.code), "message": rejected.message},
-        }
+        } | ({} if answer.views == 1 else {"views": answer.views})
 
     def to_arrow(self) -> pa.Table:
         """Return a table with one row a match, in order; a query without one has a row of nulls.
 
         Its columns: query_number (from 0), query, query_b64, rank (from 1), id, path, path_b64, distance, copies
-        (paths), expected_false_matches, decision, certified, rejected (a code).
+        (paths), expected_false_matches, decision, certified, rejected (a code), view.
         """
         import pyarrow as pa
 
@@ -248,6 +259,7 @@ class Matches(Sequence[QueryMatches]):
             "decision": pa.array([match and match.decision for match in matches], pa.bool_()),
             "certified": pa.array([answer.certified for _, answer, _, _ in rows], pa.bool_()),
             "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in rows], pa.string()),
+            "view": pa.array([match and match.view for match in matches], pa.string()),
         }
         facts = {"metric": self.metric, "channel": self.channel, "library_size": str(self.library_size)}
         return pa.table(columns, metadata=facts)
@@ -261,6 +273,11 @@ class Matches(Sequence[QueryMatches]):
         if importlib.util.find_spec("pandas") is None:
             raise DependencyMissing("data frames need pandas: pip install pandas")
         return self.to_arrow().to_pandas()
+
+
+def view_remark(match: Match) -> str:
+    """Return the view of a match as a remark behind its path; empty for the picture as it is."""
+    return "" if match.view in (None, PLAIN) else f"  ({match.view})"
 
 
 def _path_fields(key: str, path: str | None, encoded: str | None) -> Mapping[str, str | None]:

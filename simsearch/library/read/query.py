@@ -15,14 +15,17 @@ from simsearch.extract.extractor import Extractor
 from simsearch.extract.image_input import is_path, is_tensor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.quantise.extractor import margins_of
+from simsearch.extract.views import Views, embed_views
 from simsearch.images.find import find
 from simsearch.images.source import Rejected, Source, as_text
+from simsearch.images.views import PLAIN
 from simsearch.library.format.channel import problem_of
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.inputs import given_source, outside
 from simsearch.library.path_aliases import names_of
 from simsearch.library.read.group_copies import with_same_files
 from simsearch.library.read.matches import Match, Matches, QueryMatches
+from simsearch.library.read.nearest_view import nearest_view
 from simsearch.library.read.neighbours import checked_rows
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.select_items import PathLike
@@ -45,12 +48,19 @@ class Query:
         row: In the dtype of queries; None for one that cannot be used.
         rejected: Why it cannot be used.
         sha256: Of its content; None for a row.
+        views: Rows of its further views; None where no views are asked for.
     """
 
     path: bytes | None
     row: NDArray[Any] | None
     rejected: Rejected | None = None
     sha256: bytes | None = None
+    views: Views | None = None
+
+    @property
+    def rows(self) -> Views:
+        """Its row and those of its further views, by their names; empty for one that cannot be used."""
+        return {} if self.row is None else {PLAIN: self.row, **(self.views or {})}
 
 
 def as_rows(queries: Any) -> NDArray[Any] | None:
@@ -65,7 +75,15 @@ def as_rows(queries: Any) -> NDArray[Any] | None:
 class QueryEmbedder:
     """The embedder of query images for a plan."""
 
-    def __init__(self, plan: SearchPlan, extractor: Extractor, settings: AddSettings, *, library: Path) -> None:
+    def __init__(
+        self,
+        plan: SearchPlan,
+        extractor: Extractor,
+        settings: AddSettings,
+        *,
+        library: Path,
+        views: Sequence[str] = (),
+    ) -> None:
         """Make it.
 
         Args:
@@ -73,6 +91,7 @@ class QueryEmbedder:
             extractor: Of the library.
             settings: How images are read.
             library: The library's folder.
+            views: Names of the views that are embedded, the whole picture's first; none for the picture alone.
 
         Raises:
             MetricError: The plan needs margins, and the extractor has none.
@@ -83,6 +102,7 @@ class QueryEmbedder:
         self._extractor = extractor if self._reuse else _of_queries(extractor)
         self._settings = settings
         self._library = library
+        self._views = views
 
     def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
         """Return one query an image, in order, for each image in folders and tars, and for a `Source`.
@@ -108,15 +128,21 @@ class QueryEmbedder:
         workers = self._settings.workers
         if workers is None:
             workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))
-        outcomes = embed_sources(
-            self._extractor,
-            sources,
-            batch_size=self._settings.batch_size,
-            workers=workers,
-            limits=self._settings.limits,
-            known=lambda sha256: self._stored(sha256) is not None,
-        )
+        how: dict[str, Any] = {"batch_size": self._settings.batch_size, "limits": self._settings.limits}
+        if self._views:
+            pairs = embed_views(self._extractor, sources, self._views, workers=workers, **how)
+            return [replace(self._query(outcome), views=self._usable(views)) for outcome, views in pairs]
+
+        def known(sha256: bytes) -> bool:
+            return self._stored(sha256) is not None
+
+        outcomes = embed_sources(self._extractor, sources, known=known, workers=workers, **how)
         return [self._query(outcome) for outcome in outcomes]
+
+    def _usable(self, views: Views) -> Views:
+        """Return the rows of further views, rounded, without those that the metric cannot compare."""
+        rounded = {view: self._channel.round(row) for view, row in views.items()}
+        return {view: row for view, row in rounded.items() if problem_of(row, self._channel, view) is None}
 
     def _query(self, outcome: Embedded | Rejected) -> Query:
         source = outcome.source
@@ -176,12 +202,12 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclud
     own = _own(queries, plan.snapshot) if exclude_self else [set[int]()] * len(queries)
     extra = max(map(len, own), default=0) + (plan.max_distance is not None)
     wider = replace(plan, spare=extra)
-    rows = [query.row for query in queries if query.row is not None]
+    rows = [row for query in queries for row in query.rows.values()]
     found = iter(search(wider, np.array(rows, asked.numpy_dtype).reshape(len(rows), asked.dimension)))
     answers = []
     for query, ids in zip(queries, own, strict=True):
         text, encoded = (None, None) if query.path is None else as_text(query.path)
-        one = QueryMatches(None, (), certified=False) if query.row is None else next(found)
+        one = _found(query, found, most + extra)
         matches = _without(one.matches, ids) if exclude_self else one.matches
         more = None if plan.max_distance is None else len(matches) > most
         told = tuple(map(with_same_files, matches[:most]))
@@ -189,6 +215,15 @@ def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclud
         answers.append(replace(one, matches=told, more=more))
     k = plan.k or max((len(one.matches) for one in answers), default=0)
     return Matches(tuple(answers), k, len(plan.snapshot), plan.channel.name, plan.metric)
+
+
+def _found(query: Query, found: Iterator[QueryMatches], most: int) -> QueryMatches:
+    """Return what is found for a query, given what is found for the rows from its own on."""
+    if query.row is None:
+        return QueryMatches(None, (), certified=False)
+    if query.views is None:
+        return next(found)
+    return nearest_view(list(query.rows), list(itertools.islice(found, len(query.rows))), most)
 
 
 def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
