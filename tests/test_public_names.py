@@ -53,7 +53,7 @@ PUBLIC = {
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn
         pairs_by_index read_index row_pairs spec_for within
     """,
-    "simsearch.spatial": "POINT SecondLook look query_witnesses witness",
+    "simsearch.spatial": "CodeTables POINT SecondLook look query_witnesses witness",
     "simsearch.training": "FinetuneConfig finetune",
 }
 ROOT = Path(simsearch.__file__).parent

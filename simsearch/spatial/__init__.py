@@ -1,4 +1,4 @@
-"""Spatial verification: a second look at candidates, by keypoints (`POINT`) and the geometry that they agree on."""
+"""Keypoints (`POINT`): candidates by their codes, and a second look at these by the geometry that they agree on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch.spatial.code_tables import CodeTables as CodeTables
     from simsearch.spatial.second_look import SecondLook as SecondLook
     from simsearch.spatial.second_look import look as look
     from simsearch.spatial.witness import POINT as POINT
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 attach(
     __name__,
     {
+        "CodeTables": "code_tables",
         "POINT": "witness",
         "SecondLook": "second_look",
         "look": "second_look",

@@ -46,7 +46,7 @@ def agreement(query: Any, item: Any, matches: NDArray[np.int64], chart: NDArray[
     if len(pairs) < 2:
         return len(pairs), 0, 0
     agree = np.zeros(len(pairs), np.bool_)
-    _best_hypothesis(query, item, pairs, agree)
+    best_hypothesis(query, item, pairs, np.ones(len(pairs)), agree)
     for turn in range(_ROUNDS):
         count = agree.sum()
         if count < 2:
@@ -101,16 +101,21 @@ def _matched(query: NDArray[np.uint64], item: NDArray[np.uint64]) -> NDArray[np.
 
 
 @njit(nogil=True)
-def _best_hypothesis(query: Any, item: Any, pairs: NDArray[np.int64], agree: NDArray[np.bool_]) -> None:
-    """Write which matches agree with the one that most agree with: within a cone around where its map puts them."""
+def best_hypothesis(
+    query: Any, item: Any, pairs: NDArray[np.int64], weights: NDArray[np.float64], agree: NDArray[np.bool_]
+) -> float:
+    """Write which matches agree with the one that most weight agrees with, and return how much that is.
+
+    They lie within a cone around where its map puts them.
+    """
     (places, scales, turns, _), (ends, end_scales, end_turns, _) = query, item
-    some, most = np.zeros(len(pairs), np.bool_), 0
+    some, most = np.zeros(len(pairs), np.bool_), 0.0
     for h in range(len(pairs)):
         i, j = pairs[h]
         scale, turn = end_scales[j] - scales[i], end_turns[j] - turns[i]
         size = math.exp(scale)
         cosine, sine = size * math.cos(turn), size * math.sin(turn)
-        count = 0
+        count = 0.0
         for g in range(len(pairs)):
             a, b = pairs[g]
             x, y = places[a, 0] - places[i, 0], places[a, 1] - places[i, 1]
@@ -119,10 +124,11 @@ def _best_hypothesis(query: Any, item: Any, pairs: NDArray[np.int64], agree: NDA
             near = _NEAR + _CONE * size * math.sqrt(x * x + y * y)
             close = right * right + down * down < near * near
             some[g] = close and _alike(end_scales[b] - scales[a] - scale, end_turns[b] - turns[a], turn)
-            count += some[g]
+            count += weights[g] * some[g]
         if count > most:
             most = count
             agree[:] = some
+    return most
 
 
 @njit(nogil=True)
