@@ -19,8 +19,8 @@ from simsearch.runtime.jit import compiled
 from simsearch.search.hamming.kernels import popcount
 from simsearch.spatial.geometry_kernels import best_hypothesis
 
-FARTHEST = 20  # bits of 128 in which a code that votes may differ
-POPULAR = 64  # codes of one key above which none of them votes
+FARTHEST = 22  # bits of 128 in which a code that votes may differ
+POPULAR = 32  # codes of one key above which none of them votes
 _BYTES, _SIZE, _BITS = 22, 4, 6  # of a point, and where its size and its descriptor lie
 
 

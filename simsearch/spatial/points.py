@@ -47,7 +47,7 @@ class Points(Extractor):
     label = "Points"
     recipe = (
         "simsearch points 1: Shi-Tomasi corners of the luminance at 320, 6 levels by sqrt 2, radii of suppression, "
-        "128 comparisons of 5 x 5 means, bytes {bytes}"
+        "128 chosen comparisons of 5 x 5 means, bytes {bytes}"
     )
     preprocessing = SEEN
     metric = PLACES

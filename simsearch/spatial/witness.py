@@ -19,7 +19,7 @@ LONGER_SIDE = 320  # pixels at which keypoints are looked for
 _NONE, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 SEEN = Preprocessing(LONGER_SIDE, "inside", LONGER_SIDE, "bilinear", _NONE, _ONE, alpha="contrast", icc="srgb")
 """From a picture to the pixels in which its keypoints are looked for."""
-_LEVELS, _FACTOR = 6, 2**-0.5
+_LEVELS, FACTOR = 6, 2**-0.5
 PLACES = "places"
 """The name for how witnesses are searched: by the places on which two pictures agree."""
 VIEWS = ("plain", "mirrored", "inverted")
@@ -55,11 +55,11 @@ def witness_of(luma: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness
     count = most_bytes // POINT.itemsize
     if count < 1:
         raise InputError(f"{most_bytes} bytes hold no keypoint; one takes {POINT.itemsize}")
-    shares = np.cumsum(_FACTOR ** np.arange(_LEVELS))
+    shares = np.cumsum(FACTOR ** np.arange(_LEVELS))
     room = np.diff(np.round(count * shares / shares[-1]).astype(int), prepend=0).tolist()
     parts = []
     for level, most in enumerate(room):
-        small = np.asarray(_resized(luma, _FACTOR**level))
+        small = np.asarray(resized(luma, FACTOR**level))
         if min(small.shape) <= 2 * BORDER:
             break
         found, bits = np.zeros((most, 3)), np.zeros((most, 2), np.uint64)
@@ -73,7 +73,8 @@ def witness_of(luma: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness
     return np.concatenate(parts) if parts else np.zeros(0, POINT)
 
 
-def _resized(image: Image.Image, scale: float) -> Image.Image:
+def resized(image: Image.Image, scale: float) -> Image.Image:
+    """Return a picture with both sides scaled, to 1 pixel at least."""
     wide, high = (max(1, round(side * scale)) for side in image.size)
     return image if (wide, high) == image.size else image.resize((wide, high), Image.Resampling.BILINEAR)
 
