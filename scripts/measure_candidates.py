@@ -80,8 +80,9 @@ def main() -> None:
     write_record(
         arguments.output,
         {
-            "distractors": "photographs of a folder; to fill up their mirror images and quarters, in this order",
-            "codes": "128 bits; the points of an image have none of 256, and 64 are not told apart here",
+            "distractors": "photographs of a folder, among them those on which a descriptor's pairs were chosen; to "
+            "fill up, their mirror images and quarters, in this order",
+            "codes": "128 bits; the format has no descriptors of 256; codes of 64 bits were not measured",
             "queries": arguments.queries,
             "settings": measured_at,
             "planted": planted(arguments.planted, best["points"]),
