@@ -38,11 +38,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0, help="photographs that are edited; 0 for all")
     parser.add_argument("--edits", type=int, default=0, help="edits of each, drawn, one of them none; 0 for all")
     parser.add_argument("--pairs", type=int, default=0, help="strangers that each query is compared with; 0 for all")
+    parser.add_argument("--shard", default="0/1", help="I/N: every N-th of them, from the I-th on")
     parser.add_argument("--output", type=Path, required=True, help="an .npz file")
     arguments = parser.parse_args()
     photographs = list(read(arguments.photographs))
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(len(photographs))[: arguments.count or None]
+    shard, shards = map(int, arguments.shard.split("/"))
+    chosen = np.random.default_rng(0).permutation(len(photographs))[: arguments.count or None][shard::shards]
+    rng = np.random.default_rng(1 + shard)
     edits = edits_of(arguments.config)
     extractor = load_extractor(arguments.model, device="cpu")
     rows = extractor.embed([image for _, image in photographs])

@@ -9,6 +9,7 @@ from typing import Any
 from goals import goal
 from pages.benchmark import benchmark_page
 from pages.bits import bits_page
+from pages.fused import fused_brief, fused_page
 from pages.goals import goals_page
 from pages.model_card import model_page, protocol
 from pages.models import models_table, speed
@@ -36,6 +37,10 @@ def pages(root: Path) -> dict[str, str]:
         ),
         "docs/bits.md": rendered((root / "docs" / "bits.md").read_text(encoding="utf-8"), _bits(results)),
         "docs/models.md": rendered((root / "docs" / "models.md").read_text(encoding="utf-8"), _models(root)),
+        "docs/second-look.md": rendered(
+            (root / "docs" / "second-look.md").read_text(encoding="utf-8"),
+            fused_page(_read(results / "spatial" / "fused.json")),
+        ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
         "models/mini/README.md": model_page(
@@ -118,6 +123,13 @@ def _block(results: Path) -> list[str]:
         ),
         "",
         *_needle(results),
+        "",
+        *paragraph(
+            "With keypoints beside the rows (`index --model mini --model points`), photographs of others and rates "
+            "counted apart ([docs/second-look.md](docs/second-look.md)):"
+        ),
+        "",
+        *fused_brief(_read(results / "spatial" / "fused.json")),
         "",
         'The protocol of "Needle In A Haystack, Fast" (`simsearch benchmark`). More stands in [mini\'s card]'
         "(models/mini/README.md).",

@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
-from simsearch.decide.bootstrap import Area, CountStatistic, RecallAtFpr, Statistic, bootstrap_by_source
-from simsearch.decide.copy_recall import Draws, difference_interval, drawn_shares, mean_interval, shares_within
-from simsearch.decide.held_out import HeldOut, held_out
-from simsearch.decide.intervals import Estimate, Interval, clopper_pearson, supported
-from simsearch.decide.pair_rate import PairTail, Strangers, rate_for
-from simsearch.decide.ranking import (
-    AveragePrecision,
-    Ranking,
-    RankPoint,
-    RecallAtPrecision,
-    bootstrap_ranking,
-    micro_average_precision,
-    pooled,
-    ranked,
-    recall_at_precision,
-)
-from simsearch.decide.roc_curve import (
-    ImageRecall,
-    OperatingPoint,
-    Roc,
-    auc,
-    auc_on_grid,
-    image_recall_at_fpr,
-    recall_at_fpr,
-    roc,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Area",
-    "AveragePrecision",
-    "CountStatistic",
-    "Draws",
-    "Estimate",
-    "HeldOut",
-    "ImageRecall",
-    "Interval",
-    "OperatingPoint",
-    "PairTail",
-    "RankPoint",
-    "Ranking",
-    "RecallAtFpr",
-    "RecallAtPrecision",
-    "Roc",
-    "Statistic",
-    "Strangers",
-    "auc",
-    "auc_on_grid",
-    "bootstrap_by_source",
-    "bootstrap_ranking",
-    "clopper_pearson",
-    "difference_interval",
-    "drawn_shares",
-    "held_out",
-    "image_recall_at_fpr",
-    "mean_interval",
-    "micro_average_precision",
-    "pooled",
-    "ranked",
-    "rate_for",
-    "recall_at_fpr",
-    "recall_at_precision",
-    "roc",
-    "shares_within",
-    "supported",
-]
+from simsearch._lazy import attach
+
+if TYPE_CHECKING:
+    from simsearch.decide.bootstrap import Area as Area
+    from simsearch.decide.bootstrap import CountStatistic as CountStatistic
+    from simsearch.decide.bootstrap import RecallAtFpr as RecallAtFpr
+    from simsearch.decide.bootstrap import Statistic as Statistic
+    from simsearch.decide.bootstrap import bootstrap_by_source as bootstrap_by_source
+    from simsearch.decide.copy_recall import Draws as Draws
+    from simsearch.decide.copy_recall import difference_interval as difference_interval
+    from simsearch.decide.copy_recall import drawn_shares as drawn_shares
+    from simsearch.decide.copy_recall import mean_interval as mean_interval
+    from simsearch.decide.copy_recall import shares_within as shares_within
+    from simsearch.decide.held_out import HeldOut as HeldOut
+    from simsearch.decide.held_out import held_out as held_out
+    from simsearch.decide.intervals import Estimate as Estimate
+    from simsearch.decide.intervals import Interval as Interval
+    from simsearch.decide.intervals import clopper_pearson as clopper_pearson
+    from simsearch.decide.intervals import supported as supported
+    from simsearch.decide.known_rates import KnownRates as KnownRates
+    from simsearch.decide.pair_rate import PairTail as PairTail
+    from simsearch.decide.pair_rate import Strangers as Strangers
+    from simsearch.decide.pair_rate import rate_for as rate_for
+    from simsearch.decide.ranking import AveragePrecision as AveragePrecision
+    from simsearch.decide.ranking import Ranking as Ranking
+    from simsearch.decide.ranking import RankPoint as RankPoint
+    from simsearch.decide.ranking import RecallAtPrecision as RecallAtPrecision
+    from simsearch.decide.ranking import bootstrap_ranking as bootstrap_ranking
+    from simsearch.decide.ranking import micro_average_precision as micro_average_precision
+    from simsearch.decide.ranking import pooled as pooled
+    from simsearch.decide.ranking import ranked as ranked
+    from simsearch.decide.ranking import recall_at_precision as recall_at_precision
+    from simsearch.decide.rate_curve import JointRate as JointRate
+    from simsearch.decide.rate_curve import RateCurve as RateCurve
+    from simsearch.decide.roc_curve import ImageRecall as ImageRecall
+    from simsearch.decide.roc_curve import OperatingPoint as OperatingPoint
+    from simsearch.decide.roc_curve import Roc as Roc
+    from simsearch.decide.roc_curve import auc as auc
+    from simsearch.decide.roc_curve import auc_on_grid as auc_on_grid
+    from simsearch.decide.roc_curve import image_recall_at_fpr as image_recall_at_fpr
+    from simsearch.decide.roc_curve import recall_at_fpr as recall_at_fpr
+    from simsearch.decide.roc_curve import roc as roc
+
+attach(
+    __name__,
+    {
+        "Area": "bootstrap",
+        "AveragePrecision": "ranking",
+        "CountStatistic": "bootstrap",
+        "Draws": "copy_recall",
+        "Estimate": "intervals",
+        "HeldOut": "held_out",
+        "ImageRecall": "roc_curve",
+        "Interval": "intervals",
+        "JointRate": "rate_curve",
+        "KnownRates": "known_rates",
+        "OperatingPoint": "roc_curve",
+        "PairTail": "pair_rate",
+        "RankPoint": "ranking",
+        "Ranking": "ranking",
+        "RateCurve": "rate_curve",
+        "RecallAtFpr": "bootstrap",
+        "RecallAtPrecision": "ranking",
+        "Roc": "roc_curve",
+        "Statistic": "bootstrap",
+        "Strangers": "pair_rate",
+        "auc": "roc_curve",
+        "auc_on_grid": "roc_curve",
+        "bootstrap_by_source": "bootstrap",
+        "bootstrap_ranking": "ranking",
+        "clopper_pearson": "intervals",
+        "difference_interval": "copy_recall",
+        "drawn_shares": "copy_recall",
+        "held_out": "held_out",
+        "image_recall_at_fpr": "roc_curve",
+        "mean_interval": "copy_recall",
+        "micro_average_precision": "ranking",
+        "pooled": "ranking",
+        "ranked": "ranking",
+        "rate_for": "pair_rate",
+        "recall_at_fpr": "roc_curve",
+        "recall_at_precision": "ranking",
+        "roc": "roc_curve",
+        "shares_within": "copy_recall",
+        "supported": "intervals",
+    },
+)

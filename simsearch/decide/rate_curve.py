@@ -20,6 +20,7 @@ Values = NDArray[np.float64]
 
 _STEP = 0.1  # decades between two points of a curve
 _FITTED = 200  # strongest pairs that the tail is fitted to
+_TINY = 1e-6
 _THREE = 3.0  # the rule of three: with none seen in n, the rate is below 3 / n with 95 % confidence
 
 
@@ -56,8 +57,8 @@ class RateCurve:
         chosen = chosen[chosen < len(levels)]
         strongest = values[: min(_FITTED, len(values))]
         excess = float(np.mean(strongest - strongest[-1]))
-        slope = -1 / (np.log(10) * excess) if excess > 0 else -np.inf
-        return cls(-levels[chosen][::-1], most[chosen][::-1] / count, slope, _THREE / count)
+        slope = -1 / (np.log(10) * max(excess, _TINY))
+        return cls(-levels[chosen][::-1], most[chosen][::-1] / count, slope, min(1.0, _THREE / count))
 
     def rate(self, strength: ArrayLike) -> Values:
         """Return the share of pairs of strangers that are as strong, of any shape of strengths.
@@ -67,15 +68,17 @@ class RateCurve:
         Example:
             >>> curve = RateCurve.of(np.arange(1000))
             >>> curve.rate([-1.0, 500.0, 999.0, 5000.0]).round(4).tolist()
-            [1.0, 0.5, 0.003, 0.003]
+            [1.0, 0.502, 0.003, 0.003]
         """
+        return np.asarray(np.maximum(10 ** -self.decades(strength), self.floor))
+
+    def decades(self, strength: ArrayLike) -> Values:
+        """Return how many decades the rate lies below 1, in the tail however far: to be added, and counted again."""
         asked = np.asarray(strength, np.float64)
         at = np.searchsorted(self.strengths, asked, side="right") - 1
         near = np.where(at >= 0, self.rates[np.maximum(at, 0)], 1.0)
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            beyond = self.rates[-1] * 10 ** (self.slope * np.maximum(asked - self.strengths[-1], 0.0))
-        last = asked >= self.strengths[-1]
-        return np.asarray(np.maximum(np.where(last, beyond, near), self.floor))
+        beyond = self.slope * np.maximum(asked - self.strengths[-1], 0.0)
+        return np.asarray(-np.log10(near) - beyond)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, for a file."""
@@ -124,5 +127,5 @@ def decades(alone: Mapping[str, RateCurve], strengths: Mapping[str, ArrayLike]) 
     """
     if unknown := sorted(set(strengths) - set(alone)):
         raise InputError(f"no rates are known of {', '.join(unknown)}; they are of {', '.join(alone)}")
-    parts: Sequence[Values] = [-np.log10(alone[name].rate(values)) for name, values in strengths.items()]
+    parts: Sequence[Values] = [alone[name].decades(values) for name, values in strengths.items()]
     return np.asarray(sum(parts), np.float64)

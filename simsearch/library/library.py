@@ -321,7 +321,7 @@ class Library(Reader):
             LibraryLocked: Another process is writing.
             StorageFull: The disk is full; what was kept before stays.
         """
-        from simsearch.library.read.agreement import agreement
+        from simsearch.library.channels.agreement import agreement
         from simsearch.library.write.reembed import ChannelFilling
 
         checks.instance(model, (str, Path, Extractor), "model", "a name, the Path of a model folder, or an extractor")
@@ -385,6 +385,7 @@ class Library(Reader):
             MetricError: No index serves the metric.
         """
         from simsearch.library.indexes.build import rebuild
+        from simsearch.library.indexes.code_tables import keep_tables
         from simsearch.library.indexes.store import sweep
         from simsearch.library.write.merge import optimize
 
@@ -399,6 +400,7 @@ class Library(Reader):
             wanted = None if recall is None else IndexRequest(self.channel, chosen, recall, kind, bytes_a_row)
             writer.swept += sweep(self.path)
             built = rebuild(self.path, writer.snapshot, wanted, device=self.device, progress=progress)
+            keep_tables(self.path, writer.snapshot)
         self._resident.look()
         return built
 

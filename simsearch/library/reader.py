@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
-from simsearch.library.format.channel import Channel
+from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
 from simsearch.library.read import arguments
@@ -29,6 +29,8 @@ from simsearch.search.arguments import Order, checked_k, checked_limit, checked_
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from simsearch.decide.known_rates import KnownRates
 
 
 class Reader:
@@ -220,6 +222,86 @@ class Reader:
             asked = queries_of(rows, plan)
         return answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
 
+    @property
+    def can_fuse(self) -> bool:
+        """Whether `search_fused` has keypoints to look at, and rates of them and of rows."""
+        seen = {one.fingerprint for one in self.channels if one.dtype == POINTS}
+        if not seen:
+            return False
+        from simsearch.decide.known_rates import known_rates
+
+        known = known_rates(frozenset(one.fingerprint for one in self.channels))
+        return known is not None and bool(seen & known.names.keys())
+
+    def search_fused(
+        self,
+        queries: Any = (),
+        *,
+        from_list: PathLike | None = None,
+        k: int = 10,
+        candidates: int = 100,
+        rates: KnownRates | None = None,
+        group_copies: bool = True,
+        exclude_self: bool = False,
+        min_quality: int = 0,
+        views: Sequence[str] | str = (),
+        settings: AddSettings | None = None,
+    ) -> Matches:
+        """Return the k items of every query of which the fewest chance matches are expected, by all channels together.
+
+        Every channel gives candidates, and says of each how near it is; keypoints, where the library has a channel of
+        them (`points`), say on how many places it agrees with the query, and where the two overlap. A match's
+        `expected_false_matches` is the number of items of this library for which chance alone would say as much:
+        below 1 a chance match is less likely than not. `distance` is that of the first channel, and `evidence` what
+        each one says.
+
+        Args:
+            queries: Images, as of `search`.
+            from_list: A list of more paths.
+            k: Matches a query.
+            candidates: Items that each channel puts forward.
+            rates: How often strangers are near, by the models' fingerprints; by default those of the package, for
+                photographs that are compared with photographs of other sources.
+            group_copies: As of `search`, as are the next.
+            exclude_self: Leave out the item that the query itself is.
+            min_quality: Leave out items whose quality is known to be lower.
+            views: Kinds of views of each query for the channels of rows; keypoints see mirrored and turned ones anyway.
+            settings: Of reading images.
+
+        Raises:
+            InputError: As of `search`, or no rates are known of any of the library's models.
+        """
+        from simsearch.decide.known_rates import known_rates
+        from simsearch.extract.image_input import are_several
+        from simsearch.images.views import views_of_kinds
+        from simsearch.library.channels.fused import Asked, fuse
+        from simsearch.library.read.query import QueryEmbedder, answer
+
+        known = rates or known_rates(frozenset(one.fingerprint for one in self.channels))
+        if known is None:
+            raise InputError(
+                f"no rates of false matches are known of {', '.join(one.model for one in self.channels)}: search one "
+                "channel alone"
+            )
+        names, given = views_of_kinds(views), arguments.settings(settings)
+        images = list(queries) if are_several(queries) else [queries]
+        own = arguments.flag(exclude_self, "exclude_self")
+        asked = []
+        for channel in self.channels:
+            plan = self._plan(
+                *(max(checked_k(k), checked_k(candidates)), None, None),
+                channel=channel,
+                exact=False,
+                order=None,
+                group_copies=group_copies,
+                min_quality=min_quality,
+            )
+            seen = () if channel.dtype == POINTS else names
+            embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
+            found = embedder.embed(images, from_list=from_list)
+            asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
+        return fuse(asked, known, k)
+
     def search_rows(
         self,
         rows: NDArray[Any],
@@ -256,15 +338,16 @@ class Reader:
         order: Order | None,
         group_copies: bool,
         min_quality: int,
+        channel: Channel | None = None,
     ) -> SearchPlan:
         limit = None if max_distance is None else checked_limit(max_distance)
         if arguments.flag(exact, "exact") and order is not None:
             raise InputError("exact looks at every row, and asks no index: leave order out")
         return SearchPlan(
             self.snapshot,
-            self.channel,
+            channel or self.channel,
             0 if k is None else checked_k(k),
-            self.channel.choose_metric(metric),
+            (channel or self.channel).choose_metric(metric),
             limit,
             self.device,
             bool(exact),

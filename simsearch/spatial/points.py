@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.hashes.base import between, identify
 from simsearch.runtime.threads import pool, thread_count
+from simsearch.spatial.second_look import SecondLook, look
 from simsearch.spatial.witness import (
+    ASKED,
     DEFAULT_BYTES,
     PLACES,
     POINT,
@@ -25,6 +28,9 @@ from simsearch.spatial.witness import (
     witness_of,
     witnesses_of,
 )
+
+if TYPE_CHECKING:
+    from simsearch.images.source import Limits
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -70,6 +76,15 @@ class Points(Extractor):
         """Return the version of Pillow, which resizes."""
         return {"pillow": str(importlib.import_module("PIL").__version__)}
 
+    def compare(self, query: Any, item: Any, *, limits: Limits | None = None) -> SecondLook:
+        """Return a second look at two images, in any form that `embed` takes.
+
+        Raises:
+            ImageRejected: An image cannot be decoded.
+        """
+        (asked,), (stored,) = self.of_queries.embed(query, limits=limits), self.embed(item, limits=limits)
+        return look(views_of(asked, self.dimension), points_of(stored))
+
     @property
     def of_queries(self) -> PointViews:
         """The extractor of queries: each is asked in all views."""
@@ -80,7 +95,7 @@ class Points(Extractor):
 
 
 class PointViews(Extractor):
-    """The witnesses of a query in every view, packed behind each other: (n, views x bytes) uint8."""
+    """The witnesses of a query in every view, packed behind each other: (n, views x room) uint8."""
 
     kind = "keypoints"
     metric = PLACES
@@ -91,25 +106,25 @@ class PointViews(Extractor):
     def __init__(self, points: Points) -> None:
         self.name = f"{points.name}-views"
         self.fingerprint = hashlib.sha256(f"{points.fingerprint} views".encode()).hexdigest()
-        self.dimension = len(VIEWS) * points.dimension
-        self._bytes = points.bytes
+        self.dimension = len(VIEWS) * ASKED * points.dimension
+        self._room = points.dimension
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return one row for each image of (n, s, s, 3) uint8: (n, views x bytes) uint8."""
+        """Return one row for each image of (n, s, s, 3) uint8: (n, views x room) uint8."""
         rows = pool(thread_count(None)).map(self._row, pixels)
         return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
 
     def _row(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        views = witnesses_of(pixels, most_bytes=self._bytes)
-        return np.concatenate([packed(views[name], self._bytes) for name in VIEWS])
+        views = witnesses_of(pixels, most_bytes=self._room)
+        return np.concatenate([packed(views[name], ASKED * self._room) for name in VIEWS])
 
 
 def views_of(row: NDArray[np.uint8], dimension: int) -> dict[str, Witness]:
     """Return the witnesses of a query's row by the name of the view; one that is as long as a stored row is plain.
 
     Args:
-        row: (views x dimension,) or (dimension,) uint8.
+        row: (views x room,) or (dimension,) uint8.
         dimension: Bytes of a stored row.
     """
-    parts = row.reshape(-1, dimension)
+    parts = row.reshape(1 if len(row) == dimension else len(VIEWS), -1)
     return {name: points_of(part) for name, part in zip(VIEWS, parts, strict=False)}

@@ -20,6 +20,8 @@ _NONE, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 SEEN = Preprocessing(LONGER_SIDE, "inside", LONGER_SIDE, "bilinear", _NONE, _ONE, alpha="contrast", icc="srgb")
 """From a picture to the pixels in which its keypoints are looked for."""
 _LEVELS, FACTOR = 6, 2**-0.5
+ASKED = 2
+"""How many times the keypoints of an item a query has: they are not stored, and a part of it may be the item."""
 PLACES = "places"
 """The name for how witnesses are searched: by the places on which two pictures agree."""
 VIEWS = ("plain", "mirrored", "inverted")
@@ -83,6 +85,10 @@ def query_witnesses(image: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> d
     """Return the witnesses of a picture as it is, mirrored and inverted, by the name of the view.
 
     Descriptors know turns and scales, but neither mirrors nor negatives: a query is asked as each.
+
+    Args:
+        image: In any mode, upright.
+        most_bytes: Of the witness of an item; each view has room for `ASKED` times as much.
     """
     return witnesses_of(SEEN.apply(image.convert("RGB")), most_bytes=most_bytes)
 
@@ -91,7 +97,8 @@ def witnesses_of(pixels: NDArray[np.uint8], *, most_bytes: int = DEFAULT_BYTES) 
     """Return the witnesses of a picture as `query_witnesses`, from its pixels by `SEEN`: (s, s, 3) uint8."""
     luma = luma_of(pixels)
     views = (luma, ImageOps.mirror(luma), ImageOps.invert(luma))
-    return {name: witness_of(view, most_bytes=most_bytes) for name, view in zip(VIEWS, views, strict=True)}
+    room = ASKED * (most_bytes // POINT.itemsize) * POINT.itemsize
+    return {name: witness_of(view, most_bytes=room) for name, view in zip(VIEWS, views, strict=True)}
 
 
 def packed(points: Witness, most_bytes: int) -> NDArray[np.uint8]:

@@ -108,7 +108,7 @@ def test_networks_and_classes_are_methods_too(tiny):
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_method_says_its_kind_and_has_a_label_of_its_own(name):
-    keypoints = {"sift", "orb", "daisy", "latch"}
+    keypoints = {"sift", "orb", "daisy", "latch", "points"}
     found = class_of(name)
     assert found.kind == ("keypoints" if name in keypoints else "hash")
     assert found.label

@@ -12,6 +12,7 @@ from PIL import Image
 from simsearch.errors import InputError
 from simsearch.spatial import POINT, query_witnesses, witness
 from simsearch.spatial.keypoint_kernels import BITS, BORDER, PATTERN, RADIUS, keypoints
+from simsearch.spatial.witness import ASKED, DEFAULT_BYTES
 from tests.spatial.pictures import picture
 
 
@@ -114,5 +115,5 @@ def test_a_query_is_seen_in_three_ways() -> None:
     image = picture(5, (200, 150))
     views = query_witnesses(image)
     assert list(views) == ["plain", "mirrored", "inverted"]
-    assert np.array_equal(views["plain"], witness(image))
+    assert np.array_equal(views["plain"], witness(image, most_bytes=ASKED * DEFAULT_BYTES))
     assert not np.array_equal(views["mirrored"], views["plain"])

@@ -170,6 +170,8 @@ def _expanded(names: Sequence[str]) -> list[str]:
 
 def _metrics(extractor: Extractor, kind: Kind, settings: Settings) -> tuple[str, ...]:
     requested = settings.metrics.get(extractor.name, ())
+    if extractor.metric not in METRICS:
+        raise InputError(f"{extractor.name} have no distance, and are looked at beside rows that have: leave them out")
     if not requested and settings.compare_distances and kind == "network":
         requested = tuple(
             name

@@ -39,7 +39,8 @@ def info(library: LibraryFolder, *, as_json: AsJson = False) -> None:
     ]
     for channel in facts.channels:
         lines.append(("channel", channel.name))
-        lines.append(("model", f"{channel.model}, {channel.dimension} x {channel.dtype}, searched by {channel.metric}"))
+        row = "bytes of keypoints" if channel.dtype == "points" else f"x {channel.dtype}"
+        lines.append(("model", f"{channel.model}, {channel.dimension} {row}, searched by {channel.metric}"))
         lines.append(("fingerprint", channel.fingerprint))
     lines += [("folder", path) for path in facts.roots.values()]
     terminal.show_columns(lines, indent=0)

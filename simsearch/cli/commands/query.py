@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,12 @@ from simsearch.cli.progress import shown
 if TYPE_CHECKING:
     from simsearch.images.sidecars import Skipped
     from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
+    from simsearch.library.read.evidence import Evidence
 
 app = typer.Typer(rich_markup_mode=None)
 QUERIES_AT_ONCE = 512
 COPIES_SHOWN = 3
+_FUSED_HEAD = ("", "expected by chance", "distance", "places", "")
 
 
 @options.command(
@@ -97,6 +99,14 @@ def query(
             "bars); by commas.",
         ),
     ] = None,
+    fused: Annotated[
+        bool | None,
+        typer.Option(
+            "--fused/--no-fused",
+            help="Ask all channels together, and say how many chance matches to expect; by default where the library "
+            "has keypoints (`index --model mini --model points`) and nothing is asked of one channel alone.",
+        ),
+    ] = None,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -139,10 +149,21 @@ def query(
     how: dict[str, Any] = {"k": k or None, "metric": name, "max_distance": max_distance, "exact": exact}
     how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
     only_images: dict[str, Any] = {"exclude_self": exclude_self, "views": views or ()}
+    of_one = [name, max_distance, order, channel, rows]
+    alone = exact or k == 0 or any(value is not None for value in of_one)
+    if fused and alone:
+        raise typer.BadParameter(
+            "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
+            "--rows and -k 0"
+        )
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
-        images = partial(_answers, opened, paths or [], from_list, max_pixels)
+        together = opened.can_fuse if fused is None and not alone else bool(fused)
+        if together:
+            how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
+        search = opened.search_fused if together else opened.search
+        images = partial(_answers, opened, search, (paths or [], from_list), max_pixels)
         for matches in _row_answers(opened, rows, how) if rows else images(how | only_images):
             some_rejected |= any(answer.rejected is not None for answer in matches)
             for line in matches.to_list() if as_json else ():
@@ -168,17 +189,27 @@ def compare(
     from simsearch.distance import by_name, hamming
     from simsearch.extract.load import load_extractor
     from simsearch.images.source import Limits
+    from simsearch.spatial.points import Points
+    from simsearch.spatial.witness import PLACES
 
-    extractor = load_extractor(model or "mini", device=device)
+    extractor, limits = load_extractor(model or "mini", device=device), Limits(max_pixels=max_pixels)
     name = metric or extractor.metric
-    rows = extractor.embed([a, b], limits=Limits(max_pixels=max_pixels))
-    measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
-    distance = float(measure(rows[:1], rows[1:])[0, 0])
+    if isinstance(extractor, Points):
+        if name != PLACES:
+            raise typer.BadParameter(f"keypoints are compared by {PLACES} alone: leave --metric out")
+        seen = extractor.compare(a, b, limits=limits)
+        facts: dict[str, Any] = {"places": seen.agreeing, "view": seen.view, "turned": seen.turned}
+        line = f"{seen.agreeing}  {name} that agree, model {extractor.name} (strangers have 3 at most, save a few)"
+    else:
+        rows = extractor.embed([a, b], limits=limits)
+        measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
+        facts = {"distance": float(measure(rows[:1], rows[1:])[0, 0])}
+        line = f"{facts['distance']:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)"
     if as_json:
         paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
-        terminal.show_json({**paths, "distance": distance, "metric": name, "model": extractor.name})
+        terminal.show_json({**paths, **facts, "metric": name, "model": extractor.name})
         return
-    terminal.show(f"{distance:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)")
+    terminal.show(line)
 
 
 def _isolated(images: int, max_pixels: int) -> AddSettings:
@@ -191,12 +222,17 @@ def _isolated(images: int, max_pixels: int) -> AddSettings:
 
 
 def _answers(
-    library: Library, paths: list[Path], from_list: Path | None, max_pixels: int, how: dict[str, Any]
+    library: Library,
+    search: Callable[..., Matches],
+    inputs: tuple[list[Path], Path | None],
+    max_pixels: int,
+    how: dict[str, Any],
 ) -> Iterator[Matches]:
     """Yield the matches of images in the order of the inputs, in batches, so that the first come soon."""
     from simsearch.images import find
     from simsearch.library.inputs import outside, own_files
 
+    paths, from_list = inputs
     listed, others, own = read_inputs(paths, from_list), OtherFiles(), own_files(library.path)
 
     def skip(other: Skipped) -> None:
@@ -208,7 +244,7 @@ def _answers(
     with shown("query", streams=True) as advance, counted(paths, listed) as total:
         chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
         while chunk:
-            matches = library.search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
+            matches = search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
             done += len(chunk)
             advance(done, total())
             chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
@@ -245,20 +281,35 @@ def _show(answer: QueryMatches, max_distance: float | None) -> None:
     elif not answer.matches:
         terminal.show("  no match")
     else:
-        terminal.show_columns(
-            [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)], right=(0, 1)
-        )
+        together = answer.matches[0].evidence is not None
+        lines: list[tuple[object, ...]] = [_FUSED_HEAD] if together else []
+        lines += [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)]
+        terminal.show_columns(lines, right=range(4 if together else 2))
         if answer.recall is not None:
             terminal.show(f"  through an index: {answer.recall}")
         if answer.more:
             terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
 
 
-def _lines(number: int, match: Match) -> Iterator[tuple[object, str, str]]:
+def _lines(number: int, match: Match) -> Iterator[tuple[object, ...]]:
     from simsearch.library.read.matches import view_remark
 
-    yield number, f"{match.distance:.4f}", f"{match.path}{view_remark(match)}"
+    empty = [""] * (0 if match.evidence is None else 2)
+    if match.evidence is None:
+        yield number, f"{match.distance:.4f}", f"{match.path}{view_remark(match)}"
+    else:
+        yield number, *_fused(match, match.evidence)
     for copy in match.copies[:COPIES_SHOWN]:
-        yield "", "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
+        yield "", *empty, "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
     if len(match.copies) > COPIES_SHOWN:
-        yield "", "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"
+        yield "", *empty, "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"
+
+
+def _fused(match: Match, evidence: Evidence) -> tuple[str, ...]:
+    """Return expected chance matches, distance, places, and the path with what was done to the picture."""
+    expected = "" if match.expected_false_matches is None else f"{match.expected_false_matches:.2g}"
+    places = "/".join(f"{one.value:.0f}" for one in evidence.witnesses if one.metric == "places")
+    done = list(evidence.overlap.edits) if evidence.overlap else []
+    done += ["channels disagree"] if evidence.disagree else []
+    remark = f"  ({', '.join(done)})" if done else ""
+    return expected, f"{match.distance:.4f}", places, f"{match.path}{remark}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simsearch.distance import METRICS
 from simsearch.errors import FingerprintMismatch, InputError, LibraryError, MetricError, RejectCode, RowError, shown
 from simsearch.extract.extractor import Extractor
-from simsearch.spatial.witness import PLACES, VIEWS
+from simsearch.spatial.witness import ASKED, PLACES, VIEWS
 
 Row = NDArray[Any]
 Rows = tuple[Row, ...]
@@ -100,7 +100,7 @@ class Channel:
     def asked(self, metric: str) -> Channel:
         """Return the channel of query rows: this one; margins, one a bit, for asymmetric; all views for places."""
         if metric == PLACES:
-            return replace(self, dimension=len(VIEWS) * self.dimension)
+            return replace(self, dimension=len(VIEWS) * ASKED * self.dimension)
         if metric != ASYMMETRIC:
             return self
         bits = self.bits or 8 * self.dimension

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,27 +17,45 @@ from simsearch.spatial.second_look import places_agreeing
 from simsearch.spatial.witness import Witness, points_of
 
 _AT_ONCE = 4096  # items whose keypoints are unpacked at once
+MOST_LOOKED_AT = 200  # candidates of a query that are looked at, where there are tables of codes
+
+Views = Mapping[str, Witness]
 
 
 def by_places(rows: NDArray[Any], plan: SearchPlan, count: int) -> list[RowHits]:
     """Return the items that agree with each query on most places, ties to the lower id; none that agrees on none.
 
     Args:
-        rows: (q, views x bytes), or (q, bytes) of plain views alone.
+        rows: (q, views x room), or (q, bytes) of plain views alone.
         plan: Of a channel of points.
         count: Items of a query at most.
     """
     limit = min(distance_of(1), np.inf if plan.max_distance is None else plan.max_distance)
     views = [views_of(row, plan.channel.dimension) for row in rows]
+    live = _live(plan)
+    tables = None if plan.exact or plan.resident is None else plan.resident.tables(plan.snapshot, plan.channel)
+    if tables is None:
+        hits = _among(views, np.flatnonzero(live), plan)
+    else:
+        most = max(MOST_LOOKED_AT, count)
+        hits = [_among([one], tables.candidates(one, most, live=live)[0], plan)[0] for one in views]
+    near = [sorted(hit for hit in found if hit.distance <= limit)[:count] for found in hits]
+    return [RowHits(tuple(found), certified=tables is None) for found in near]
+
+
+def _among(views: Sequence[Views], items: NDArray[np.int64], plan: SearchPlan) -> list[list[SearchHit]]:
+    """Return what a second look of each query says of items, by their numbers over all segments."""
     hits: list[list[SearchHit]] = [[] for _ in views]
-    places = _live_places(plan)
-    while some := list(itertools.islice(places, _AT_ONCE)):
-        items = [points_at(plan, place) for place in some]
+    starts = np.cumsum([0, *map(len, plan.snapshot.segments)])
+    for first in range(0, len(items), _AT_ONCE):
+        some = items[first : first + _AT_ONCE]
+        segments = np.searchsorted(starts, some, side="right") - 1
+        places = [Place(s, p) for s, p in zip(segments.tolist(), (some - starts[segments]).tolist(), strict=True)]
+        points = [points_at(plan, place) for place in places]
         for query, found in zip(views, hits, strict=True):
-            distances = map(distance_of, places_agreeing(query, items).tolist())
-            near = [(d, place) for d, place in zip(distances, some, strict=True) if d <= limit]
-            found += [SearchHit(d, plan.snapshot.id(place), place) for d, place in near]
-    return [RowHits(tuple(sorted(found)[:count])) for found in hits]
+            distances = map(distance_of, places_agreeing(query, points).tolist())
+            found += [SearchHit(d, plan.snapshot.id(p), p) for d, p in zip(distances, places, strict=True)]
+    return hits
 
 
 def distance_of(agreeing: int) -> float:
@@ -52,11 +69,15 @@ def points_at(plan: SearchPlan, place: Place) -> Witness:
     return points_of(np.zeros(0, np.uint8) if stored is None else stored)
 
 
-def _live_places(plan: SearchPlan) -> Iterator[Place]:
-    hidden = set(plan.hidden)
+def _live(plan: SearchPlan) -> NDArray[np.bool_]:
+    """Return which items, over all segments, may be found."""
+    masks = []
     for s, segment in enumerate(plan.snapshot.segments):
-        live = plan.snapshot.live(s)
+        mask = np.zeros(len(segment), np.bool_)
+        mask[plan.snapshot.live(s)] = True
         if plan.min_quality > 0:
-            quality = numbers(segment.items.column("quality"))[live]
-            live = live[(quality < 0) | (quality >= plan.min_quality)]
-        yield from (place for position in live.tolist() if (place := Place(s, position)) not in hidden)
+            quality = numbers(segment.items.column("quality"))
+            mask &= (quality < 0) | (quality >= plan.min_quality)
+        mask[[place.position for place in plan.hidden if place.segment == s]] = False
+        masks.append(mask)
+    return np.concatenate([np.zeros(0, np.bool_), *masks])

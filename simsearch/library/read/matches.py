@@ -19,6 +19,8 @@ from simsearch.search.arguments import Order
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from simsearch.library.read.evidence import Evidence
+
 SCHEMA = 1  # of the dicts; it may gain keys, never lose them
 _SHOWN_QUERIES, _SHOWN_MATCHES = 5, 10  # in texts and pages; what is left out is counted
 
@@ -58,6 +60,7 @@ class Match:
         decision: Whether it is a match at the requested rate, once calibrated.
         copies: Other items with exactly its content, by id, unless copies are not to be grouped.
         view: Of the query, which is nearest to it: "plain", "mirrored" and so on; None where none were asked for.
+        evidence: What all channels say of it, where they were asked together.
     """
 
     id: int
@@ -68,6 +71,7 @@ class Match:
     decision: bool | None = None
     copies: tuple[Copy, ...] = ()
     view: str | None = None
+    evidence: Evidence | None = None
 
     def __repr__(self) -> str:
         more = _more(len(self.copies), ", copies={}") + ("" if self.view is None else f", view={self.view!r}")
@@ -82,7 +86,9 @@ class Match:
             "expected_false_matches": self.expected_false_matches,
             "decision": self.decision,
             "copies": [copy.to_dict() for copy in self.copies],
-        } | ({} if self.view is None else {"view": self.view})
+            **({} if self.view is None else {"view": self.view}),
+            **({} if self.evidence is None else self.evidence.to_dict()),
+        }
 
 
 @dataclass(frozen=True, slots=True)

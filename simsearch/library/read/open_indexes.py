@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import DependencyMissing, IndexFailed
+from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Snapshot
+from simsearch.library.indexes.code_tables import TABLES_FROM, tables_of
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.indexes.store import opened, records
 from simsearch.runtime.device import type_of
@@ -18,6 +20,7 @@ from simsearch.runtime.device import type_of
 if TYPE_CHECKING:
     from simsearch.search.indexes.index import Index
     from simsearch.search.scan.blocks import Block
+    from simsearch.spatial.code_tables import CodeTables
 
 FEW = 16
 """Queries in all, up to which a device of "auto" is the CPU: copying an index or rows to a GPU takes longer."""
@@ -50,6 +53,7 @@ class OpenIndexes:
         self._for_few = set[str]()
         self._asked = 0
         self._rows: dict[tuple[str, str], Block] = {}
+        self._tables: dict[tuple[str, ...], CodeTables] = {}
         self.look()
 
     def look(self) -> None:
@@ -111,11 +115,21 @@ class OpenIndexes:
         with self._lock:
             return self._uploaded(snapshot, channel, arrays)
 
+    def tables(self, snapshot: Snapshot, channel: Channel) -> CodeTables | None:
+        """Return the tables of a channel's keypoints, kept for the next search; None where so few need none."""
+        if sum(map(len, snapshot.segments)) < TABLES_FROM:
+            return None
+        key = (channel.name, *(segment.uuid for segment in snapshot.segments))
+        with self._lock:
+            if key not in self._tables:
+                self._tables = {key: tables_of(self._folder, snapshot, channel)}
+            return self._tables[key]
+
     def close(self) -> None:
         """Close all indexes and free all rows."""
         with self._lock:
             held = list(self._open.values())
-            self._open, self._rows, self._records = {}, {}, ()
+            self._open, self._rows, self._tables, self._records = {}, {}, {}, ()
         _close(held)
 
     def _outgrown(self, file: str, device: str) -> list[OpenIndex | None]:

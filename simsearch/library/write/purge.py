@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync
 from simsearch.library.format.layout import REEMBED, kept_aside
 from simsearch.library.format.manifest import Manifest
+from simsearch.library.indexes.code_tables import discard_tables
 from simsearch.library.indexes.store import discard, records, sweep
 from simsearch.library.write import merge
 from simsearch.library.write.remove import Removal
@@ -41,6 +42,7 @@ def purge(writer: Writer, removal: Removal) -> Purged:
         stale = [record for record in records(writer.folder) if not record.covers(writer.snapshot)]
         for record in stale:
             discard(writer.folder, record)
+        discard_tables(writer.folder)
         writer.swept += sweep(writer.folder)
         remove_folder(writer.folder / REEMBED)
         aside = kept_aside(writer.folder)

@@ -1,0 +1,1 @@
+"""Several channels as one: what they find together, and how far they agree."""

@@ -1,0 +1,194 @@
+"""All channels of a library as one: candidates of each, what each says of all of them, and one expected number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsearch.decide.known_rates import KnownRates
+from simsearch.distance import by_name, hamming
+from simsearch.images.views import PLAIN
+from simsearch.library.format.snapshot import Place, Snapshot
+from simsearch.library.read.by_places import points_at
+from simsearch.library.read.evidence import Evidence, Testimony
+from simsearch.library.read.matches import Match, Matches, QueryMatches
+from simsearch.library.read.query import Query
+from simsearch.library.read.search_plan import SearchPlan
+from simsearch.spatial.overlap import WHOLE, Overlap, overlap
+from simsearch.spatial.points import views_of
+from simsearch.spatial.second_look import look, places_agreeing
+from simsearch.spatial.witness import PLACES
+
+_SURE = 0.01  # expected false matches, from which down a witness is sure
+_STRANGERS = 0.03  # rate of strangers, from which up a witness sees strangers
+_TEXTURED = 30  # keypoints of a picture, from which on their silence says something
+_PROVED = 4  # places from which on a map is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The queries of a search in one channel, and what was found.
+
+    Attributes:
+        plan: Of the search.
+        queries: With their rows.
+        found: The candidates.
+    """
+
+    plan: SearchPlan
+    queries: Sequence[Query]
+    found: Matches
+
+
+def fuse(asked: Sequence[Asked], rates: KnownRates, k: int) -> Matches:
+    """Return the k candidates of each query of which the fewest chance matches are expected, fewest first.
+
+    The expected number is that of the library's items times the rate at which strangers are as near by all channels
+    whose rates are known; candidates come from every channel, but one that no channel finds is not in the answer.
+
+    Args:
+        asked: The same queries in each channel, the first with rows that have distances.
+        rates: Of the channels' models.
+        k: Matches of a query.
+    """
+    first = asked[0].found
+    answers = [_Candidates(asked, i, rates).best(k) for i in range(len(first))]
+    return Matches(tuple(answers), k, first.library_size, "+".join(one.plan.channel.name for one in asked), "fused")
+
+
+class _Candidates:
+    """All candidates of one query."""
+
+    def __init__(self, asked: Sequence[Asked], number: int, rates: KnownRates) -> None:
+        self._asked, self._rates = asked, rates
+        self._queries = [one.queries[number] for one in asked]
+        self._answers = [one.found[number] for one in asked]
+        self._snapshot: Snapshot = asked[0].plan.snapshot
+        by_id: dict[int, Match] = {}
+        for answer in self._answers:
+            for match in answer.matches:
+                by_id.setdefault(match.id, match)
+        self._matches = list(by_id.values())
+        places = [self._snapshot.by_id(match.id) for match in self._matches]
+        self._places = [place for place in places if place is not None]
+
+    def best(self, k: int) -> QueryMatches:
+        """Return the k of which the fewest chance matches are expected."""
+        rejected = next((one.rejected for one in self._answers if one.rejected is not None), None)
+        answer = replace(self._answers[0], matches=(), certified=False, recall=None, more=None, rejected=rejected)
+        if rejected is not None or not self._matches:
+            return answer
+        strengths, values, views = self._all_channels()
+        together = self._rates.rate.rate({key: strengths[key] for key in self._rates.names})
+        expected = self._number(together)
+        distances = values[0]
+        order = np.lexsort((np.array([match.id for match in self._matches]), distances, expected))[:k].tolist()
+        matches = []
+        for i in order:
+            alone = [
+                Testimony(
+                    one.plan.channel.name,
+                    one.plan.metric,
+                    float(values[c][i]),
+                    self._alone(one.plan.channel.fingerprint, strengths, i),
+                    views[c][i],
+                )
+                for c, one in enumerate(self._asked)
+            ]
+            seen = self._overlap(i)
+            evidence = Evidence(tuple(alone), seen, self._disagree(alone, seen, i))
+            matches.append(
+                replace(
+                    self._matches[i],
+                    distance=float(distances[i]),
+                    expected_false_matches=float(expected[i]),
+                    view=views[0][i],
+                    evidence=evidence,
+                )
+            )
+        return replace(answer, matches=tuple(matches))
+
+    def _number(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how many chance matches are expected at rates, however many views were asked."""
+        return rates * len(self._snapshot) * self._answers[0].views
+
+    def _alone(self, fingerprint: str, strengths: Mapping[str, Any], i: int) -> float | None:
+        curve = self._rates.rate.alone.get(fingerprint)
+        return None if curve is None else float(self._number(curve.rate(strengths[fingerprint][i])))
+
+    def _all_channels(self) -> tuple[dict[str, NDArray[Any]], list[NDArray[Any]], list[list[str | None]]]:
+        """Return of each channel the strengths of all candidates, the values as they are told, and the views."""
+        strengths, values, views = dict[str, NDArray[Any]](), [], []
+        for one, query in zip(self._asked, self._queries, strict=True):
+            if one.plan.metric == PLACES:
+                value, view = self._agreeing(one.plan, query)
+                strength = value
+            else:
+                value, view = self._distances(one.plan, query)
+                strength = -value
+            strengths[one.plan.channel.fingerprint] = strength
+            values.append(value)
+            views.append(view)
+        return strengths, values, views
+
+    def _distances(self, plan: SearchPlan, query: Query) -> tuple[NDArray[np.float64], list[str | None]]:
+        """Return the distance of each candidate in the nearest view, and that view."""
+        name, bits = plan.channel.name, plan.channel.bits
+        rows = np.stack([self._row(place, name) for place in self._places])
+        asked = np.stack(list(query.rows.values()))
+        apart = hamming(asked, rows, bits=bits) if plan.metric == "hamming" else by_name(plan.metric)(asked, rows)
+        nearest = apart.argmin(axis=0)
+        names = list(query.rows)
+        return apart.min(axis=0), [names[i] if len(names) > 1 else None for i in nearest.tolist()]
+
+    def _row(self, place: Place, channel: str) -> NDArray[Any]:
+        row = self._snapshot.row(place, channel)
+        assert row is not None  # every item has a row in every channel
+        return row
+
+    def _agreeing(self, plan: SearchPlan, query: Query) -> tuple[NDArray[np.float64], list[str | None]]:
+        """Return on how many places each candidate's keypoints agree with the query's; the overlap tells the view."""
+        items = [points_at(plan, place) for place in self._places]
+        assert query.row is not None  # else the query was rejected
+        found = places_agreeing(views_of(query.row, plan.channel.dimension), items)
+        return found.astype(np.float64), [None] * len(items)
+
+    def _overlap(self, i: int) -> Overlap | None:
+        """Return what a candidate has in common with the query, where enough keypoints say so."""
+        for one, query in zip(self._asked, self._queries, strict=True):
+            if one.plan.metric == PLACES and query.row is not None and query.size is not None:
+                seen = look(views_of(query.row, one.plan.channel.dimension), points_at(one.plan, self._places[i]))
+                if seen.agreeing >= _PROVED:
+                    return overlap(seen, query.size, _size(self._snapshot, self._places[i]))
+        return None
+
+    def _disagree(self, alone: Sequence[Testimony], seen: Overlap | None, i: int) -> bool:
+        """Return whether one witness is sure and another one sees strangers, as `Evidence.disagree`."""
+        sure = [w for w in alone if w.expected_false_matches is not None and w.expected_false_matches <= _SURE]
+        far = self._number(np.array(_STRANGERS))
+        strangers = [w for w in alone if w.expected_false_matches is not None and w.expected_false_matches >= far]
+        if not sure or not strangers:
+            return False
+        if all(w.metric == PLACES for w in strangers):
+            return self._has_texture(i)
+        return all(w.metric != PLACES for w in sure) or (
+            seen is not None and not seen.edits and min(seen.of_item, seen.of_query) >= WHOLE
+        )
+
+    def _has_texture(self, i: int) -> bool:
+        """Return whether both pictures have keypoints enough to agree on."""
+        for one, query in zip(self._asked, self._queries, strict=True):
+            if one.plan.metric == PLACES and query.row is not None:
+                mine = views_of(query.row, one.plan.channel.dimension)[PLAIN]
+                return min(len(mine), len(points_at(one.plan, self._places[i]))) >= _TEXTURED
+        return False
+
+
+def _size(snapshot: Snapshot, place: Place) -> tuple[int, int]:
+    items = snapshot.segments[place.segment].items
+    wide, high = (items.column(name)[place.position].as_py() or 1 for name in ("width", "height"))
+    return wide, high
