@@ -78,33 +78,59 @@ def keypoints(luma: NDArray[np.uint8], count: int, pattern: NDArray[np.float64],
 
 @njit(nogil=True)
 def _corners(luma: NDArray[np.uint8]) -> Any:
-    """Smaller eigenvalues of second moments over 5 x 5 places (h, w) float32, and sums of 5 x 5 pixels (h, w) int32."""
+    """Smaller eigenvalues of second moments over 5 x 5 places (h, w) float32, and sums of 5 x 5 pixels (h, w) int32.
+
+    Sums over five lines roll: what the line that comes has is added, what the one that goes had is taken off.
+    """
     high, wide = luma.shape
     corners, means = np.zeros((high, wide), np.float32), np.zeros((high, wide), np.int32)
-    moments = np.zeros((3, high, wide), np.int32)
-    image = luma.astype(np.int32)
-    for y in range(1, high - 1):
-        for x in range(1, wide - 1):
-            right = image[y - 1, x + 1] + 2 * image[y, x + 1] + image[y + 1, x + 1]
-            left = image[y - 1, x - 1] + 2 * image[y, x - 1] + image[y + 1, x - 1]
-            below = image[y + 1, x - 1] + 2 * image[y + 1, x] + image[y + 1, x + 1]
-            above = image[y - 1, x - 1] + 2 * image[y - 1, x] + image[y - 1, x + 1]
-            a, b = right - left, below - above
-            moments[0, y, x], moments[1, y, x], moments[2, y, x] = a * a, b * b, a * b
-    columns = np.zeros((4, wide), np.int32)
-    for y in range(3, high - 3):
-        for x in range(wide):
-            for m in range(3):
-                column = moments[m, y - 2, x] + moments[m, y - 1, x] + moments[m, y, x]
-                columns[m, x] = column + moments[m, y + 1, x] + moments[m, y + 2, x]
-            columns[3, x] = image[y - 2, x] + image[y - 1, x] + image[y, x] + image[y + 1, x] + image[y + 2, x]
-        for x in range(3, wide - 3):
-            xx = np.float64(_five(columns[0], x))
-            yy = np.float64(_five(columns[1], x))
-            xy = np.float64(_five(columns[2], x))
-            corners[y, x] = 0.5 * (xx + yy - math.sqrt((xx - yy) * (xx - yy) + 4 * xy * xy))
-            means[y, x] = _five(columns[3], x)
+    lines = np.zeros((5, 4, wide), np.int32)  # the last five: products of gradients, and pixels
+    sums = np.zeros((4, wide), np.int32)
+    smooth, change = np.zeros(wide, np.int32), np.zeros(wide, np.int32)
+    for y in range(high):
+        line = lines[y % 5]
+        for m in range(4):
+            for x in range(wide):
+                sums[m, x] -= line[m, x]
+        _fill(luma, y, smooth, change, line)
+        for m in range(4):
+            for x in range(wide):
+                sums[m, x] += line[m, x]
+        if 5 <= y < high - 1:
+            _eigenvalues(sums, corners[y - 2], means[y - 2])
     return corners, means
+
+
+@njit(nogil=True)
+def _fill(luma: NDArray[np.uint8], y: int, smooth: Any, change: Any, line: NDArray[np.int32]) -> None:
+    """Write the products of the gradients (Sobel's) at a line, none at an edge, and its pixels."""
+    wide = luma.shape[1]
+    here = luma[y]
+    for x in range(wide):
+        line[3, x] = here[x]
+    if y in (0, luma.shape[0] - 1):
+        line[:3] = 0
+        return
+    above, below = luma[y - 1], luma[y + 1]
+    for x in range(wide):
+        smooth[x] = np.int32(above[x]) + 2 * np.int32(here[x]) + np.int32(below[x])
+        change[x] = np.int32(below[x]) - np.int32(above[x])
+    left, right = smooth[: wide - 2], smooth[2:]
+    one, two, three = change[: wide - 2], change[1 : wide - 1], change[2:]
+    xx, yy, xy = line[0][1 : wide - 1], line[1][1 : wide - 1], line[2][1 : wide - 1]
+    for x in range(wide - 2):
+        across, down = right[x] - left[x], one[x] + 2 * two[x] + three[x]
+        xx[x], yy[x], xy[x] = across * across, down * down, across * down
+
+
+@njit(nogil=True)
+def _eigenvalues(sums: NDArray[np.int32], corners: NDArray[np.float32], means: NDArray[np.int32]) -> None:
+    """Write a line of the results, from the sums of five lines."""
+    for x in range(3, len(means) - 3):
+        xx, yy = np.float64(_five(sums[0], x)), np.float64(_five(sums[1], x))
+        xy = np.float64(_five(sums[2], x))
+        corners[x] = 0.5 * (xx + yy - math.sqrt((xx - yy) * (xx - yy) + 4 * xy * xy))
+        means[x] = _five(sums[3], x)
 
 
 @njit(nogil=True)

@@ -45,9 +45,17 @@ def witness(image: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness:
 
 def luma_of(pixels: NDArray[np.uint8]) -> Image.Image:
     """Return the luminance of a picture, without what is outside of it, from its pixels by `SEEN`: (s, s, 3) uint8."""
-    inside = (pixels != np.array(OUTSIDE, np.uint8)).any(axis=2)
-    high, wide = (int(np.flatnonzero(inside.any(axis=axis)).max(initial=0)) + 1 for axis in (1, 0))
-    return Image.fromarray(pixels[:high, :wide]).convert("L")
+    high, wide = _lines_inside(pixels), _lines_inside(pixels.swapaxes(0, 1))
+    return Image.fromarray(np.ascontiguousarray(pixels[:high, :wide])).convert("L")
+
+
+def _lines_inside(pixels: NDArray[np.uint8]) -> int:
+    """Return how many lines of pixels (n, m, 3) there are up to the last that is not all outside, 1 at least."""
+    outside = np.array(OUTSIDE, np.uint8)
+    maybe = len(pixels) - int(np.flatnonzero((pixels[:, 0] != outside).any(axis=1)).max(initial=0)) - 1
+    while maybe and not (pixels[-maybe:] == outside).all():  # which a picture with such a border has
+        maybe -= 1
+    return len(pixels) - maybe
 
 
 def witness_of(luma: Image.Image, *, most_bytes: int = DEFAULT_BYTES) -> Witness:

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from simsearch.errors import InputError
+from simsearch.images.preprocess import OUTSIDE
 from simsearch.spatial import POINT, query_witnesses, witness
 from simsearch.spatial.keypoint_kernels import BITS, BORDER, PATTERN, RADIUS, keypoints
-from simsearch.spatial.witness import ASKED, DEFAULT_BYTES
+from simsearch.spatial.witness import ASKED, DEFAULT_BYTES, luma_of
 from tests.spatial.pictures import picture
 
 
@@ -109,6 +110,16 @@ def test_a_picture_has_the_same_witness_each_time_in_any_mode(mode: str) -> None
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (40, 40), (900, 30), (320, 200)])
 def test_blank_and_tiny_pictures_have_no_keypoints(size: tuple[int, int]) -> None:
     assert len(witness(Image.new("RGB", size, "grey"))) == 0
+
+
+def test_what_is_outside_of_a_picture_is_no_part_of_it_whatever_its_colours(rng: np.random.Generator) -> None:
+    outside = np.array(OUTSIDE, np.uint8)
+    for _ in range(300):
+        high, wide = rng.integers(1, 7, 2)
+        pixels = np.where(rng.random((high, wide, 1)) < 0.7, outside, rng.integers(0, 2, (high, wide, 3), np.uint8))
+        inside = (pixels != outside).any(axis=2)
+        wanted = [int(np.flatnonzero(inside.any(axis=axis)).max(initial=0)) + 1 for axis in (0, 1)]
+        assert list(luma_of(pixels).size) == wanted
 
 
 def test_a_query_is_seen_in_three_ways() -> None:
