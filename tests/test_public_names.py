@@ -23,8 +23,8 @@ PUBLIC = {
         Area AveragePrecision CountStatistic Draws Estimate HeldOut ImageRecall Interval JointRate
         KnownRates OperatingPoint PairTail RankPoint Ranking RateCurve RecallAtFpr RecallAtPrecision Roc Statistic
         Strangers auc auc_on_grid bootstrap_by_source bootstrap_ranking clopper_pearson difference_interval
-        drawn_shares held_out image_recall_at_fpr mean_interval micro_average_precision pooled ranked rate_for recall_at_fpr
-        recall_at_precision roc shares_within supported
+        drawn_shares held_out image_recall_at_fpr mean_interval micro_average_precision pooled ranked rate_for
+        recall_at_fpr recall_at_precision roc shares_within supported
     """,
     "simsearch.distance": "Distances METRICS Metric Rows by_name check_rows cosine hamming js l1 l2 metric_name",
     "simsearch.errors": """

@@ -100,8 +100,11 @@ class Preprocessing:
 
     @property
     def at_least(self) -> int:
-        """The shorter side that decoding must deliver; of JPEGs it delivers twice that, or all that there is."""
-        return self.resize // 2 if self.fit == "inside" else self.resize
+        """The shorter side that decoding must deliver; of JPEGs it delivers twice that, or all that there is.
+
+        Inside, five eighths of the longer one: of 320 that is what `mini` needs too, so that both see one decoding.
+        """
+        return 5 * self.resize // 8 if self.fit == "inside" else self.resize
 
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the pixels that the network takes, uint8 (size, size, 3), from an RGB picture."""

@@ -41,7 +41,7 @@ def test_inside_is_a_resize_of_the_longer_side_at_the_top_left(size: tuple[int, 
     outside = np.ones((24, 24), bool)
     outside[:high, :wide] = False
     assert (pixels[outside] == OUTSIDE).all()
-    assert how.decoding["at_least"] == 12
+    assert how.decoding["at_least"] == 15
 
 
 def test_every_field_is_in_the_digest() -> None:

@@ -47,7 +47,7 @@ def test_a_stored_row_is_the_witness_of_the_picture(library: Library, photos: Pa
     for place, path in library.snapshot.paths():
         stored = library.snapshot.row(place, "points")
         assert stored is not None
-        seen = decode(Path((path or b"").decode()).read_bytes(), at_least=160, **AS_SEEN).image
+        seen = decode(Path((path or b"").decode()).read_bytes(), at_least=200, **AS_SEEN).image
         assert np.array_equal(points_of(np.array(stored)), witness(seen))
     assert len(points_of(load_extractor("points").embed([photos / "blank.png"])[0])) == 0
 
@@ -114,6 +114,15 @@ def test_points_come_after_rows_that_have_distances(tmp_path: Path, photos: Path
     with Library.open(tmp_path / "later", channel="points", extractor=FakeExtractor()) as library:
         assert library.search(picture(3), k=1)[0].matches[0].distance > 0.2
         assert library.search(picture(4), k=1)[0].matches[0].path.endswith("/4.jpg")
+
+
+def test_one_decoding_serves_rows_and_points() -> None:
+    """Else keypoints would cost a second decoding of every large photograph."""
+    rows, points = (load_extractor(name).preprocessing.decoding for name in ("mini", "points"))
+    for size in ((320, 240), (800, 600), (1920, 1080), (4000, 3000), (6000, 4000)):
+        buffer = io.BytesIO()
+        Image.new("RGB", size).save(buffer, "JPEG")
+        assert decode(buffer.getvalue(), **rows).serves(rows, points)
 
 
 def test_a_jpeg_at_another_scale_has_much_the_same_points() -> None:
