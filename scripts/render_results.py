@@ -39,7 +39,7 @@ def pages(root: Path) -> dict[str, str]:
         "docs/models.md": rendered((root / "docs" / "models.md").read_text(encoding="utf-8"), _models(root)),
         "docs/second-look.md": rendered(
             (root / "docs" / "second-look.md").read_text(encoding="utf-8"),
-            fused_page(_read(results / "spatial" / "fused.json")),
+            _second_look(results / "spatial"),
         ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
@@ -47,6 +47,13 @@ def pages(root: Path) -> dict[str, str]:
             load_card(root / "models" / "mini"), _paper(results), _records(results), needle=_needle(results)
         ),
     }
+
+
+def _second_look(results: Path) -> list[str]:
+    read = {name: _read(results / f"{name}.json") for name in ("fused", "fused_search", "candidates")}
+    indexed = {"of 320 pixels": "indexing", "enlarged to 12 megapixels": "indexing_12mp"}
+    costs = {what: _read(results / f"{name}.json") for what, name in indexed.items()}
+    return fused_page(read["fused"], read["fused_search"], read["candidates"], costs)
 
 
 def _benchmark(results: Path) -> str:

@@ -24,13 +24,37 @@ def fused_brief(record: Record) -> list[str]:
     return table(["images", "channel", *_GROUPS], rows)
 
 
-def fused_page(record: Record) -> list[str]:
+def fused_page(record: Record, searched: Record, candidates: Record, indexed: Mapping[str, Record]) -> list[str]:
     """Return the lines between the page's markers.
 
     Args:
         record: `results/spatial/fused.json`.
+        searched: `results/spatial/fused_search.json`.
+        candidates: `results/spatial/candidates.json`.
+        indexed: The records of `scripts/measure_points.py`, by what was indexed.
     """
-    return [*_samples(record), "", *fused_brief(record), "", *_mistaken(record), "", *_lost(record)]
+    return [
+        *(*_samples(record), "", *fused_brief(record), "", *_mistaken(record), "", *_lost(record), ""),
+        *_searched(searched),
+        "",
+        f"Candidates by keypoints alone (`scripts/measure_candidates.py`): {candidates['verdict']}",
+        "",
+        "What keypoints cost in indexing on two cores (`scripts/measure_points.py`):",
+        "",
+        *(f"- {what}: {one['verdict']}" for what, one in indexed.items()),
+    ]
+
+
+def _searched(record: Record) -> Iterator[str]:
+    found, false, time = record["found"], record["false_matches"], record["milliseconds"]
+    shares = ", ".join(f"{found[g]['expected_at_most_1']:.3f} of {g}'s" for g in _GROUPS)
+    yield (
+        f"From candidates to matches (`scripts/measure_fused_search.py`): in a library of {record['images']:,} "
+        f"photographs, {record['bytes_an_image']:,} bytes an image with tables, {record['queries']:,} queries: {shares} "
+        f"copies are among the first ten with at most one chance match expected; {false['counted']} other images "
+        f"are so too, where one a query, {false['expected_at_most']}, is what the number says. A query from memory takes "
+        f"{time['median']:.0f} ms on two cores ({time['p99']:.0f} at the 99th percentile)."
+    )
 
 
 def _samples(record: Record) -> Iterator[str]:

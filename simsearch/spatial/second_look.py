@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.runtime.threads import pool, thread_count
 from simsearch.spatial.witness import POINT, Witness
+
+_AT_ONCE = 32  # items that a thread looks at
 
 Unpacked = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]]
 
@@ -78,8 +82,14 @@ def places_agreeing(views: Mapping[str, Witness], items: Sequence[Witness]) -> N
     found = np.zeros(len(items), np.int64)
     others = unpacked(np.concatenate([np.zeros(0, POINT), *items]))
     ends = np.cumsum([0, *map(len, items)])
-    for points in views.values():
-        agreements(unpacked(points), others, ends, found)
+    asked = [unpacked(points) for points in views.values()]
+
+    def fill(first: int) -> None:
+        last = min(first + _AT_ONCE, len(items))
+        for query in asked:
+            agreements(query, others, ends[first : last + 1], found[first:last])
+
+    deque(pool(thread_count(None)).map(fill, range(0, len(items), _AT_ONCE)), maxlen=0)
     return found
 
 
