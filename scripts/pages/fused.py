@@ -47,13 +47,14 @@ def fused_page(record: Record, searched: Record, candidates: Record, indexed: Ma
 
 def _searched(record: Record) -> Iterator[str]:
     found, false, time = record["found"], record["false_matches"], record["milliseconds"]
-    shares = ", ".join(f"{found[g]['expected_at_most_1']:.3f} of {g}'s" for g in _GROUPS)
+    shares = ", ".join(f"{group} {found[group]['expected_at_most_1']:.3f}" for group in _GROUPS)
     yield (
-        f"From candidates to matches (`scripts/measure_fused_search.py`): in a library of {record['images']:,} "
-        f"photographs, {record['bytes_an_image']:,} bytes an image with tables, {record['queries']:,} queries: {shares} "
-        f"copies are among the first ten with at most one chance match expected; {false['counted']} other images "
-        f"are so too, where one a query, {false['expected_at_most']}, is what the number says. A query from memory takes "
-        f"{time['median']:.0f} ms on two cores ({time['p99']:.0f} at the 99th percentile)."
+        f"From candidates to matches (`scripts/measure_fused_search.py`): a library of {record['images']:,} "
+        f"photographs, {record['bytes_an_image']:,} bytes an image with tables, {record['queries']:,} queries. The "
+        f"share of copies that are among the first ten with at most one chance match expected: {shares}. So are "
+        f"{false['counted']} other images, where the number says that one a query, {false['expected_at_most']}, "
+        f"would be. A query from memory takes {time['median']:.0f} ms on two cores ({time['p99']:.0f} at the 99th "
+        "percentile)."
     )
 
 
