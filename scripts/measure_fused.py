@@ -109,12 +109,16 @@ def keep(path: Path, joint: JointRate, sample: Sample) -> None:
     """Write the rates for the package, by fingerprints."""
     names = {"row": sample.fingerprint, "points": Points(bytes=sample.bytes).fingerprint}
     models = {"row": sample.model, "points": Points(bytes=sample.bytes).name}
-    known = KnownRates(
-        {names[key]: models[key] for key in names},
-        JointRate({names[key]: curve for key, curve in joint.alone.items()}, joint.joint),
-        int(sample.strangers.sum()),
-    )
-    path.write_text(json.dumps({"rates": [known.to_dict()]}, indent=1) + "\n")
+    alone = JointRate.of({"points": sample.strengths(sample.strangers)["points"]})  # beside rows of any other model
+    known = [
+        KnownRates(
+            {names[key]: models[key] for key in rate.alone},
+            JointRate({names[key]: curve for key, curve in rate.alone.items()}, rate.joint),
+            int(sample.strangers.sum()),
+        )
+        for rate in (joint, alone)
+    ]
+    path.write_text(json.dumps({"rates": [one.to_dict() for one in known]}, indent=1) + "\n")
 
 
 def recall(test: Sample, found: NDArray[np.bool_]) -> dict[str, Any]:

@@ -125,7 +125,8 @@ def query(
     """Find what resembles images, nearest first.
 
     A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
-    other. Exits with 1 when an image could not be used.
+    other. In a library with keypoints all channels are asked, and each match says how many images of the library would
+    look as near by chance. Exits with 1 when an image could not be used.
     """
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library

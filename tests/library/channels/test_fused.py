@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from simsearch.decide.known_rates import KnownRates, all_known, known_rates
 from simsearch.decide.rate_curve import JointRate, RateCurve
 from simsearch.errors import InputError
+from simsearch.extract import load_extractor
 from simsearch.images.perturb import by_name
 from simsearch.library import Library
 from simsearch.spatial.points import Points
@@ -158,4 +159,19 @@ def test_the_rates_of_the_package_are_of_models_that_it_has() -> None:
         assert isinstance(known.rate.joint, RateCurve)
         assert known_rates(frozenset(known.names)) is not None
     assert known_rates(frozenset()) is None
-    assert known_rates(frozenset([Points().fingerprint, "0" * 64])) is None or Points().fingerprint
+    beside_any = known_rates(frozenset([Points().fingerprint, "0" * 64]))
+    assert beside_any is not None
+    assert set(beside_any.names) == {Points().fingerprint}
+    both = known_rates(frozenset([Points().fingerprint, load_extractor("mini", device="cpu").fingerprint]))
+    assert both is not None
+    assert sorted(both.names.values()) == ["mini", "points"]
+
+
+def test_keypoints_decide_alone_beside_rows_without_rates(library: Library) -> None:
+    for i, answer in enumerate(library.search_fused(copies("laid_on_image_50"), k=3)):
+        first, *others = answer.matches
+        assert first.path.endswith(f"/{i}.png") or i == 0
+        row, points, _ = first.evidence.witnesses
+        assert row.expected_false_matches is None
+        assert first.expected_false_matches == points.expected_false_matches < 0.001
+        assert all(other.expected_false_matches > first.expected_false_matches for other in others)
