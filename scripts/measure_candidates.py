@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from simsearch.images.perturb import PAPER, by_name
+from measure_pairs import edits_of
 from simsearch.runtime.provenance import write_record
 from simsearch.spatial import POINT, CodeTables
 from simsearch.spatial.witness import LONGER_SIDE, VIEWS, Witness, resized, witness_of
@@ -179,9 +178,7 @@ def _queries(points: int, arguments: Any) -> tuple[Any, NDArray[np.void]]:
     if not rows.exists():
         photographs = read(arguments.photographs)
         some = np.random.default_rng(0).permutation(len(photographs))[: arguments.queries].tolist()
-        groups = yaml.safe_load(arguments.config.read_text())["needle"]["groups"]
-        edits = [(group, edit) for group, names in groups.items() for name in names for edit in _edits(name)]
-        asked = [(group, edit, i) for group, edit in edits for i in some]
+        asked = [(group, edit, i) for group, edit in edits_of(arguments.config) for i in some]
         found = np.zeros((len(asked), len(VIEWS), points), POINT)
         for row, (_, edit, i) in zip(found, asked, strict=True):
             image = Image.open(io.BytesIO(photographs[i][1])).convert("RGB")
@@ -191,10 +188,6 @@ def _queries(points: int, arguments: Any) -> tuple[Any, NDArray[np.void]]:
         np.save(about, np.array([(group, edit.name, i) for group, edit, i in asked], _ABOUT))
         np.save(rows, found)
     return np.load(about), np.load(rows)
-
-
-def _edits(name: str) -> list[Any]:
-    return list(PAPER) if name == "paper" else [by_name(name)]
 
 
 def planted(images: int, points: int) -> dict[str, Any]:

@@ -8,18 +8,14 @@ nearest pairs of strangers by `mini`, whatever their sources, are looked at besi
 from __future__ import annotations
 
 import argparse
-import io
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from PIL import Image
 
+from measure_pairs import edits_of, read
 from simsearch import load_extractor
-from simsearch.images.perturb import PAPER, by_name
 from simsearch.runtime.provenance import write_record
 from simsearch.search.self_join import row_pairs
 from simsearch.spatial import look, query_witnesses, witness
@@ -38,11 +34,12 @@ def main() -> None:
     parser.add_argument("--nearest", type=int, default=3000, help="pairs of strangers by mini")
     parser.add_argument("--output", type=Path, default=Path("results/spatial/second_look.json"))
     arguments = parser.parse_args()
-    everyone = [one for one in read(arguments.photographs) if not one[0].startswith("dtd")]
+    everyone = list(read(arguments.photographs))
     order = np.random.default_rng(0).permutation(len(everyone)).tolist()
     edited, others = ([everyone[i] for i in some] for some in (order[: arguments.count], order[arguments.count :]))
-    groups = yaml.safe_load(arguments.config.read_text())["needle"]["groups"]
-    edits = {group: [edit for name in names for edit in _edits(name)] for group, names in groups.items()}
+    edits: dict[str, list[Any]] = {}
+    for group, edit in edits_of(arguments.config):
+        edits.setdefault(group, []).append(edit)
     near = nearest_pairs(others, arguments.nearest)
     what: dict[str, Any] = {"edited": edited, "others": others, "edits": edits, "near": near}
     rooms = {str(room): measured(room, **what, count=arguments.strangers) for room in ROOMS}
@@ -59,17 +56,6 @@ def main() -> None:
         verdict=verdict,
     )
     print(verdict)
-
-
-def read(path: Path) -> list[tuple[str, Image.Image]]:
-    """Return names and pictures of a tar."""
-    with tarfile.open(path) as tar:
-        files = [(member.name, tar.extractfile(member)) for member in tar if member.isfile()]
-        return [(name, Image.open(io.BytesIO(file.read())).convert("RGB")) for name, file in files if file is not None]
-
-
-def _edits(name: str) -> Iterator[Any]:
-    yield from PAPER if name == "paper" else [by_name(name)]
 
 
 def nearest_pairs(photographs: list[tuple[str, Image.Image]], count: int) -> list[tuple[int, int]]:

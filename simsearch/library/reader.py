@@ -26,6 +26,7 @@ from simsearch.library.settings import AddSettings
 from simsearch.runtime.coalesce import Coalescer
 from simsearch.runtime.device import type_of
 from simsearch.search.arguments import Order, checked_k, checked_limit, checked_order
+from simsearch.spatial.witness import PLACES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,6 +143,11 @@ class Reader:
         """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)
+        if chosen == PLACES:
+            from simsearch.library.read.by_places import make_ready as make_places_ready
+
+            make_places_ready(self._resident, self.snapshot, self.channel)
+            return time.perf_counter() - began
         device = self._resident.device(FEW + 1)  # many queries will follow
         by_index = self._resident.index(self.snapshot, self.channel.name, chosen, device) is not None
         if not by_index:
@@ -285,17 +291,11 @@ class Reader:
             )
         names, given = views_of_kinds(views), arguments.settings(settings)
         images = list(queries) if are_several(queries) else [queries]
-        own = arguments.flag(exclude_self, "exclude_self")
+        own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
+        how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
         asked = []
         for channel in self.channels:
-            plan = self._plan(
-                *(max(checked_k(k), checked_k(candidates)), None, None),
-                channel=channel,
-                exact=False,
-                order=None,
-                group_copies=group_copies,
-                min_quality=min_quality,
-            )
+            plan = self._plan(most, None, None, channel=channel, **how)
             seen = () if channel.dtype == POINTS else names
             embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
             found = embedder.embed(images, from_list=from_list)

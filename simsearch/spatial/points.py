@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,26 @@ if TYPE_CHECKING:
     from simsearch.images.source import Limits
 
 
+class _Packed(Extractor):
+    """An extractor of packed keypoints, one row of bytes an image."""
+
+    kind = "keypoints"
+    metric = PLACES
+    non_negative = False
+    gives_codes = True
+    preprocessing = SEEN
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return one row for each image of (n, s, s, 3) uint8: (n, dimension) uint8."""
+        rows = pool(thread_count(None)).map(self._row, pixels)
+        return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
+
+    @abstractmethod
+    def _row(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
-class Points(Extractor):
+class Points(_Packed):
     """The keypoints of a picture for a second look (`simsearch.spatial.look`), packed by `packed`: (n, bytes) uint8.
 
     A picture without texture has none: a row of zeros. Rows have no distance of their own.
@@ -49,16 +68,11 @@ class Points(Extractor):
     """
 
     base = "points"
-    kind = "keypoints"
     label = "Points"
     recipe = (
         "simsearch points 1: Shi-Tomasi corners of the luminance at 320, 6 levels by sqrt 2, radii of suppression, "
         "128 chosen comparisons of 5 x 5 means, bytes {bytes}"
     )
-    preprocessing = SEEN
-    metric = PLACES
-    non_negative = False
-    gives_codes = True
 
     bytes: int = between(DEFAULT_BYTES, POINT.itemsize, 1 << 14)
 
@@ -66,11 +80,6 @@ class Points(Extractor):
         """Raise InputError for a parameter out of range."""
         identify(self)
         self.dimension = self.bytes // POINT.itemsize * POINT.itemsize
-
-    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return one row for each image of (n, s, s, 3) uint8: (n, bytes) uint8."""
-        rows = pool(thread_count(None)).map(self._row, pixels)
-        return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
 
     def runtime(self) -> dict[str, str]:
         """Return the version of Pillow, which resizes."""
@@ -94,25 +103,14 @@ class Points(Extractor):
         return packed(witness_of(luma_of(pixels), most_bytes=self.bytes), self.bytes)
 
 
-class PointViews(Extractor):
+class PointViews(_Packed):
     """The witnesses of a query in every view, packed behind each other: (n, views x room) uint8."""
-
-    kind = "keypoints"
-    metric = PLACES
-    non_negative = False
-    gives_codes = True
-    preprocessing = SEEN
 
     def __init__(self, points: Points) -> None:
         self.name = f"{points.name}-views"
         self.fingerprint = hashlib.sha256(f"{points.fingerprint} views".encode()).hexdigest()
         self.dimension = len(VIEWS) * ASKED * points.dimension
         self._room = points.dimension
-
-    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return one row for each image of (n, s, s, 3) uint8: (n, views x room) uint8."""
-        rows = pool(thread_count(None)).map(self._row, pixels)
-        return np.array(list(rows), np.uint8).reshape(len(pixels), self.dimension)
 
     def _row(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         views = witnesses_of(pixels, most_bytes=self._room)

@@ -93,6 +93,11 @@ def test_a_blank_query_has_no_match_and_limits_are_kept(library: Library) -> Non
         library.search(picture(0), metric="hamming")
 
 
+def test_a_library_is_prepared_for_searches_by_places(library: Library) -> None:
+    assert library.prepare() > 0
+    assert library.search(picture(2), k=1)[0].matches[0].path.endswith("/2.jpg")
+
+
 def test_several_looks_are_those_of_one_by_one() -> None:
     items = [witness(picture(i)) for i in range(COUNT)] + [witness(Image.new("L", (99, 99)))]
     for seed in range(3):

@@ -13,7 +13,7 @@ from simsearch.decide.known_rates import KnownRates
 from simsearch.distance import by_name, hamming
 from simsearch.images.views import PLAIN
 from simsearch.library.format.snapshot import Place, Snapshot
-from simsearch.library.read.by_places import points_at
+from simsearch.library.read.by_places import places_of, points_at
 from simsearch.library.read.evidence import Evidence, Testimony
 from simsearch.library.read.matches import Match, Matches, QueryMatches
 from simsearch.library.read.query import Query
@@ -123,9 +123,9 @@ class _Candidates:
     def _all_channels(self) -> tuple[dict[str, NDArray[Any]], list[NDArray[Any]], list[list[str | None]]]:
         """Return of each channel the strengths of all candidates, the values as they are told, and the views."""
         strengths, values, views = dict[str, NDArray[Any]](), [], []
-        for one, query in zip(self._asked, self._queries, strict=True):
+        for one, query, answer in zip(self._asked, self._queries, self._answers, strict=True):
             if one.plan.metric == PLACES:
-                value, view = self._agreeing(one.plan, query)
+                value, view = self._agreeing(one.plan, query, answer)
                 strength = value
             else:
                 value, view = self._distances(one.plan, query)
@@ -150,12 +150,17 @@ class _Candidates:
         assert row is not None  # every item has a row in every channel
         return row
 
-    def _agreeing(self, plan: SearchPlan, query: Query) -> tuple[NDArray[np.float64], list[str | None]]:
+    def _agreeing(
+        self, plan: SearchPlan, query: Query, answer: QueryMatches
+    ) -> tuple[NDArray[np.float64], list[str | None]]:
         """Return on how many places each candidate's keypoints agree with the query's; the overlap tells the view."""
-        items = [points_at(plan, place) for place in self._places]
+        known = {match.id: places_of(match.distance) for match in answer.matches}
+        found = np.array([known.get(match.id, -1) for match in self._matches], np.float64)
+        others = np.flatnonzero(found < 0)
+        items = [points_at(plan, self._places[i]) for i in others.tolist()]
         assert query.row is not None  # else the query was rejected
-        found = places_agreeing(views_of(query.row, plan.channel.dimension), items)
-        return found.astype(np.float64), [None] * len(items)
+        found[others] = places_agreeing(views_of(query.row, plan.channel.dimension), items)
+        return found, [None] * len(found)
 
     def _overlap(self, i: int) -> Overlap | None:
         """Return what a candidate has in common with the query, where enough keypoints say so."""

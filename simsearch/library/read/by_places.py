@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.library.format.items import numbers
-from simsearch.library.format.snapshot import Place
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.group_copies import RowHits, SearchHit
+from simsearch.library.read.open_indexes import OpenIndexes
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.spatial.points import views_of
 from simsearch.spatial.second_look import places_agreeing
-from simsearch.spatial.witness import Witness, points_of
+from simsearch.spatial.witness import POINT, Witness, points_of
 
 _AT_ONCE = 4096  # items whose keypoints are unpacked at once
-MOST_LOOKED_AT = 200  # candidates of a query that are looked at, where there are tables of codes
+_LOOKED_AT = 200  # candidates of a query that are looked at, where there are tables of codes
 
 Views = Mapping[str, Witness]
 
@@ -37,7 +38,7 @@ def by_places(rows: NDArray[Any], plan: SearchPlan, count: int) -> list[RowHits]
     if tables is None:
         hits = _among(views, np.flatnonzero(live), plan)
     else:
-        most = max(MOST_LOOKED_AT, count)
+        most = max(_LOOKED_AT, count)
         hits = [_among([one], tables.candidates(one, most, live=live)[0], plan)[0] for one in views]
     near = [sorted(hit for hit in found if hit.distance <= limit)[:count] for found in hits]
     return [RowHits(tuple(found), certified=tables is None) for found in near]
@@ -63,6 +64,19 @@ def distance_of(agreeing: int) -> float:
     return 1 / (1 + agreeing)
 
 
+def places_of(distance: float) -> int:
+    """Return the places that agree, from what `distance_of` told."""
+    return round(1 / distance - 1)
+
+
+def make_ready(resident: OpenIndexes, snapshot: Snapshot, channel: Channel) -> None:
+    """Open or make the tables that a search of keypoints needs, and load its compiled passes."""
+    tables, one = resident.tables(snapshot, channel), np.zeros(1, POINT)
+    places_agreeing({"plain": one}, [one])
+    if tables is not None:
+        tables.candidates({"plain": one}, 1)
+
+
 def points_at(plan: SearchPlan, place: Place) -> Witness:
     """Return the keypoints of an item, none where it has no row."""
     stored = plan.snapshot.row(place, plan.channel.name)
@@ -70,14 +84,6 @@ def points_at(plan: SearchPlan, place: Place) -> Witness:
 
 
 def _live(plan: SearchPlan) -> NDArray[np.bool_]:
-    """Return which items, over all segments, may be found."""
-    masks = []
-    for s, segment in enumerate(plan.snapshot.segments):
-        mask = np.zeros(len(segment), np.bool_)
-        mask[plan.snapshot.live(s)] = True
-        if plan.min_quality > 0:
-            quality = numbers(segment.items.column("quality"))
-            mask &= (quality < 0) | (quality >= plan.min_quality)
-        mask[[place.position for place in plan.hidden if place.segment == s]] = False
-        masks.append(mask)
-    return np.concatenate([np.zeros(0, np.bool_), *masks])
+    """Return which items, over all segments, may be found; each has one row."""
+    masks = [(plan.live_rows(s), len(segment)) for s, segment in enumerate(plan.snapshot.segments)]
+    return np.concatenate([np.zeros(0, np.bool_), *(np.ones(n, np.bool_) if m is None else m for m, n in masks)])

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.images.source import as_text
 from simsearch.library.format.channel import ASYMMETRIC, Channel
-from simsearch.library.format.items import numbers as as_numbers
 from simsearch.library.format.row_checks import naming_damage
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.indexes.curve import Recall
@@ -224,19 +223,8 @@ def _by_index(
 
 def _live(plan: SearchPlan, stretches: Sequence[RowRange]) -> Live:
     """Return masks of the rows of live items that are neither hidden nor of too low a quality."""
-    masks: list[NDArray[np.bool_] | None] = []
-    for s, first, end in stretches:
-        mask = plan.snapshot.live_rows(s, plan.channel.name)
-        item = plan.snapshot.segments[s].channels[plan.channel.name].item
-        hidden = [place.position for place in plan.hidden if place.segment == s]
-        if plan.min_quality > 0:
-            quality = as_numbers(plan.snapshot.segments[s].items.column("quality"))
-            hidden += np.flatnonzero((quality >= 0) & (quality < plan.min_quality)).tolist()
-        if hidden:
-            kept = ~np.isin(item, np.asarray(hidden, item.dtype))
-            mask = kept if mask is None else mask & kept
-        masks.append(None if mask is None else mask[first:end])
-    return masks
+    masks = [(plan.live_rows(s), first, end) for s, first, end in stretches]
+    return [None if mask is None else mask[first:end] for mask, first, end in masks]
 
 
 def _named(plan: SearchPlan, stretches: Sequence[RowRange], found: Neighbours, recall: Recall | None) -> list[RowHits]:

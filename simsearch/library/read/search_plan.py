@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import numbers
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.search.arguments import Order
 
@@ -51,3 +55,16 @@ class SearchPlan:
     def asked(self) -> Channel:
         """The channel of query rows."""
         return self.channel.asked(self.metric)
+
+    def live_rows(self, segment: int) -> NDArray[np.bool_] | None:
+        """Return which rows of a segment, (r,), are of items that may be found; None for all."""
+        mask, held = self.snapshot.live_rows(segment, self.channel.name), self.snapshot.segments[segment]
+        item = held.channels[self.channel.name].item
+        hidden = [place.position for place in self.hidden if place.segment == segment]
+        if self.min_quality > 0:
+            quality = numbers(held.items.column("quality"))
+            hidden += np.flatnonzero((quality >= 0) & (quality < self.min_quality)).tolist()
+        if not hidden:
+            return mask
+        kept = ~np.isin(item, np.asarray(hidden, item.dtype))
+        return kept if mask is None else mask & kept

@@ -47,6 +47,7 @@ def tables(path: Path) -> list[Path]:
 def require_finds(path: Path, gone: frozenset[int] = frozenset()) -> None:
     copies = [by_name("laid_on_image_50").apply(picture(i), np.random.default_rng(i)) for i in range(COUNT)]
     with opened(path) as library:
+        library.prepare()
         fast, slow = library.search(copies, k=1), library.search(copies, k=1, exact=True)
         for i in set(range(COUNT)) - gone:
             assert fast[i].matches[0].path.endswith(f"/{i}.png")
