@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from simsearch.decide.known_rates import KnownRates
 from simsearch.decide.pair_rate import FEWEST_PAIRS
-from simsearch.decide.rate_curve import JointRate
+from simsearch.decide.rate_curve import JointRate, Sides
 from simsearch.runtime.provenance import write_record
 from simsearch.spatial.points import Points
 
@@ -47,11 +47,18 @@ class Sample:
         known = {i: {j for j in range(len(stems)) if frozenset((stems[i], stems[j])) in copies} for i in set(self.own)}
         for line, i in enumerate(self.own.tolist()):
             seen[line, [i, *known[i]]] = False
+            if self.edits[line].endswith("/none"):
+                seen[line, :i] = False  # as it is asked from the other side
         self.strangers, self.look_alikes = seen & ~alike, seen & alike
 
     def strengths(self, chosen: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
         """Return what each witness says of some pairs."""
         return {"row": -self.distances[chosen], "points": self.places[chosen]}
+
+    def sides(self, chosen: NDArray[np.bool_]) -> Sides:
+        """Return the photographs of some pairs."""
+        lines, right = np.nonzero(chosen)
+        return Sides(self.own[lines], right, (len(self.names),))
 
     def of_originals(self) -> dict[str, NDArray[np.float64]]:
         """Return what each witness says of every query and its own original."""
@@ -70,7 +77,7 @@ def main() -> None:
     lines = arguments.copies.read_text().splitlines() if arguments.copies else []
     copies = {frozenset(line.split()) for line in lines}
     sample, test = (Sample(paths, copies) for paths in (arguments.rates, arguments.test))
-    joint = JointRate.of(sample.strengths(sample.strangers))
+    joint = JointRate.of(sample.strengths(sample.strangers), sample.sides(sample.strangers))
     if arguments.keep:
         keep(arguments.keep, joint, sample)
     originals = test.of_originals()
@@ -109,7 +116,8 @@ def keep(path: Path, joint: JointRate, sample: Sample) -> None:
     """Write the rates for the package, by fingerprints."""
     names = {"row": sample.fingerprint, "points": Points(bytes=sample.bytes).fingerprint}
     models = {"row": sample.model, "points": Points(bytes=sample.bytes).name}
-    alone = JointRate.of({"points": sample.strengths(sample.strangers)["points"]})  # beside rows of any other model
+    strangers, sides = sample.strengths(sample.strangers), sample.sides(sample.strangers)
+    alone = JointRate.of({"points": strangers["points"]}, sides)  # beside rows of any other model
     known = [
         KnownRates(
             {names[key]: models[key] for key in rate.alone},

@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=2048, help="of keypoints of a photograph")
     parser.add_argument("--count", type=int, default=0, help="photographs that are edited; 0 for all")
     parser.add_argument("--edits", type=int, default=0, help="edits of each, drawn, one of them none; 0 for all")
+    parser.add_argument("--edited", action="store_true", help="edits alone, no photograph as it is")
+    parser.add_argument("--seed", type=int, default=1, help="of the drawn edits and pairs")
     parser.add_argument("--pairs", type=int, default=0, help="strangers that each query is compared with; 0 for all")
     parser.add_argument("--shard", default="0/1", help="I/N: every N-th of them, from the I-th on")
     parser.add_argument("--output", type=Path, required=True, help="an .npz file")
@@ -44,7 +46,7 @@ def main() -> None:
     photographs = list(read(arguments.photographs))
     shard, shards = map(int, arguments.shard.split("/"))
     chosen = np.random.default_rng(0).permutation(len(photographs))[: arguments.count or None][shard::shards]
-    rng = np.random.default_rng(1 + shard)
+    rng = np.random.default_rng(arguments.seed + shard)
     edits = edits_of(arguments.config)
     extractor = load_extractor(arguments.model, device="cpu")
     rows = extractor.embed([image for _, image in photographs])
@@ -52,7 +54,7 @@ def main() -> None:
     distance, began = metric_by_name(extractor.metric), time.monotonic()
     own, names, near, agree, copies, copy_rows = [], [], [], [], list[Image.Image](), list[Any]()
     for done, i in enumerate(chosen.tolist()):
-        for group, edit in drawn(edits, arguments.edits, rng):
+        for group, edit in drawn(edits, arguments.edits, rng)[arguments.edited and arguments.edits > 0 :]:
             image = photographs[i][1]
             copy = image if edit is None else edit.apply(image, np.random.default_rng((i, len(edit.name))))
             own.append(i)

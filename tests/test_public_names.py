@@ -20,11 +20,13 @@ PUBLIC = {
     """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
-        Area AveragePrecision CountStatistic Draws Estimate HeldOut ImageRecall Interval JointRate
-        KnownRates OperatingPoint PairTail RankPoint Ranking RateCurve RecallAtFpr RecallAtPrecision Roc Statistic
-        Strangers auc auc_on_grid bootstrap_by_source bootstrap_ranking clopper_pearson difference_interval
-        drawn_shares held_out image_recall_at_fpr mean_interval micro_average_precision pooled ranked rate_for
-        recall_at_fpr recall_at_precision roc shares_within supported
+        Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall
+        Interval JointRate KnownRates OperatingPoint OwnerRates PairTail RankPoint Ranking RateCurve
+        RecallAtFpr RecallAtPrecision Roc Sides Statistic Step Strangers at_least auc auc_on_grid
+        bootstrap_by_source bootstrap_ranking clopper_pearson difference_interval drawn_shares held_out
+        image_recall_at_fpr in_words mean_interval micro_average_precision most_expected pooled ranked
+        rate_for recall_at_fpr recall_at_precision recall_within roc share_of_list shares_within smallest_k
+        steps supported threshold_for_precision
     """,
     "simsearch.distance": "Distances METRICS Metric Rows by_name check_rows cosine hamming js l1 l2 metric_name",
     "simsearch.errors": """
@@ -46,8 +48,8 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings Library LibraryInfo Match Matches Progress QueryMatches
-        ReembedReport write_segment
+        AddReport AddSettings CalibrationReport CopyPair EditedCopies Library LibraryInfo Match Matches Progress
+        QueryMatches ReembedReport write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

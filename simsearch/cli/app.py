@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import simsearch
-from simsearch.cli.commands import benchmark, bits, doctor, embed, finetune, index, maintain, models, query, reembed
+from simsearch.cli.commands import (
+    benchmark,
+    bits,
+    calibrate,
+    doctor,
+    embed,
+    finetune,
+    index,
+    maintain,
+    models,
+    query,
+    reembed,
+)
 
 app = typer.Typer(
     name="simsearch",
@@ -43,6 +55,7 @@ app.add_typer(index.app)
 app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
+app.add_typer(calibrate.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)

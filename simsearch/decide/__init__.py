@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch.decide.accounts import OwnerRates as OwnerRates
+    from simsearch.decide.accounts import at_least as at_least
+    from simsearch.decide.accounts import share_of_list as share_of_list
+    from simsearch.decide.accounts import smallest_k as smallest_k
     from simsearch.decide.bootstrap import Area as Area
     from simsearch.decide.bootstrap import CountStatistic as CountStatistic
     from simsearch.decide.bootstrap import RecallAtFpr as RecallAtFpr
     from simsearch.decide.bootstrap import Statistic as Statistic
     from simsearch.decide.bootstrap import bootstrap_by_source as bootstrap_by_source
+    from simsearch.decide.calibration import Calibration as Calibration
+    from simsearch.decide.calibration import Expected as Expected
+    from simsearch.decide.calibration import in_words as in_words
+    from simsearch.decide.calibration import most_expected as most_expected
     from simsearch.decide.copy_recall import Draws as Draws
     from simsearch.decide.copy_recall import difference_interval as difference_interval
     from simsearch.decide.copy_recall import drawn_shares as drawn_shares
     from simsearch.decide.copy_recall import mean_interval as mean_interval
     from simsearch.decide.copy_recall import shares_within as shares_within
+    from simsearch.decide.density import Density as Density
     from simsearch.decide.held_out import HeldOut as HeldOut
     from simsearch.decide.held_out import held_out as held_out
     from simsearch.decide.intervals import Estimate as Estimate
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from simsearch.decide.ranking import recall_at_precision as recall_at_precision
     from simsearch.decide.rate_curve import JointRate as JointRate
     from simsearch.decide.rate_curve import RateCurve as RateCurve
+    from simsearch.decide.rate_curve import Sides as Sides
     from simsearch.decide.roc_curve import ImageRecall as ImageRecall
     from simsearch.decide.roc_curve import OperatingPoint as OperatingPoint
     from simsearch.decide.roc_curve import Roc as Roc
@@ -46,21 +56,29 @@ if TYPE_CHECKING:
     from simsearch.decide.roc_curve import image_recall_at_fpr as image_recall_at_fpr
     from simsearch.decide.roc_curve import recall_at_fpr as recall_at_fpr
     from simsearch.decide.roc_curve import roc as roc
+    from simsearch.decide.thresholds import Step as Step
+    from simsearch.decide.thresholds import recall_within as recall_within
+    from simsearch.decide.thresholds import steps as steps
+    from simsearch.decide.thresholds import threshold_for_precision as threshold_for_precision
 
 attach(
     __name__,
     {
         "Area": "bootstrap",
         "AveragePrecision": "ranking",
+        "Calibration": "calibration",
         "CountStatistic": "bootstrap",
+        "Density": "density",
         "Draws": "copy_recall",
         "Estimate": "intervals",
+        "Expected": "calibration",
         "HeldOut": "held_out",
         "ImageRecall": "roc_curve",
         "Interval": "intervals",
         "JointRate": "rate_curve",
         "KnownRates": "known_rates",
         "OperatingPoint": "roc_curve",
+        "OwnerRates": "accounts",
         "PairTail": "pair_rate",
         "RankPoint": "ranking",
         "Ranking": "ranking",
@@ -68,8 +86,11 @@ attach(
         "RecallAtFpr": "bootstrap",
         "RecallAtPrecision": "ranking",
         "Roc": "roc_curve",
+        "Sides": "rate_curve",
         "Statistic": "bootstrap",
+        "Step": "thresholds",
         "Strangers": "pair_rate",
+        "at_least": "accounts",
         "auc": "roc_curve",
         "auc_on_grid": "roc_curve",
         "bootstrap_by_source": "bootstrap",
@@ -79,15 +100,22 @@ attach(
         "drawn_shares": "copy_recall",
         "held_out": "held_out",
         "image_recall_at_fpr": "roc_curve",
+        "in_words": "calibration",
         "mean_interval": "copy_recall",
         "micro_average_precision": "ranking",
+        "most_expected": "calibration",
         "pooled": "ranking",
         "ranked": "ranking",
         "rate_for": "pair_rate",
         "recall_at_fpr": "roc_curve",
         "recall_at_precision": "ranking",
+        "recall_within": "thresholds",
         "roc": "roc_curve",
+        "share_of_list": "accounts",
         "shares_within": "copy_recall",
+        "smallest_k": "accounts",
+        "steps": "thresholds",
         "supported": "intervals",
+        "threshold_for_precision": "thresholds",
     },
 )

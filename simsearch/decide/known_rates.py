@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simsearch.decide.calibration import Calibration
 from simsearch.decide.rate_curve import JointRate, RateCurve
 
 _FILE = Path(__file__).with_name("rates.json")
+_ALONE = Path(__file__).with_name("calibrations.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,10 @@ def known_rates(fingerprints: frozenset[str]) -> KnownRates | None:
     """Return the rates of as many of these models as are known together; None where none is known."""
     usable = (known for known in all_known() if known.names.keys() <= fingerprints)
     return max(usable, key=lambda known: len(known.names), default=None)
+
+
+@cache
+def known_calibrations() -> Mapping[tuple[str, str], Calibration]:
+    """Return the calibrations that come with the package, by fingerprint and metric."""
+    read = map(Calibration.from_dict, json.loads(_ALONE.read_text())["calibrations"])
+    return {(one.fingerprint, one.metric): one for one in read}

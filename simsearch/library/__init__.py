@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch.library.calibration.calibrate import CalibrationReport as CalibrationReport
+    from simsearch.library.calibration.calibrate import CopyPair as CopyPair
+    from simsearch.library.calibration.calibrate import EditedCopies as EditedCopies
     from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
@@ -23,6 +26,9 @@ attach(
     {
         "AddReport": "reports",
         "AddSettings": "settings",
+        "CalibrationReport": "calibration.calibrate",
+        "CopyPair": "calibration.calibrate",
+        "EditedCopies": "calibration.calibrate",
         "Library": "library",
         "LibraryInfo": "info",
         "Match": "read.matches",

@@ -14,7 +14,7 @@ from simsearch.extract.extractor import Extractor
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
-from simsearch.library.format.channel import POINTS, Channel, only
+from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel, only
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
@@ -28,6 +28,8 @@ from simsearch.library.write.ingest import Intake, Runtime
 from simsearch.library.write.writer import Writer
 
 if TYPE_CHECKING:
+    from simsearch.decide.calibration import Origin
+    from simsearch.library.calibration.calibrate import CalibrationReport, EditedCopies
     from simsearch.library.repair.repair import RepairReport
     from simsearch.library.write.purge import Purged
 
@@ -357,6 +359,76 @@ class Library(Reader):
         with self._writing() as writer, naming_full_disk(self.path):
             return adopt(writer, taken)
 
+    def calibrate(
+        self,
+        *,
+        negatives: Iterable[Any] | PathLike | None = None,
+        queries: Iterable[Any] | PathLike | None = None,
+        channel: str | None = None,
+        metric: str | None = None,
+        seed: int = 0,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CalibrationReport:
+        """Count how often strangers are near items of this library, and keep the rates: searches judge by them.
+
+        Without arguments its own items are compared, those of different folders where it has several. Pairs that look
+        like copies are left out and reported; look at them. `refresh` takes up a calibration made elsewhere.
+
+        Args:
+            negatives: Images of which none is in the library: folders, tars, or as of `search`.
+            queries: Images that are asked of the library, the strongest evidence of all.
+            channel: Whose rows; by default the searched one.
+            metric: By default the channel's.
+            seed: Of samples.
+            settings: Of reading images.
+            progress: Called with queries compared and their number.
+
+        Raises:
+            InputError: There are too few pairs of strangers, both kinds of images are given, or the channel has no
+                distances.
+            StorageFull: The disk is full; an older calibration is kept.
+        """
+        from simsearch.extract.image_input import are_several
+        from simsearch.library.calibration.calibrate import calibrated
+        from simsearch.library.calibration.store import keep
+        from simsearch.library.read.query import QueryEmbedder
+
+        if negatives is not None and queries is not None:
+            raise InputError("negatives and queries are two calibrations: give one of them")
+        chosen = self.channel if channel is None else self.snapshot.channel(checks.text(channel, "channel"))
+        name = _measured(chosen, metric)
+        given: Any = negatives if negatives is not None else queries
+        asked = None
+        if given is not None:
+            plan = self._plan(1, name, None, channel=chosen, exact=False, order=None, group_copies=False, min_quality=0)
+            embedder = QueryEmbedder(plan, self._extractor(chosen), checks.settings(settings), library=self.path)
+            asked = embedder.embed(given if are_several(given) else [given])
+        origin: Origin = "library" if given is None else "queries" if negatives is None else "negatives"
+        report = calibrated(
+            self.snapshot, chosen, name, queries=asked, origin=origin, seed=seed, progress=progress
+        )  # fmt: skip
+        keep(self.path, chosen, report.calibration)
+        self._rates.clear()
+        return report
+
+    def edited_copies(
+        self, images: int, *, channel: str | None = None, metric: str | None = None, seed: int = 0
+    ) -> EditedCopies:
+        """Edit some of the library's images as people do, and return how far the copies lie from their originals.
+
+        With `simsearch.decide.steps` they tell what a threshold would find.
+
+        Raises:
+            InputError: No image can be read, or the channel has no distances.
+        """
+        from simsearch.library.calibration.calibrate import edited_copies
+
+        chosen = self.channel if channel is None else self.snapshot.channel(checks.text(channel, "channel"))
+        name = _measured(chosen, metric)
+        count = int(checks.number(images, "images", low=1, high=1 << 31))
+        return edited_copies(self.snapshot, chosen, name, self._extractor(chosen), images=count, seed=seed)
+
     def optimize(
         self,
         *,
@@ -420,3 +492,15 @@ class Library(Reader):
             checks.function(progress, "progress")
         with self._writing() as writer:
             yield Intake(writer, settings=settings, runtime=runtime, progress=progress)
+
+
+def _measured(channel: Channel, metric: str | None) -> str:
+    """Return a distance between stored rows.
+
+    Raises:
+        InputError: The channel or the metric has none.
+    """
+    name = channel.choose_metric(metric)
+    if channel.dtype == POINTS or name == ASYMMETRIC:
+        raise InputError(f"{name} has no distances between stored rows: calibrate another channel or metric")
+    return name

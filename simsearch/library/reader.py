@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
+from simsearch.library.calibration.known import calibration_of, most_of, require_usable
 from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
@@ -31,7 +32,9 @@ from simsearch.spatial.witness import PLACES
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from simsearch.decide.calibration import Calibration
     from simsearch.decide.known_rates import KnownRates
+    from simsearch.library.calibration.expectation import Judge
 
 
 class Reader:
@@ -63,6 +66,8 @@ class Reader:
         self._coalescer = Coalescer[SearchPlan, QueryMatches](lambda plan, rows: nearest(rows, plan))
         self.opened_in = time.perf_counter() - began
         self._lazy = dict[str, LazyExtractor]()
+        self._rates: dict[tuple[str, str], Calibration | None] = {}
+        self._samples: dict[tuple[int, str], Any] = {}
         for one in given:
             found = next((each for each in self.channels if each.fingerprint == one.fingerprint), self.channels[0])
             self._lazy[found.name] = LazyExtractor(found, one, device)
@@ -133,6 +138,7 @@ class Reader:
         """Move to the newest commit."""
         self._snapshot = load_snapshot(self.path, self.snapshot)
         self._resident.look()
+        self._rates.clear()
 
     def prepare(self, metric: str | None = None) -> float:
         """Open what a search by that metric needs, and return how many seconds that took.
@@ -172,9 +178,11 @@ class Reader:
         exclude_self: bool = False,
         min_quality: int = 0,
         views: Sequence[str] | str = (),
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
         settings: AddSettings | None = None,
     ) -> Matches:
-        """Return the k nearest items of every query, in the order of the queries.
+        """Return the k nearest items of every query, in the order of the queries, with what each match is worth.
 
         Exactly, unless `optimize` built an index for the metric: then the index's candidates are re-ranked, later items
         are searched in full, `certified` is false and `recall` is the measured recall at k; it is None where that was
@@ -203,11 +211,15 @@ class Reader:
                 named by its match: "flips" (mirrored), "turns" (by 90, 180 and 270 degrees; with flips all eight
                 isometries), "crops" (parts, for a picture inside a picture) and "letterbox" (the part inside plain
                 bars); also as one text, with commas.
+            max_expected: Decide: a match is one where at most so many items of this library would be as near by chance,
+                by the upper end of its interval, for a mean query and for this one. One of low information is never.
+            max_fpr: The same by the probability that a query of a stranger has any match.
             settings: Of reading images; few are decoded in this process, many in worker processes.
 
         Raises:
-            InputError: A path does not exist, a value is no image, k or max_distance is no such number, or there is no
-                such kind of views. An image that cannot be used is no error: its entry has the reason in `rejected`.
+            InputError: A path does not exist, a value is no image, k or max_distance is no such number, there is no
+                such kind of views, or a decision is asked for and no rates of strangers are known. An image that cannot
+                be used is no error: its entry has the reason in `rejected`.
             MetricError: The metric is not defined on these rows.
             LibraryDamaged: A stored row was damaged; it is named.
         """
@@ -217,6 +229,7 @@ class Reader:
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
+        judge = self._judge(plan, most_of(max_expected, max_fpr))
         rows, names = as_rows(queries), views_of_kinds(views)
         if rows is None:
             given = arguments.settings(settings)
@@ -226,7 +239,43 @@ class Reader:
             raise InputError("rows have no path and no views: exclude_self, from_list and views are for images")
         else:
             asked = queries_of(rows, plan)
-        return answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
+        found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
+        return found if judge is None else judge.judged(found, asked, plan)
+
+    def _judge(self, plan: SearchPlan, most: float | None) -> Judge | None:
+        """Return what the matches of a search are judged by; None where no rates of strangers are known.
+
+        Raises:
+            InputError: A decision is asked for without, or by rates of a library half as large.
+        """
+        from simsearch.library.calibration.expectation import Judge, sample_of
+
+        calibration = self.calibration(channel=plan.channel.name, metric=plan.metric)
+        if most is not None:
+            calibration = require_usable(calibration, plan.channel, plan.metric, len(plan.snapshot))
+        if calibration is None:
+            return None
+        key = (plan.snapshot.state.generation, plan.channel.name)
+        if key not in self._samples:
+            self._samples = {key: sample_of(plan.snapshot, plan.channel.name, plan.metric)}
+        return Judge(calibration, most, self._samples[key])
+
+    def calibration(self, *, channel: str | None = None, metric: str | None = None) -> Calibration | None:
+        """Return the rates of strangers by which matches are judged: the library's own, or those of the package.
+
+        Args:
+            channel: By default the searched one.
+            metric: By default the channel's.
+
+        Raises:
+            InputError: There is no such channel.
+            LibraryDamaged: The library's own are not what was written.
+        """
+        chosen = self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel"))
+        key = chosen.name, chosen.choose_metric(metric)
+        if key not in self._rates:
+            self._rates[key] = calibration_of(self.path, chosen, key[1])
+        return self._rates[key]
 
     @property
     def can_fuse(self) -> bool:
@@ -251,6 +300,8 @@ class Reader:
         exclude_self: bool = False,
         min_quality: int = 0,
         views: Sequence[str] | str = (),
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k items of every query of which the fewest chance matches are expected, by all channels together.
@@ -272,6 +323,8 @@ class Reader:
             exclude_self: Leave out the item that the query itself is.
             min_quality: Leave out items whose quality is known to be lower.
             views: Kinds of views of each query for the channels of rows; keypoints see mirrored and turned ones anyway.
+            max_expected: Decide, as of `search`.
+            max_fpr: The same by the probability that a query of a stranger has any match.
             settings: Of reading images.
 
         Raises:
@@ -289,7 +342,7 @@ class Reader:
                 f"no rates of false matches are known of {', '.join(one.model for one in self.channels)}: search one "
                 "channel alone"
             )
-        names, given = views_of_kinds(views), arguments.settings(settings)
+        names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
         images = list(queries) if are_several(queries) else [queries]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
@@ -300,7 +353,7 @@ class Reader:
             embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
             found = embedder.embed(images, from_list=from_list)
             asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
-        return fuse(asked, known, k)
+        return fuse(asked, known, k, most=limit)
 
     def search_rows(
         self,
@@ -313,6 +366,8 @@ class Reader:
         order: Order | None = None,
         group_copies: bool = True,
         min_quality: int = 0,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
     ) -> Matches:
         """Return the k nearest items of every row (q, d) or (d,) of the channel's model, as `search` does.
 
@@ -326,7 +381,9 @@ class Reader:
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        return answer(queries_of(arguments.rows(rows), plan), plan, self._coalescer)
+        judge, asked = self._judge(plan, most_of(max_expected, max_fpr)), queries_of(arguments.rows(rows), plan)
+        found = answer(asked, plan, self._coalescer)
+        return found if judge is None else judge.judged(found, asked, plan)
 
     def _plan(
         self,

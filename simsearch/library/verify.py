@@ -12,12 +12,13 @@ import numpy as np
 
 from simsearch.errors import LibraryDamaged, SimsearchError
 from simsearch.images.source import printable
+from simsearch.library.calibration.store import problems as calibration_problems
 from simsearch.library.format.atomic_files import fault
 from simsearch.library.format.cards import card_digest, kept_card
 from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.commit import SegmentRecord, State
 from simsearch.library.format.items import content_keys, path_keys
-from simsearch.library.format.layout import INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
+from simsearch.library.format.layout import CALIBRATIONS, INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.row_checks import bad_row
 from simsearch.library.format.segment import CONTENTS, KEYS, Segment
@@ -94,6 +95,8 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
         problems += _wrong_identities(snapshot)
     with _collecting(problems, folder / INDEXES):
         problems += store.problems(folder, snapshot, deep=deep)
+    with _collecting(problems, folder / CALIBRATIONS):
+        problems += calibration_problems(folder)
     if deep:
         for channel in state.channels:
             with _collecting(problems, f"{folder}, channel {channel.name}"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simsearch.decide.calibration import in_words
 from simsearch.images.perturb import by_name
 from tests.cli.conftest import FAKE, Run
 from tests.spatial.pictures import picture
@@ -30,13 +31,15 @@ def test_a_picture_in_a_picture_is_found_and_told(run: Run, photos: Path, tmp_pa
     code, out, err = run(*ask)
     assert code == 0, err
     lines = out.splitlines()
-    assert lines[1].split() == ["expected", "by", "chance", "distance", "places"]
-    number, expected, _, places, path, remark = lines[2].split(maxsplit=5)
-    assert (number, path, remark) == ("1", f"{photos}/all/2.jpg", "(laid on another picture)")
-    assert float(expected) < 0.01
-    assert int(places) >= 4
+    assert lines[1].split() == ["distance", "places", "by", "chance"]
+    number, _, places, words = lines[2].split(maxsplit=3)
     match = json.loads(run(*ask, "--json", "-k", 1)[1])["matches"][0]
-    assert match["expected_false_matches"] == pytest.approx(float(expected), rel=0.1)
+    expected = in_words(match["expected_false_matches"], beyond_calibration=match["beyond_calibration"])
+    assert (number, words) == ("1", f"{expected}  {photos}/all/2.jpg  (laid on another picture)")
+    assert match["expected_false_matches"] < 0.01
+    assert match["expected_interval"][0] <= match["expected_false_matches"] <= match["expected_interval"][1]
+    assert int(places) >= 4
+    assert json.loads(run(*ask, "--json", "-k", 1, "--max-expected", 0.01)[1])["matches"][0]["decision"] is True
     assert [one["channel"] for one in match["witnesses"]] == ["mini", "points"]
     for alone in (("--no-fused",), ("--metric", "js"), ("--exact",), ("--max-distance", 1), ("--channel", "mini")):
         (line,) = run(*ask, "--json", *alone)[1].splitlines()

@@ -16,23 +16,26 @@ LISTS = st.lists(st.integers(0, 12) | st.floats(-5, 5), min_size=1, max_size=300
 
 
 @given(LISTS)
-def test_a_rate_is_never_below_what_was_counted_and_falls(strengths: list[float]) -> None:
+def test_a_rate_falls_and_lies_within_the_interval_of_what_was_counted(strengths: list[float]) -> None:
     values = np.array(strengths, float)
     curve = RateCurve.of(values)
     asked = np.unique(np.concatenate([values, values + 0.01, values - 0.01, [99, -99]]))
     rates, counted = curve.rate(asked), np.array([(values >= each).mean() for each in asked])
-    assert (rates >= counted - 1e-12).all()
-    assert (np.diff(rates) <= 1e-12).all()
+    low, high = curve.interval(asked)
+    assert (high >= counted - 1e-12).all()
+    assert (np.maximum(low, curve.floor) <= rates + 1e-12).all()
+    assert (rates <= np.maximum(high, curve.floor) + 1e-12).all()
+    assert all((np.diff(each) <= 1e-12).all() for each in (rates, low, high))
     assert (rates <= 1).all()
     assert curve.rate(99.0) >= min(1, 3 / len(values)) - 1e-12
 
 
-def test_between_points_a_rate_is_above_what_was_counted_by_a_step_at_most() -> None:
+def test_between_levels_a_rate_is_what_was_counted_but_for_their_curvature() -> None:
     values = np.random.default_rng(0).normal(size=50_000)
     curve = RateCurve.of(values)
-    for asked in np.linspace(-3, np.sort(values)[-200], 50):
+    for asked in np.linspace(0, np.sort(values)[-200], 50):
         counted = (values >= asked).mean()
-        assert counted <= curve.rate(asked) <= 1.3 * counted
+        assert curve.rate(asked) == pytest.approx(counted, rel=0.02)
 
 
 def test_the_tail_goes_on_as_it_fell_down_to_the_rule_of_three() -> None:

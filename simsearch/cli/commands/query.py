@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 QUERIES_AT_ONCE = 512
 COPIES_SHOWN = 3
-_FUSED_HEAD = ("", "expected by chance", "distance", "places", "")
 
 
 @options.command(
@@ -107,6 +106,25 @@ def query(
             "has keypoints (`index --model mini --model points`) and nothing is asked of one channel alone.",
         ),
     ] = None,
+    max_expected: Annotated[
+        float | None,
+        typer.Option(
+            "--max-expected",
+            min=0,
+            metavar="E",
+            help="Decide: a match is one where at most E images of this library would be as near by chance.",
+        ),
+    ] = None,
+    max_fpr: Annotated[
+        float | None,
+        typer.Option(
+            "--max-fpr",
+            min=0,
+            max=1,
+            metavar="P",
+            help="Decide: at most this share of queries of strangers may have a match at all.",
+        ),
+    ] = None,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -125,8 +143,9 @@ def query(
     """Find what resembles images, nearest first.
 
     A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
-    other. In a library with keypoints all channels are asked, and each match says how many images of the library would
-    look as near by chance. Exits with 1 when an image could not be used.
+    other. Beside it stands how many images of this library would be as near by chance, where the rates of strangers are
+    known: those of mini and the hashes come with the package, `simsearch calibrate` counts your own. In a library with
+    keypoints all channels are asked together. Exits with 1 when an image could not be used.
     """
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library
@@ -157,12 +176,14 @@ def query(
             "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
             "--rows and -k 0"
         )
+    limits = {"max_expected": max_expected, "max_fpr": max_fpr}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
         together = opened.can_fuse if fused is None and not alone else bool(fused)
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
+        how |= limits
         search = opened.search_fused if together else opened.search
         images = partial(_answers, opened, search, (paths or [], from_list), max_pixels)
         for matches in _row_answers(opened, rows, how) if rows else images(how | only_images):
@@ -282,35 +303,67 @@ def _show(answer: QueryMatches, max_distance: float | None) -> None:
     elif not answer.matches:
         terminal.show("  no match")
     else:
-        together = answer.matches[0].evidence is not None
-        lines: list[tuple[object, ...]] = [_FUSED_HEAD] if together else []
-        lines += [line for i, match in enumerate(answer.matches, 1) for line in _lines(i, match)]
-        terminal.show_columns(lines, right=range(4 if together else 2))
+        columns = _Columns.of(answer.matches[0])
+        lines: list[tuple[object, ...]] = [columns.head] if columns.head else []
+        lines += [line for i, match in enumerate(answer.matches, 1) for line in columns.lines(i, match)]
+        terminal.show_columns(lines, right=range(columns.numbers))
+        if answer.low_information:
+            terminal.show("  shows too little to accuse anybody: blank, or a page of text")
         if answer.recall is not None:
             terminal.show(f"  through an index: {answer.recall}")
         if answer.more:
             terminal.show(f"  ... and more within {max_distance:g}: raise -k, or give -k 0 for all")
 
 
-def _lines(number: int, match: Match) -> Iterator[tuple[object, ...]]:
-    from simsearch.library.read.matches import view_remark
+@dataclass(frozen=True)
+class _Columns:
+    """What is shown of the matches of a query."""
 
-    empty = [""] * (0 if match.evidence is None else 2)
-    if match.evidence is None:
-        yield number, f"{match.distance:.4f}", f"{match.path}{view_remark(match)}"
-    else:
-        yield number, *_fused(match, match.evidence)
-    for copy in match.copies[:COPIES_SHOWN]:
-        yield "", *empty, "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
-    if len(match.copies) > COPIES_SHOWN:
-        yield "", *empty, "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"
+    chance: bool
+    places: bool
+    decided: bool
+
+    @classmethod
+    def of(cls, match: Match) -> _Columns:
+        return cls(
+            match.expected_false_matches is not None, match.evidence is not None, match.decision is not None
+        )  # fmt: skip
+
+    @property
+    def numbers(self) -> int:
+        """Columns that stand to the right."""
+        return 2 + self.places + self.chance
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        if not self.chance:
+            return ()
+        return ("", "distance", *["places"] * self.places, "by chance", *[""] * self.decided, "")
+
+    def lines(self, number: int, match: Match) -> Iterator[tuple[object, ...]]:
+        """Yield the line of a match and those of its copies."""
+        from simsearch.decide.calibration import in_words
+        from simsearch.library.read.matches import view_remark
+
+        cells: list[object] = [number, f"{match.distance:.4f}"]
+        remark = view_remark(match)
+        if match.evidence is not None:
+            cells.append("/".join(f"{one.value:.0f}" for one in match.evidence.witnesses if one.metric == "places"))
+            remark += _done(match.evidence)
+        if match.expected_false_matches is not None:
+            cells.append(in_words(match.expected_false_matches, beyond_calibration=match.beyond_calibration))
+        if match.decision is not None:
+            cells.append("match" if match.decision else "no")
+        yield *cells, f"{match.path}{remark}"
+        empty = [""] * (len(cells) - 1)
+        for copy in match.copies[:COPIES_SHOWN]:
+            yield *empty, "=", f"{copy.path} (the same file)" if copy.same_file else copy.path
+        if len(match.copies) > COPIES_SHOWN:
+            yield *empty, "=", f"... {len(match.copies) - COPIES_SHOWN:,} more exact copies"
 
 
-def _fused(match: Match, evidence: Evidence) -> tuple[str, ...]:
-    """Return expected chance matches, distance, places, and the path with what was done to the picture."""
-    expected = "" if match.expected_false_matches is None else f"{match.expected_false_matches:.2g}"
-    places = "/".join(f"{one.value:.0f}" for one in evidence.witnesses if one.metric == "places")
+def _done(evidence: Evidence) -> str:
+    """Return what was done to the picture as a remark behind its path."""
     done = list(evidence.overlap.edits) if evidence.overlap else []
     done += ["channels disagree"] if evidence.disagree else []
-    remark = f"  ({', '.join(done)})" if done else ""
-    return expected, f"{match.distance:.4f}", places, f"{match.path}{remark}"
+    return f"  ({', '.join(done)})" if done else ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simsearch.decide.known_rates import KnownRates
 from simsearch.distance import by_name, hamming
 from simsearch.images.views import PLAIN
+from simsearch.library.calibration.expectation import LOW_INFORMATION, is_blank
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.by_places import places_of, points_at
 from simsearch.library.read.evidence import Evidence, Testimony
@@ -44,7 +45,7 @@ class Asked:
     found: Matches
 
 
-def fuse(asked: Sequence[Asked], rates: KnownRates, k: int) -> Matches:
+def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, most: float | None = None) -> Matches:
     """Return the k candidates of each query of which the fewest chance matches are expected, fewest first.
 
     The expected number is that of the library's items times the rate at which strangers are as near by all channels
@@ -54,9 +55,10 @@ def fuse(asked: Sequence[Asked], rates: KnownRates, k: int) -> Matches:
         asked: The same queries in each channel, the first with rows that have distances.
         rates: Of the channels' models.
         k: Matches of a query.
+        most: Expected false matches up to which a match is one, by the upper end; None for no decision.
     """
     first = asked[0].found
-    answers = [_Candidates(asked, i, rates).best(k) for i in range(len(first))]
+    answers = [_Candidates(asked, i, rates).best(k, most) for i in range(len(first))]
     return Matches(tuple(answers), k, first.library_size, "+".join(one.plan.channel.name for one in asked), "fused")
 
 
@@ -76,15 +78,19 @@ class _Candidates:
         places = [self._snapshot.by_id(match.id) for match in self._matches]
         self._places = [place for place in places if place is not None]
 
-    def best(self, k: int) -> QueryMatches:
+    def best(self, k: int, most: float | None) -> QueryMatches:
         """Return the k of which the fewest chance matches are expected."""
         rejected = next((one.rejected for one in self._answers if one.rejected is not None), None)
         answer = replace(self._answers[0], matches=(), certified=False, recall=None, more=None, rejected=rejected)
         if rejected is not None or not self._matches:
             return answer
         strengths, values, views = self._all_channels()
-        together = self._rates.rate.rate({key: strengths[key] for key in self._rates.names})
-        expected = self._number(together)
+        spoken = {key: strengths[key] for key in self._rates.names}
+        expected = self._number(self._rates.rate.rate(spoken))
+        low, high = (self._number(end) for end in self._rates.rate.interval(spoken))
+        low, high, beyond = np.minimum(low, expected), np.maximum(high, expected), self._rates.rate.is_beyond(spoken)
+        quality = self._queries[0].quality
+        blank = quality is not None and quality <= LOW_INFORMATION
         distances = values[0]
         order = np.lexsort((np.array([match.id for match in self._matches]), distances, expected))[:k].tolist()
         matches = []
@@ -106,11 +112,17 @@ class _Candidates:
                     self._matches[i],
                     distance=float(distances[i]),
                     expected_false_matches=float(expected[i]),
+                    expected_interval=(float(low[i]), float(high[i])),
+                    beyond_calibration=bool(beyond[i]),
+                    decision=None if most is None else self._decided(float(high[i]), most, i, blank=blank),
                     view=views[0][i],
                     evidence=evidence,
                 )
             )
-        return replace(answer, matches=tuple(matches))
+        return replace(answer, matches=tuple(matches), low_information=blank)
+
+    def _decided(self, highest: float, most: float, i: int, *, blank: bool) -> bool:
+        return highest <= most and not blank and not is_blank(self._snapshot, self._places[i])
 
     def _number(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how many chance matches are expected at rates, however many views were asked."""

@@ -19,6 +19,7 @@ from simsearch.search.arguments import Order
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from simsearch.decide.calibration import Calibration
     from simsearch.library.read.evidence import Evidence
 
 SCHEMA = 1  # of the dicts; it may gain keys, never lose them
@@ -56,8 +57,12 @@ class Match:
         path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
         path_b64: The path's bytes in base64 when they are not UTF-8.
         distance: In the metric of the search; lower is more similar, 0 is equal.
-        expected_false_matches: Chance matches to expect within this distance, once calibrated.
-        decision: Whether it is a match at the requested rate, once calibrated.
+        expected_false_matches: How many items of the library would be as near by chance, for a mean query; None where
+            the rates of strangers are not known.
+        expected_interval: The two ends of its 95 % interval.
+        expected_for_query: The same for this query, which may have more neighbours than others, or fewer.
+        beyond_calibration: Whether it is below what the pairs of strangers can tell: only the upper end counts.
+        decision: Whether it is a match at the requested rate; None where none was asked for.
         copies: Other items with exactly its content, by id, unless copies are not to be grouped.
         view: Of the query, which is nearest to it: "plain", "mirrored" and so on; None where none were asked for.
         evidence: What all channels say of it, where they were asked together.
@@ -72,6 +77,9 @@ class Match:
     copies: tuple[Copy, ...] = ()
     view: str | None = None
     evidence: Evidence | None = None
+    expected_interval: tuple[float, float] | None = None
+    expected_for_query: float | None = None
+    beyond_calibration: bool = False
 
     def __repr__(self) -> str:
         more = _more(len(self.copies), ", copies={}") + ("" if self.view is None else f", view={self.view!r}")
@@ -84,6 +92,9 @@ class Match:
             **_path_fields("path", self.path, self.path_b64),
             "distance": self.distance,
             "expected_false_matches": self.expected_false_matches,
+            "expected_interval": None if self.expected_interval is None else list(self.expected_interval),
+            "expected_for_query": self.expected_for_query,
+            "beyond_calibration": self.beyond_calibration,
             "decision": self.decision,
             "copies": [copy.to_dict() for copy in self.copies],
             **({} if self.view is None else {"view": self.view}),
@@ -106,6 +117,8 @@ class QueryMatches:
         order: "exact", or "float32" where the matches were selected from an index's candidates by distances in float32;
             the distances, and the order of the matches, are exact all the same.
         views: Different views of the query that were searched, itself among them: each may meet an item by chance.
+        low_information: Whether it shows too little to accuse anybody: blank, or a page of text.
+        crowding: How many times as many items as of a mean query lie about it; None where that is not known.
     """
 
     query: str | None
@@ -117,6 +130,8 @@ class QueryMatches:
     more: bool | None = None
     order: Order = "exact"
     views: int = 1
+    low_information: bool = False
+    crowding: float | None = None
 
     def __repr__(self) -> str:
         return "\n".join(self._lines(_SHOWN_MATCHES))
@@ -158,6 +173,7 @@ class Matches(Sequence[QueryMatches]):
         library_size: Items searched.
         channel: Whose rows were compared.
         metric: The distance.
+        calibration: What the matches are worth is told by; None where the rates of strangers are not known.
     """
 
     queries: tuple[QueryMatches, ...]
@@ -165,6 +181,7 @@ class Matches(Sequence[QueryMatches]):
     library_size: int
     channel: str
     metric: str
+    calibration: Calibration | None = None
 
     def __repr__(self) -> str:
         limit = _SHOWN_MATCHES if len(self) == 1 else 3
@@ -233,14 +250,30 @@ class Matches(Sequence[QueryMatches]):
             "library_size": self.library_size,
             "channel": self.channel,
             "metric": self.metric,
+            "low_information": answer.low_information,
+            "crowding": answer.crowding,
+            "calibration": self._calibration(),
             "rejected": None if rejected is None else {"code": str(rejected.code), "message": rejected.message},
         } | ({} if answer.views == 1 else {"views": answer.views})
+
+    def _calibration(self) -> dict[str, Any] | None:
+        one = self.calibration
+        if one is None:
+            return None
+        return {
+            "origin": one.origin,
+            "what": one.what,
+            "images": one.images,
+            "pairs": one.curve.total,
+            "stale": one.is_stale(self.library_size),
+        }
 
     def to_arrow(self) -> pa.Table:
         """Return a table with one row a match, in order; a query without one has a row of nulls.
 
         Its columns: query_number (from 0), query, query_b64, rank (from 1), id, path, path_b64, distance, copies
-        (paths), expected_false_matches, decision, certified, rejected (a code), view.
+        (paths), expected_false_matches, expected_low, expected_high, expected_for_query, beyond_calibration, decision,
+        certified, rejected (a code), view.
         """
         import pyarrow as pa
 
@@ -262,6 +295,15 @@ class Matches(Sequence[QueryMatches]):
             "expected_false_matches": pa.array(
                 [match and match.expected_false_matches for match in matches], pa.float64()
             ),
+            **{
+                f"expected_{name}": pa.array(
+                    [match.expected_interval[end] if match and match.expected_interval else None for match in matches],
+                    pa.float64(),
+                )
+                for end, name in enumerate(("low", "high"))
+            },
+            "expected_for_query": pa.array([match and match.expected_for_query for match in matches], pa.float64()),
+            "beyond_calibration": pa.array([match and match.beyond_calibration for match in matches], pa.bool_()),
             "decision": pa.array([match and match.decision for match in matches], pa.bool_()),
             "certified": pa.array([answer.certified for _, answer, _, _ in rows], pa.bool_()),
             "rejected": pa.array([a.rejected and str(a.rejected.code) for _, a, _, _ in rows], pa.string()),

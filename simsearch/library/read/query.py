@@ -50,6 +50,7 @@ class Query:
         sha256: Of its content; None for a row.
         views: Rows of its further views; None where no views are asked for.
         size: Width and height of the picture, upright; None for a row.
+        quality: Of the picture, 0 (blank) to 100; None for a row.
     """
 
     path: bytes | None
@@ -58,6 +59,7 @@ class Query:
     sha256: bytes | None = None
     views: Views | None = None
     size: tuple[int, int] | None = None
+    quality: int | None = None
 
     @property
     def rows(self) -> Views:
@@ -157,7 +159,7 @@ class QueryEmbedder:
             problem = problem_of(row, self._channel, f"the row of {source.printable}")
             if problem is not None:
                 return Query(path, None, Rejected(source, *problem))
-        return Query(path, row, sha256=outcome.sha256, size=(outcome.width, outcome.height))
+        return Query(path, row, sha256=outcome.sha256, size=(outcome.width, outcome.height), quality=outcome.quality)
 
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
         place = self._snapshot.by_content(sha256) if self._reuse else None

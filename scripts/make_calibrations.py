@@ -1,0 +1,86 @@
+"""Count how often photographs of strangers come near each other: the calibrations that come with the package.
+
+    scripts/make_calibrations.py --data ../shared/data    writes simsearch/decide/calibrations.json
+
+The strangers are the photographs of strangers/calibration, textures left out, of sources that have nothing to do with
+each other; every one is asked as it is and in two edits drawn from configs/today.yaml and the paper's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from measure_pairs import edits_of, read
+from simsearch import load_extractor
+from simsearch.decide.calibration import Calibration
+from simsearch.library.calibration.count import Group, Rule, count
+
+MODELS = {
+    "ahash": ("hamming",),
+    "dhash": ("hamming",),
+    "phash": ("hamming",),
+    "whash": ("hamming",),
+    "pdq": ("hamming",),
+    "mini": ("js", "cosine", "l2"),
+    "mini(bits=96)": ("hamming",),
+    "mini(bits=256)": ("hamming",),
+}
+EDITS = 2  # of each photograph
+WHAT = "photographs of ImageNet classes and scenes, as they are and edited, against those of other sources"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--output", type=Path, default=Path("simsearch/decide/calibrations.json"))
+    arguments = parser.parse_args()
+    photographs = list(read(arguments.data / "strangers" / "calibration.tar"))
+    sources = np.unique([name.split("_")[0] for name, _ in photographs], return_inverse=True)[1]
+    edits, rng = edits_of(Path("configs/today.yaml")), np.random.default_rng(0)
+    copies, of = [], []
+    for i, (_, image) in enumerate(photographs):
+        for j in rng.choice(len(edits), EDITS, replace=False).tolist():
+            copies.append(edits[j][1].apply(image, np.random.default_rng((i, j))))
+            of.append(i)
+    images = np.concatenate([np.arange(len(photographs)), of])
+    found = [
+        one
+        for model in MODELS
+        for one in calibrations(model, [image for _, image in photographs], copies, images, sources)
+    ]
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in found)
+    arguments.output.write_text(f'{{"calibrations": [\n{lines}\n]}}\n')
+
+
+def calibrations(model, plain, copies, images, sources) -> list[Calibration]:
+    began, extractor = time.monotonic(), load_extractor(model, device="cpu")
+    rows = extractor.embed(plain)
+    asked = Group(
+        np.concatenate([rows, extractor.embed(copies)]), images, sources[images], np.arange(len(images)) < len(plain)
+    )
+    if rows.dtype == np.float32:  # as a library keeps them
+        rows, asked = rows.astype(np.float16), asked.some(np.arange(len(asked)))
+    held = Group.of(rows, sources=sources)
+    told = []
+    for metric in MODELS[model]:
+        rule = Rule(metric, extractor.bits if metric == "hamming" else None, one_set=True)
+        counted = count(asked, held, rule)
+        told.append(
+            counted.calibration(extractor.fingerprint, metric, origin="package", what=WHAT, sizes=(len(plain), 0))
+        )
+        curve = told[-1].curve
+        print(
+            f"{model} by {metric}: {curve.total:,} pairs, rates from {curve.least:.1e}, "
+            f"{len(counted.copies.distances)} left out as copies, {counted.density}, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    return told
+
+
+if __name__ == "__main__":
+    main()

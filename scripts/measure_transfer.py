@@ -1,0 +1,178 @@
+"""Predicted against observed false matches: rates counted on some sources, tried on photographs of another.
+
+    scripts/measure_transfer.py --more NAME=FOLDER ...   writes results/decide/transfer.json
+
+For every source of the strangers (names before the first underscore, textures left out) the rates are counted on the
+others, its photographs are asked of the others', and the matches within the distance of a rate are counted: once as
+predicted for a mean query, once for each query by its neighbours. Photographs of --more are asked of all strangers, by
+rates of all. Rows are kept below --cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measure_calibration import CHANNELS
+from measure_needle import COPIES
+from measure_pairs import read
+from simsearch import load_extractor
+from simsearch.decide.rate_curve import RateCurve, Sides
+from simsearch.images.find import find
+from simsearch.library.calibration.count import DENSITY_ROWS, Group, Rule, count
+from simsearch.runtime.provenance import write_record
+from simsearch.search.range_search import within
+
+RATES = (1e-3, 1e-4, 1e-5)
+MOST = 2500  # photographs of a folder
+TARS = ("calibration", "test", "dev")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--more", nargs="*", default=[], metavar="NAME=FOLDER", help="photographs of further sources")
+    parser.add_argument("--cache", type=Path, default=Path("runs/transfer"))
+    parser.add_argument("--output", type=Path, default=Path("results/decide/transfer.json"))
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    further = dict(one.split("=", 1) for one in arguments.more)
+    channels = {}
+    for channel, (model, metric) in CHANNELS.items():
+        began = time.monotonic()
+        names, rows = strangers(model, arguments.data, arguments.cache)
+        known = {name: of_folder(model, name, Path(folder), arguments.cache) for name, folder in further.items()}
+        bits = load_extractor(model, device="cpu").bits if metric == "hamming" else None
+        channels[channel] = transferred(names, rows, known, Rule(metric, bits))
+        print(f"{channel}: {time.monotonic() - began:.0f} s", flush=True)
+        for one in channels[channel]:
+            print(
+                f"  {one['population']:22} {one['rate']:.0e}: observed {one['observed']}, for a mean query "
+                f"{one['predicted']:.1f}, for each query {one['predicted_each']:.1f}",
+                flush=True,
+            )
+    worst = {
+        kind: {f"{rate:g}": spread(channels, rate, kind) for rate in RATES} for kind in ("predicted", "predicted_each")
+    }
+    mean, each = (worst[kind]["1e-05"] for kind in ("predicted", "predicted_each"))
+    verdict = (
+        f"At a pair rate of 1e-5, over {len(channels)} channels and {len(next(iter(channels.values()))) // len(RATES)} "
+        f"populations, what was observed was {mean[0]:.2g} to {mean[1]:.2g} times what was predicted for a mean query, "
+        f"and {each[0]:.2g} to {each[1]:.2g} times what was predicted for each query by its neighbours."
+    )
+    write_record(arguments.output, {"worst": worst, "channels": channels}, verdict=verdict)
+    print(verdict)
+
+
+def spread(channels: dict[str, list[dict[str, Any]]], rate: float, kind: str) -> tuple[float, float]:
+    """Return the smallest and the largest ratio of observed to predicted."""
+    ratios = [one["observed"] / one[kind] for found in channels.values() for one in found if one["rate"] == rate]
+    return min(ratios), max(ratios)
+
+
+def transferred(
+    names: list[str], rows: NDArray[Any], further: dict[str, NDArray[Any]], rule: Rule
+) -> list[dict[str, Any]]:
+    """Return what was predicted and what was observed, for each population and rate."""
+    labels = np.array([name.split("_")[0] for name in names])
+    number = np.unique(labels, return_inverse=True)[1]
+    stems = {Path(name).stem: i for i, name in enumerate(names)}
+    copies = {
+        tuple(sorted((stems[a], stems[b])))
+        for a, b in ((Path(one.split("::")[1]).stem, Path(other.split("::")[1]).stem) for one, other in COPIES)
+        if a in stems and b in stems
+    }
+    found = []
+    for source in np.unique(labels).tolist():
+        others, mine = np.flatnonzero(labels != source), np.flatnonzero(labels == source)
+        taken = {
+            (mine.tolist().index(a), others.tolist().index(b))
+            for a, b in both(copies)
+            if labels[a] == source != labels[b]
+        }
+        found += compared(source, rows[mine], rows[others], (number[others], taken), rule)
+    for name, asked in further.items():
+        found += compared(name, asked, rows, (number, set()), rule)
+    return found
+
+
+def both(pairs: set[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    return [*pairs, *((b, a) for a, b in pairs)]
+
+
+def compared(
+    population: str, asked: NDArray[Any], held: NDArray[Any], of: tuple[NDArray[Any], set[tuple[int, int]]], rule: Rule
+) -> list[dict[str, Any]]:
+    """Return the figures of one population, asked of photographs whose sources are given, with known copies."""
+    sources, copies = of
+    group = Group.of(held, sources=sources)
+    counted = count(group, group, Rule(rule.metric, rule.bits, one_set=True))
+    curve, density = counted.curve, counted.density
+    assert density is not None
+    sample = np.random.default_rng(0).choice(len(held), min(DENSITY_ROWS, len(held)), replace=False)
+    neighbours = np.diff(near(asked, held[sample], density.distance, rule).starts)
+    found = []
+    for rate in RATES:
+        at = -float(curve.strengths[np.argmin(np.abs(np.log(curve.rate(curve.strengths) / rate)))])
+        said = float(curve.rate(-at))
+        close = near(asked, held, at, rule)
+        left, right = np.repeat(np.arange(len(asked)), np.diff(close.starts)), close.positions
+        kept = np.array([pair not in copies for pair in zip(left.tolist(), right.tolist(), strict=True)], bool)
+        left, right = left[kept], right[kept]
+        total = len(asked) * len(held)
+        each = float((density.factor(neighbours, len(sample), said) * said).sum()) * len(held)
+        low = high = 3.7 / total
+        if len(left):
+            sides = Sides(left, right, (len(asked), len(held)))
+            low, high = map(float, RateCurve.of(np.zeros(len(left)), total=total, sides=sides).interval(0.0))
+        found.append(
+            {
+                "population": population,
+                "queries": len(asked),
+                "rate": rate,
+                "distance": at,
+                "observed": len(left),
+                "observed_interval": [low * total, high * total],
+                "predicted": said * total,
+                "predicted_each": each,
+            }
+        )
+    return found
+
+
+def near(asked: NDArray[Any], held: NDArray[Any], radius: float, rule: Rule) -> Any:
+    return within(asked, [held], max_distance=radius, metric=rule.metric, device="cpu", bits=rule.bits)
+
+
+def strangers(model: str, data: Path, cache: Path) -> tuple[list[str], NDArray[Any]]:
+    """Return the names of all strangers but textures, and their rows."""
+    kept = cache / f"strangers-{file_name(model)}.npz"
+    if not kept.exists():
+        photographs = [one for tar in TARS for one in read(data / "strangers" / f"{tar}.tar")]
+        rows = load_extractor(model, device="cpu").embed([image for _, image in photographs])
+        np.savez(kept, names=[name for name, _ in photographs], rows=rows)
+    held = np.load(kept)
+    return held["names"].tolist(), held["rows"]
+
+
+def of_folder(model: str, name: str, folder: Path, cache: Path) -> NDArray[Any]:
+    """Return the rows of some photographs of a folder, drawn evenly."""
+    kept = cache / f"{name}-{file_name(model)}.npy"
+    if not kept.exists():
+        paths = sorted(source.path for source in find([folder]) if hasattr(source, "has_path"))
+        step = max(1, len(paths) // MOST)
+        np.save(kept, load_extractor(model, device="cpu").embed(paths[::step][:MOST]))
+    return np.asarray(np.load(kept))
+
+
+def file_name(model: str) -> str:
+    return model.replace("(", "-").replace(")", "").replace("=", "")
+
+
+if __name__ == "__main__":
+    main()

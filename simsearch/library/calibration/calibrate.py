@@ -1,0 +1,252 @@
+"""Rates of strangers counted on a library's own rows: against strangers, against its queries, or among its items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from simsearch.decide.calibration import Calibration, Origin
+from simsearch.distance import by_name, hamming
+from simsearch.errors import ImageRejected, InputError
+from simsearch.extract.extractor import Extractor
+from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, as_text, read_range
+from simsearch.images.workers.single import decode_apart
+from simsearch.library.calibration.count import Counted, Group, Progress, Rule, count
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.snapshot import Place, Snapshot
+from simsearch.library.read.query import Query
+
+_ASKED = 4000  # items of a library that are compared with all of it, where it is calibrated on itself
+_SHOWN = 1000  # pairs that look like copies, which are reported
+_SIDE = 320  # pixels that an edited picture has at least
+_LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
+EDITS = (
+    *("jpg_compression_30", "crop_anywhere_20", "caption_below_10", "screenshot_phone_50", "black_and_white"),
+    *("thumbnail_96", "flip_horizontal", "chain_5"),
+)
+"""Edits of the copies that people meet."""
+_ENOUGH = 0.1  # share of pairs across folders, from which on pairs of one folder are left out
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPair:
+    """Two images that look like copies of each other and were not counted as strangers.
+
+    Attributes:
+        one: Path of the first.
+        other: Of the second.
+        distance: Between them.
+    """
+
+    one: str
+    other: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """A calibration that was made, and what was left out of it.
+
+    Attributes:
+        calibration: The rates.
+        channel: Of which channel.
+        copies: The nearest of the pairs that look like copies, nearest first: look at them, since a rate is too low
+            where strangers are among them.
+    """
+
+    calibration: Calibration
+    channel: str
+    copies: tuple[CopyPair, ...]
+
+
+def calibrated(
+    snapshot: Snapshot,
+    channel: Channel,
+    metric: str,
+    *,
+    queries: Sequence[Query] | None = None,
+    origin: Origin = "library",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CalibrationReport:
+    """Return the rates of a library's rows.
+
+    Args:
+        snapshot: Of the library.
+        channel: Whose rows.
+        metric: The distance.
+        queries: Strangers, or what is asked of the library; None for the library's own items among themselves.
+        origin: Which of them.
+        seed: Of samples.
+        progress: Called with queries compared and their number.
+
+    Raises:
+        InputError: There are too few pairs of strangers.
+    """
+    places = _contents(snapshot)
+    exact = list[CopyPair]()
+    held = Group.of(_rows(snapshot, channel, places), sources=_folders(snapshot, places))
+    if queries is None:
+        chosen = np.random.default_rng(seed).permutation(len(places))[:_ASKED]
+        asked, rule = held.some(np.sort(chosen)), Rule(metric, channel.bits, one_set=True)
+        names = [_name(snapshot, places[i]) for i in asked.images.tolist()]
+        across = "of different folders" if held.sources.max(initial=-1) >= 0 else "of this library"
+        what = f"items {across}, without what looks like copies"
+    else:
+        usable = []
+        for i, query in enumerate(query for query in queries if query.row is not None):
+            same = None if query.sha256 is None else snapshot.by_content(query.sha256)
+            if same is None:
+                usable.append(query)
+            else:
+                exact.append(CopyPair(_asked(query, i), _name(snapshot, same), 0.0))
+        if not usable:
+            raise InputError("there is no image that could be compared with the library; give a folder of photographs")
+        rows = np.stack([query.row for query in usable if query.row is not None])
+        asked, rule = Group.of(rows), Rule(metric, channel.bits)
+        held = Group.of(held.rows)
+        names = [_asked(query, i) for i, query in enumerate(usable)]
+        what = {
+            "negatives": "photographs that are strangers to this library, against its items",
+            "queries": "queries of this library, against its items, without what looks like copies",
+        }[origin]
+    counted = count(asked, held, rule, seed=seed, progress=progress)
+    made = counted.calibration(channel.fingerprint, metric, origin=origin, what=what, sizes=(len(asked), len(snapshot)))
+    copies = (*exact, *_copies(counted, names, snapshot, places))[:_SHOWN]
+    return CalibrationReport(replace(made, left_out=made.left_out + len(exact)), channel.name, copies)
+
+
+@dataclass(frozen=True, slots=True)
+class EditedCopies:
+    """Distances of edited copies of a library's own images from their originals.
+
+    Attributes:
+        distances: (n, e), one row an image, one column an edit.
+        edits: Their names.
+    """
+
+    distances: NDArray[np.float64]
+    edits: tuple[str, ...]
+
+
+def edited_copies(
+    snapshot: Snapshot,
+    channel: Channel,
+    metric: str,
+    extractor: Extractor,
+    *,
+    images: int,
+    edits: Sequence[str] = EDITS,
+    seed: int = 0,
+) -> EditedCopies:
+    """Edit some of a library's images, and return how far each copy lies from the stored row of its original.
+
+    Args:
+        snapshot: Of the library.
+        channel: Whose rows.
+        metric: The distance.
+        extractor: Of the channel.
+        images: How many; those whose file is gone or cannot be read are passed over.
+        edits: Names of perturbations.
+        seed: Of the choice, and of what is left to chance in an edit.
+
+    Raises:
+        InputError: Not one image can be read, or an edit is not known.
+    """
+    from simsearch.images.perturb import by_name as edit_named
+
+    made = [edit_named(name) for name in edits]
+    places = [Place(s, int(p)) for s in range(len(snapshot.segments)) for p in snapshot.live(s)]
+    rows = list[NDArray[Any]]()
+    for i in np.random.default_rng(seed).permutation(len(places)).tolist():
+        if len(rows) == images:
+            break
+        path = snapshot.path(places[i])
+        picture = None if path is None else _picture(path)
+        if picture is None:
+            continue
+        copies = extractor.embed([edit.apply(picture, np.random.default_rng((seed, i))) for edit in made])
+        own = snapshot.row(places[i], channel.name)
+        assert own is not None  # every item has a row
+        copies = channel.round(copies)
+        apart = (
+            hamming(copies, own[None], bits=channel.bits) if metric == "hamming" else by_name(metric)(copies, own[None])
+        )
+        rows.append(apart[:, 0])
+    if not rows:
+        raise InputError(
+            "not one image of the library can be read to edit it: bring the files back, or leave --edits out"
+        )
+    return EditedCopies(np.array(rows, np.float64), tuple(edits))
+
+
+def _picture(path: bytes) -> Image.Image | None:
+    try:
+        data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
+        return decode_apart(data, limits=_LIMITS, at_least=_SIDE).image
+    except ImageRejected:
+        return None
+
+
+def _copies(
+    counted: Counted, names: Sequence[str], snapshot: Snapshot, places: Sequence[Place]
+) -> tuple[CopyPair, ...]:
+    near = counted.copies
+    shown = zip(
+        near.left[:_SHOWN].tolist(), near.right[:_SHOWN].tolist(), near.distances[:_SHOWN].tolist(), strict=True
+    )
+    return tuple(CopyPair(names[a], _name(snapshot, places[b]), distance) for a, b, distance in shown)
+
+
+def _contents(snapshot: Snapshot) -> list[Place]:
+    """Return the first live item of each content."""
+    places, seen = [], set[bytes]()
+    for s, segment in enumerate(snapshot.segments):
+        for position in snapshot.live(s).tolist():
+            content = segment.sha256[position].tobytes()
+            if content not in seen or not any(content):  # rows without an image have none
+                places.append(Place(s, position))
+            seen.add(content)
+    return places
+
+
+def _asked(query: Query, number: int) -> str:
+    return as_text(query.path)[0] if query.path else f"image {number}"
+
+
+def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place]) -> NDArray[Any]:
+    """Return the first row of each item (n, d)."""
+    parts = []
+    for s, segment in enumerate(snapshot.segments):
+        held = segment.channels[channel.name]
+        positions = np.array([place.position for place in places if place.segment == s], np.int64)
+        first = np.searchsorted(held.item, positions) if held.parts > 1 else positions
+        parts.append(np.asarray(held.row[first]))
+    return np.concatenate(parts) if parts else np.empty((0, channel.dimension), channel.numpy_dtype)
+
+
+def _folders(snapshot: Snapshot, places: Sequence[Place]) -> Numbers:
+    """Return a number for the folder of each item, by which look-alikes of one event are left out.
+
+    -1 for all, where most pairs are of one folder.
+    """
+    paths = [snapshot.path(place) or b"" for place in places]
+    folders = [path.rpartition(b"::" if b"::" in path else b"/")[0] for path in paths]
+    numbers = (
+        np.unique(np.array(folders, object), return_inverse=True)[1].astype(np.int64)
+        if folders
+        else np.empty(0, np.int64)
+    )
+    shares = np.bincount(numbers) / max(1, len(numbers))
+    return numbers if 1 - float((shares**2).sum()) >= _ENOUGH else np.full(len(numbers), -1, np.int64)
+
+
+def _name(snapshot: Snapshot, place: Place) -> str:
+    path = snapshot.path(place)
+    return f"id:{snapshot.id(place)}" if path is None else as_text(path)[0]

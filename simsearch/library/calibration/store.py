@@ -1,0 +1,96 @@
+"""The folder `calibrations` of a library: one JSON file for each channel and metric, replaced as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from simsearch.decide.calibration import Calibration
+from simsearch.errors import InputError, LibraryDamaged, SimsearchError
+from simsearch.library.format.atomic_files import naming_full_disk, read_file, sync
+from simsearch.library.format.channel import Channel
+from simsearch.library.format.layout import CALIBRATIONS, is_calibration_name, require_file, require_folder
+
+FORMAT = 1
+_SEAL = "seal"
+_HALF = ".half"
+
+
+def keep(folder: Path, channel: Channel, calibration: Calibration) -> Path:
+    """Write the calibration of a channel into a library's folder, in place of an older one, and return its path.
+
+    Raises:
+        FingerprintMismatch: It is of another model.
+        StorageFull: The disk is full; the older one is kept.
+    """
+    channel.require(calibration.fingerprint, "the calibration")
+    path = _path(folder, channel.name, calibration.metric)
+    fields = {"format": FORMAT, **calibration.to_dict()}
+    half = path.with_name(path.name + _HALF)
+    with naming_full_disk(folder):
+        require_folder(path.parent)
+        path.parent.mkdir(exist_ok=True)
+        half.write_text(json.dumps({**fields, _SEAL: _digest(fields)}) + "\n", encoding="utf-8")
+        sync(half)
+        half.rename(path)
+        sync(path.parent)
+    return path
+
+
+def kept(folder: Path, channel: Channel, metric: str) -> Calibration | None:
+    """Return a library's calibration of a channel by a metric; None where it has none of this model.
+
+    Raises:
+        LibraryDamaged: The file is not what was written; `simsearch calibrate` writes it again.
+    """
+    path = _path(folder, channel.name, metric)
+    require_folder(path.parent)
+    require_file(path)
+    if not path.exists():
+        return None
+    try:
+        read = _read(path)
+    except SimsearchError as error:
+        raise LibraryDamaged(f"{path}: {error}; run `simsearch calibrate` again, or remove the file") from error
+    return read if (read.fingerprint, read.metric) == (channel.fingerprint, metric) else None
+
+
+def problems(folder: Path) -> Iterator[str]:
+    """Yield the faults of the calibrations, one line each; `simsearch calibrate` mends all of them."""
+    home = folder / CALIBRATIONS
+    require_folder(home)
+    for path in sorted(home.glob("*")):
+        if is_calibration_name(path.name) and not path.name.endswith(_HALF):
+            try:
+                _read(path)
+            except SimsearchError as error:
+                yield f"{path}: {error}; run `simsearch calibrate` again, or remove the file"
+
+
+def _path(folder: Path, channel: str, metric: str) -> Path:
+    path = folder / CALIBRATIONS / f"{channel}-{metric}.json"
+    if not is_calibration_name(path.name):
+        raise InputError(f"{metric} has no distances that could be calibrated; calibrate another channel")
+    return path
+
+
+def _read(path: Path) -> Calibration:
+    try:
+        values: Any = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(str(error)) from error
+    if not isinstance(values, dict):
+        raise InputError("it is no JSON object")
+    fields = dict(values)
+    if fields.pop(_SEAL, None) != _digest(fields):
+        raise InputError("it is not what was written: its seal differs")
+    if fields.pop("format", None) != FORMAT:
+        raise InputError("it is of another version of simsearch")
+    return Calibration.from_dict(fields)
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
