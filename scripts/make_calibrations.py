@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
 
 from measure_pairs import edits_of, read
 from simsearch import load_extractor
@@ -57,14 +59,16 @@ def main() -> None:
     arguments.output.write_text(f'{{"calibrations": [\n{lines}\n]}}\n')
 
 
-def calibrations(model, plain, copies, images, sources) -> list[Calibration]:
+def calibrations(
+    model: str, plain: list[Image], copies: list[Image], images: NDArray[np.int64], sources: NDArray[np.int64]
+) -> list[Calibration]:
     began, extractor = time.monotonic(), load_extractor(model, device="cpu")
     rows = extractor.embed(plain)
     asked = Group(
         np.concatenate([rows, extractor.embed(copies)]), images, sources[images], np.arange(len(images)) < len(plain)
     )
     if rows.dtype == np.float32:  # as a library keeps them
-        rows, asked = rows.astype(np.float16), asked.some(np.arange(len(asked)))
+        rows = rows.astype(np.float16)
     held = Group.of(rows, sources=sources)
     told = []
     for metric in MODELS[model]:

@@ -104,7 +104,7 @@ def measured(pairs: NearPairs, resamples: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     cells, said = [], []
     for size in SAMPLES:
-        curves, chosen = drawn(pairs, size, resamples, rng)
+        curves, chosen, minima = drawn(pairs, size, resamples, rng)
         for rate in RATES:
             at = level_of(rate)
             truth = rates_of_others(pairs, chosen, at)
@@ -124,15 +124,19 @@ def measured(pairs: NearPairs, resamples: int) -> dict[str, Any]:
                 }
             )
         if size == SAMPLES[0]:
-            said = [beyond(pairs, curves, level_of(rate)) for rate in BEYOND if counts[0] <= 2 * rate * pairs.total]
+            reached = [rate for rate in BEYOND if counts[0] <= 2 * rate * pairs.total]
+            said = [beyond(pairs, curves, minima, level_of(rate)) for rate in reached]
     return {"photographs": pairs.images, "cells": cells, "beyond": said}
 
 
-def beyond(pairs: NearPairs, curves: Sequence[RateCurve], at: float) -> dict[str, Any]:
-    """Return what small samples say of a rate that they cannot hold."""
+def beyond(
+    pairs: NearPairs, curves: Sequence[RateCurve], minima: Sequence[tuple[float, float]], at: float
+) -> dict[str, Any]:
+    """Return what small samples say of a rate that they cannot hold, by exceedances and by minima of each image."""
     found = int(np.searchsorted(pairs.distances, at, side="right"))
     tail = np.array([10 ** -float(curve.decades(-at)) for curve in curves])
     highs = np.array([float(curve.interval(-at)[1]) for curve in curves])
+    of_minima = np.array([float(np.exp(level + slope * at)) for level, slope in minima])
     return {
         "distance": at,
         "found": found,
@@ -142,16 +146,17 @@ def beyond(pairs: NearPairs, curves: Sequence[RateCurve], at: float) -> dict[str
         "upper_end_held": float((highs >= found / pairs.total).mean()),
         "beyond_calibration": float(np.mean([bool(curve.is_beyond(-at)) for curve in curves])),
         "fitted_tail": np.quantile(tail, (0.05, 0.5, 0.95)).tolist(),
+        "fitted_minima": np.quantile(of_minima, (0.05, 0.5, 0.95)).tolist(),
     }
 
 
 def drawn(
     pairs: NearPairs, size: int, resamples: int, rng: np.random.Generator
-) -> tuple[list[RateCurve], list[NDArray[np.int64]]]:
-    """Return the curve of each of many samples of photographs, and the samples."""
+) -> tuple[list[RateCurve], list[NDArray[np.int64]], list[tuple[float, float]]]:
+    """Return the curve of each of many samples of photographs, the samples, and the tail by minima of each image."""
     order, starts = pairs.starts()
     number = np.full(pairs.images, -1, np.int64)
-    curves, chosen = [], []
+    curves, chosen, minima = [], [], []
     for _ in range(resamples):
         sample = rng.choice(pairs.images, size, replace=False)
         number[sample] = np.arange(size)
@@ -159,9 +164,27 @@ def drawn(
         mine = mine[number[pairs.right[mine]] >= 0]
         sides = Sides(number[pairs.left[mine]], number[pairs.right[mine]], (size,))
         curves.append(RateCurve.of(-pairs.distances[mine], total=size * (size - 1) // 2, sides=sides))
+        nearest = np.full(size, np.inf)
+        for side in (sides.left, sides.right):
+            np.minimum.at(nearest, side, pairs.distances[mine])
+        minima.append(tail_of_minima(nearest))
         number[sample] = -1
         chosen.append(sample)
-    return curves, chosen
+    return curves, chosen, minima
+
+
+def tail_of_minima(nearest: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the logarithm of the rate of a pair at distance 0, and its slope, of each image's nearest stranger (n,).
+
+    A Gumbel distribution of the minima, P(nearest > d) = exp(-(n - 1) F(d)) with F(d) exponential, fitted by least
+    squares to the nearest half: farther ones are not all known.
+    """
+    n = len(nearest)
+    ordered = np.sort(nearest)[: n // 2]
+    ordered = ordered[np.isfinite(ordered)]
+    rates = np.log(-np.log1p(-(np.arange(len(ordered)) + 0.5) / n) / (n - 1))
+    slope, level = np.polyfit(ordered, rates, 1)
+    return float(level), float(slope)
 
 
 def rates_of_others(pairs: NearPairs, chosen: Sequence[NDArray[np.int64]], at: float) -> NDArray[np.float64]:
@@ -234,7 +257,8 @@ def show(name: str, channel: dict[str, Any]) -> None:
         low, middle, high = one["fitted_tail"]
         print(
             f"{name:14} from {SAMPLES[0]}, rate {one['rate']:.1e}: said {one['said']:.1e}, at most "
-            f"{one['upper_end']:.1e}, fitted tail {middle:.1e} ({low:.1e} to {high:.1e})"
+            f"{one['upper_end']:.1e}, fitted tail {middle:.1e} ({low:.1e} to {high:.1e}), by minima "
+            f"{one['fitted_minima'][1]:.1e}"
         )
 
 

