@@ -5,7 +5,8 @@
 For every source of the strangers (names before the first underscore, textures left out) the rates are counted on the
 others, its photographs are asked of the others', and the matches within the distance of a rate are counted: once as
 predicted for a mean query, once for each query by its neighbours. Photographs of --more are asked of all strangers, by
-rates of all. Rows are kept below --cache.
+rates of all. Beside it stands what a fixed threshold does: one fitted for a pair rate on one set, used on another,
+against one fitted on half of that other set and used on its other half. Rows are kept below --cache.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from measure_needle import COPIES
 from measure_pairs import read
 from simsearch import load_extractor
 from simsearch.decide.rate_curve import RateCurve, Sides
+from simsearch.distance import by_name, hamming
 from simsearch.images.find import find
 from simsearch.library.calibration.count import DENSITY_ROWS, Group, Rule, count
 from simsearch.runtime.provenance import write_record
 from simsearch.search.range_search import within
 
 RATES = (1e-3, 1e-4, 1e-5)
+FIXED = (5e-3, 1e-3)  # pair rates for which thresholds are fixed
 MOST = 2500  # photographs of a folder
 TARS = ("calibration", "test", "dev")
 
@@ -42,13 +45,14 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     further = dict(one.split("=", 1) for one in arguments.more)
-    channels = {}
+    channels, moved = {}, {}
     for channel, (model, metric) in CHANNELS.items():
         began = time.monotonic()
         names, rows = strangers(model, arguments.data, arguments.cache)
         known = {name: of_folder(model, name, Path(folder), arguments.cache) for name, folder in further.items()}
         bits = load_extractor(model, device="cpu").bits if metric == "hamming" else None
         channels[channel] = transferred(names, rows, known, Rule(metric, bits))
+        moved[channel] = thresholds({"strangers": rows, **known}, Rule(metric, bits))
         print(f"{channel}: {time.monotonic() - began:.0f} s", flush=True)
         for one in channels[channel]:
             print(
@@ -63,9 +67,11 @@ def main() -> None:
     verdict = (
         f"At a pair rate of 1e-5, over {len(channels)} channels and {len(next(iter(channels.values()))) // len(RATES)} "
         f"populations, what was observed was {mean[0]:.2g} to {mean[1]:.2g} times what was predicted for a mean query, "
-        f"and {each[0]:.2g} to {each[1]:.2g} times what was predicted for each query by its neighbours."
+        f"and {each[0]:.2g} to {each[1]:.2g} times what was predicted for each query by its neighbours. A threshold "
+        f"fixed for a pair rate of {FIXED[0]:g} on one set gave {ends(moved, 'fixed')} times that rate on another; "
+        f"fitted on half of the set itself, {ends(moved, 'recalibrated')} times on its other half."
     )
-    write_record(arguments.output, {"worst": worst, "channels": channels}, verdict=verdict)
+    write_record(arguments.output, {"worst": worst, "channels": channels, "thresholds": moved}, verdict=verdict)
     print(verdict)
 
 
@@ -73,6 +79,48 @@ def spread(channels: dict[str, list[dict[str, Any]]], rate: float, kind: str) ->
     """Return the smallest and the largest ratio of observed to predicted."""
     ratios = [one["observed"] / one[kind] for found in channels.values() for one in found if one["rate"] == rate]
     return min(ratios), max(ratios)
+
+
+def ends(moved: dict[str, list[dict[str, Any]]], kind: str) -> str:
+    """Return the smallest and the largest ratio of what a threshold gave to what it was fitted for."""
+    ratios = [one[kind] / one["rate"] for found in moved.values() for one in found if one["rate"] == FIXED[0]]
+    return f"{min(ratios):.2g} to {max(ratios):.2g}"
+
+
+def thresholds(sets: dict[str, NDArray[Any]], rule: Rule) -> list[dict[str, Any]]:
+    """Return the pair rate of a threshold on another set than it was fitted on, and of one fitted on half of that."""
+    own = {name: within_itself(rows, rule) for name, rows in sets.items()}
+    halves = {
+        name: [within_itself(rows[half], rule) for half in np.array_split(np.random.default_rng(0).permutation(n), 2)]
+        for name, rows in sets.items()
+        if (n := len(rows))
+    }
+    found = []
+    for rate in FIXED:
+        for fitted in sets:
+            at = threshold(own[fitted], rate)
+            for used in sets:
+                one, other = halves[used]
+                if used != fitted:
+                    fixed, again = share(own[used], at), share(other, threshold(one, rate))
+                    found.append({"fitted": fitted, "used": used, "rate": rate, "fixed": fixed, "recalibrated": again})
+    return found
+
+
+def within_itself(rows: NDArray[Any], rule: Rule) -> NDArray[np.float32]:
+    """Return the distances of all pairs of a set, ascending."""
+    distances = hamming(rows, rows, bits=rule.bits) if rule.metric == "hamming" else by_name(rule.metric)(rows, rows)
+    return np.sort(distances[np.triu_indices(len(rows), 1)].astype(np.float32))
+
+
+def threshold(distances: NDArray[np.float32], rate: float) -> float:
+    """Return the distance within which the share of pairs is nearest to a rate, of distances ascending."""
+    levels, counts = np.unique(distances, return_counts=True)
+    return float(levels[np.argmin(np.abs(np.log(np.cumsum(counts) / len(distances) / rate)))])
+
+
+def share(distances: NDArray[np.float32], at: float) -> float:
+    return float(np.searchsorted(distances, np.float32(at), side="right") / len(distances))
 
 
 def transferred(
