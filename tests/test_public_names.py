@@ -48,8 +48,8 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport CopyPair EditedCopies Library LibraryInfo Match Matches Progress
-        QueryMatches ReembedReport write_segment
+        AddReport AddSettings CalibrationReport CopyPair EditedCopies FusedReport Library LibraryInfo Match Matches
+        Progress QueryMatches ReembedReport write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

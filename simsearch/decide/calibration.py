@@ -92,6 +92,11 @@ class Calibration:
     items: int = 0
     left_out: int = 0
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of strangers that were counted."""
+        return self.curve.total
+
     def expected(self, distances: ArrayLike, chances: float, *, factor: ArrayLike = 1.0) -> list[Expected]:
         """Return the expected number of false matches within each distance.
 
@@ -130,7 +135,7 @@ class Calibration:
 
     def is_stale(self, items: int) -> bool:
         """Return whether the library that it was made on has grown twofold since."""
-        return 0 < self.items * GROWTH <= items
+        return has_grown(self.items, items)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, for a file."""
@@ -164,6 +169,11 @@ class Calibration:
             raise InputError("it describes no calibration: a value is none that one has")
         of_queries = None if density is None else Density.from_dict(density)
         return cls(texts[0], texts[1], RateCurve.from_dict(curve), of_queries, origin, texts[2], *counts)
+
+
+def has_grown(then: int, now: int) -> bool:
+    """Return whether a library has grown twofold; never, if rates were counted without one (`then` is 0)."""
+    return 0 < then * GROWTH <= now
 
 
 def most_expected(probability: float) -> float:

@@ -8,8 +8,9 @@ from simsearch._lazy import attach
 
 if TYPE_CHECKING:
     from simsearch.library.calibration.calibrate import CalibrationReport as CalibrationReport
-    from simsearch.library.calibration.calibrate import CopyPair as CopyPair
     from simsearch.library.calibration.calibrate import EditedCopies as EditedCopies
+    from simsearch.library.calibration.contents import CopyPair as CopyPair
+    from simsearch.library.channels.count_fused import FusedReport as FusedReport
     from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
@@ -27,8 +28,9 @@ attach(
         "AddReport": "reports",
         "AddSettings": "settings",
         "CalibrationReport": "calibration.calibrate",
-        "CopyPair": "calibration.calibrate",
+        "CopyPair": "calibration.contents",
         "EditedCopies": "calibration.calibrate",
+        "FusedReport": "channels.count_fused",
         "Library": "library",
         "LibraryInfo": "info",
         "Match": "read.matches",

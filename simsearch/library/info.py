@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from simsearch.distance import METRICS
 from simsearch.images.source import as_text
+from simsearch.library.calibration.store import kept, kept_fused
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.indexes.curve import Curve, Recall
@@ -47,6 +50,27 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationInfo:
+    """Rates of strangers that a library has of its own.
+
+    Attributes:
+        channel: Whose rows; "fused" for all channels together.
+        metric: The distance.
+        origin: Whose pairs were counted: "negatives", "queries" or "library".
+        pairs: Of strangers.
+        items: Of the library then.
+        stale: Whether it has grown twofold since.
+    """
+
+    channel: str
+    metric: str
+    origin: str
+    pairs: int
+    items: int
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """Facts about a library at one commit.
 
@@ -62,6 +86,7 @@ class LibraryInfo:
         channels: Its channels.
         roots: The folders of the paths, by number.
         indexes: Its indexes.
+        calibrations: Rates of strangers of its own.
     """
 
     path: str
@@ -75,6 +100,7 @@ class LibraryInfo:
     channels: tuple[Channel, ...]
     roots: dict[int, str]
     indexes: tuple[IndexInfo, ...] = ()
+    calibrations: tuple[CalibrationInfo, ...] = ()
 
 
 def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
@@ -99,6 +125,18 @@ def _index(record: IndexRecord, snapshot: Snapshot) -> IndexInfo:
     )
 
 
+def _calibrations(folder: Path, channels: tuple[Channel, ...], items: int) -> Iterator[CalibrationInfo]:
+    for channel in channels:
+        for metric in METRICS:
+            one = kept(folder, channel, metric)
+            if one is not None:
+                stale = one.is_stale(items)
+                yield CalibrationInfo(channel.name, metric, one.origin, one.pairs, one.items, stale)
+    fused = kept_fused(folder, frozenset(channel.fingerprint for channel in channels))
+    if fused is not None:
+        yield CalibrationInfo("fused", "fused", fused.origin, fused.pairs, fused.items, fused.is_stale(items))
+
+
 def info(folder: Path, snapshot: Snapshot) -> LibraryInfo:
     """Return the facts about a snapshot."""
     state = snapshot.state
@@ -115,5 +153,6 @@ def info(folder: Path, snapshot: Snapshot) -> LibraryInfo:
         generation=state.generation,
         channels=state.channels,
         indexes=tuple(_index(record, snapshot) for record in records(folder)),
+        calibrations=tuple(_calibrations(folder, state.channels, len(snapshot))),
         roots={number: as_text(path)[0] for path, number in sorted(state.roots.items(), key=lambda root: root[1])},
     )

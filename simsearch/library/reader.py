@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
-from simsearch.library.calibration.known import calibration_of, most_of, require_usable
+from simsearch.library.calibration.known import calibration_of, most_of, require_fresh, require_usable
 from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
@@ -180,6 +180,7 @@ class Reader:
         views: Sequence[str] | str = (),
         max_expected: float | None = None,
         max_fpr: float | None = None,
+        for_query: bool = False,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries, with what each match is worth.
@@ -214,6 +215,8 @@ class Reader:
             max_expected: Decide: a match is one where at most so many items of this library would be as near by chance,
                 by the upper end of its interval, for a mean query and for this one. One of low information is never.
             max_fpr: The same by the probability that a query of a stranger has any match.
+            for_query: Decide by the expectation for this query alone, which normalises a distance by how crowded the
+                query's neighbourhood is: more copies are found, where the rates are those of the library.
             settings: Of reading images; few are decoded in this process, many in worker processes.
 
         Raises:
@@ -229,7 +232,7 @@ class Reader:
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        judge = self._judge(plan, most_of(max_expected, max_fpr))
+        judge = self._judge(plan, most_of(max_expected, max_fpr), for_query=arguments.flag(for_query, "for_query"))
         rows, names = as_rows(queries), views_of_kinds(views)
         if rows is None:
             given = arguments.settings(settings)
@@ -242,7 +245,7 @@ class Reader:
         found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
         return found if judge is None else judge.judged(found, asked, plan)
 
-    def _judge(self, plan: SearchPlan, most: float | None) -> Judge | None:
+    def _judge(self, plan: SearchPlan, most: float | None, *, for_query: bool = False) -> Judge | None:
         """Return what the matches of a search are judged by; None where no rates of strangers are known.
 
         Raises:
@@ -258,7 +261,7 @@ class Reader:
         key = (plan.snapshot.state.generation, plan.channel.name)
         if key not in self._samples:
             self._samples = {key: sample_of(plan.snapshot, plan.channel.name, plan.metric)}
-        return Judge(calibration, most, self._samples[key])
+        return Judge(calibration, most, for_query, self._samples[key])
 
     def calibration(self, *, channel: str | None = None, metric: str | None = None) -> Calibration | None:
         """Return the rates of strangers by which matches are judged: the library's own, or those of the package.
@@ -283,10 +286,20 @@ class Reader:
         seen = {one.fingerprint for one in self.channels if one.dtype == POINTS}
         if not seen:
             return False
-        from simsearch.decide.known_rates import known_rates
-
-        known = known_rates(frozenset(one.fingerprint for one in self.channels))
+        known = self.fused_rates()
         return known is not None and bool(seen & known.names.keys())
+
+    def fused_rates(self) -> KnownRates | None:
+        """Return the rates by which `search_fused` judges: the library's own, else the package's; None without any.
+
+        Raises:
+            LibraryDamaged: The library's own are not what was written.
+        """
+        from simsearch.decide.known_rates import known_rates
+        from simsearch.library.calibration.store import kept_fused
+
+        fingerprints = frozenset(one.fingerprint for one in self.channels)
+        return kept_fused(self.path, fingerprints) or known_rates(fingerprints)
 
     def search_fused(
         self,
@@ -317,8 +330,8 @@ class Reader:
             from_list: A list of more paths.
             k: Matches a query.
             candidates: Items that each channel puts forward.
-            rates: How often strangers are near, by the models' fingerprints; by default those of the package, for
-                photographs that are compared with photographs of other sources.
+            rates: How often strangers are near, by the models' fingerprints; by default `fused_rates`: those that
+                `calibrate_fused` counted, else the package's, for photographs compared with those of other sources.
             group_copies: As of `search`, as are the next.
             exclude_self: Leave out the item that the query itself is.
             min_quality: Leave out items whose quality is known to be lower.
@@ -330,19 +343,20 @@ class Reader:
         Raises:
             InputError: As of `search`, or no rates are known of any of the library's models.
         """
-        from simsearch.decide.known_rates import known_rates
         from simsearch.extract.image_input import are_several
         from simsearch.images.views import views_of_kinds
         from simsearch.library.channels.fused import Asked, fuse
         from simsearch.library.read.query import QueryEmbedder, answer
 
-        known = rates or known_rates(frozenset(one.fingerprint for one in self.channels))
+        known = rates or self.fused_rates()
         if known is None:
             raise InputError(
                 f"no rates of false matches are known of {', '.join(one.model for one in self.channels)}: search one "
-                "channel alone"
+                "channel alone, or count them with `simsearch calibrate --fused`"
             )
         names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
+        if limit is not None:
+            require_fresh(known, len(self.snapshot), "simsearch calibrate --fused --library DIR")
         images = list(queries) if are_several(queries) else [queries]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}

@@ -129,3 +129,26 @@ def test_the_worked_example_of_accounts(run: Run, tmp_path: Path) -> None:
 def test_accounts_need_one_rate(run: Run, flags: tuple[object, ...], message: str) -> None:
     code, _, err = run("accounts", "--photographs", 10, "--at-least", 1, *flags)
     assert (code, message in err) == (2, True)
+
+
+def test_all_channels_together_are_calibrated(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "both.library"
+    assert run("index", photos / "photos", "--library", folder, "--model", "dhash", "--model", "points")[0] == 0
+    code, out, err = run("calibrate", "--library", folder, "--fused", "--pairs", 20_000)
+    assert code == 0, err
+    assert out.startswith("fused: ")
+    assert "items by dhash and points" in out
+    assert "the fewest false matches that can be told of a query" in out
+    asked = ("calibrate", "--library", folder, "--fused", "--pairs", 3000, "--queries", photos / "strangers", "--json")
+    [facts] = map(json.loads, run(*asked)[1].splitlines())
+    assert (facts["channel"], facts["origin"], facts["images"]) == ("fused", "queries", 30)
+    assert facts["least_expected"] == pytest.approx(3 * COUNT / facts["pairs"])
+    assert "fused by fused" in run("info", "--library", folder)[1]
+    [line] = map(
+        json.loads, run("query", photos / "strangers" / "1000.png", "--library", folder, "--json")[1].splitlines()
+    )
+    assert (line["metric"], line["calibration"]["origin"]) == ("fused", "queries")
+    code, _, err = run("calibrate", "--library", folder, "--fused", "--show")
+    assert (code, "--fused is of all channels" in err) == (2, True)
+    code, _, err = run("query", photos / "strangers", "--library", folder, "--for-query")
+    assert (code, "--for-query is for images" in err) == (2, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from simsearch.decide.accounts import OwnerRates
     from simsearch.decide.calibration import Calibration
     from simsearch.decide.thresholds import Step
-    from simsearch.library.calibration.calibrate import CalibrationReport, EditedCopies
+    from simsearch.library.calibration.calibrate import EditedCopies
+    from simsearch.library.calibration.contents import CopyPair
 
 app = typer.Typer(rich_markup_mode=None)
 SHOWN = 5
@@ -26,6 +27,7 @@ _WANTED = (1e-6, 1e-9, 1e-12)
     app,
     "calibrate --library photos.library",
     "calibrate --library photos.library --negatives strangers/ --edits 50 --load 10000",
+    "calibrate --library photos.library --fused --queries asked/",
     "calibrate --library photos.library --show",
     "calibrate --library photos.library --judged verdicts.csv --precision 0.99",
 )
@@ -72,6 +74,13 @@ def calibrate(
         typer.Option("--precision", min=0, max=1, metavar="P", help="Share of copies wanted among judged matches."),
     ] = 0.99,
     show: Annotated[bool, typer.Option("--show", help="Print the rates that are there; count nothing.")] = False,
+    fused: Annotated[
+        bool,
+        typer.Option("--fused", help="Count for all channels together, as `query` asks them, keypoints included."),
+    ] = False,
+    pairs: Annotated[
+        int, typer.Option("--pairs", min=1, metavar="N", help="Pairs of images to compare by --fused.")
+    ] = 500_000,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
@@ -88,6 +97,11 @@ def calibrate(
 
     if show and (negatives or queries):
         raise typer.BadParameter("--show counts nothing: leave --negatives and --queries out")
+    if fused:
+        if show or edits or load is not None or judged or metric or channel:
+            raise typer.BadParameter("--fused is of all channels: give only --negatives, --queries or --pairs with it")
+        _count_fused(library, negatives=negatives, queries=queries, pairs=pairs, device=device, as_json=as_json)
+        return
     with Library.open(library, channel=channel, device=device) as opened:
         report = None
         if not show:
@@ -112,11 +126,38 @@ def calibrate(
         terminal.show_json(facts | ({} if limit is None else {"precision": precision, "distance": limit}))
         return
     _show(calibration, name, items)
-    if report is not None and report.copies:
-        _show_copies(report)
+    if report is not None:
+        _show_copies(report.copies, report.calibration.left_out)
     _show_table(table, load=load, copies=copies)
     if limit is not None:
         terminal.show(f"judged matches: {precision:g} of them are copies up to a distance of {limit:.4f}")
+
+
+def _count_fused(
+    library: Path,
+    *,
+    negatives: list[Path] | None,
+    queries: list[Path] | None,
+    pairs: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    from simsearch.library import Library
+
+    with Library.open(library, device=device) as opened, shown("calibrate") as advance:
+        report = opened.calibrate_fused(negatives=negatives, queries=queries, pairs=pairs, progress=advance)
+        items = len(opened)
+    rates = report.rates
+    least = 3 * items / rates.pairs
+    if as_json:
+        facts = {"channel": "fused", "metric": "fused", "what": rates.what, "origin": rates.origin}
+        facts |= {"images": rates.images, "pairs": rates.pairs, "left_out": rates.left_out, "library_size": items}
+        copies = [_pair(one) for one in report.copies]
+        terminal.show_json(facts | {"stale": False, "least_expected": least, "copies": copies})
+        return
+    terminal.show(f"fused: {rates.pairs:,} pairs of strangers, {rates.images:,} {rates.what}")
+    _show_copies(report.copies, rates.left_out)
+    terminal.show(f"the fewest false matches that can be told of a query: {least:.2g}, in {items:,} images")
 
 
 def _judged(path: Path) -> tuple[list[float], list[bool]]:
@@ -178,10 +219,11 @@ def _show(calibration: Calibration, channel: str, items: int) -> None:
         terminal.show(f"stale: made with {calibration.items:,} images, and there are {items:,}; run calibrate again")
 
 
-def _show_copies(report: CalibrationReport) -> None:
-    count = report.calibration.left_out
+def _show_copies(copies: Sequence[CopyPair], count: int) -> None:
+    if not count:
+        return
     terminal.show(f"{count:,} pair(s) look like copies and were not counted; look at them:")
-    lines = [(f"{pair.distance:.4f}", pair.one, pair.other) for pair in islice(report.copies, SHOWN)]
+    lines = [(f"{pair.distance:.4f}", pair.one, pair.other) for pair in copies[:SHOWN]]
     terminal.show_columns(lines, right=(0,))
     if count > SHOWN:
         terminal.show(f"  ... and {count - SHOWN:,} more (--json lists them)")

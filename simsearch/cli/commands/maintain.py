@@ -42,6 +42,9 @@ def info(library: LibraryFolder, *, as_json: AsJson = False) -> None:
         row = "bytes of keypoints" if channel.dtype == "points" else f"x {channel.dtype}"
         lines.append(("model", f"{channel.model}, {channel.dimension} {row}, searched by {channel.metric}"))
         lines.append(("fingerprint", channel.fingerprint))
+    for one in facts.calibrations:
+        stale = ", stale" if one.stale else ""
+        lines.append(("calibration", f"{one.channel} by {one.metric}: {one.pairs:,} pairs of {one.origin}{stale}"))
     lines += [("folder", path) for path in facts.roots.values()]
     terminal.show_columns(lines, indent=0)
     for index in facts.indexes:

@@ -125,6 +125,13 @@ def query(
             help="Decide: at most this share of queries of strangers may have a match at all.",
         ),
     ] = None,
+    for_query: Annotated[
+        bool,
+        typer.Option(
+            "--for-query",
+            help="Decide by what is expected for this query alone: more is found, where the rates are the library's.",
+        ),
+    ] = False,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -170,17 +177,21 @@ def query(
     how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
     only_images: dict[str, Any] = {"exclude_self": exclude_self, "views": views or ()}
     of_one = [name, max_distance, order, channel, rows]
-    alone = exact or k == 0 or any(value is not None for value in of_one)
+    alone = exact or for_query or k == 0 or any(value is not None for value in of_one)
     if fused and alone:
         raise typer.BadParameter(
             "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
             "--rows and -k 0"
         )
+    if for_query and (fused or rows is not None or (max_expected is None and max_fpr is None)):
+        raise typer.BadParameter("--for-query is for images, by one channel, with --max-expected or --max-fpr")
     limits = {"max_expected": max_expected, "max_fpr": max_fpr}
     some_rejected = False
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
         together = opened.can_fuse if fused is None and not alone else bool(fused)
+        if for_query:
+            only_images["for_query"] = True
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
         how |= limits

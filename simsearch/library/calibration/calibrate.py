@@ -14,8 +14,15 @@ from simsearch.decide.calibration import Calibration, Origin
 from simsearch.distance import by_name, hamming
 from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.extractor import Extractor
-from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, as_text, read_range
+from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, read_range
 from simsearch.images.workers.single import decode_apart
+from simsearch.library.calibration.contents import (
+    CopyPair,
+    folders_of,
+    name_of_item,
+    name_of_query,
+    places_of_contents,
+)
 from simsearch.library.calibration.count import Counted, Group, Progress, Rule, count
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Place, Snapshot
@@ -30,23 +37,6 @@ EDITS = (
     *("thumbnail_96", "flip_horizontal", "chain_5"),
 )
 """Edits of the copies that people meet."""
-_ENOUGH = 0.1  # share of pairs across folders, from which on pairs of one folder are left out
-Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class CopyPair:
-    """Two images that look like copies of each other and were not counted as strangers.
-
-    Attributes:
-        one: Path of the first.
-        other: Of the second.
-        distance: Between them.
-    """
-
-    one: str
-    other: str
-    distance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +79,13 @@ def calibrated(
     Raises:
         InputError: There are too few pairs of strangers.
     """
-    places = _contents(snapshot)
+    places = places_of_contents(snapshot)
     exact = list[CopyPair]()
-    held = Group.of(_rows(snapshot, channel, places), sources=_folders(snapshot, places))
+    held = Group.of(_rows(snapshot, channel, places), sources=folders_of(snapshot, places))
     if queries is None:
         chosen = np.random.default_rng(seed).permutation(len(places))[:_ASKED]
         asked, rule = held.some(np.sort(chosen)), Rule(metric, channel.bits, one_set=True)
-        names = [_name(snapshot, places[i]) for i in asked.images.tolist()]
+        names = [name_of_item(snapshot, places[i]) for i in asked.images.tolist()]
         across = "of different folders" if held.sources.max(initial=-1) >= 0 else "of this library"
         what = f"items {across}, without what looks like copies"
     else:
@@ -105,13 +95,13 @@ def calibrated(
             if same is None:
                 usable.append(query)
             else:
-                exact.append(CopyPair(_asked(query, i), _name(snapshot, same), 0.0))
+                exact.append(CopyPair(name_of_query(query, i), name_of_item(snapshot, same), 0.0))
         if not usable:
             raise InputError("there is no image that could be compared with the library; give a folder of photographs")
         rows = np.stack([query.row for query in usable if query.row is not None])
         asked, rule = Group.of(rows), Rule(metric, channel.bits)
         held = Group.of(held.rows)
-        names = [_asked(query, i) for i, query in enumerate(usable)]
+        names = [name_of_query(query, i) for i, query in enumerate(usable)]
         what = {
             "negatives": "photographs that are strangers to this library, against its items",
             "queries": "queries of this library, against its items, without what looks like copies",
@@ -201,23 +191,7 @@ def _copies(
     shown = zip(
         near.left[:_SHOWN].tolist(), near.right[:_SHOWN].tolist(), near.distances[:_SHOWN].tolist(), strict=True
     )
-    return tuple(CopyPair(names[a], _name(snapshot, places[b]), distance) for a, b, distance in shown)
-
-
-def _contents(snapshot: Snapshot) -> list[Place]:
-    """Return the first live item of each content."""
-    places, seen = [], set[bytes]()
-    for s, segment in enumerate(snapshot.segments):
-        for position in snapshot.live(s).tolist():
-            content = segment.sha256[position].tobytes()
-            if content not in seen or not any(content):  # rows without an image have none
-                places.append(Place(s, position))
-            seen.add(content)
-    return places
-
-
-def _asked(query: Query, number: int) -> str:
-    return as_text(query.path)[0] if query.path else f"image {number}"
+    return tuple(CopyPair(names[a], name_of_item(snapshot, places[b]), distance) for a, b, distance in shown)
 
 
 def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place]) -> NDArray[Any]:
@@ -229,24 +203,3 @@ def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place]) -> NDAr
         first = np.searchsorted(held.item, positions) if held.parts > 1 else positions
         parts.append(np.asarray(held.row[first]))
     return np.concatenate(parts) if parts else np.empty((0, channel.dimension), channel.numpy_dtype)
-
-
-def _folders(snapshot: Snapshot, places: Sequence[Place]) -> Numbers:
-    """Return a number for the folder of each item, by which look-alikes of one event are left out.
-
-    -1 for all, where most pairs are of one folder.
-    """
-    paths = [snapshot.path(place) or b"" for place in places]
-    folders = [path.rpartition(b"::" if b"::" in path else b"/")[0] for path in paths]
-    numbers = (
-        np.unique(np.array(folders, object), return_inverse=True)[1].astype(np.int64)
-        if folders
-        else np.empty(0, np.int64)
-    )
-    shares = np.bincount(numbers) / max(1, len(numbers))
-    return numbers if 1 - float((shares**2).sum()) >= _ENOUGH else np.full(len(numbers), -1, np.int64)
-
-
-def _name(snapshot: Snapshot, place: Place) -> str:
-    path = snapshot.path(place)
-    return f"id:{snapshot.id(place)}" if path is None else as_text(path)[0]

@@ -34,7 +34,7 @@ _HITS = 500  # near strangers from which a query's own rate is fitted, and the r
 _HIT_RATE = 1e-4
 _STRANGERS_LEFT = 0.01  # expected beyond a distance, from which down a pair is no stranger
 _FEWEST_OF_FALL = 200  # nearest pairs, of which copies are few enough that the median says how strangers fall
-_FEWEST_PAIRS = 1000
+FEWEST_PAIRS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def count(asked: Group, held: Group, rule: Rule, *, seed: int = 0, progress: Pro
     """
     rng = np.random.default_rng(seed)
     whole = Comparison(asked, held, rule)
-    if whole.total < _FEWEST_PAIRS:
+    if whole.total < FEWEST_PAIRS:
         raise InputError(
             f"{len(asked)} x {len(held)} images give {whole.total} pairs of strangers, too few for a rate; give "
             "photographs of at least two folders, some hundreds of each"

@@ -32,11 +32,13 @@ class Judge:
     Attributes:
         calibration: Of the channel and metric.
         most: Expected false matches up to which a match is one, by the upper end of its interval; None for no decision.
+        for_query: Whether the expectation for this query decides, where it is known; else the higher of both does.
         sample: Rows of some items, in which a query's neighbours are counted; None where there are too few.
     """
 
     calibration: Calibration
     most: float | None = None
+    for_query: bool = False
     sample: NDArray[np.generic] | None = None
 
     def judged(self, found: Matches, queries: Sequence[Query], plan: SearchPlan) -> Matches:
@@ -73,7 +75,7 @@ class Judge:
         return replace(answer, matches=matches, low_information=blank, crowding=crowding)
 
     def _match(self, match: Match, mean: Expected, own: Expected | None, *, blank: bool) -> Match:
-        highest = max(mean.high, 0.0 if own is None else own.high)
+        highest = mean.high if own is None else own.high if self.for_query else max(mean.high, own.high)
         return replace(
             match,
             expected_false_matches=mean.value,

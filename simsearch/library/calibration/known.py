@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simsearch.decide.calibration import Calibration, most_expected
+from simsearch.decide.known_rates import KnownRates, known_calibrations
 from simsearch.errors import InputError
 from simsearch.library.calibration.store import kept
 from simsearch.library.format.channel import ASYMMETRIC, Channel
@@ -22,8 +23,6 @@ def calibration_of(folder: Path, channel: Channel, metric: str) -> Calibration |
     own = kept(folder, channel, metric)
     if own is not None:
         return own
-    from simsearch.decide.known_rates import known_calibrations
-
     return known_calibrations().get((channel.fingerprint, metric))
 
 
@@ -53,9 +52,18 @@ def require_usable(calibration: Calibration | None, channel: Channel, metric: st
             f"no rates of strangers are known of {channel.model} by {metric}, so nothing can be decided: count them "
             "with `simsearch calibrate --library DIR`"
         )
-    if calibration.is_stale(items):
-        raise InputError(
-            f"the calibration was made with {calibration.items:,} images and the library holds {items:,}: run "
-            "`simsearch calibrate --library DIR` again"
-        )
+    require_fresh(calibration, items, "simsearch calibrate --library DIR")
     return calibration
+
+
+def require_fresh(rates: Calibration | KnownRates, items: int, command: str) -> None:
+    """Refuse decisions by rates of a library that has grown twofold.
+
+    Raises:
+        InputError: They are stale; the command makes them anew.
+    """
+    if rates.is_stale(items):
+        raise InputError(
+            f"the calibration was made with {rates.items:,} images and the library holds {items:,}: run `{command}` "
+            "again"
+        )

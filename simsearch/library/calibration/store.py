@@ -1,4 +1,4 @@
-"""The folder `calibrations` of a library: one JSON file for each channel and metric, replaced as a whole."""
+"""The folder `calibrations` of a library: a JSON file for each channel and metric, and one for all together."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.decide.calibration import Calibration
+from simsearch.decide.known_rates import KnownRates
 from simsearch.errors import InputError, LibraryDamaged, SimsearchError
 from simsearch.library.format.atomic_files import naming_full_disk, read_file, sync
 from simsearch.library.format.channel import Channel
-from simsearch.library.format.layout import CALIBRATIONS, is_calibration_name, require_file, require_folder
+from simsearch.library.format.layout import CALIBRATIONS, FUSED, is_calibration_name, require_file, require_folder
 
 FORMAT = 1
 _SEAL = "seal"
@@ -27,8 +28,30 @@ def keep(folder: Path, channel: Channel, calibration: Calibration) -> Path:
         StorageFull: The disk is full; the older one is kept.
     """
     channel.require(calibration.fingerprint, "the calibration")
-    path = _path(folder, channel.name, calibration.metric)
-    fields = {"format": FORMAT, **calibration.to_dict()}
+    return _write(folder, _path(folder, channel.name, calibration.metric), calibration.to_dict())
+
+
+def keep_fused(folder: Path, rates: KnownRates) -> Path:
+    """Write the rates of several channels together into a library's folder, and return their path.
+
+    Raises:
+        StorageFull: The disk is full; older ones are kept.
+    """
+    return _write(folder, folder / CALIBRATIONS / f"{FUSED}.json", rates.to_dict())
+
+
+def kept_fused(folder: Path, fingerprints: frozenset[str]) -> KnownRates | None:
+    """Return a library's rates of several channels together; None where it has none of these models.
+
+    Raises:
+        LibraryDamaged: The file is not what was written.
+    """
+    values = _kept(folder / CALIBRATIONS / f"{FUSED}.json")
+    return values if isinstance(values, KnownRates) and values.names.keys() <= fingerprints else None
+
+
+def _write(folder: Path, path: Path, values: dict[str, Any]) -> Path:
+    fields = {"format": FORMAT, **values}
     half = path.with_name(path.name + _HALF)
     with naming_full_disk(folder):
         require_folder(path.parent)
@@ -46,16 +69,21 @@ def kept(folder: Path, channel: Channel, metric: str) -> Calibration | None:
     Raises:
         LibraryDamaged: The file is not what was written; `simsearch calibrate` writes it again.
     """
-    path = _path(folder, channel.name, metric)
+    read = _kept(_path(folder, channel.name, metric))
+    if isinstance(read, Calibration) and (read.fingerprint, read.metric) == (channel.fingerprint, metric):
+        return read
+    return None
+
+
+def _kept(path: Path) -> Calibration | KnownRates | None:
     require_folder(path.parent)
     require_file(path)
     if not path.exists():
         return None
     try:
-        read = _read(path)
+        return _read(path)
     except SimsearchError as error:
         raise LibraryDamaged(f"{path}: {error}; run `simsearch calibrate` again, or remove the file") from error
-    return read if (read.fingerprint, read.metric) == (channel.fingerprint, metric) else None
 
 
 def problems(folder: Path) -> Iterator[str]:
@@ -77,7 +105,7 @@ def _path(folder: Path, channel: str, metric: str) -> Path:
     return path
 
 
-def _read(path: Path) -> Calibration:
+def _read(path: Path) -> Calibration | KnownRates:
     try:
         values: Any = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError) as error:
@@ -89,7 +117,7 @@ def _read(path: Path) -> Calibration:
         raise InputError("it is not what was written: its seal differs")
     if fields.pop("format", None) != FORMAT:
         raise InputError("it is of another version of simsearch")
-    return Calibration.from_dict(fields)
+    return KnownRates.from_dict(fields) if path.stem == FUSED else Calibration.from_dict(fields)
 
 
 def _digest(fields: dict[str, Any]) -> str:

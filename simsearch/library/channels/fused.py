@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.decide.known_rates import KnownRates
-from simsearch.distance import by_name, hamming
 from simsearch.images.views import PLAIN
 from simsearch.library.calibration.expectation import LOW_INFORMATION, is_blank
+from simsearch.library.channels.strengths import Strengths, strengths_of
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.by_places import places_of, points_at
 from simsearch.library.read.evidence import Evidence, Testimony
@@ -21,7 +21,7 @@ from simsearch.library.read.query import Query
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.spatial.overlap import WHOLE, Overlap, overlap
 from simsearch.spatial.points import views_of
-from simsearch.spatial.second_look import look, places_agreeing
+from simsearch.spatial.second_look import look
 from simsearch.spatial.witness import PLACES
 
 _SURE = 0.01  # expected false matches, from which down a witness is sure
@@ -59,7 +59,8 @@ def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, most: float | Non
     """
     first = asked[0].found
     answers = [_Candidates(asked, i, rates).best(k, most) for i in range(len(first))]
-    return Matches(tuple(answers), k, first.library_size, "+".join(one.plan.channel.name for one in asked), "fused")
+    channels = "+".join(one.plan.channel.name for one in asked)
+    return Matches(tuple(answers), k, first.library_size, channels, "fused", rates)
 
 
 class _Candidates:
@@ -84,14 +85,15 @@ class _Candidates:
         answer = replace(self._answers[0], matches=(), certified=False, recall=None, more=None, rejected=rejected)
         if rejected is not None or not self._matches:
             return answer
-        strengths, values, views = self._all_channels()
+        said = self._all_channels()
+        strengths = {one.plan.channel.fingerprint: each.strengths for one, each in zip(self._asked, said, strict=True)}
         spoken = {key: strengths[key] for key in self._rates.names}
         expected = self._number(self._rates.rate.rate(spoken))
         low, high = (self._number(end) for end in self._rates.rate.interval(spoken))
         low, high, beyond = np.minimum(low, expected), np.maximum(high, expected), self._rates.rate.is_beyond(spoken)
         quality = self._queries[0].quality
         blank = quality is not None and quality <= LOW_INFORMATION
-        distances = values[0]
+        distances = said[0].values
         order = np.lexsort((np.array([match.id for match in self._matches]), distances, expected))[:k].tolist()
         matches = []
         for i in order:
@@ -99,11 +101,11 @@ class _Candidates:
                 Testimony(
                     one.plan.channel.name,
                     one.plan.metric,
-                    float(values[c][i]),
+                    float(each.values[i]),
                     self._alone(one.plan.channel.fingerprint, strengths, i),
-                    views[c][i],
+                    each.views[i],
                 )
-                for c, one in enumerate(self._asked)
+                for one, each in zip(self._asked, said, strict=True)
             ]
             seen = self._overlap(i)
             evidence = Evidence(tuple(alone), seen, self._disagree(alone, seen, i))
@@ -115,7 +117,7 @@ class _Candidates:
                     expected_interval=(float(low[i]), float(high[i])),
                     beyond_calibration=bool(beyond[i]),
                     decision=None if most is None else self._decided(float(high[i]), most, i, blank=blank),
-                    view=views[0][i],
+                    view=said[0].views[i],
                     evidence=evidence,
                 )
             )
@@ -132,47 +134,16 @@ class _Candidates:
         curve = self._rates.rate.alone.get(fingerprint)
         return None if curve is None else float(self._number(curve.rate(strengths[fingerprint][i])))
 
-    def _all_channels(self) -> tuple[dict[str, NDArray[Any]], list[NDArray[Any]], list[list[str | None]]]:
-        """Return of each channel the strengths of all candidates, the values as they are told, and the views."""
-        strengths, values, views = dict[str, NDArray[Any]](), [], []
+    def _all_channels(self) -> list[Strengths]:
+        """Return what each channel says of all candidates."""
+        said = []
         for one, query, answer in zip(self._asked, self._queries, self._answers, strict=True):
+            known = None
             if one.plan.metric == PLACES:
-                value, view = self._agreeing(one.plan, query, answer)
-                strength = value
-            else:
-                value, view = self._distances(one.plan, query)
-                strength = -value
-            strengths[one.plan.channel.fingerprint] = strength
-            values.append(value)
-            views.append(view)
-        return strengths, values, views
-
-    def _distances(self, plan: SearchPlan, query: Query) -> tuple[NDArray[np.float64], list[str | None]]:
-        """Return the distance of each candidate in the nearest view, and that view."""
-        name, bits = plan.channel.name, plan.channel.bits
-        rows = np.stack([self._row(place, name) for place in self._places])
-        asked = np.stack(list(query.rows.values()))
-        apart = hamming(asked, rows, bits=bits) if plan.metric == "hamming" else by_name(plan.metric)(asked, rows)
-        nearest = apart.argmin(axis=0)
-        names = list(query.rows)
-        return apart.min(axis=0), [names[i] if len(names) > 1 else None for i in nearest.tolist()]
-
-    def _row(self, place: Place, channel: str) -> NDArray[Any]:
-        row = self._snapshot.row(place, channel)
-        assert row is not None  # every item has a row in every channel
-        return row
-
-    def _agreeing(
-        self, plan: SearchPlan, query: Query, answer: QueryMatches
-    ) -> tuple[NDArray[np.float64], list[str | None]]:
-        """Return on how many places each candidate's keypoints agree with the query's; the overlap tells the view."""
-        known = {match.id: places_of(match.distance) for match in answer.matches}
-        found = np.array([known.get(match.id, -1) for match in self._matches], np.float64)
-        others = np.flatnonzero(found < 0)
-        items = [points_at(plan, self._places[i]) for i in others.tolist()]
-        assert query.row is not None  # else the query was rejected
-        found[others] = places_agreeing(views_of(query.row, plan.channel.dimension), items)
-        return found, [None] * len(found)
+                found = {match.id: places_of(match.distance) for match in answer.matches}
+                known = np.array([found.get(match.id, -1) for match in self._matches], np.float64)
+            said.append(strengths_of(one.plan, query, self._places, known))
+        return said
 
     def _overlap(self, i: int) -> Overlap | None:
         """Return what a candidate has in common with the query, where enough keypoints say so."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from simsearch.decide.calibration import Calibration
+    from simsearch.decide.known_rates import KnownRates
     from simsearch.library.read.evidence import Evidence
 
 SCHEMA = 1  # of the dicts; it may gain keys, never lose them
@@ -181,7 +182,7 @@ class Matches(Sequence[QueryMatches]):
     library_size: int
     channel: str
     metric: str
-    calibration: Calibration | None = None
+    calibration: Calibration | KnownRates | None = None
 
     def __repr__(self) -> str:
         limit = _SHOWN_MATCHES if len(self) == 1 else 3
@@ -264,7 +265,7 @@ class Matches(Sequence[QueryMatches]):
             "origin": one.origin,
             "what": one.what,
             "images": one.images,
-            "pairs": one.curve.total,
+            "pairs": one.pairs,
             "stale": one.is_stale(self.library_size),
         }
 

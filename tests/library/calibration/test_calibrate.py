@@ -116,6 +116,16 @@ def test_a_query_in_a_crowd_meets_more_strangers_than_a_loner(
         assert match.expected_for_query == pytest.approx(float(factor) * match.expected_false_matches, rel=0.5)
     crowded = sorted(found, key=lambda answer: answer.crowding)
     assert crowded[0].crowding < crowded[-1].crowding
+    limit = float(np.median([answer.matches[0].expected_false_matches for answer in found]))
+    both, own = (
+        library.search(photos / "strangers", k=1, max_expected=limit, for_query=only) for only in (False, True)
+    )
+    assert sum(one.matches[0].decision for one in own) > sum(one.matches[0].decision for one in both)
+    for answer, strict in zip(own, both, strict=True):
+        (match,), (other,) = answer.matches, strict.matches
+        assert match.decision or not other.decision  # the higher of both decides otherwise
+        if match.decision:
+            assert match.expected_for_query <= limit
 
 
 def test_views_multiply_the_chances(library: Library, photos: Path) -> None:

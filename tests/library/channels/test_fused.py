@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from simsearch.decide.known_rates import KnownRates, all_known, known_rates
 from simsearch.decide.rate_curve import JointRate, RateCurve
-from simsearch.errors import InputError
+from simsearch.errors import InputError, LibraryDamaged
 from simsearch.extract import load_extractor
 from simsearch.images.perturb import by_name
 from simsearch.library import Library
@@ -20,7 +20,7 @@ from tests.fake import FakeExtractor, OtherExtractor
 from tests.library.helpers import HERE
 from tests.spatial.pictures import picture
 
-COUNT = 12
+COUNT, COUNT_OF_FOLDER = 12, 34
 
 
 def rates(*models: str) -> KnownRates:
@@ -175,3 +175,62 @@ def test_keypoints_decide_alone_beside_rows_without_rates(library: Library) -> N
         assert row.expected_false_matches is None
         assert first.expected_false_matches == points.expected_false_matches < 0.001
         assert all(other.expected_false_matches > first.expected_false_matches for other in others)
+
+
+def test_all_channels_are_calibrated_together_on_the_library_itself(tmp_path: Path, photos: Path) -> None:
+    """Own rates take the place of the package's, survive reopening and merging, and are refused once stale."""
+    path = tmp_path / "own"
+    with Library.create(path, model=[FakeExtractor(), "points", "dhash"], device="cpu") as made:
+        for name in ("one", "two"):
+            folder = tmp_path / name
+            folder.mkdir()
+            for i in range(COUNT_OF_FOLDER):
+                picture(100 + i + 100 * (name == "two")).save(folder / f"{name}{i}.png")
+            made.add(folder, settings=HERE)
+        with pytest.raises(InputError, match="too few for a rate"):
+            made.calibrate_fused(pairs=50, settings=HERE)
+        seen: list[tuple[int, int]] = []
+        report = made.calibrate_fused(pairs=5000, settings=HERE, progress=lambda done, of: seen.append((done, of)))
+        assert seen[-1] == (2 * COUNT_OF_FOLDER,) * 2
+        assert report.rates.pairs + report.rates.left_out == COUNT_OF_FOLDER**2  # each once, none of one folder
+        assert set(report.rates.names.values()) == {"fake", "dhash", "points"}
+        assert made.fused_rates().to_dict() == report.rates.to_dict()
+        with pytest.raises(InputError, match="two calibrations"):
+            made.calibrate_fused(negatives=photos, queries=photos)
+    with Library.open(path, extractor=FakeExtractor()) as opened:
+        assert opened.fused_rates().to_dict() == report.rates.to_dict()
+        [info] = opened.info().calibrations
+        assert (info.channel, info.origin, info.items, info.stale) == ("fused", "library", 2 * COUNT_OF_FOLDER, False)
+        found = opened.search_fused(copies("flip_horizontal")[:1], k=1, max_expected=50)
+        assert found.calibration.origin == "library"
+        assert all(one.expected_false_matches is not None for one in found[0].matches[0].evidence.witnesses)
+        assert opened.verify() == []
+        opened.optimize()
+        for i in range(2 * COUNT_OF_FOLDER + 1):
+            picture(500 + i).save(tmp_path / "two" / f"later{i}.png")
+        opened.add(tmp_path / "two", settings=HERE)
+        with pytest.raises(InputError, match="calibrate --fused"):
+            opened.search_fused(copies("flip_horizontal")[:1], k=1, max_expected=50)
+    file = path / "calibrations" / "fused.json"
+    file.write_text(file.read_text().replace("library", "queries"))
+    with Library.open(path, extractor=FakeExtractor()) as opened, pytest.raises(LibraryDamaged, match="seal differs"):
+        opened.fused_rates()
+
+
+def test_copies_among_pairs_are_told_and_not_counted(tmp_path: Path) -> None:
+    path, asked = tmp_path / "own", tmp_path / "asked"
+    photos = tmp_path / "photos"
+    for folder in (photos, asked):
+        folder.mkdir()
+    for i in range(40):
+        picture(100 + i).save(photos / f"{i}.png")
+        picture(300 + i).save(asked / f"{i}.png")
+    for i in range(3):
+        picture(100 + i).save(asked / f"copy{i}.jpg", quality=95)
+    with Library.create(path, model=[FakeExtractor(), "points"], device="cpu") as made:
+        made.add(photos, settings=HERE)
+        report = made.calibrate_fused(queries=asked, pairs=10_000, settings=HERE)
+    told = {(Path(one.one).stem, Path(one.other).stem) for one in report.copies}
+    assert {(f"copy{i}", f"{i}") for i in range(3)} <= told
+    assert report.rates.left_out == len(told) <= 5
+    assert report.rates.pairs == 43 * 40 - len(told)
