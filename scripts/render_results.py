@@ -9,6 +9,7 @@ from typing import Any
 from goals import goal
 from pages.benchmark import benchmark_page
 from pages.bits import bits_page
+from pages.decisions import decisions_page, transfer_brief, worst
 from pages.fused import fused_brief, fused_page
 from pages.goals import goals_page
 from pages.model_card import model_page, protocol
@@ -41,6 +42,10 @@ def pages(root: Path) -> dict[str, str]:
             (root / "docs" / "second-look.md").read_text(encoding="utf-8"),
             _second_look(results / "spatial"),
         ),
+        "docs/decisions.md": rendered(
+            (root / "docs" / "decisions.md").read_text(encoding="utf-8"),
+            decisions_page(*_decisions(results)),
+        ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),
         "models/mini/README.md": model_page(
@@ -54,6 +59,10 @@ def _second_look(results: Path) -> list[str]:
     indexed = {"of 320 pixels": "indexing", "enlarged to 12 megapixels": "indexing_12mp"}
     costs = {what: _read(results / f"{name}.json") for what, name in indexed.items()}
     return fused_page(read["fused"], read["fused_search"], read["candidates"], costs)
+
+
+def _decisions(results: Path) -> list[dict[str, Any]]:
+    return [_read(results / "decide" / f"{name}.json") for name in ("calibration", "transfer", "normalisation")]
 
 
 def _benchmark(results: Path) -> str:
@@ -138,6 +147,8 @@ def _block(results: Path) -> list[str]:
         "",
         *fused_brief(_read(results / "spatial" / "fused.json")),
         "",
+        *_worth(_decisions(results)[1]),
+        "",
         'The protocol of "Needle In A Haystack, Fast" (`simsearch benchmark`). More stands in [mini\'s card]'
         "(models/mini/README.md).",
         "",
@@ -147,6 +158,24 @@ def _block(results: Path) -> list[str]:
         "",
         f"- {_pipeline(pipeline)} (`scripts/measure_pipeline.py`)",
         *(f"- {_decode(name, size)} (`scripts/measure_decode.py`)" for name, size in decode["sizes"].items()),
+    ]
+
+
+def _worth(transfer: dict[str, Any]) -> list[str]:
+    low, high = worst(transfer)
+    return [
+        *paragraph(
+            "What is an expectation worth? False matches predicted for photographs of a source that the rates were not "
+            "counted on / observed, with the 95 % interval, at a pair rate of 1e-5 "
+            "([docs/decisions.md](docs/decisions.md)):"
+        ),
+        "",
+        *transfer_brief(transfer),
+        "",
+        *paragraph(
+            f"Over six channels the observed number was {low:.2g} to {high:.2g} times the predicted one: so far can "
+            "rates of other photographs be wrong. `simsearch calibrate` counts your own."
+        ),
     ]
 
 
