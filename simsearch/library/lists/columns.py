@@ -1,0 +1,275 @@
+"""All entries of a list as columns: read and written as one Arrow table, changed as a whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from simsearch.errors import LibraryDamaged
+from simsearch.library.lists.codes import DIGESTS, PDQ, PDQ_BYTES, Code, is_channel_type
+from simsearch.library.lists.entries import Change, Entry, Listed, SourceRecord, from_json, to_json
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("type", pa.large_string(), nullable=False),
+        pa.field("value", pa.large_binary(), nullable=False),
+        pa.field("quality", pa.int16(), nullable=False),
+        pa.field("withdrawn", pa.bool_(), nullable=False),
+        pa.field("since", pa.int64(), nullable=False),
+        pa.field("sources", pa.large_string(), nullable=False),
+    ]
+)
+REMOVED = ("local", "removed")
+"""The source record of an entry that was removed here: no import lists it again before the next purge."""
+_UNKNOWN = -1  # quality
+
+
+@dataclass(slots=True)
+class Columns:
+    """The entries of a list.
+
+    Attributes:
+        id: Of each, ascending.
+        type: Of its code.
+        value: Of its code.
+        quality: -1 where it is not known.
+        withdrawn: Whether all of its sources took it back.
+        since: Pictures that had been checked when it was listed.
+        sources: Its source records as JSON.
+    """
+
+    id: list[int] = field(default_factory=list)
+    type: list[str] = field(default_factory=list)
+    value: list[bytes] = field(default_factory=list)
+    quality: list[int] = field(default_factory=list)
+    withdrawn: list[bool] = field(default_factory=list)
+    since: list[int] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Columns:
+        """Return the columns of a table."""
+        return cls(*(table.column(name).to_pylist() for name in SCHEMA.names))
+
+    def table(self) -> pa.Table:
+        """Return them as a table."""
+        arrays = [pa.array(getattr(self, each.name), each.type) for each in SCHEMA]
+        return pa.table(arrays, schema=SCHEMA)
+
+    def entry(self, at: int) -> Entry:
+        """Return one entry."""
+        quality = None if self.quality[at] == _UNKNOWN else self.quality[at]
+        code = Code(self.type[at], self.value[at])
+        return Entry(self.id[at], code, quality, from_json(self.sources[at]), self.withdrawn[at])
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What changes did.
+
+    Attributes:
+        added: Entries that are new, or listed again.
+        updated: Entries of which a source record or the quality is another now.
+        unchanged: Entries that were named and are as before.
+        withdrawn: Entries that no source lists any more.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    withdrawn: int = 0
+
+    @property
+    def anything(self) -> bool:
+        """Whether an entry is another than before."""
+        return bool(self.added or self.updated or self.withdrawn)
+
+
+class Editor:
+    """The entries of a list while changes are made to them; each change is whole."""
+
+    def __init__(self, table: pa.Table, *, next_id: int, checks: int) -> None:
+        self.columns = Columns.of(table)
+        self.next_id = next_id
+        self._checks = checks
+        self._at = {
+            (kind, value): at
+            for at, (kind, value) in enumerate(zip(self.columns.type, self.columns.value, strict=True))
+        }
+        self._of_record: dict[tuple[str, str], set[int]] | None = None
+        self._erased = set[int]()
+        self._outcome: dict[int, str] = {}
+
+    def apply(self, changes: Iterable[Change]) -> Changed:
+        """Make changes, in order, and return what they did."""
+        for change in changes:
+            before = set(self._records().get((change.origin, change.id), ())) if change.id else set[int]()
+            if change.withdrawn and change.id:
+                gone = before
+            else:
+                gone = before - {self._put(change, listed) for listed in change.codes}
+            for at in gone:
+                self._withdraw(at, change)
+        counts = defaultdict[str, int](int)
+        for outcome in self._outcome.values():
+            counts[outcome] += 1
+        self._outcome.clear()
+        self._erase()
+        return Changed(**counts)
+
+    def withdraw(self, places: Iterable[int], time: str) -> int:
+        """Take entries back, whatever their sources say until the next purge, and return how many were active."""
+        count = 0
+        for at in places:
+            kept = [record for record in from_json(self.columns.sources[at]) if record.key != REMOVED]
+            removed = SourceRecord(*REMOVED, time, withdrawn=True)
+            self.columns.sources[at] = to_json([*(replace(record, withdrawn=True) for record in kept), removed])
+            count += not self.columns.withdrawn[at]
+            self.columns.withdrawn[at] = True
+        return count
+
+    def purge(self) -> list[int]:
+        """Drop what is withdrawn, entries and source records, and return the ids of the entries that are gone."""
+        for at, text in enumerate(self.columns.sources):
+            if not self.columns.withdrawn[at] and '"withdrawn":true' in text:
+                kept = [record for record in from_json(text) if not record.withdrawn]
+                self.columns.sources[at] = to_json(kept)
+        self._erased |= {at for at, gone in enumerate(self.columns.withdrawn) if gone}
+        gone = [self.columns.id[at] for at in sorted(self._erased)]
+        self._erase()
+        return gone
+
+    def place(self, code: Code) -> int | None:
+        """Return where an entry stands; None where there is none of this code."""
+        return self._at.get((code.type, code.value))
+
+    def _put(self, change: Change, listed: Listed) -> int:
+        """Put one code's record in place, and return where it stands; -1 where nothing had to be taken back."""
+        record, columns = change.record(listed.votes), self.columns
+        key = (listed.code.type, listed.code.value)
+        quality = _UNKNOWN if listed.quality is None else listed.quality
+        at = self._at.get(key)
+        if at is None:
+            if change.withdrawn:
+                return -1
+            return self._append(listed.code, quality, record)
+        if change.withdrawn:
+            self._withdraw(at, change)
+            return at
+        known = from_json(columns.sources[at])
+        if change.origin != REMOVED[0] and any(one.key == REMOVED for one in known):
+            self._tell(at, "unchanged")
+            return at
+        records = [one for one in known if one.key not in {record.key, REMOVED}]
+        text = to_json([*records, record])
+        was = columns.withdrawn[at]
+        better = quality if quality != _UNKNOWN else columns.quality[at]
+        same = text == columns.sources[at] and better == columns.quality[at] and not was
+        columns.sources[at], columns.quality[at], columns.withdrawn[at] = text, better, False
+        if was:
+            columns.since[at] = self._checks
+        self._tell(at, "added" if was else "unchanged" if same else "updated")
+        if self._of_record is not None:
+            self._of_record[record.key].add(at)
+        return at
+
+    def _append(self, code: Code, quality: int, record: SourceRecord) -> int:
+        columns, at = self.columns, len(self.columns)
+        for column, value in zip(
+            (columns.id, columns.type, columns.value, columns.quality, columns.withdrawn, columns.since),
+            (self.next_id, code.type, code.value, quality, False, self._checks),
+            strict=True,
+        ):
+            column.append(value)  # type: ignore[attr-defined]
+        columns.sources.append(to_json([record]))
+        self.next_id += 1
+        self._at[code.type, code.value] = at
+        if self._of_record is not None:
+            self._of_record[record.key].add(at)
+        self._tell(at, "added")
+        return at
+
+    def _withdraw(self, at: int, change: Change) -> None:
+        key, records = (change.origin, change.id), from_json(self.columns.sources[at])
+        mine = [record for record in records if record.key == key and (change.erase or not record.withdrawn)]
+        if not mine:
+            return
+        others = [record for record in records if record not in mine]
+        if not change.erase:
+            others += [replace(record, withdrawn=True, time=change.time or record.time) for record in mine]
+        left = any(not record.withdrawn for record in others)
+        if not others:
+            self._erased.add(at)
+        self._tell(at, "updated" if left else "withdrawn")
+        self.columns.sources[at], self.columns.withdrawn[at] = to_json(others), not left
+
+    def _records(self) -> dict[tuple[str, str], set[int]]:
+        if self._of_record is None:
+            self._of_record = defaultdict(set)
+            for at, text in enumerate(self.columns.sources):
+                for record in from_json(text):
+                    self._of_record[record.key].add(at)
+        return self._of_record
+
+    def _tell(self, at: int, outcome: str) -> None:
+        """Keep what happened to an entry; of several things the weightiest."""
+        order = ("unchanged", "updated", "added", "withdrawn")
+        self._outcome[at] = max(outcome, self._outcome.get(at, outcome), key=order.index)
+
+    def _erase(self) -> None:
+        if not self._erased:
+            return
+        left = [at for at in range(len(self.columns)) if at not in self._erased]
+        self.columns = Columns(*([getattr(self.columns, name)[at] for at in left] for name in SCHEMA.names))
+        self._at = {
+            key: at for at, key in enumerate(zip(self.columns.type, self.columns.value, strict=True))
+        }
+        self._of_record = None
+        self._erased.clear()
+
+
+def rows_of(table: pa.Table, kind: str, hidden: Sequence[int] = ()) -> tuple[NDArray[np.int64], list[bytes]]:
+    """Return the places and values of the active entries of a type, without some ids."""
+    import pyarrow.compute as pc
+
+    wanted = pc.and_(pc.equal(table.column("type"), kind), pc.invert(table.column("withdrawn")))
+    places = np.flatnonzero(wanted.to_numpy(zero_copy_only=False))
+    if len(hidden):
+        ids = table.column("id").to_numpy()
+        places = places[~np.isin(ids[places], np.asarray(hidden, np.int64))]
+    return places, table.column("value").take(pa.array(places)).to_pylist()
+
+
+def require_sound(table: pa.Table, dimensions: dict[str, int]) -> None:
+    """Make sure that values are of their types.
+
+    Args:
+        table: Of a file.
+        dimensions: Bytes of the rows of each channel.
+
+    Raises:
+        LibraryDamaged: One is not.
+    """
+    import pyarrow.compute as pc
+
+    ids = table.column("id").to_numpy()
+    if (np.diff(ids) <= 0).any() or (ids < 0).any():
+        raise LibraryDamaged("its ids do not ascend")
+    sizes = {**DIGESTS, PDQ: PDQ_BYTES, **dimensions}
+    lengths = pc.binary_length(table.column("value"))
+    for kind in pc.unique(table.column("type")).to_pylist():
+        if kind not in sizes:
+            what = "a channel that it does not describe" if is_channel_type(kind) else f"the type {kind[:40]!r}"
+            raise LibraryDamaged(f"it holds codes of {what}")
+        right = pc.equal(lengths.filter(pc.equal(table.column("type"), kind)), sizes[kind])
+        if not pc.all(right).as_py():
+            raise LibraryDamaged(f"a code of type {kind} is not {sizes[kind]} bytes long")
