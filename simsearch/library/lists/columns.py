@@ -230,9 +230,7 @@ class Editor:
             return
         left = [at for at in range(len(self.columns)) if at not in self._erased]
         self.columns = Columns(*([getattr(self.columns, name)[at] for at in left] for name in SCHEMA.names))
-        self._at = {
-            key: at for at, key in enumerate(zip(self.columns.type, self.columns.value, strict=True))
-        }
+        self._at = {key: at for at, key in enumerate(zip(self.columns.type, self.columns.value, strict=True))}
         self._of_record = None
         self._erased.clear()
 

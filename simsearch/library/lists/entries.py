@@ -149,8 +149,8 @@ def from_json(text: str) -> tuple[SourceRecord, ...]:
 
 def _record(values: dict[str, Any]) -> SourceRecord:
     votes = tuple(Vote(bool(vote["up"]), str(vote["by"]), str(vote["reason"])) for vote in values["votes"])
-    texts = [str(values[name]) for name in ("origin", "id", "time")]
-    return SourceRecord(*texts, tuple(map(str, values["tags"])), votes, bool(values.get("withdrawn", False)))
+    origin, own, time = (str(values[name]) for name in ("origin", "id", "time"))
+    return SourceRecord(origin, own, time, tuple(map(str, values["tags"])), votes, bool(values.get("withdrawn", False)))
 
 
 def require_text(value: str, what: str, longest: int = 1000) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simsearch.decide.calibration import Calibration
 from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.format.channel import DTYPES
+from simsearch.library.format.layout import LISTS
 from simsearch.library.lists import store
 from simsearch.library.lists.codes import Code, is_channel_type
 from simsearch.library.lists.columns import SCHEMA, Changed, Columns, Editor, rows_of
@@ -62,6 +63,8 @@ class ImageList:
         self._table = table
         self._sightings = Sightings() if library is None else _sightings(library, name)
         self._coded: dict[str, Coded] = {}
+        self._types: dict[str, int] | None = None
+        self._digests: dict[str, dict[bytes, int]] = {}
 
     @classmethod
     def of(cls, name: str, changes: Iterable[Change], *, kind: Kind = "block") -> ImageList:
@@ -140,8 +143,10 @@ class ImageList:
 
     def types(self) -> dict[str, int]:
         """Return the number of active entries of each type."""
-        kinds = self._table.column("type").filter(pa.array(~self._withdrawn)).value_counts().to_pylist()
-        return {one["values"]: one["counts"] for one in sorted(kinds, key=lambda one: str(one["values"]))}
+        if self._types is None:
+            kinds = self._table.column("type").filter(pa.array(~self._withdrawn)).value_counts().to_pylist()
+            self._types = {one["values"]: one["counts"] for one in sorted(kinds, key=lambda one: str(one["values"]))}
+        return self._types
 
     def entries(self, *, withdrawn: bool = False, ids: Iterable[int] | None = None) -> Iterator[Entry]:
         """Yield the active entries, or all, in the order of their ids.
@@ -172,6 +177,13 @@ class ImageList:
             ids = self._table.column("id").to_numpy()[places]
             self._coded[kind] = Coded(ids, flat.reshape(len(values), -1) if values else np.empty((0, 1), dtype), since)
         return self._coded[kind]
+
+    def same(self, code: Code) -> int | None:
+        """Return the id of the active entry of a digest; None where there is none."""
+        if code.type not in self._digests:
+            held = self.coded(code.type)
+            self._digests[code.type] = dict(zip(map(bytes, held.values), held.ids.tolist(), strict=True))
+        return self._digests[code.type].get(code.value)
 
     def apply(self, changes: Iterable[Change], channels: Mapping[str, ChannelFacts] | None = None) -> Changed:
         """Take over what source records say, and return what that did.
@@ -278,7 +290,9 @@ class ImageList:
         there = self._table.column("id").to_numpy()
         wanted = np.array(sorted(set(ids)), np.int64)
         places = np.searchsorted(there, wanted)
-        bad = (places >= len(there)) | (there[np.minimum(places, max(len(there) - 1, 0))] != wanted if len(there) else True)
+        bad = (places >= len(there)) | (
+            there[np.minimum(places, max(len(there) - 1, 0))] != wanted if len(there) else True
+        )
         if np.any(bad):
             missing = wanted[np.broadcast_to(bad, wanted.shape)][0]
             raise InputError(f"the list {self.name} has no entry {missing}; `simsearch list show` names them")
@@ -292,10 +306,14 @@ class ImageList:
                     continue
                 facts = known.get(kind.partition(":")[2])
                 if facts is None:
-                    raise InputError(f"rows of the model {kind.partition(':')[2][:16]} belong to no channel of this library")
+                    raise InputError(
+                        f"rows of the model {kind.partition(':')[2][:16]} belong to no channel of this library"
+                    )
                 size = facts.dimension * np.dtype(DTYPES[facts.dtype]).itemsize
                 if len(listed.code.value) != size:
-                    raise InputError(f"a row of {facts.model} has {size} bytes, and {len(listed.code.value)} were given")
+                    raise InputError(
+                        f"a row of {facts.model} has {size} bytes, and {len(listed.code.value)} were given"
+                    )
 
     @contextmanager
     def _editing(self) -> Iterator[Editor]:
@@ -304,7 +322,7 @@ class ImageList:
             yield self._editor()
             return
         with store.locked(self.library):
-            self._header, self._table = store.read_entries(self.library, self.name)
+            self._take(*store.read_entries(self.library, self.name))
             self._sightings = _sightings(self.library, self.name)
             yield self._editor()
 
@@ -317,9 +335,13 @@ class ImageList:
             header = replace(header, channels=channels)
         table = editor.columns.table()
         if self.library is not None:
-            store.write_entries(self.library / store.LISTS, self.name, header, table)
-        self._header, self._table = header, table
+            store.write_entries(self.library / LISTS, self.name, header, table)
+        self._take(header, table)
+
+    def _take(self, header: Header, table: pa.Table) -> None:
+        self._header, self._table, self._types = header, table, None
         self._coded.clear()
+        self._digests.clear()
 
     def _forget(self, gone: Sequence[int]) -> None:
         if gone:
@@ -344,4 +366,4 @@ def _sightings(library: Path, name: str) -> Sightings:
     try:
         return Sightings() if values is None else Sightings.from_dict(values)
     except LibraryDamaged as error:
-        raise LibraryDamaged(f"{library / store.LISTS / name}{store.SEEN}: {error}; remove the file") from error
+        raise LibraryDamaged(f"{library / LISTS / name}{store.SEEN}: {error}; remove the file") from error

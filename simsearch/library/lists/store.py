@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from simsearch.errors import InputError, LibraryDamaged, LibraryLocked, SimsearchError, first_line, shown
 from simsearch.library.format.atomic_files import mappable, naming_full_disk, read_file, sync
+from simsearch.library.format.channel import DTYPES
 from simsearch.library.format.layout import LISTS, is_list_file, require_alone, require_file, require_folder
 from simsearch.library.format.lock import writer_lock
+from simsearch.library.lists.codes import CHANNEL
 from simsearch.library.lists.columns import SCHEMA, require_sound
 
 Kind = Literal["block", "allow"]
@@ -50,6 +52,11 @@ class ChannelFacts:
     metric: str
     bits: int | None = None
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.dimension * np.dtype(DTYPES[self.dtype]).itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -70,7 +77,13 @@ class Header:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         channels = {
-            key: {"model": one.model, "dimension": one.dimension, "dtype": one.dtype, "metric": one.metric, "bits": one.bits}
+            key: {
+                "model": one.model,
+                "dimension": one.dimension,
+                "dtype": one.dtype,
+                "metric": one.metric,
+                "bits": one.bits,
+            }
             for key, one in sorted(self.channels.items())
         }
         facts = {"kind": self.kind, "prevalence": self.prevalence, "next_id": self.next_id, "channels": channels}
@@ -159,7 +172,9 @@ def read_entries(folder: Path, name: str) -> tuple[Header, pa.Table]:
     try:
         return _read_entries(path)
     except SimsearchError as error:
-        raise LibraryDamaged(f"{path}: {error}; put a copy back, or import the list again under another name") from error
+        raise LibraryDamaged(
+            f"{path}: {error}; put a copy back, or import the list again under another name"
+        ) from error
 
 
 def read_json(folder: Path, file: str) -> dict[str, Any] | None:
@@ -232,15 +247,9 @@ def _read_entries(path: Path) -> tuple[Header, pa.Table]:
     if seal != _seal(facts, table):
         raise LibraryDamaged("it is not what was written: its seal differs")
     header = _header(facts)
-    sizes = {f"channel:{key}": _row_bytes(one) for key, one in header.channels.items()}
+    sizes = {f"{CHANNEL}{key}": one.row_bytes for key, one in header.channels.items()}
     require_sound(table, sizes)
     return header, table
-
-
-def _row_bytes(facts: ChannelFacts) -> int:
-    from simsearch.library.format.channel import DTYPES
-
-    return facts.dimension * np.dtype(DTYPES[facts.dtype]).itemsize
 
 
 def _header(text: str) -> Header:
@@ -273,4 +282,3 @@ def _seal(facts: str, table: pa.Table) -> str:
 
 def _digest(fields: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
