@@ -27,6 +27,8 @@ EXPECTED = 0.01
 """Expected false matches of a check in one list, up to which rows of a channel decide where nothing else is said."""
 MOST = 20
 """Matches of a picture in one list that are told."""
+NEVER = Expected(0.0, 0.0, 0.0, beyond_calibration=False)
+"""False matches of equal digests."""
 _AT_ONCE = 256
 
 
@@ -288,9 +290,7 @@ def _matches(
             comparison.type,
             distance,
             None if comparison.bits is None else round(distance * comparison.bits),
-            None if worth is None else worth.value,
-            None if worth is None else (worth.low, worth.high),
-            worth is not None and worth.beyond_calibration,
+            worth,
             entries[entry].sources,
             decision=why is None,
             why_not=why,
@@ -307,6 +307,4 @@ def _same(one: ImageList, picture: Picture) -> list[int]:
 def _exact(one: ImageList, picture: Picture) -> Iterator[ListMatch]:
     ids = _same(one, picture)
     for entry in one.entries(ids=ids) if ids else ():
-        yield ListMatch(
-            one.name, entry.id, entry.code.type, 0.0, None, 0.0, (0.0, 0.0), False, entry.sources, decision=True
-        )
+        yield ListMatch(one.name, entry.id, entry.code.type, 0.0, None, NEVER, entry.sources, decision=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simsearch.decide.calibration import Expected
 from simsearch.images.source import Rejected
 from simsearch.library.lists.entries import SourceRecord
 
@@ -23,10 +24,8 @@ class ListMatch:
         type: Of its code.
         distance: In the metric of the type; 0 for equal digests.
         bits: That differ, for codes of bits; None elsewhere.
-        expected_false_matches: How many entries of that list would be as near by chance; 0 for a digest, None where no
-            rates are known.
-        expected_interval: Its 95 % interval.
-        beyond_calibration: Whether it is below what was counted: the upper end is what can be said.
+        expected: How many entries of that list would be as near by chance; 0 for a digest, None where no rates are
+            known.
         sources: Who listed it.
         decision: Whether it makes the picture a listed one.
         why_not: Where not: low_information, set_aside (by the flood guard), or too_many_expected.
@@ -37,24 +36,23 @@ class ListMatch:
     type: str
     distance: float
     bits: int | None
-    expected_false_matches: float | None
-    expected_interval: tuple[float, float] | None
-    beyond_calibration: bool
+    expected: Expected | None
     sources: tuple[SourceRecord, ...]
     decision: bool
     why_not: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
+        worth = self.expected
         return {
             "list": self.list,
             "entry": self.entry,
             "type": self.type,
             "distance": self.distance,
             "bits": self.bits,
-            "expected_false_matches": self.expected_false_matches,
-            "expected_interval": None if self.expected_interval is None else [*self.expected_interval],
-            "beyond_calibration": self.beyond_calibration,
+            "expected_false_matches": None if worth is None else worth.value,
+            "expected_interval": None if worth is None else [worth.low, worth.high],
+            "beyond_calibration": worth is not None and worth.beyond_calibration,
             "sources": [source.to_dict() for source in self.sources],
             "decision": self.decision,
             "why_not": self.why_not,
