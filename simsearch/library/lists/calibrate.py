@@ -15,7 +15,7 @@ from simsearch.images.source import Found
 from simsearch.library.calibration.count import Group, Rule, count
 from simsearch.library.lists.codes import PDQ, PDQ_QUALITY
 from simsearch.library.lists.image_list import ImageList
-from simsearch.library.lists.pictures import Maker, pictures
+from simsearch.library.lists.pictures import Makers, pictures
 from simsearch.library.settings import AddSettings
 
 PHOTOGRAPHS = 4000
@@ -45,7 +45,7 @@ class ListCalibration:
 def calibrate(
     one: ImageList,
     kind: str,
-    maker: Maker,
+    makers: Makers,
     inputs: Iterable[Found],
     settings: AddSettings,
     *,
@@ -54,11 +54,13 @@ def calibrate(
 ) -> ListCalibration:
     """Count how often photographs come near a list's entries of a type, and keep the rates with the list.
 
+    A photograph that is met in the library many times counts once.
+
     Raises:
         InputError: There are too few photographs or entries for a rate.
     """
     rows, passed = list[NDArray[Any]](), 0
-    for picture in pictures(inputs, {kind: maker}, (), settings):
+    for picture in pictures(inputs, makers.only(kind), (), settings):
         weak = kind == PDQ and picture.pdq_quality is not None and picture.pdq_quality < PDQ_QUALITY
         if kind in picture.rows and not weak:
             rows.append(picture.rows[kind])
@@ -66,7 +68,7 @@ def calibrate(
             passed += 1
     if not rows:
         raise InputError("there is no photograph that could be compared with the list; give a folder of photographs")
-    calibration = counted(one, kind, np.stack(rows), fingerprint_of(kind, maker), origin=origin, progress=progress)
+    calibration = counted(one, kind, np.stack(rows), makers.fingerprint(kind), origin=origin, progress=progress)
     one.keep_rates(calibration)
     return ListCalibration(kind, calibration, len(rows), passed, calibration.left_out)
 
@@ -101,11 +103,6 @@ def counted(
     whose = "of this library" if origin == "library" else "that are strangers to the list"
     what = f"photographs {whose}, against the entries of the list {one.name}, without what looks like copies"
     return found.calibration(fingerprint, metric, origin=origin, what=what, sizes=(len(unique), len(one.coded(kind))))
-
-
-def fingerprint_of(kind: str, maker: Maker) -> str:
-    """Return the fingerprint of the model whose rows a type of code is."""
-    return getattr(maker.extractor, "of", maker.extractor.fingerprint) if kind == PDQ else kind.partition(":")[2]
 
 
 def types_to_calibrate(one: ImageList, makers: Sequence[str]) -> list[str]:

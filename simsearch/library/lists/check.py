@@ -16,15 +16,18 @@ from simsearch.errors import InputError
 from simsearch.images.quality import TEXT_PAGE
 from simsearch.images.source import Found, as_text
 from simsearch.library.lists.codes import DIGESTS, PDQ, PDQ_BYTES, PDQ_QUALITY, PDQ_RADIUS, Code
-from simsearch.library.lists.flood import floods
+from simsearch.library.lists.flood import COPIES, floods
 from simsearch.library.lists.found import LOW_INFORMATION, SET_ASIDE, TOO_MANY, Checked, ListMatch, PictureCheck
 from simsearch.library.lists.image_list import ImageList
-from simsearch.library.lists.pictures import Maker, Picture, pictures
+from simsearch.library.lists.pictures import Makers, Picture, pictures
 from simsearch.library.settings import AddSettings
 from simsearch.search.range_search import within
 
 EXPECTED = 0.01
 """Expected false matches of a check in one list, up to which rows of a channel decide where nothing else is said."""
+FEWEST = 10_000
+"""Entries for which that is asked of a shorter list too: one in a hundred by chance is no copy's distance, and the few
+entries of a short list may have more look-alikes than the mean of those that were counted."""
 MOST = 20
 """Matches of a picture in one list that are told."""
 NEVER = Expected(0.0, 0.0, 0.0, beyond_calibration=False)
@@ -104,13 +107,13 @@ class Plan:
 
     Attributes:
         lists: Block and allow lists.
-        makers: Of rows, by the type of code.
+        makers: Of rows.
         comparisons: Of rows with entries.
         notes: What cannot be compared or decided.
     """
 
     lists: Sequence[ImageList]
-    makers: Mapping[str, Maker]
+    makers: Makers
     comparisons: list[Comparison] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -120,12 +123,12 @@ class Plan:
         return {kind for one in self.lists for kind in one.types() if kind in DIGESTS}
 
 
-def planned(lists: Sequence[ImageList], makers: Mapping[str, Maker], rates: Rates, thresholds: Thresholds) -> Plan:
+def planned(lists: Sequence[ImageList], makers: Makers, rates: Rates, thresholds: Thresholds) -> Plan:
     """Return a check of pictures against lists.
 
     Args:
         lists: Block and allow lists.
-        makers: Of rows, by the type of code; what none makes cannot be compared, and is noted.
+        makers: Of rows; what none makes cannot be compared, and is noted.
         rates: Of strangers, of a list's entries of a type.
         thresholds: Up to where a match is one.
 
@@ -137,7 +140,7 @@ def planned(lists: Sequence[ImageList], makers: Mapping[str, Maker], rates: Rate
         for kind in one.types():
             if kind in DIGESTS:
                 continue
-            if kind not in makers:
+            if kind not in makers.kinds:
                 facts = one.channels.get(kind.partition(":")[2])
                 model = kind if facts is None else facts.model
                 plan.notes.append(f"{one.name}: entries by {model} were not compared: no model here makes such rows")
@@ -154,10 +157,10 @@ def _comparison(
     facts = one.channels.get(kind.partition(":")[2])
     metric = "hamming" if facts is None else facts.metric
     bits = 8 * PDQ_BYTES if facts is None else (facts.bits or 8 * facts.dimension if metric == "hamming" else None)
-    most, entries = thresholds.most, len(one.coded(kind))
-    if kind == PDQ and most is None:
+    entries = len(one.coded(kind))
+    if kind == PDQ and thresholds.most is None:
         return Comparison(one, kind, metric, bits, thresholds.bits / (8 * PDQ_BYTES), calibration)
-    if kind != PDQ and thresholds.distance is not None and most is None:
+    if kind != PDQ and thresholds.distance is not None and thresholds.most is None:
         return Comparison(one, kind, metric, bits, thresholds.distance, calibration)
     what = kind if facts is None else facts.model
     try:
@@ -165,13 +168,14 @@ def _comparison(
             raise InputError(
                 f"no rates of strangers are known of {what}: `simsearch list calibrate`, or give a distance"
             )
-        limit = calibration.distance_at(EXPECTED if most is None else most, entries)
+        most = thresholds.most or EXPECTED
+        limit = calibration.distance_at(most, entries if thresholds.most else max(entries, FEWEST))
     except InputError as error:
-        if most is not None:
+        if thresholds.most is not None:
             raise
         notes.append(f"{one.name}: entries by {what} were not compared, since nothing could be decided: {error}")
         return None
-    return Comparison(one, kind, metric, bits, limit, calibration, EXPECTED if most is None else most)
+    return Comparison(one, kind, metric, bits, limit, calibration, most)
 
 
 def check(inputs: Iterable[Found], plan: Plan, settings: AddSettings, *, count: bool = True) -> Checked:
@@ -211,7 +215,7 @@ def _count(one: ImageList, plan: Plan, done: int, met: Mapping[int, int], notes:
             mean += [rate] * len(at)
         counts = [seen.counts[entry] for entry in ids]
         exposed = np.maximum(seen.checks - np.array(since, np.float64), 1)
-        over = floods(counts, exposed * (np.array(mean) + one.prevalence), len(one))
+        over = floods(counts, COPIES + exposed * (np.array(mean) + one.prevalence), len(one))
         return [entry for entry, is_over in zip(ids, over.tolist(), strict=True) if is_over]
 
     try:

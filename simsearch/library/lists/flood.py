@@ -18,8 +18,10 @@ from simsearch.errors import LibraryDamaged
 
 LEVEL = 1e-3
 """Probability that any entry of a list is set aside by chance alone."""
+COPIES = 3.0
+"""Pictures in which any entry is expected to be met truly, however few were checked: it goes round, so it is listed."""
 PREVALENCE = 1e-3
-"""Share of checked pictures in which one entry may truly be met, where the list does not say another: an assumption."""
+"""Share of checked pictures in which one entry may truly be met, where a list does not say another: an assumption."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from simsearch.library.lists.columns import Changed
 from simsearch.library.lists.entries import Change, Listed
 from simsearch.library.lists.found import Checked
 from simsearch.library.lists.image_list import ImageList, now
-from simsearch.library.lists.pictures import GradedPdq, Maker, Picture, pictures
+from simsearch.library.lists.pictures import Makers, Picture, pictures
 from simsearch.library.lists.store import ChannelFacts
 from simsearch.library.settings import AddSettings
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simsearch.extract.extractor import Extractor
+    from simsearch.extract.hashes.pdq import Pdq
     from simsearch.library.format.channel import Channel
     from simsearch.library.format.snapshot import Snapshot
 
@@ -60,31 +61,31 @@ class Models:
         """
         self.channels = {type_of(one.fingerprint): one for one in channels if one.dtype != POINTS}
         self._load, self._own = load, own
-        self._pdq: GradedPdq | None = None
+        self._pdq: Pdq | None = None
 
-    def makers(self, kinds: Iterable[str]) -> dict[str, Maker]:
+    def makers(self, kinds: Iterable[str]) -> Makers:
         """Return what makes rows of these types of code, as far as it is here.
 
         Raises:
             DependencyMissing: PDQ is wanted and not installed.
         """
-        found = dict[str, Maker]()
-        for kind in sorted(set(kinds)):
-            if kind == PDQ:
-                self._pdq = self._pdq or GradedPdq()
-                found[kind] = Maker(self._pdq)
-            elif kind in self.channels and self._load is not None:
-                channel = self.channels[kind]
-                found[kind] = Maker(self._load(channel), channel)
-        return found
+        wanted = set(kinds)
+        made = {kind: (self._load(one), one) for kind, one in self.channels.items() if self._load and kind in wanted}
+        return Makers(self._hash() if PDQ in wanted else None, made)
+
+    def _hash(self) -> Pdq:
+        from simsearch.extract.hashes.pdq import Pdq
+
+        self._pdq = self._pdq or Pdq()
+        return self._pdq
 
     def rates(self, one: ImageList, kind: str) -> Calibration | None:
         """Return what a distance from a list's entries of a type is worth: the list's own rates, or known ones."""
         if kind == PDQ:
             from simsearch.decide.known_rates import known_calibrations
 
-            self._pdq = self._pdq or GradedPdq()
-            return one.rates(self._pdq.of) or known_calibrations().get((self._pdq.of, "hamming"))
+            key = self._hash().fingerprint
+            return one.rates(key) or known_calibrations().get((key, "hamming"))
         channel = self.channels.get(kind)
         own = one.rates(kind.partition(":")[2])
         return own if own is not None or channel is None or self._own is None else self._own(channel)
@@ -137,12 +138,12 @@ def inputs_of(images: Any, kinds: Iterable[str], models: Models, settings: AddSe
     Raises:
         InputError: A path does not exist, or a value is no image.
     """
-    makers = models.makers(kinds).values()
+    extractors = models.makers(kinds).extractors
     inputs, _ = sources_of(
         images,
         there=lambda roots: roots,
         skipped=lambda _other: None,
-        preprocessings=lambda: [maker.extractor.preprocessing for maker in makers],
+        preprocessings=lambda: [extractor.preprocessing for extractor in extractors],
         limits=settings.limits,
     )
     return inputs
@@ -187,7 +188,7 @@ def add_pictures(
     """List inputs by their codes; arguments and errors are those of `Library.add_to_list`."""
     makers = models.makers(types_listed(models))
     changes, rejected, left_out = list[Change](), list[Rejected](), Counter[str]()
-    if PDQ not in makers:
+    if makers.pdq is None:
         left_out["PDQ is not installed: pip install -e '.[benchmark]'"] = 1
     for picture in pictures(inputs, makers, ("sha256",), settings or AddSettings()):
         if picture.rejected is not None:
@@ -242,10 +243,11 @@ def calibrate_list(
     """
     kinds = types_to_calibrate(one, [PDQ, *models.channels])
     given, found = None if inputs is None else list(inputs), []
-    for kind, maker in models.makers(kinds).items():
+    makers = models.makers(kinds)
+    for kind in makers.kinds:
         some = library_files(snapshot) if given is None else given
         origin: Origin = "library" if given is None else "negatives"
-        found.append(calibrate(one, kind, maker, some, settings or AddSettings(), origin=origin, progress=progress))
+        found.append(calibrate(one, kind, makers, some, settings or AddSettings(), origin=origin, progress=progress))
     return found
 
 
