@@ -165,12 +165,13 @@ class Editor:
         if change.withdrawn:
             self._withdraw(at, change)
             return at
+        self._erased.discard(at)
         known = from_json(columns.sources[at])
         if change.origin != REMOVED[0] and any(one.key == REMOVED for one in known):
             self._tell(at, "unchanged")
             return at
-        records = [one for one in known if one.key not in {record.key, REMOVED}]
-        text = to_json([*records, record])
+        records = {one.key: one for one in known if one.key != REMOVED} | {record.key: record}
+        text = to_json([*records.values()])
         was = columns.withdrawn[at]
         better = quality if quality != _UNKNOWN else columns.quality[at]
         same = text == columns.sources[at] and better == columns.quality[at] and not was
