@@ -30,9 +30,11 @@ def read_hma(data: bytes) -> Read:
     if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
         raise InputError("it is no list of banks, nor of a bank's contents")
     banks = [{"name": _NAME, "content": held}] if held and "signals" in held[0] else held
+    if not all("content" in bank for bank in banks):
+        raise InputError("a bank has no content")
     read = Read()
     for bank in banks:
-        name, contents = short(bank.get("name", _NAME), "name of a bank"), bank.get("content", [])
+        name, contents = short(bank.get("name", _NAME), "name of a bank"), bank["content"]
         if not isinstance(contents, list):
             raise InputError(f"the bank {name} has no list of contents")
         off = bank.get("matching_enabled_ratio", 1) == 0

@@ -117,7 +117,8 @@ def _image(owner: str, own: str, group: list[tuple[Entry, SourceRecord]]) -> Ite
             yield f"<classification>{escape(some.tags[0])}</classification>"
         prints = "".join(f"<{(n := NAMES[e.code.type])}>{e.code.value.hex()}</{n}>" for e, _ in live)
         yield f"<fingerprints>{prints}</fingerprints>"
-        yield "<feedback>" + "".join(_said(entry, source) for entry, source in live) + "</feedback>"
+        of_types = {entry.code.type: (entry, source) for entry, source in live}
+        yield "<feedback>" + "".join(_said(entry, source) for entry, source in of_types.values()) + "</feedback>"
     yield f"</{tag}>"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -107,7 +107,7 @@ class Editor:
         }
         self._of_record: dict[tuple[str, str], set[int]] | None = None
         self._erased = set[int]()
-        self._outcome: dict[int, str] = {}
+        self._before: dict[int, tuple[str, int, bool] | None] = {}
 
     def apply(self, changes: Iterable[Change]) -> Changed:
         """Make changes, in order, and return what they did."""
@@ -119,12 +119,10 @@ class Editor:
                 gone = before - {self._put(change, listed) for listed in change.codes}
             for at in gone:
                 self._withdraw(at, change)
-        counts = defaultdict[str, int](int)
-        for outcome in self._outcome.values():
-            counts[outcome] += 1
-        self._outcome.clear()
+        counts = Counter(self._outcome(at, before) for at, before in self._before.items())
+        self._before.clear()
         self._erase()
-        return Changed(**counts)
+        return Changed(*(counts[name] for name in ("added", "updated", "unchanged", "withdrawn")))
 
     def withdraw(self, places: Iterable[int], time: str) -> int:
         """Take entries back, whatever their sources say until the next purge, and return how many were active."""
@@ -165,26 +163,22 @@ class Editor:
         if change.withdrawn:
             self._withdraw(at, change)
             return at
+        self._touch(at)
         self._erased.discard(at)
         known = from_json(columns.sources[at])
         if change.origin != REMOVED[0] and any(one.key == REMOVED for one in known):
-            self._tell(at, "unchanged")
             return at
         records = {one.key: one for one in known if one.key != REMOVED} | {record.key: record}
         text = to_json([*records.values()])
-        was = columns.withdrawn[at]
         better = quality if quality != _UNKNOWN else columns.quality[at]
-        same = text == columns.sources[at] and better == columns.quality[at] and not was
         columns.sources[at], columns.quality[at], columns.withdrawn[at] = text, better, False
-        if was:
-            columns.since[at] = self._checks
-        self._tell(at, "added" if was else "unchanged" if same else "updated")
         if self._of_record is not None:
             self._of_record[record.key].add(at)
         return at
 
     def _append(self, code: Code, quality: int, record: SourceRecord) -> int:
         columns, at = self.columns, len(self.columns)
+        self._touch(at)
         for column, value in zip(
             (columns.id, columns.type, columns.value, columns.quality, columns.withdrawn, columns.since),
             (self.next_id, code.type, code.value, quality, False, self._checks),
@@ -196,7 +190,6 @@ class Editor:
         self._at[code.type, code.value] = at
         if self._of_record is not None:
             self._of_record[record.key].add(at)
-        self._tell(at, "added")
         return at
 
     def _withdraw(self, at: int, change: Change) -> None:
@@ -204,13 +197,13 @@ class Editor:
         mine = [record for record in records if record.key == key and (change.erase or not record.withdrawn)]
         if not mine:
             return
+        self._touch(at)
         others = [record for record in records if record not in mine]
         if not change.erase:
             others += [replace(record, withdrawn=True, time=change.time or record.time) for record in mine]
         left = any(not record.withdrawn for record in others)
         if not others:
             self._erased.add(at)
-        self._tell(at, "updated" if left else "withdrawn")
         self.columns.sources[at], self.columns.withdrawn[at] = to_json(others), not left
 
     def _records(self) -> dict[tuple[str, str], set[int]]:
@@ -221,10 +214,27 @@ class Editor:
                     self._of_record[record.key].add(at)
         return self._of_record
 
-    def _tell(self, at: int, outcome: str) -> None:
-        """Keep what happened to an entry; of several things the weightiest."""
-        order = ("unchanged", "updated", "added", "withdrawn")
-        self._outcome[at] = max(outcome, self._outcome.get(at, outcome), key=order.index)
+    def _touch(self, at: int) -> None:
+        """Keep what an entry was before the changes."""
+        if at not in self._before:
+            new = at == len(self.columns)
+            self._before[at] = None if new else self._state(at)
+
+    def _state(self, at: int) -> tuple[str, int, bool]:
+        return self.columns.sources[at], self.columns.quality[at], self.columns.withdrawn[at]
+
+    def _outcome(self, at: int, before: tuple[str, int, bool] | None) -> str:
+        """Return what the changes did to an entry, and let one that is listed again be met from now on."""
+        was = before is not None and not before[2]
+        now = not self.columns.withdrawn[at] and at not in self._erased
+        if now and not was:
+            self.columns.since[at] = self._checks
+            return "added"
+        if before is None and at in self._erased:
+            return "unchanged"
+        if before is None or (was and not now):
+            return "withdrawn"
+        return "unchanged" if before == self._state(at) else "updated"
 
     def _erase(self) -> None:
         if not self._erased:

@@ -287,33 +287,21 @@ class ImageList:
         return np.dtype(np.uint8) if facts is None else np.dtype(DTYPES[facts.dtype]).newbyteorder("<")
 
     def _places_of(self, ids: Iterable[int]) -> NDArray[np.int64]:
-        there = self._table.column("id").to_numpy()
-        wanted = np.array(sorted(set(ids)), np.int64)
-        places = np.searchsorted(there, wanted)
-        bad = (places >= len(there)) | (
-            there[np.minimum(places, max(len(there) - 1, 0))] != wanted if len(there) else True
-        )
-        if np.any(bad):
-            missing = wanted[np.broadcast_to(bad, wanted.shape)][0]
-            raise InputError(f"the list {self.name} has no entry {missing}; `simsearch list show` names them")
-        return np.asarray(places, np.int64)
+        there, wanted = self._table.column("id").to_numpy(), np.array(sorted(set(ids)), np.int64)
+        if len(missing := wanted[~np.isin(wanted, there)]):
+            raise InputError(f"the list {self.name} has no entry {missing[0]}; `simsearch list show` names them")
+        return np.asarray(np.searchsorted(there, wanted), np.int64)
 
     def _require_described(self, changes: Sequence[Change], known: Mapping[str, ChannelFacts]) -> None:
         for change in changes:
             for listed in change.codes:
-                kind = listed.code.type
-                if not is_channel_type(kind):
+                if not is_channel_type(listed.code.type):
                     continue
-                facts = known.get(kind.partition(":")[2])
-                if facts is None:
-                    raise InputError(
-                        f"rows of the model {kind.partition(':')[2][:16]} belong to no channel of this library"
-                    )
-                size = facts.dimension * np.dtype(DTYPES[facts.dtype]).itemsize
-                if len(listed.code.value) != size:
-                    raise InputError(
-                        f"a row of {facts.model} has {size} bytes, and {len(listed.code.value)} were given"
-                    )
+                key, size = listed.code.type.partition(":")[2], len(listed.code.value)
+                if key not in known:
+                    raise InputError(f"rows of the model {key[:16]} belong to no channel of this library")
+                if size != known[key].row_bytes:
+                    raise InputError(f"a row of {known[key].model} has {known[key].row_bytes} bytes and not {size}")
 
     @contextmanager
     def _editing(self) -> Iterator[Editor]:
