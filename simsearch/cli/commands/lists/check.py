@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.commands.lists.printed import chance, short_type, whence
+from simsearch.cli.commands.lists.printed import OwnModel, chance, opened, short_type, whence
 from simsearch.cli.exit_codes import LISTED, SOME_REJECTED
 from simsearch.cli.inputs import counted, read_inputs, require_inputs
 from simsearch.cli.options import named
@@ -87,6 +87,7 @@ def check(
     ] = None,
     count: Annotated[bool, typer.Option("--count/--no-count", help="Count what is met, for the flood guard.")] = True,
     from_list: options.FromList = None,
+    model: OwnModel = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
@@ -98,16 +99,14 @@ def check(
     to an entry of an allow list is never told. A blank picture is accused by its digest alone. Exits with 1 when
     nothing is listed but an image could not be compared.
     """
-    from simsearch.library import Library
     from simsearch.library.calibration.known import most_of
     from simsearch.library.lists.check import Thresholds
 
     require_inputs(paths, from_list)
     thresholds = Thresholds(max_bits, max_distance, most_of(max_expected, max_fpr))
     with ExitStack() as stack:
-        opened = None if library is None else stack.enter_context(Library.open(library, device=device))
-        held = _lists(opened, lists or [], allow or [], kind)
-        against = _Against(opened, held, thresholds, max_pixels, count)
+        given = None if library is None else stack.enter_context(opened(library, model=model, device=device))
+        against = _Against(given, _lists(given, lists or [], allow or [], kind), thresholds, max_pixels, count)
         listed = rejected = False
         for number, answers in enumerate(against.answers(paths or [], from_list)):
             _tell(answers, as_json=as_json, first=number == 0)

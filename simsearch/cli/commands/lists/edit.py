@@ -10,9 +10,11 @@ import typer
 from simsearch.cli import options, terminal
 from simsearch.cli.commands.lists.printed import (
     ListName,
+    OwnModel,
     entry_facts,
     entry_line,
     numbers,
+    opened,
     say,
     show_facts,
     tell_refused,
@@ -53,10 +55,8 @@ def create_list(
     as_json: options.AsJson = False,
 ) -> None:
     """Make a list without entries, in the library's folder."""
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
-        made = opened.create_list(name, str(kind), prevalence=prevalence)
+    with opened(library) as held:
+        made = held.create_list(name, str(kind), prevalence=prevalence)
     say(f"made the {made.kind} list {name}", {"list": name, "kind": made.kind}, as_json=as_json)
 
 
@@ -77,6 +77,7 @@ def add_to_list(
     tags: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TEXT", help="Kept with the entries; several times.")
     ] = None,
+    model: OwnModel = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
@@ -86,7 +87,6 @@ def add_to_list(
     with 1 when an input could not be used.
     """
     from simsearch.images.source import Rejected
-    from simsearch.library import Library
     from simsearch.library.lists.codes import PDQ, is_blank, parsed
     from simsearch.library.lists.entries import Change, Listed
     from simsearch.library.lists.image_list import now
@@ -96,14 +96,14 @@ def add_to_list(
     read = [parsed(text) for text in codes or ()]
     if blank := [code for code in read if code.type == PDQ and is_blank(code.value)]:
         raise typer.BadParameter(f"{blank[0]} is the PDQ hash of a blank picture, which all blank ones are near")
-    with Library.open(library, device=device) as opened:
-        one, counts = opened.list(name), {"added": 0, "updated": 0, "unchanged": 0}
+    with opened(library, model=model, device=device) as held:
+        one, counts = held.list(name), {"added": 0, "updated": 0, "unchanged": 0}
         left, rejected = dict[str, int](), list[Rejected]()
         if read:
             changes = [Change("local", "", (Listed(code),), now(), tuple(tags or ())) for code in read]
-            _count(counts, one.apply(changes, opened.list_models().facts()))
+            _count(counts, one.apply(changes, held.list_models().facts()))
         if paths:
-            done = opened.add_to_list(name, paths, tags=tuple(tags or ()))
+            done = held.add_to_list(name, paths, tags=tuple(tags or ()))
             _count(counts, done.changed)
             left, rejected = dict(done.left_out), list(done.rejected)
     facts = {"list": name, **counts, "left_out": left}
@@ -137,13 +137,11 @@ def remove_from_list(
     as_json: options.AsJson = False,
 ) -> None:
     """Take entries back. They stay as tombstones, so that no import lists them again, until --purge."""
-    from simsearch.library import Library
-
     if not entries and not purge:
         raise typer.BadParameter("nothing to remove: give ENTRY, or --purge alone for what was withdrawn before")
     wanted = [_entry(text) for text in entries or ()]
-    with Library.open(library) as opened:
-        one = opened.list(name)
+    with opened(library) as held:
+        one = held.list(name)
         before = one.withdrawn
         count = one.remove(wanted, purge=purge)
         erased = before + count if purge else 0
@@ -162,14 +160,12 @@ def show_list(
     as_json: options.AsJson = False,
 ) -> None:
     """Print the lists of a library, or the entries of one."""
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
+    with opened(library) as held:
         if name is None:
-            for each in opened.lists():
-                show_facts(opened.list(each), as_json=as_json)
+            for each in held.lists():
+                show_facts(held.list(each), as_json=as_json)
             return
-        one = opened.list(name)
+        one = held.list(name)
     if not as_json:
         show_facts(one, as_json=False)
     ids = sorted(one.sightings.aside) if flooded else None
@@ -195,10 +191,8 @@ def release(
     as_json: options.AsJson = False,
 ) -> None:
     """Let entries accuse again that the flood guard set aside; it never sets them aside a second time."""
-    from simsearch.library import Library
-
-    with Library.open(library) as opened:
-        opened.list(name).release(entries)
+    with opened(library) as held:
+        held.list(name).release(entries)
     say(f"{name}: {len(entries):,} released", {"list": name, "released": entries}, as_json=as_json)
 
 

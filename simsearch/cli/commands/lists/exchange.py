@@ -10,9 +10,11 @@ import typer
 from simsearch.cli import options, terminal
 from simsearch.cli.commands.lists.printed import (
     ListName,
+    OwnModel,
     chance,
     expected_facts,
     numbers,
+    opened,
     say,
     short_type,
     tell_refused,
@@ -50,10 +52,9 @@ def import_file(
 ) -> None:
     """Take over a file of an exchange; a second time it changes nothing. What cannot be used is told and left out."""
     from simsearch.act import import_list
-    from simsearch.library import Library
 
-    with Library.open(library) as opened:
-        one, channels = opened.list(name), opened.list_models().facts()
+    with opened(library) as held:
+        one, channels = held.list(name), held.list_models().facts()
         report = import_list(one, file, form=form, origin=origin, default=kind, channels=channels)
         entries = len(one)
     counts = {key: getattr(report.changed, key) for key in ("added", "updated", "unchanged", "withdrawn")}
@@ -86,10 +87,9 @@ def export_file(
 ) -> None:
     """Write a list as a file of an exchange."""
     from simsearch.act import export_list
-    from simsearch.library import Library
 
-    with Library.open(library) as opened:
-        count, left = export_list(opened.list(name), file, form=form, member=member)
+    with opened(library) as held:
+        count, left = export_list(held.list(name), file, form=form, member=member)
     say(f"{count:,} entries written", {"list": name, "written": count, "left_out": dict(left)}, as_json=as_json)
     for kind, many in left.items() if not as_json else ():
         terminal.note(f"{many:,} of type {kind} left out: {form} has no form for them")
@@ -121,10 +121,9 @@ def write_feedback(
     from simsearch.act import feedback
     from simsearch.act.exchange.feedback import read_verdicts
     from simsearch.act.exchange.files import write_new
-    from simsearch.library import Library
 
-    with Library.open(library) as opened:
-        made = feedback(opened.list(name), read_verdicts(verdicts), form)
+    with opened(library) as held:
+        made = feedback(held.list(name), read_verdicts(verdicts), form)
     write_new(file, made.text)
     say(
         f"{made.told:,} verdicts written",
@@ -154,6 +153,7 @@ def calibrate(
             help="Photographs that are strangers to the list.  [default: a sample of the library's]",
         ),
     ] = None,
+    model: OwnModel = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
@@ -161,11 +161,9 @@ def calibrate(
 
     The rates are kept with the list, and `check` judges by them. Pairs that look like copies are left out.
     """
-    from simsearch.library import Library
-
-    with Library.open(library, device=device) as opened, shown("list calibrate") as advance:
-        one = opened.list(name)
-        found = opened.calibrate_list(name, negatives=negatives, progress=advance)
+    with opened(library, model=model, device=device) as held, shown("list calibrate") as advance:
+        one = held.list(name)
+        found = held.calibrate_list(name, negatives=negatives, progress=advance)
     for each in found:
         _show_rates(one, each, as_json=as_json)
 

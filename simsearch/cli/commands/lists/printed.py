@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +13,15 @@ from simsearch.cli import terminal
 
 if TYPE_CHECKING:
     from simsearch.decide.calibration import Expected
+    from simsearch.library import Library
     from simsearch.library.lists.entries import Entry, SourceRecord
     from simsearch.library.lists.image_list import ImageList
 
 ListName = Annotated[str, typer.Argument(metavar="NAME", help="Of the list.")]
+OwnModel = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="What made the library's rows, where that is your own module:Class."),
+]
 _TYPE = 20  # letters of a type of code that are shown
 
 
@@ -100,3 +107,14 @@ def expected_facts(worth: Expected) -> dict[str, Any]:
         "expected_interval": [worth.low, worth.high],
         "beyond_calibration": worth.beyond_calibration,
     }
+
+
+@contextmanager
+def opened(path: Path, *, model: str | None = None, device: str = "auto") -> Iterator[Library]:
+    """Open a library, with its own class of an extractor where that is given."""
+    from simsearch.extract.load import load_extractor
+    from simsearch.library import Library
+
+    extractor = None if model is None else load_extractor(model, device=device)
+    with Library.open(path, extractor=extractor, device=device) as library:
+        yield library
