@@ -56,7 +56,7 @@ def test_a_library_keeps_lists(run: Run, library: Path, bad: Path, tmp_path: Pat
     code, out, _ = run("list", "add", "blocked", bad, "--tag", "t", "--model", FAKE, *where, "--json")
     assert (code, json.loads(out)["added"]) == (0, 3)
     assert run("list", "add", "blocked", "--code", f"md5:{'ab' * 16}", *where)[0] == 0
-    assert run("list", "add", "blocked", "--code", f"pdq:{'00' * 32}", *where)[0] == 2
+    assert run("list", "add", "blocked", "--code", f"pdq:{'00' * 32}", *where)[0] == 3
     assert run("list", "add", "blocked", "--code", "md5:12", *where)[0] == 3
     code, out, _ = run("list", "show", "blocked", *where)
     assert out.count("\n") == 5

@@ -18,9 +18,9 @@ from simsearch.errors import InputError, LibraryDamaged, shown
 from simsearch.library.format.channel import DTYPES
 from simsearch.library.format.layout import LISTS
 from simsearch.library.lists import store
-from simsearch.library.lists.codes import Code, is_channel_type
+from simsearch.library.lists.codes import PDQ, Code, is_blank, is_channel_type, parsed
 from simsearch.library.lists.columns import SCHEMA, Changed, Columns, Editor, rows_of
-from simsearch.library.lists.entries import Change, Entry
+from simsearch.library.lists.entries import Change, Entry, Listed
 from simsearch.library.lists.flood import PREVALENCE, Sightings
 from simsearch.library.lists.store import ChannelFacts, Header, Kind
 
@@ -184,6 +184,23 @@ class ImageList:
             held = self.coded(code.type)
             self._digests[code.type] = dict(zip(map(bytes, held.values), held.ids.tolist(), strict=True))
         return self._digests[code.type].get(code.value)
+
+    def add(self, codes: Iterable[str], *, tags: Sequence[str] = ()) -> Changed:
+        """List codes without pictures, each written as `TYPE:VALUE`, and return what that did.
+
+        Raises:
+            InputError: One is no code, or is the PDQ hash of a blank picture, which all blank ones are near.
+
+        Example:
+            >>> one = ImageList.of("hashes", ())
+            >>> one.add(["md5:d41d8cd98f00b204e9800998ecf8427e"]).added, len(one)
+            (1, 1)
+        """
+        given = [parsed(text) for text in codes]
+        for code in given:
+            if code.type == PDQ and is_blank(code.value):
+                raise InputError(f"{code} is the PDQ hash of a blank picture, which all blank ones are near")
+        return self.apply(Change("local", "", (Listed(code),), now(), tuple(tags)) for code in given)
 
     def apply(self, changes: Iterable[Change], channels: Mapping[str, ChannelFacts] | None = None) -> Changed:
         """Take over what source records say, and return what that did.

@@ -87,21 +87,14 @@ def add_to_list(
     with 1 when an input could not be used.
     """
     from simsearch.images.source import Rejected
-    from simsearch.library.lists.codes import PDQ, is_blank, parsed
-    from simsearch.library.lists.entries import Change, Listed
-    from simsearch.library.lists.image_list import now
 
     if not paths and not codes:
         raise typer.BadParameter("nothing to list: give a PATH or --code TYPE:VALUE")
-    read = [parsed(text) for text in codes or ()]
-    if blank := [code for code in read if code.type == PDQ and is_blank(code.value)]:
-        raise typer.BadParameter(f"{blank[0]} is the PDQ hash of a blank picture, which all blank ones are near")
     with opened(library, model=model, device=device) as held:
         one, counts = held.list(name), {"added": 0, "updated": 0, "unchanged": 0}
         left, rejected = dict[str, int](), list[Rejected]()
-        if read:
-            changes = [Change("local", "", (Listed(code),), now(), tuple(tags or ())) for code in read]
-            _count(counts, one.apply(changes, held.list_models().facts()))
+        if codes:
+            _count(counts, one.add(codes, tags=tags or ()))
         if paths:
             done = held.add_to_list(name, paths, tags=tuple(tags or ()))
             _count(counts, done.changed)
