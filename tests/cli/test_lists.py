@@ -28,7 +28,7 @@ def test_a_newcomer_checks_pictures_against_a_file_of_codes(run: Run, bad: Path,
     assert run("check", bad, "--list", codes, "--max-bits", 4)[0] == 0
     assert run("check", bad, "--list", codes, "--allow", codes)[0] == 0
     codes.write_text(f"{pdq_of(1, 5).value.hex()}\n")
-    assert run("check", bad, "--list", codes)[0] == 0
+    assert run("check", bad, "--list", codes)[0] == 3  # nothing of it could be used
     assert run("check", bad, "--list", codes, "--type", "pdq")[0] == 10
     (tmp_path / "broken.jpg").write_bytes(b"none")
     assert run("check", good, tmp_path / "broken.jpg", "--list", codes, "--type", "pdq")[0] == 1
@@ -64,9 +64,12 @@ def test_a_library_keeps_lists(run: Run, library: Path, bad: Path, tmp_path: Pat
     assert run("check", tmp_path / "copy.jpg", "--list", "blocked", *where)[0] == 3  # a class is not run unasked
     assert run("check", tmp_path / "copy.jpg", "--list", "blocked", "--model", FAKE, *where)[0] == 10
     assert run("check", tmp_path / "copy.jpg", "--list", "nothing", *where)[0] == 3
+    assert (
+        run("check", library.parent / "copy.jpg", "--list", "blocked", "--model", FAKE, "--max-bits", 0, *where)[0] == 1
+    )
     assert run("list", "create", "press", "--kind", "allow", *where)[0] == 0
     assert run("list", "add", "press", tmp_path / "copy.jpg", "--model", FAKE, *where)[0] == 0
-    assert run("check", tmp_path / "copy.jpg", "--model", FAKE, *where)[0] == 0
+    assert run("check", tmp_path / "copy.jpg", "--model", FAKE, "--max-distance", 0.1, *where)[0] == 0
     code, out, _ = run("list", "show", *where, "--json")
     assert [json.loads(line)["list"] for line in out.splitlines()] == ["blocked", "press"]
     assert run("verify", *where)[0] == 0

@@ -84,10 +84,15 @@ def list_of_file(
     """Return a list in memory of what a file of an exchange says, and what was refused.
 
     Raises:
-        InputError: The file cannot be read, or is none of that format.
+        InputError: The file cannot be read, is none of that format, or lists nothing that can be used.
     """
     _, read = read_exchange(path, form=form, default=default)
     changes = [_described(change, {}, read) for change in read.changes]
+    if not any(change.codes for change in changes):
+        why = "; ".join(f"{many:,} refused, {reason}" for reason, many in read.refused.items())
+        raise InputError(
+            f"{shown(str(path))} lists nothing that pictures could be compared with: {why or 'it is empty'}"
+        )
     return ImageList.of(Path(os.fsdecode(path)).name, changes, kind=kind), read
 
 

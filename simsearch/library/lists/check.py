@@ -192,12 +192,14 @@ def check(inputs: Iterable[Found], plan: Plan, settings: AddSettings, *, count: 
     while chunk := list(itertools.islice(stream, _AT_ONCE)):
         answers += _answers(chunk, plan, met)
         done += len(chunk)
-    aside, notes = list[tuple[str, int]](), list(plan.notes)
+    aside, notes = list[tuple[str, int]](), list[str]()
     if count and done:
         for one in plan.lists:
             if one.kind == "block":
                 aside += [(one.name, entry) for entry in _count(one, plan, done, met[one.name], notes)]
-    return Checked(tuple(answers), {one.name: len(one) for one in plan.lists}, tuple(notes), tuple(aside))
+    return Checked(
+        tuple(answers), {one.name: len(one) for one in plan.lists}, tuple(plan.notes), tuple(notes), tuple(aside)
+    )
 
 
 def _count(one: ImageList, plan: Plan, done: int, met: Mapping[int, int], notes: list[str]) -> list[int]:

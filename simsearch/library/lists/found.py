@@ -109,12 +109,14 @@ class Checked(Sequence[PictureCheck]):
     Attributes:
         pictures: One answer each.
         lists: Names of the lists, with the number of their entries.
-        notes: What could not be compared or decided, and why.
+        not_compared: Entries that nothing could be compared with, or decided by, and why.
+        notes: What else is to be told.
         set_aside: Entries that the flood guard set aside in this check, as list and id.
     """
 
     pictures: tuple[PictureCheck, ...]
     lists: dict[str, int]
+    not_compared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, int], ...] = ()
 

@@ -140,20 +140,16 @@ def write_entries(home: Path, name: str, header: Header, table: pa.Table) -> Non
     """Put a list's entries in place of older ones."""
     facts = json.dumps(header.to_dict(), sort_keys=True)
     metadata = {_HEADER: facts.encode(), _SEAL: _seal(facts, table).encode()}
-    path = home / f"{name}{ENTRIES}"
-    half = _half(path)
-    with half.open("xb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(metadata)) as writer:
+    schema, path = SCHEMA.with_metadata(metadata), home / f"{name}{ENTRIES}"
+    with _replacing(path) as half, half.open("xb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_table(table.cast(SCHEMA).replace_schema_metadata(metadata))
-    _publish(half, path)
 
 
 def write_json(home: Path, file: str, fields: dict[str, Any]) -> None:
     """Put a sealed JSON file in place of an older one."""
-    path = home / file
-    half = _half(path)
     whole = {"format": FORMAT, **fields}
-    half.write_text(json.dumps({**whole, "seal": _digest(whole)}) + "\n", encoding="utf-8")
-    _publish(half, path)
+    with _replacing(home / file) as half:
+        half.write_text(json.dumps({**whole, "seal": _digest(whole)}) + "\n", encoding="utf-8")
 
 
 def read_entries(folder: Path, name: str) -> tuple[Header, pa.Table]:
@@ -218,17 +214,20 @@ def problems(folder: Path) -> Iterator[str]:
             yield str(error)
 
 
-def _half(path: Path) -> Path:
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a name to write under, which then takes the place of a file; where that fails nothing of it stays."""
     require_file(path)
     require_alone(path)
     half = path.with_name(path.name + HALF)
     half.unlink(missing_ok=True)
-    return half
-
-
-def _publish(half: Path, path: Path) -> None:
-    sync(half)
-    half.rename(path)
+    try:
+        yield half
+        sync(half)
+        half.rename(path)
+    except Exception:
+        half.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

@@ -151,7 +151,7 @@ def test_rows_of_a_channel_without_rates_are_compared_only_by_a_distance(library
     library.create_list("bad", "block")
     library.add_to_list("bad", saved(tmp_path / "bad.png", 1), settings=HERE)
     found = library.check(tmp_path / "bad.png", settings=HERE)
-    assert [note for note in found.notes if "no rates of strangers are known of fake" in note]
+    assert [note for note in found.not_compared if "no rates of strangers are known of fake" in note]
     (answer,) = library.check(tmp_path / "bad.png", max_distance=0.01, settings=HERE)
     assert {match.type for match in answer.matches} == set(library.list("bad").types())
     with pytest.raises(InputError, match="no rates of strangers"):

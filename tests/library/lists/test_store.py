@@ -249,6 +249,7 @@ def test_a_full_disk_has_a_name(library: Library, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StorageFull):
         one.apply([GOES])
     monkeypatch.undo()
+    assert not list((library.path / LISTS).glob("*.half"))
     assert len(library.list("one")) == 1
     assert one.apply([GOES]).added == 1
 

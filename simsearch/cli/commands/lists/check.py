@@ -97,7 +97,7 @@ def check(
     Equal digests of a file's bytes are the same file. PDQ hashes within 31 bits, and rows that are nearer than chance
     explains, are matches; beside each stands how many entries of the list would be as near by chance. What is as near
     to an entry of an allow list is never told. A blank picture is accused by its digest alone. Exits with 1 when
-    nothing is listed but an image could not be compared.
+    nothing is listed but an image, or entries of a list, could not be compared.
     """
     from simsearch.library.calibration.known import most_of
     from simsearch.library.lists.check import Thresholds
@@ -111,7 +111,7 @@ def check(
         for number, answers in enumerate(against.answers(paths or [], from_list)):
             _tell(answers, as_json=as_json, first=number == 0)
             listed |= answers.listed
-            rejected |= any(one.rejected is not None for one in answers)
+            rejected |= bool(answers.not_compared) or any(one.rejected is not None for one in answers)
     if listed or rejected:
         raise typer.Exit(LISTED if listed else SOME_REJECTED)
 
@@ -195,7 +195,7 @@ class _Against:
 
 
 def _tell(answers: Checked, *, as_json: bool, first: bool) -> None:
-    for note in answers.notes if first else ():
+    for note in answers.not_compared + answers.notes if first else answers.notes:
         terminal.note(note)
     for answer in answers:
         if as_json:
