@@ -501,7 +501,7 @@ class Reader:
             DependencyMissing: A list holds PDQ hashes, and PDQ is not installed.
         """
         from simsearch.library.inputs import outside
-        from simsearch.library.lists.check import Thresholds
+        from simsearch.library.lists.comparison import Thresholds
         from simsearch.library.lists.open_lists import check_lists, inputs_of, looked_at
 
         named = self.lists() if lists is None else lists

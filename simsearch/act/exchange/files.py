@@ -17,7 +17,7 @@ from simsearch.act.exchange.stopncii import read_stopncii, write_stopncii
 from simsearch.act.exchange.tables import THREATEXCHANGE, read_csv, read_text, write_csv, write_text
 from simsearch.errors import InputError, first_line, shown
 from simsearch.library.lists.codes import DIGESTS, PDQ, is_channel_type
-from simsearch.library.lists.columns import Changed
+from simsearch.library.lists.editor import Changed
 from simsearch.library.lists.entries import Change, Entry, require_text
 from simsearch.library.lists.image_list import ImageList
 from simsearch.library.lists.store import ChannelFacts, Kind

@@ -19,7 +19,8 @@ from simsearch.library.format.channel import DTYPES
 from simsearch.library.format.layout import LISTS
 from simsearch.library.lists import store
 from simsearch.library.lists.codes import PDQ, Code, is_blank, is_channel_type, parsed
-from simsearch.library.lists.columns import SCHEMA, Changed, Columns, Editor, rows_of
+from simsearch.library.lists.columns import SCHEMA, Columns, rows_of
+from simsearch.library.lists.editor import Changed, Editor
 from simsearch.library.lists.entries import Change, Entry, Listed
 from simsearch.library.lists.flood import PREVALENCE, Sightings
 from simsearch.library.lists.store import ChannelFacts, Header, Kind

@@ -20,9 +20,10 @@ from simsearch.images.source import Found, Rejected
 from simsearch.library.format.channel import POINTS
 from simsearch.library.inputs import sources_of
 from simsearch.library.lists.calibrate import PHOTOGRAPHS, ListCalibration, calibrate, types_to_calibrate
-from simsearch.library.lists.check import Thresholds, check, planned
+from simsearch.library.lists.check import check
 from simsearch.library.lists.codes import DIGESTS, PDQ, PDQ_QUALITY, Code, is_blank, type_of
-from simsearch.library.lists.columns import Changed
+from simsearch.library.lists.comparison import Thresholds, planned
+from simsearch.library.lists.editor import Changed
 from simsearch.library.lists.entries import Change, Listed
 from simsearch.library.lists.found import Checked
 from simsearch.library.lists.image_list import ImageList, now
@@ -48,7 +49,7 @@ class Models:
     """What makes codes of pictures: PDQ, and the channels of a library where there is one.
 
     Attributes:
-        channels: By the type of code.
+        channels: By the type of code; without one of PDQ, which lists hold of whole pictures.
     """
 
     def __init__(self, channels: Sequence[Channel] = (), load: Load | None = None, own: Own | None = None) -> None:
@@ -59,7 +60,7 @@ class Models:
             load: Returns the extractor of a channel.
             own: Returns the library's rates of a channel.
         """
-        self.channels = {type_of(one.fingerprint): one for one in channels if one.dtype != POINTS}
+        self.channels = {type_of(one.fingerprint): one for one in channels if one.dtype != POINTS and one.model != PDQ}
         self._load, self._own = load, own
         self._pdq: Pdq | None = None
 

@@ -17,8 +17,8 @@ from simsearch.errors import InputError
 from simsearch.extract.hashes.pdq import Pdq
 from simsearch.images import find
 from simsearch.library import Library
-from simsearch.library.lists.check import Thresholds
 from simsearch.library.lists.codes import PDQ_RADIUS, Code, type_of
+from simsearch.library.lists.comparison import Thresholds
 from simsearch.library.lists.entries import Change, Listed
 from simsearch.library.lists.image_list import ImageList
 from simsearch.library.lists.open_lists import Models, check_lists
@@ -221,3 +221,13 @@ def test_a_read_only_folder_is_no_reason_not_to_answer(
     found = library.check(file, settings=HERE)
     assert found.listed
     assert any("could not be counted" in note for note in found.notes)
+
+
+def test_a_channel_of_pdq_is_not_what_lists_hold(tmp_path: Path) -> None:
+    with Library.create(tmp_path / "hashes", model=["pdq", "dhash"], device="cpu") as made:
+        made.create_list("bad", "block")
+        made.add_to_list("bad", saved(tmp_path / "bad.png", 1), settings=HERE)
+        dhash = type_of(made.channels[1].fingerprint)
+        assert set(made.list("bad").types()) == {"pdq", "sha256", dhash}
+        (answer,) = made.check(tmp_path / "bad.png", settings=HERE)
+        assert {(match.type, match.bits) for match in answer.matches} == {("sha256", None), ("pdq", 0), (dhash, 0)}

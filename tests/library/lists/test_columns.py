@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simsearch.library.lists.codes import Code
-from simsearch.library.lists.columns import SCHEMA, Changed, Editor
+from simsearch.library.lists.columns import SCHEMA
+from simsearch.library.lists.editor import Changed, Editor
 from simsearch.library.lists.entries import Change, Listed, SourceRecord, Vote
 from simsearch.library.lists.image_list import ImageList
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simsearch.images.sidecars import Skipped
     from simsearch.images.source import Found
     from simsearch.library import AddSettings, Library
-    from simsearch.library.lists.check import Thresholds
+    from simsearch.library.lists.comparison import Thresholds
     from simsearch.library.lists.found import Checked, ListMatch, PictureCheck
     from simsearch.library.lists.image_list import ImageList
 
@@ -100,7 +100,7 @@ def check(
     nothing is listed but an image, or entries of a list, could not be compared.
     """
     from simsearch.library.calibration.known import most_of
-    from simsearch.library.lists.check import Thresholds
+    from simsearch.library.lists.comparison import Thresholds
 
     require_inputs(paths, from_list)
     thresholds = Thresholds(max_bits, max_distance, most_of(max_expected, max_fpr))

@@ -22,7 +22,7 @@ from simsearch.cli.commands.lists.printed import (
 from simsearch.cli.exit_codes import SOME_REJECTED
 
 if TYPE_CHECKING:
-    from simsearch.library.lists.columns import Changed
+    from simsearch.library.lists.editor import Changed
 
 app = typer.Typer(rich_markup_mode=None)
 SHOWN = 20
