@@ -18,6 +18,7 @@ PUBLIC = {
     "simsearch": """
         Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
+    "simsearch.act": "Feedback ImportReport Verdict export_list feedback import_list list_of_file",
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
         Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall
@@ -48,8 +49,9 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport CopyPair EditedCopies FusedReport Library LibraryInfo Match Matches
-        Progress QueryMatches ReembedReport write_segment
+        AddReport AddSettings CalibrationReport Checked CopyPair EditedCopies Entry FusedReport ImageList Library
+        LibraryInfo ListCalibration ListMatch ListedPictures Match Matches PictureCheck Progress QueryMatches
+        ReembedReport write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
+    from simsearch.library.lists.calibrate import ListCalibration as ListCalibration
+    from simsearch.library.lists.entries import Entry as Entry
+    from simsearch.library.lists.found import Checked as Checked
+    from simsearch.library.lists.found import ListMatch as ListMatch
+    from simsearch.library.lists.found import PictureCheck as PictureCheck
+    from simsearch.library.lists.image_list import ImageList as ImageList
+    from simsearch.library.lists.open_lists import ListedPictures as ListedPictures
     from simsearch.library.read.matches import Match as Match
     from simsearch.library.read.matches import Matches as Matches
     from simsearch.library.read.matches import QueryMatches as QueryMatches
@@ -28,13 +35,20 @@ attach(
         "AddReport": "reports",
         "AddSettings": "settings",
         "CalibrationReport": "calibration.calibrate",
+        "Checked": "lists.found",
         "CopyPair": "calibration.contents",
         "EditedCopies": "calibration.calibrate",
+        "Entry": "lists.entries",
         "FusedReport": "channels.count_fused",
+        "ImageList": "lists.image_list",
         "Library": "library",
         "LibraryInfo": "info",
+        "ListCalibration": "lists.calibrate",
+        "ListMatch": "lists.found",
+        "ListedPictures": "lists.open_lists",
         "Match": "read.matches",
         "Matches": "read.matches",
+        "PictureCheck": "lists.found",
         "Progress": "reports",
         "QueryMatches": "read.matches",
         "ReembedReport": "reports",

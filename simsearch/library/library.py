@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from simsearch.decide.calibration import Origin
     from simsearch.library.calibration.calibrate import CalibrationReport, EditedCopies
     from simsearch.library.channels.count_fused import FusedReport
+    from simsearch.library.lists.calibrate import ListCalibration
+    from simsearch.library.lists.image_list import ImageList
+    from simsearch.library.lists.open_lists import ListedPictures
     from simsearch.library.read.query import Query
     from simsearch.library.read.search_plan import SearchPlan
     from simsearch.library.repair.repair import RepairReport
@@ -463,6 +466,69 @@ class Library(Reader):
         report = count_fused(plans, asked, pairs=most, origin=origin, seed=seed, progress=progress)
         keep_fused(self.path, report.rates)
         return report
+
+    def create_list(self, name: str, kind: str, *, prevalence: float | None = None) -> ImageList:
+        """Return a new list in the library's folder.
+
+        Args:
+            name: Letters, digits, `_` and `-`.
+            kind: "block" or "allow".
+            prevalence: Share of checked pictures in which one entry may truly be met, 0.001 where nothing is said: an
+                entry that is met more often than that and chance explain is set aside.
+
+        Raises:
+            InputError: There is one of that name, or an argument is none.
+        """
+        from simsearch.library.lists.flood import PREVALENCE
+        from simsearch.library.lists.image_list import ImageList
+
+        share = PREVALENCE if prevalence is None else checks.number(prevalence, "prevalence", low=0, high=1)
+        return ImageList.create(self.path, checks.text(name, "name of a list"), kind, prevalence=share)
+
+    def add_to_list(
+        self, name: str, images: Any, *, tags: Sequence[str] = (), settings: AddSettings | None = None
+    ) -> ListedPictures:
+        """List images by their codes: SHA-256, PDQ where it is installed, and a row of each channel.
+
+        Neither the picture nor its path is kept. One that shows too little is listed by its SHA-256 alone.
+
+        Raises:
+            InputError: There is no such list, or a path does not exist.
+        """
+        from simsearch.library.inputs import outside
+        from simsearch.library.lists.open_lists import add_pictures, inputs_of, types_listed
+
+        one, given, models = self.list(name), checks.settings(settings), self.list_models()
+        inputs = inputs_of(images, types_listed(models), models, given)
+        return add_pictures(one, outside(self.path, inputs), models, settings=given, tags=tags)
+
+    def calibrate_list(
+        self,
+        name: str,
+        *,
+        negatives: Any = None,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[ListCalibration]:
+        """Count how often photographs come near a list's entries, for each of its types of code but digests.
+
+        The rates are kept with the list, and checks judge by them.
+
+        Args:
+            name: Of the list.
+            negatives: Photographs that are strangers to it, as paths; None for a sample of the library's own.
+            settings: Of reading.
+            progress: Called with photographs compared and their number.
+
+        Raises:
+            InputError: There are too few photographs or entries for a rate, or the list holds only digests.
+        """
+        from simsearch.images.find import find
+        from simsearch.library.lists.open_lists import calibrate_list
+
+        paths = None if negatives is None else find(as_paths(negatives))
+        one, given = self.list(name), checks.settings(settings)
+        return calibrate_list(one, self.list_models(), paths, self.snapshot, settings=given, progress=progress)
 
     def edited_copies(
         self, images: int, *, channel: str | None = None, metric: str | None = None, seed: int = 0

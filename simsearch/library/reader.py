@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from simsearch.decide.calibration import Calibration
     from simsearch.decide.known_rates import KnownRates
     from simsearch.library.calibration.expectation import Judge
+    from simsearch.library.lists.found import Checked
+    from simsearch.library.lists.image_list import ImageList
+    from simsearch.library.lists.open_lists import Models
 
 
 class Reader:
@@ -458,13 +462,84 @@ class Reader:
         chosen = self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel"))
         return rows(self.snapshot, chosen.name, _batch_size(batch_size))
 
+    def lists(self) -> tuple[str, ...]:
+        """Return the names of the library's lists, in order."""
+        from simsearch.library.lists.store import names
+
+        return tuple(names(self.path))
+
+    def list(self, name: str) -> ImageList:
+        """Return the block or allow list of that name, as it is now.
+
+        Raises:
+            InputError: There is none.
+            LibraryDamaged: A file of it is not what was written.
+        """
+        from simsearch.library.lists.image_list import ImageList
+
+        return ImageList.open(self.path, arguments.text(name, "name of a list"))
+
+    def check(
+        self,
+        images: Any,
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        settings: AddSettings | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check images against lists, and return for each what is listed of it and what each match is worth.
+
+        Equal digests of a file's bytes are the same file. PDQ hashes match within `max_bits`; rows of a channel within
+        `max_distance`, or where at most 0.01 false matches of a check are expected. A match that is as near to an entry
+        of an allow list, by the same type of code, is never reported. A picture that shows too little is accused by
+        digests alone, and an entry that the flood guard set aside accuses nobody.
+
+        Args:
+            images: One or several, as of `search`; files that are no pictures are compared by their digests.
+            lists: Names of lists, or lists in memory; None for all of the library's.
+            max_bits: Of PDQ, of 256.
+            max_distance: Of rows of a channel, by the channel's metric.
+            max_expected: Decide by expected false matches of a check in one list instead, by the upper end of their
+                interval; for PDQ too.
+            max_fpr: The same by the probability that a stranger matches any entry.
+            settings: Of reading images.
+            count: Whether the flood guard counts them.
+
+        Raises:
+            InputError: There is no such list, a path does not exist, or an expected number is asked for that cannot be
+                told from what was counted.
+            DependencyMissing: A list holds PDQ hashes, and PDQ is not installed.
+        """
+        from simsearch.library.inputs import outside
+        from simsearch.library.lists.comparison import Thresholds
+        from simsearch.library.lists.open_lists import check_lists, inputs_of, looked_at
+
+        named = self.lists() if lists is None else lists
+        opened = [self.list(one) if isinstance(one, str) else one for one in named]
+        distance = None if max_distance is None else checked_limit(max_distance)
+        bits = int(arguments.number(max_bits, "max_bits", low=0, high=256))
+        thresholds = Thresholds(bits, distance, most_of(max_expected, max_fpr))
+        given, models = arguments.settings(settings), self.list_models()
+        inputs = inputs_of(images, looked_at(opened), models, given)
+        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+
+    def list_models(self) -> Models:
+        """Return what makes codes of pictures for lists: PDQ, and this library's channels."""
+        from simsearch.library.lists.open_lists import Models
+
+        return Models(self.channels, self._extractor, lambda channel: self.calibration(channel=channel.name))
+
     def info(self) -> LibraryInfo:
         """Return facts about the library."""
         from simsearch.library.info import info
 
         return info(self.path, self.snapshot)
 
-    def verify(self, deep: bool = False) -> list[str]:
+    def verify(self, deep: bool = False) -> builtins.list[str]:
         """Return the faults of the newest commit, one line each; `deep` reads every file whole."""
         from simsearch.library.verify import verify
 

@@ -27,6 +27,11 @@ COMMANDS += [
     "bits fit",
     "bits encode",
     "doctor",
+    "check",
+    *(
+        f"list {verb}"
+        for verb in ("create", "add", "remove", "show", "release", "import", "export", "feedback", "calibrate")
+    ),
 ]
 HEAVY = {"torch", "faiss", "pyarrow", "numpy", "rich", "yaml", "pydantic_core", "PIL"}
 QUICK_SECONDS = 0.5
@@ -54,6 +59,10 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "optimize",
             "query",
             "compare",
+            "calibrate",
+            "accounts",
+            "check",
+            "list",
             "embed",
             "benchmark",
         ),

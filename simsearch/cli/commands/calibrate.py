@@ -150,7 +150,7 @@ def _count_fused(
     rates = report.rates
     least = 3 * items / rates.pairs
     if as_json:
-        facts = {"channel": "fused", "metric": "fused", "what": rates.what, "origin": rates.origin}
+        facts: dict[str, Any] = {"channel": "fused", "metric": "fused", "what": rates.what, "origin": rates.origin}
         facts |= {"images": rates.images, "pairs": rates.pairs, "left_out": rates.left_out, "library_size": items}
         copies = [_pair(one) for one in report.copies]
         terminal.show_json(facts | {"stale": False, "least_expected": least, "copies": copies})
