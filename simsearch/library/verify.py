@@ -27,6 +27,7 @@ from simsearch.library.indexes import store
 from simsearch.library.read.neighbours import nearest
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.repair.survey import is_newer
+from simsearch.library.verdicts.log import read
 
 _SAMPLED = 64
 _TRIES = 5  # while a writer replaces segments
@@ -71,6 +72,7 @@ def _state(folder: Path, problems: list[str]) -> State | None:
         state = manifest.read()
     with _collecting(problems, manifest.path):
         problems += manifest.check()
+        read(manifest)
     return state
 
 
