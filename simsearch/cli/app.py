@@ -20,6 +20,7 @@ from simsearch.cli.commands import (
     query,
     reembed,
 )
+from simsearch.cli.commands.act import duplicates, review
 
 app = typer.Typer(
     name="simsearch",
@@ -44,7 +45,8 @@ def _root(
 ) -> None:
     """Find near-copies of images by deep embeddings.
 
-    `index` makes a library from folders of images; `query` finds what resembles an image in it.
+    `index` makes a library from folders of images; `query` finds what resembles an image in it; `duplicates` finds what
+    is several times in a folder.
 
     Exit codes: 0 done; 1 done but some inputs were rejected (index, embed, benchmark: only with --strict); 2 wrong
     usage; 3 an error, told in one line; 129, 130, 143 ended by SIGHUP, Ctrl-C or SIGTERM, with what was committed kept.
@@ -55,6 +57,8 @@ app.add_typer(index.app)
 app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
+app.add_typer(duplicates.app)
+app.add_typer(review.app, name="review", help="Decide of pairs of pictures; what was decided sticks.")
 app.add_typer(calibrate.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)

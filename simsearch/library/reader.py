@@ -269,11 +269,11 @@ class Reader:
         settings: AddSettings | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
-        """Return the pictures that are several times in this library, in groups with the one to keep; nothing is done.
+        """Return the pictures that are several times in this library, in groups with the one to keep; do nothing.
 
-        Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones and
-        pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows with
-        the pairs that are found, 5 million at most.
+        Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones
+        and pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows
+        with the pairs that are found, 5 million at most.
 
         Args:
             against: Another library of the same model: only pairs between the two, of which its files are kept.
@@ -281,7 +281,7 @@ class Reader:
             metric: By default the channel's.
             max_distance: Of a pair.
             max_false_pairs: Pairs of strangers to expect within the distance in all, by the calibration: N(N-1)/2 times
-                the rate of one pair. By default 1, or as few as the rates can tell.
+                the rate of one pair. By default a tenth, or as few as the rates can tell.
             views: Kinds of views in which each file, which is read again for them, is also compared: "flips", "turns",
                 "letterbox".
             grouping: "pairs": each file is near the kept one. "complete": every two of a group are near each other.

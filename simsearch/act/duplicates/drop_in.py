@@ -14,10 +14,10 @@ from simsearch.act.duplicates.folder import refreshed
 from simsearch.images.paths import Links
 from simsearch.library import Library
 from simsearch.library.duplicates.search import DuplicateSearch
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.settings import AddSettings
 from simsearch.library.verdicts.log import read
 from simsearch.library.verdicts.verdict import pair_of, standing
-from simsearch.library.format.manifest import Manifest
 
 
 def find_duplicates(
@@ -33,8 +33,8 @@ def find_duplicates(
 ) -> dict[str, list[Any]]:
     """Return, for each image of a folder by its name, the names of its duplicates; nothing is written to the folder.
 
-    Pairs that somebody rejected in the folder's library are left out. Without a distance or a number of false pairs one
-    false pair is expected in the whole folder.
+    Pairs that somebody rejected in the folder's library are left out. Without a distance or a number of false pairs a
+    tenth of one is expected in the whole folder.
 
     Args:
         image_dir: The folder.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.errors import InputError, shown
+from simsearch.images.find import find
 from simsearch.library import AddReport, AddSettings, Library, Progress
 from simsearch.runtime.files import user_cache
 
@@ -25,7 +26,7 @@ def library_of(paths: Sequence[str | os.PathLike[str]], model: str = "mini") -> 
         raise InputError("nothing to look through: give a folder")
     real = []
     for path in paths:
-        if not os.path.exists(path):
+        if not os.path.exists(path):  # noqa: PTH110 - names of bytes, too
             raise InputError(f"{shown(os.fsencode(path))} does not exist; give an existing folder")
         real.append(os.path.realpath(os.fsencode(path)))
     digest = hashlib.sha256(b"\0".join([model.encode(), *sorted(set(real))])).hexdigest()[:16]
@@ -54,7 +55,9 @@ def refreshed(
     library = Library.create(folder, model=model, device=device)
     try:
         real = [os.path.realpath(os.fsencode(path)) for path in paths]
-        return library, library.add(real, prune=True, **how)
+        # A folder inside may be empty since its duplicates went; where nothing at all is left a disk is not mounted.
+        some = next(iter(find(real)), None) is not None
+        return library, library.add(real, prune=True, prune_empty=some, **how)
     except BaseException:
         library.close()
         raise

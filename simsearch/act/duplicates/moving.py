@@ -1,4 +1,4 @@
-"""Moving one file so that nothing is overwritten and a kill at any moment leaves it whole under one of its two names."""
+"""Moving one file: nothing is overwritten, and a kill at any moment leaves it whole under one of its two names."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from simsearch.act.duplicates import links
 from simsearch.act.duplicates.journal import Journal, Record, begun, continued, decoded, encoded, read
 from simsearch.act.duplicates.moving import Changed, OnStep, Seen, finish, move, nothing, seen
 from simsearch.act.duplicates.names import free_names
-from simsearch.act.duplicates.plan import Plan, Unit
 from simsearch.act.duplicates.notes import drop_note, write_note
+from simsearch.act.duplicates.plan import Plan, Unit
 from simsearch.act.duplicates.trash import FILES, INFO, NOTE, note_of, trash_for
 from simsearch.errors import InputError, StorageFull, shown
 from simsearch.library.format.atomic_files import naming_full_disk

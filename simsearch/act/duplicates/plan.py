@@ -86,7 +86,7 @@ def plan_of(pairs: Iterable[tuple[Picture, Duplicate]], action: Action, *, desti
         root = one.picture.root.rstrip(b"/") + b"/"
         below = path[len(root) :] if path.startswith(root) else b".."
         below = os.path.basename(path) if b".." in below.split(b"/") else below  # noqa: PTH119
-        units.append(Unit(path, one.picture.sha256 or "", one.picture.bytes, kept.raw, kept.sha256 or "", below, along))
+        units.append(Unit(path, one.picture.sha256 or "", one.picture.size, kept.raw, kept.sha256 or "", below, along))
     if destination is not None:
         _require_outside(destination, roots)
     return Plan(action, tuple(units), destination, tuple(left))

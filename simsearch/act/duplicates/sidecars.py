@@ -15,8 +15,9 @@ VIDEOS = (b".mov", b".mp4")
 
 
 def sidecars_of(picture: bytes) -> list[bytes]:
-    """Return the files of the same folder that belong to a picture: `a.jpg.xmp`, and `a.xmp` where no other picture
-    has that stem; none where the folder cannot be read.
+    """Return the files that belong to a picture: `a.jpg.xmp`, and `a.xmp` where no other picture has that stem.
+
+    None where the folder cannot be read.
     """
     folder, name = os.path.split(picture)
     return [os.path.join(folder, other) for other in _belonging(folder, name, ENDINGS)]  # noqa: PTH118

@@ -75,7 +75,7 @@ def _key(part: str) -> _Key | None:
         return lambda _, seen: (wanted.index(seen.format) if seen.format in wanted else len(wanted),)
     simple: dict[str, _Key] = {
         "best": lambda picture, seen: (-picture.pixels, seen.step, seen.derived),
-        "largest": lambda picture, _: (-picture.bytes,),
+        "largest": lambda picture, _: (-picture.size,),
         "oldest": lambda picture, _: (picture.mtime_ns,),
         "newest": lambda picture, _: (-picture.mtime_ns,),
         "quality": lambda picture, _: (-picture.quality, -picture.pixels),

@@ -11,7 +11,7 @@ from simsearch.errors import InputError
 from simsearch.library.calibration.known import require_usable
 from simsearch.library.format.channel import Channel
 
-USUAL = 1.0
+USUAL = 0.1
 """Expected false pairs of a whole library where nothing is asked for."""
 
 
@@ -35,7 +35,7 @@ class Limit:
         return self.of(self.distance)
 
     def of(self, distance: float) -> Expected | None:
-        """Return the false pairs to expect within a distance, in all: the pairs compared times the rate of strangers."""
+        """Return the false pairs to expect within a distance, in all: pairs compared times the rate of strangers."""
         if self.calibration is None or not self.chances:
             return None
         [found] = self.calibration.expected([distance], self.chances)
@@ -61,7 +61,7 @@ def limit_of(
         items: Of the library.
         chances: Pairs that are compared.
         max_distance: As asked for.
-        max_false_pairs: As asked for. Where neither is, 1; or as few as the rates can tell.
+        max_false_pairs: As asked for. Where neither is, a tenth; or as few as the rates can tell.
 
     Raises:
         InputError: Both are given, a number is none, or no rates are known and no distance is given.
@@ -94,7 +94,7 @@ def limit_of(
 
 
 def _usual(calibration: Calibration, chances: float) -> float:
-    """Return the distance within which one false pair is expected, or where that cannot be told, as few as can be."""
+    """Return the distance within which `USUAL` false pairs are expected; as few as can be told where that is more."""
     try:
         return max(calibration.distance_at(USUAL, chances), 0.0)
     except InputError:

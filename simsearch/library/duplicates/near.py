@@ -53,7 +53,7 @@ class Near:
             held += len(left)
             if held > MOST_PAIRS:
                 raise InputError(
-                    f"more than {MOST_PAIRS:,} pairs are within that distance: lower --max-distance or --max-false-pairs"
+                    f"more than {MOST_PAIRS:,} pairs are that near: lower --max-distance or --max-false-pairs"
                 )
             found.append((left, right, distances, np.full(len(left), view, np.uint8)))
         empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.uint8))
@@ -122,13 +122,12 @@ def pairs_within(
             if ready is None:
                 break
             live = contents.live_rows(asking.channel)
-            covered = [contents.snapshot.uuids[uuid] for uuid in ready.record.segments]
-            left = sum(int(live[s].sum()) for s in covered)
+            left = sum(int(live[s].sum()) for s in _covered(contents, ready))
             way = choose_parameters(ready.record, ready.index.efforts(), k=_NEIGHBOURS, rows=_NEIGHBOURS, live=left)
             if way is None:
                 break
             try:
-                pieces = _by_index(contents, asking, numbers, ready, covered, (way.effort, way.depth))
+                pieces = _by_index(contents, asking, numbers, ready, (way.effort, way.depth))
                 return Near.joined(_told(pieces, advance, total)), way.recall
             except IndexFailed as error:
                 resident.failed(ready, error)
@@ -215,18 +214,14 @@ def _by_codes(contents: Contents, asking: Asking, numbers: Numbers) -> Iterator[
 
 
 def _by_index(
-    contents: Contents,
-    asking: Asking,
-    numbers: Numbers,
-    ready: OpenIndex,
-    covered: Sequence[int],
-    way: tuple[int, int],
+    contents: Contents, asking: Asking, numbers: Numbers, ready: OpenIndex, way: tuple[int, int]
 ) -> Iterator[Piece]:
     """Yield the pairs that an index finds, and all with rows that it does not cover."""
     from simsearch.search.self_join import pairs_by_index, row_pairs
 
     rows, live = _rows(contents, asking.channel), contents.live_rows(asking.channel)
     effort, depth = way
+    covered = _covered(contents, ready)
     offsets = np.cumsum([0, *map(len, rows)])
 
     def of(chosen: Sequence[int]) -> tuple[list[Any], list[Any], Numbers]:
@@ -245,6 +240,11 @@ def _by_index(
         yield np.minimum(a, b), np.maximum(a, b), distances, 0
     for pairs in row_pairs(fresh, metric=asking.metric, live=fresh_live, **how):
         yield _ordered(fresh_numbers, *pairs)
+
+
+def _covered(contents: Contents, ready: OpenIndex) -> list[int]:
+    """Return the segments that an index was built over, in the order of its rows."""
+    return [contents.snapshot.uuids[uuid] for uuid in ready.record.segments]
 
 
 def _told(pieces: Iterable[Piece], advance: Advance | None, total: int) -> Iterator[Piece]:

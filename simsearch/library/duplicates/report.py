@@ -25,7 +25,7 @@ class Picture:
         path_b64: Its bytes in base64 where they are not UTF-8.
         root: The folder that was given to `index`, as bytes; empty without a path.
         sha256: Of its bytes, in hex; None where it is not known.
-        bytes: Size of the file; 0 where it is not known.
+        size: Of the file, in bytes; 0 where it is not known.
         mtime_ns: When it was changed.
         width: Pixels; 0 where it is not known.
         height: Pixels.
@@ -40,7 +40,7 @@ class Picture:
     path_b64: str | None
     root: bytes
     sha256: str | None
-    bytes: int
+    size: int
     mtime_ns: int
     width: int
     height: int
@@ -92,7 +92,7 @@ class Duplicate:
     @property
     def frees(self) -> int:
         """Bytes that removing it frees."""
-        return 0 if self.same_file or self.chained or self.picture.kind != "file" else self.picture.bytes
+        return 0 if self.same_file or self.chained or self.picture.kind != "file" else self.picture.size
 
 
 @dataclass(frozen=True, slots=True)

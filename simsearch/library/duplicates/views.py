@@ -99,8 +99,8 @@ class ViewSearch:
     def _embedded(self, contents: Contents, items: Sequence[int]) -> dict[int, Query]:
         """Return the views of some items by their numbers, without those of which there is no file."""
         paths = {i: contents.snapshot.path(contents.place(i)) for i in items}
-        there = {i: path for i, path in paths.items() if path is not None and os.path.exists(split_member(path)[0])}
-        plain = {i: path for i, path in there.items() if not split_member(path)[1]}  # members would need their tar read
+        files = {i: path for i, path in paths.items() if path is not None and not split_member(path)[1]}
+        plain = {i: path for i, path in files.items() if os.path.isfile(path)}  # noqa: PTH113 - a name of bytes
         self.unread += len(items) - len(plain)
         found = dict(zip(plain, self.embedder.embed(list(plain.values())), strict=False)) if plain else {}
         by_path = {query.path: query for query in found.values()}
