@@ -18,6 +18,10 @@ PUBLIC = {
     "simsearch": """
         Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
+    "simsearch.act": """
+        ActReport Decisions PairDecision Plan Unit find_duplicates find_duplicates_to_remove perform plan_of
+        read_decisions resume undo
+    """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
         Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall
@@ -48,8 +52,8 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport CopyPair EditedCopies Library LibraryInfo Match Matches Progress
-        QueryMatches ReembedReport write_segment
+        AddReport AddSettings CalibrationReport CopyPair Duplicate Duplicates EditedCopies Group JudgedPair Library
+        LibraryInfo Match Matches Picture Progress QueryMatches ReembedReport Verdict write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

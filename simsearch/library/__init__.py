@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from simsearch.library.calibration.calibrate import CalibrationReport as CalibrationReport
     from simsearch.library.calibration.calibrate import CopyPair as CopyPair
     from simsearch.library.calibration.calibrate import EditedCopies as EditedCopies
+    from simsearch.library.duplicates.report import Duplicate as Duplicate
+    from simsearch.library.duplicates.report import Duplicates as Duplicates
+    from simsearch.library.duplicates.report import Group as Group
+    from simsearch.library.duplicates.report import Picture as Picture
     from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from simsearch.library.reports import Progress as Progress
     from simsearch.library.reports import ReembedReport as ReembedReport
     from simsearch.library.settings import AddSettings as AddSettings
+    from simsearch.library.verdicts.verdict import Verdict as Verdict
+    from simsearch.library.write.review import JudgedPair as JudgedPair
 
 attach(
     __name__,
@@ -28,14 +34,20 @@ attach(
         "AddSettings": "settings",
         "CalibrationReport": "calibration.calibrate",
         "CopyPair": "calibration.calibrate",
+        "Duplicate": "duplicates.report",
+        "Duplicates": "duplicates.report",
         "EditedCopies": "calibration.calibrate",
+        "Group": "duplicates.report",
+        "JudgedPair": "write.review",
         "Library": "library",
         "LibraryInfo": "info",
         "Match": "read.matches",
         "Matches": "read.matches",
+        "Picture": "duplicates.report",
         "Progress": "reports",
         "QueryMatches": "read.matches",
         "ReembedReport": "reports",
+        "Verdict": "verdicts.verdict",
         "write_segment": "format.segment",
     },
 )

@@ -224,9 +224,11 @@ def test_a_full_disk_ends_it_before_the_step(folder: Path, tmp_path: Path, monke
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    with monkeypatch.context() as disk, pytest.raises(StorageFull):
+    plan = planned(folder, "move")
+    with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", fsync)
-        perform(planned(folder, "move"), tmp_path / "journal")
+        with pytest.raises(StorageFull):
+            perform(plan, tmp_path / "journal")
     assert set(before.values()) <= {*contents(folder).values(), *contents(tmp_path / "moved").values()}
     undo(tmp_path / "journal")
     assert contents(folder) == before

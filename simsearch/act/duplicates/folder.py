@@ -26,11 +26,11 @@ def library_of(paths: Sequence[str | os.PathLike[str]], model: str = "mini") -> 
         raise InputError("nothing to look through: give a folder")
     real = []
     for path in paths:
-        if not os.path.exists(path):  # noqa: PTH110 - names of bytes, too
+        if not os.path.exists(path):
             raise InputError(f"{shown(os.fsencode(path))} does not exist; give an existing folder")
         real.append(os.path.realpath(os.fsencode(path)))
     digest = hashlib.sha256(b"\0".join([model.encode(), *sorted(set(real))])).hexdigest()[:16]
-    name = os.path.basename(real[0]).decode("ascii", "ignore")  # noqa: PTH119
+    name = os.path.basename(real[0]).decode("ascii", "ignore")
     seen = "".join(letter if letter.isalnum() else "-" for letter in name)[:_STEM].strip("-") or "photographs"
     return user_cache() / "libraries" / f"{seen}-{digest}.library"
 

@@ -17,7 +17,7 @@ def facts_of(path: bytes, kept: bytes, number: int) -> dict[str, Any]:
     Raises:
         Changed: The two are on two disks, or differ in owner or mode, which a link would change.
     """
-    own, other = os.lstat(path), os.stat(kept)  # noqa: PTH116
+    own, other = os.lstat(path), os.stat(kept)
     if own.st_dev != other.st_dev:
         raise Changed("it is on another disk than the kept file, and a link cannot lead there")
     if (own.st_uid, own.st_gid, stat.S_IMODE(own.st_mode)) != (other.st_uid, other.st_gid, stat.S_IMODE(other.st_mode)):
@@ -39,7 +39,7 @@ def link(path: bytes, kept: bytes, number: int, sha256: str, on_step: OnStep = n
     os.link(os.path.realpath(kept), new)
     os.link(path, old, follow_symlinks=False)
     on_step("linked beside")
-    os.replace(new, path)  # noqa: PTH105
+    os.replace(new, path)
     on_step("linked")
     clear(path, number, sha256)
 
@@ -52,13 +52,13 @@ def clear(path: bytes, number: int, sha256: str) -> None:
     """
     new, old = _beside(path, number)
     if os.path.lexists(new):
-        os.unlink(new)  # noqa: PTH108
+        os.unlink(new)
     if not os.path.lexists(old):
         return
     if seen(old).sha256 != sha256:
-        os.replace(old, path)  # noqa: PTH105
+        os.replace(old, path)
         raise Changed("it was written to in that very moment")
-    os.unlink(old)  # noqa: PTH108
+    os.unlink(old)
 
 
 def unlink(path: bytes, facts: Mapping[str, Any], sha256: str, on_step: OnStep = nothing) -> None:
@@ -76,22 +76,22 @@ def unlink(path: bytes, facts: Mapping[str, Any], sha256: str, on_step: OnStep =
     new, _ = _beside(path, number)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as copy, open(path, "rb") as file:  # noqa: PTH123
+        with open(descriptor, "wb") as copy, open(path, "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
         if seen(new).sha256 != sha256:
             raise Changed("it changed while it was copied")
-        os.chmod(new, int(facts["mode"]))  # noqa: PTH101
+        os.chmod(new, int(facts["mode"]))
         os.utime(new, ns=(int(facts["times"][0]), int(facts["times"][1])))
         on_step("copied beside")
-        os.replace(new, path)  # noqa: PTH105
+        os.replace(new, path)
     finally:
         if os.path.lexists(new):
-            os.unlink(new)  # noqa: PTH108
+            os.unlink(new)
 
 
 def _beside(path: bytes, number: int) -> tuple[bytes, bytes]:
     """Return the names beside a file of what takes its place, and of what was there."""
-    stem = os.path.join(os.path.dirname(path), b".simsearch-%d" % number)  # noqa: PTH118, PTH120
+    stem = os.path.join(os.path.dirname(path), b".simsearch-%d" % number)
     return stem + b".new", stem + b".old"

@@ -48,7 +48,7 @@ def seen(path: bytes, *, follow: bool = False) -> Seen:
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123
+        with open(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise Changed("it is no file any more")
@@ -78,11 +78,11 @@ def move(source: bytes, target: bytes, known: Seen, on_step: OnStep = nothing) -
             raise
     else:
         if _id(target) != known.file_id:
-            os.unlink(target)  # noqa: PTH108
+            os.unlink(target)
             raise Changed("it was replaced while it was looked at")
     _sync_folder(target)
     on_step("has both names")
-    os.unlink(source)  # noqa: PTH108
+    os.unlink(source)
     _sync_folder(source)
 
 
@@ -107,7 +107,7 @@ def finish(source: bytes, target: bytes, sha256: str, on_step: OnStep = nothing)
             return
         if seen(target).sha256 != sha256:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-        os.unlink(source)  # noqa: PTH108
+        os.unlink(source)
         _sync_folder(source)
         return
     move(source, target, known, on_step)
@@ -119,7 +119,7 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
     clear_partial(target)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as copy, open(source, "rb") as file:  # noqa: PTH123
+        with open(descriptor, "wb") as copy, open(source, "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
@@ -133,7 +133,7 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
             if error.errno not in _NO_LINKS:
                 raise
             _take(target)
-            os.replace(partial, target)  # noqa: PTH105
+            os.replace(partial, target)
     finally:
         clear_partial(target)
 
@@ -141,12 +141,12 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
 def clear_partial(target: bytes) -> None:
     """Remove what a broken-off copy left beside its target."""
     if os.path.lexists(_partial(target)):
-        os.unlink(_partial(target))  # noqa: PTH108
+        os.unlink(_partial(target))
 
 
 def _partial(target: bytes) -> bytes:
     folder, name = os.path.split(target)
-    return os.path.join(folder, b"." + hashlib.sha256(name).hexdigest()[:16].encode() + PARTIAL)  # noqa: PTH118
+    return os.path.join(folder, b"." + hashlib.sha256(name).hexdigest()[:16].encode() + PARTIAL)
 
 
 def _rename(source: bytes, target: bytes, known: Seen, *, taken: bool = False) -> None:
@@ -154,9 +154,9 @@ def _rename(source: bytes, target: bytes, known: Seen, *, taken: bool = False) -
     if not taken:
         _take(target)
     if _id(source) != known.file_id:
-        os.unlink(target)  # noqa: PTH108
+        os.unlink(target)
         raise Changed("it was replaced while it was looked at")
-    os.replace(source, target)  # noqa: PTH105
+    os.replace(source, target)
     _sync_folder(target)
     _sync_folder(source)
 
@@ -171,7 +171,7 @@ def _id(path: bytes) -> tuple[int, int]:
 
 
 def _sync_folder(path: bytes) -> None:
-    descriptor = os.open(os.path.dirname(path) or b".", os.O_RDONLY)  # noqa: PTH120
+    descriptor = os.open(os.path.dirname(path) or b".", os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:

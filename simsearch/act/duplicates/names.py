@@ -30,7 +30,7 @@ def free_names(picture: bytes, others: Sequence[bytes], taken: Callable[[bytes],
     Raises:
         FileExistsError: Ten thousand numbers are taken.
     """
-    stem = os.path.splitext(picture)[0]  # noqa: PTH122
+    stem = os.path.splitext(picture)[0]
     for number in itertools.takewhile(lambda count: count <= _MOST, itertools.count(1)):
         names = [numbered(name, stem, number) for name in (picture, *others)]
         if not any(map(taken, names)):

@@ -17,7 +17,7 @@ def write_note(one: Mapping[str, str]) -> None:
     if "note" not in one:
         return
     descriptor = os.open(decoded(one["note"]), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123
+    with open(descriptor, "wb") as file:
         file.write(one["text"].encode())
         file.flush()
         os.fsync(file.fileno())
@@ -28,7 +28,7 @@ def drop_note(one: Mapping[str, str]) -> None:
     if "note" not in one or not os.path.lexists(decoded(one["note"])):
         return
     text = one["text"].encode()
-    with open(decoded(one["note"]), "rb") as file:  # noqa: PTH123
+    with open(decoded(one["note"]), "rb") as file:
         ours = text.startswith(file.read(len(text) + 1))
     if ours:
-        os.unlink(decoded(one["note"]))  # noqa: PTH108
+        os.unlink(decoded(one["note"]))

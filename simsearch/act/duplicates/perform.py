@@ -178,7 +178,7 @@ class _Work:
         if "link" in begin:
             number = int(begin["begin"])
             links.clear(unit.path, number, unit.sha256)
-            if not os.path.samefile(unit.path, unit.kept):  # noqa: PTH121
+            if not os.path.samefile(unit.path, unit.kept):
                 _require_spare(unit)
                 links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
@@ -193,32 +193,32 @@ class _Work:
     def _moves(self, unit: Unit, known: Seen) -> list[dict[str, str]]:
         """Return the moves of a picture and its sidecars, to free names."""
         folder = self._folder_for(unit)
-        notes = os.path.join(os.path.dirname(folder), INFO) if self._plan.action == "trash" else None  # noqa: PTH118, PTH120
+        notes = os.path.join(os.path.dirname(folder), INFO) if self._plan.action == "trash" else None
 
         def taken(name: bytes) -> bool:
-            note = notes is not None and os.path.lexists(os.path.join(notes, name + NOTE))  # noqa: PTH118
-            return note or os.path.lexists(os.path.join(folder, name))  # noqa: PTH118
+            note = notes is not None and os.path.lexists(os.path.join(notes, name + NOTE))
+            return note or os.path.lexists(os.path.join(folder, name))
 
         sources = (unit.path, *(path for path in unit.sidecars if os.path.lexists(path)))
-        own, *others = (os.path.basename(path) for path in sources)  # noqa: PTH119
+        own, *others = (os.path.basename(path) for path in sources)
         moves = []
         for i, (source, name) in enumerate(zip(sources, free_names(own, others, taken), strict=True)):
-            one = {"from": encoded(source), "to": encoded(os.path.join(folder, name))}  # noqa: PTH118
+            one = {"from": encoded(source), "to": encoded(os.path.join(folder, name))}
             one["sha256"] = known.sha256 if i == 0 else seen(source).sha256
             if notes is not None:
-                one["note"] = encoded(os.path.join(notes, name + NOTE))  # noqa: PTH118
-                one["text"] = note_of(source, os.path.dirname(folder)).decode()  # noqa: PTH120
+                one["note"] = encoded(os.path.join(notes, name + NOTE))
+                one["text"] = note_of(source, os.path.dirname(folder)).decode()
             moves.append(one)
         return moves
 
     def _folder_for(self, unit: Unit) -> bytes:
         """Return the folder that a file goes to, made where it is missing."""
         if self._plan.action == "trash":
-            return os.path.join(trash_for(unit.path), FILES)  # noqa: PTH118
+            return os.path.join(trash_for(unit.path), FILES)
         assert self._plan.destination is not None  # a plan to move has one
-        below = os.path.dirname(unit.below)  # noqa: PTH120
-        folder = os.path.join(os.fsencode(self._plan.destination.absolute()), below)  # noqa: PTH118
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        below = os.path.dirname(unit.below)
+        folder = os.path.join(os.fsencode(self._plan.destination.absolute()), below)
+        os.makedirs(folder, exist_ok=True)
         return folder
 
 

@@ -85,7 +85,7 @@ def plan_of(pairs: Iterable[tuple[Picture, Duplicate]], action: Action, *, desti
         along = () if action == "link" else tuple(sidecars_of(path))
         root = one.picture.root.rstrip(b"/") + b"/"
         below = path[len(root) :] if path.startswith(root) else b".."
-        below = os.path.basename(path) if b".." in below.split(b"/") else below  # noqa: PTH119
+        below = os.path.basename(path) if b".." in below.split(b"/") else below
         units.append(Unit(path, one.picture.sha256 or "", one.picture.size, kept.raw, kept.sha256 or "", below, along))
     if destination is not None:
         _require_outside(destination, roots)

@@ -20,13 +20,13 @@ def sidecars_of(picture: bytes) -> list[bytes]:
     None where the folder cannot be read.
     """
     folder, name = os.path.split(picture)
-    return [os.path.join(folder, other) for other in _belonging(folder, name, ENDINGS)]  # noqa: PTH118
+    return [os.path.join(folder, other) for other in _belonging(folder, name, ENDINGS)]
 
 
 def videos_of(picture: bytes) -> list[bytes]:
     """Return the videos of a picture's stem, which stay where they are."""
     folder, name = os.path.split(picture)
-    return [os.path.join(folder, other) for other in _belonging(folder, name, VIDEOS)]  # noqa: PTH118
+    return [os.path.join(folder, other) for other in _belonging(folder, name, VIDEOS)]
 
 
 def _belonging(folder: bytes, name: bytes, endings: tuple[bytes, ...]) -> Iterator[bytes]:
@@ -35,12 +35,9 @@ def _belonging(folder: bytes, name: bytes, endings: tuple[bytes, ...]) -> Iterat
             files = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
     except OSError:
         return
-    stem = os.path.splitext(name)[0]  # noqa: PTH122
-    shared = any(
-        other != name and os.path.splitext(other)[0] == stem and is_meant_as_image(other)  # noqa: PTH122
-        for other in files
-    )
+    stem = os.path.splitext(name)[0]
+    shared = any(other != name and os.path.splitext(other)[0] == stem and is_meant_as_image(other) for other in files)
     for other in files:
-        before, ending = os.path.splitext(other)  # noqa: PTH122
+        before, ending = os.path.splitext(other)
         if ending.lower() in endings and (before == name or (before == stem and not shared)):
             yield other

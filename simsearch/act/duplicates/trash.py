@@ -31,14 +31,14 @@ def trash_for(path: bytes) -> bytes:
     if _device_of(home) == device:
         return _made(home)
     top = _top_of(path, device)
-    shared, own = os.path.join(top, b".Trash"), str(os.getuid()).encode()  # noqa: PTH118
+    shared, own = os.path.join(top, b".Trash"), str(os.getuid()).encode()
     if _is_shared(shared):
         try:
-            return _made(os.path.join(shared, own))  # noqa: PTH118
+            return _made(os.path.join(shared, own))
         except OSError:
             pass  # the specification: then the other one
     try:
-        return _made(os.path.join(top, b".Trash-" + own))  # noqa: PTH118
+        return _made(os.path.join(top, b".Trash-" + own))
     except OSError as error:
         raise Changed(f"its disk takes no trash folder at {os.fsdecode(top)}: {error.strerror}") from error
 
@@ -52,8 +52,8 @@ def note_of(path: bytes, trash: bytes, now: datetime.datetime | None = None) -> 
         now: Local time.
     """
     home = os.fsencode(user_data() / "Trash")
-    shared = os.path.basename(os.path.dirname(trash)) == b".Trash"  # noqa: PTH119, PTH120
-    top = os.path.dirname(os.path.dirname(trash) if shared else trash)  # noqa: PTH120
+    shared = os.path.basename(os.path.dirname(trash)) == b".Trash"
+    top = os.path.dirname(os.path.dirname(trash) if shared else trash)
     written = path if trash == home else os.path.relpath(path, top)
     time = (now or datetime.datetime.now().astimezone()).strftime("%Y-%m-%dT%H:%M:%S")
     return b"[Trash Info]\nPath=" + quote_from_bytes(written, safe="/").encode() + f"\nDeletionDate={time}\n".encode()
@@ -69,9 +69,9 @@ def _device_of(folder: bytes) -> int:
 
 def _top_of(path: bytes, device: int) -> bytes:
     """Return the top folder of the file system that a file is on."""
-    folder = os.path.realpath(os.path.dirname(path))  # noqa: PTH120
-    while folder != b"/" and os.stat(os.path.dirname(folder)).st_dev == device:  # noqa: PTH116, PTH120
-        folder = os.path.dirname(folder)  # noqa: PTH120
+    folder = os.path.realpath(os.path.dirname(path))
+    while folder != b"/" and os.stat(os.path.dirname(folder)).st_dev == device:
+        folder = os.path.dirname(folder)
     return folder
 
 
@@ -85,8 +85,8 @@ def _is_shared(folder: bytes) -> bool:
 
 
 def _made(trash: bytes) -> bytes:
-    for folder in (trash, os.path.join(trash, FILES), os.path.join(trash, INFO)):  # noqa: PTH118
-        os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103
-        if os.path.islink(folder):  # noqa: PTH114
+    for folder in (trash, os.path.join(trash, FILES), os.path.join(trash, INFO)):
+        os.makedirs(folder, 0o700, exist_ok=True)
+        if os.path.islink(folder):
             raise OSError(0, "it is a link", folder)
     return trash

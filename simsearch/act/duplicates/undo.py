@@ -74,10 +74,10 @@ def _back(source: bytes, target: bytes, sha256: str, on_step: OnStep) -> bool:
     if os.path.lexists(source) and not os.path.lexists(target):
         return False
     if os.path.lexists(source) and os.lstat(target).st_size == 0 and seen(source).sha256 == sha256:
-        os.unlink(target)  # noqa: PTH108 - a place that was taken for a rename
+        os.unlink(target)
         return False
-    if not os.path.isdir(os.path.dirname(source)):  # noqa: PTH112, PTH120
-        os.makedirs(os.path.dirname(source), exist_ok=True)  # noqa: PTH103, PTH120
+    if not os.path.isdir(os.path.dirname(source)):
+        os.makedirs(os.path.dirname(source), exist_ok=True)
     finish(target, source, sha256, on_step)
     on_step("back")
     return True
