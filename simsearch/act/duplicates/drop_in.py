@@ -34,7 +34,7 @@ def find_duplicates(
     """Return, for each image of a folder by its name, the names of its duplicates; nothing is written to the folder.
 
     Pairs that somebody rejected in the folder's library are left out. Without a distance or a number of false pairs a
-    tenth of one is expected in the whole folder.
+    tenth of one is expected in the whole folder, or less.
 
     Args:
         image_dir: The folder.

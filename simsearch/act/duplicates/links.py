@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from typing import Any
 
-from simsearch.act.duplicates.moving import Changed, OnStep, nothing, seen
+from simsearch.act.duplicates.moving import Changed, OnStep, nothing, seen, written
 
 
 def facts_of(path: bytes, kept: bytes, number: int) -> dict[str, Any]:
@@ -74,14 +73,8 @@ def unlink(path: bytes, facts: Mapping[str, Any], sha256: str, on_step: OnStep =
     if os.lstat(path).st_nlink == 1:
         return
     new, _ = _beside(path, number)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as copy, open(path, "rb") as file:
-            shutil.copyfileobj(file, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if seen(new).sha256 != sha256:
-            raise Changed("it changed while it was copied")
+        written(path, new, sha256)
         os.chmod(new, int(facts["mode"]))
         os.utime(new, ns=(int(facts["times"][0]), int(facts["times"][1])))
         on_step("copied beside")

@@ -117,14 +117,10 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
     """Copy a file to another file system: whole, on its disk, and with its times before it has its name."""
     partial = _partial(target)
     clear_partial(target)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as copy, open(source, "rb") as file:
-            shutil.copyfileobj(file, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if seen(partial).sha256 != known.sha256 or _id(source) != known.file_id:
-            raise Changed("it changed while it was copied")
+        written(source, partial, known.sha256)
+        if _id(source) != known.file_id:
+            raise Changed("it was replaced while it was copied")
         shutil.copystat(source, partial)
         on_step("copied")
         try:
@@ -136,6 +132,22 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
             os.replace(partial, target)
     finally:
         clear_partial(target)
+
+
+def written(source: bytes, copy: bytes, sha256: str) -> None:
+    """Copy the bytes of a file into a new one, and return once they are on the disk.
+
+    Raises:
+        FileExistsError: There is something of that name.
+        Changed: They are not those of the SHA-256.
+    """
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as new, open(source, "rb") as old:
+        shutil.copyfileobj(old, new, 1 << 20)
+        new.flush()
+        os.fsync(new.fileno())
+    if seen(copy).sha256 != sha256:
+        raise Changed("it changed while it was copied")
 
 
 def clear_partial(target: bytes) -> None:

@@ -13,6 +13,8 @@ from simsearch.library.format.channel import Channel
 
 USUAL = 0.1
 """Expected false pairs of a whole library where nothing is asked for."""
+RAREST = 1e-5
+"""And the share of pairs of strangers that are as near: few pictures are no reason to take look-alikes for copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def limit_of(
         items: Of the library.
         chances: Pairs that are compared.
         max_distance: As asked for.
-        max_false_pairs: As asked for. Where neither is, a tenth; or as few as the rates can tell.
+        max_false_pairs: As asked for. Where neither is, a tenth, and no more than one in 100,000 pairs; or as few as
+            the rates can tell.
 
     Raises:
         InputError: Both are given, a number is none, or no rates are known and no distance is given.
@@ -96,7 +99,7 @@ def limit_of(
 def _usual(calibration: Calibration, chances: float) -> float:
     """Return the distance within which `USUAL` false pairs are expected; as few as can be told where that is more."""
     try:
-        return max(calibration.distance_at(USUAL, chances), 0.0)
+        return max(calibration.distance_at(min(USUAL, RAREST * chances), chances), 0.0)
     except InputError:
         nearest = float(np.nextafter(calibration.curve.strengths[-1], np.inf))
         return max(-nearest, 0.0)

@@ -191,6 +191,9 @@ def test_expected_false_pairs_are_the_pairs_times_the_rate(library: Library) -> 
         if not one.exact:
             assert one.expected is not None
             assert one.expected.value <= report.expected.value
+    usual = library.duplicates()
+    assert usual.expected is not None
+    assert usual.expected.high <= min(0.1, pairs * 1e-5)
     with pytest.raises(InputError, match="--max-false-pairs"):
         library.duplicates(max_false_pairs=1e-9)
     with pytest.raises(InputError, match="give one of them"):
