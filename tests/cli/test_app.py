@@ -27,6 +27,12 @@ COMMANDS += [
     "bits fit",
     "bits encode",
     "doctor",
+    "duplicates",
+    "review confirm",
+    "review reject",
+    "review undo",
+    "review log",
+    "review export",
 ]
 HEAVY = {"torch", "faiss", "pyarrow", "numpy", "rich", "yaml", "pydantic_core", "PIL"}
 QUICK_SECONDS = 0.5
@@ -54,6 +60,10 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "optimize",
             "query",
             "compare",
+            "duplicates",
+            "review",
+            "calibrate",
+            "accounts",
             "embed",
             "benchmark",
         ),
