@@ -18,7 +18,10 @@ PUBLIC = {
     "simsearch": """
         Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
-    "simsearch.act": "Feedback ImportReport Verdict export_list feedback import_list list_of_file",
+    "simsearch.act": """
+        ActReport Decisions Feedback ImportReport PairDecision Plan Unit Verdict export_list feedback find_duplicates
+        find_duplicates_to_remove import_list list_of_file perform plan_of read_decisions resume undo
+    """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
         Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall
@@ -49,9 +52,9 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport Checked CopyPair EditedCopies Entry FusedReport ImageList Library
-        LibraryInfo ListCalibration ListMatch ListedPictures Match Matches PictureCheck Progress QueryMatches
-        ReembedReport write_segment
+        AddReport AddSettings CalibrationReport Checked CopyPair Duplicate Duplicates EditedCopies Entry FusedReport
+        Group ImageList JudgedPair Library LibraryInfo ListCalibration ListMatch ListedPictures Match Matches Picture
+        PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from simsearch.library.calibration.calibrate import EditedCopies as EditedCopies
     from simsearch.library.calibration.contents import CopyPair as CopyPair
     from simsearch.library.channels.count_fused import FusedReport as FusedReport
+    from simsearch.library.duplicates.report import Duplicate as Duplicate
+    from simsearch.library.duplicates.report import Duplicates as Duplicates
+    from simsearch.library.duplicates.report import Group as Group
+    from simsearch.library.duplicates.report import Picture as Picture
     from simsearch.library.format.segment import write_segment as write_segment
     from simsearch.library.info import LibraryInfo as LibraryInfo
     from simsearch.library.library import Library as Library
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from simsearch.library.reports import Progress as Progress
     from simsearch.library.reports import ReembedReport as ReembedReport
     from simsearch.library.settings import AddSettings as AddSettings
+    from simsearch.library.verdicts.verdict import Verdict as Verdict
+    from simsearch.library.write.review import JudgedPair as JudgedPair
 
 attach(
     __name__,
@@ -37,10 +43,14 @@ attach(
         "CalibrationReport": "calibration.calibrate",
         "Checked": "lists.found",
         "CopyPair": "calibration.contents",
+        "Duplicate": "duplicates.report",
+        "Duplicates": "duplicates.report",
         "EditedCopies": "calibration.calibrate",
         "Entry": "lists.entries",
         "FusedReport": "channels.count_fused",
+        "Group": "duplicates.report",
         "ImageList": "lists.image_list",
+        "JudgedPair": "write.review",
         "Library": "library",
         "LibraryInfo": "info",
         "ListCalibration": "lists.calibrate",
@@ -48,10 +58,12 @@ attach(
         "ListedPictures": "lists.open_lists",
         "Match": "read.matches",
         "Matches": "read.matches",
+        "Picture": "duplicates.report",
         "PictureCheck": "lists.found",
         "Progress": "reports",
         "QueryMatches": "read.matches",
         "ReembedReport": "reports",
+        "Verdict": "verdicts.verdict",
         "write_segment": "format.segment",
     },
 )

@@ -15,6 +15,7 @@ from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
 from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel, only
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from simsearch.library.read.query import Query
     from simsearch.library.read.search_plan import SearchPlan
     from simsearch.library.repair.repair import RepairReport
+    from simsearch.library.verdicts.verdict import Verdict
     from simsearch.library.write.purge import Purged
+    from simsearch.library.write.review import JudgedPair
 
 Tell = Callable[[Progress], None]
 
@@ -546,6 +549,58 @@ class Library(Reader):
         name = _measured(chosen, metric)
         count = int(checks.number(images, "images", low=1, high=1 << 31))
         return edited_copies(self.snapshot, chosen, name, self._extractor(chosen), images=count, seed=seed)
+
+    def review(self, a: PathLike, b: PathLike, decision: str, *, by: str) -> Verdict:
+        """Keep what somebody decided of two contents, and return it; `duplicates` does not show the pair again.
+
+        A verdict is on contents, by their SHA-256: it holds after a move, a rescan, a merge, and in every channel. Only
+        `remove` with `purge` erases it, with its content. A second one on a pair takes the place of the first, which
+        stays in the log. Images may be added meanwhile.
+
+        Args:
+            a: A file, `id:N`, or a SHA-256 of 64 hexadecimal digits.
+            b: The other one; the same content for two files with the same bytes.
+            decision: "confirm": they are copies of one picture. "reject": they are not. "undo": the last one no longer
+                counts.
+            by: Who decided.
+
+        Raises:
+            InputError: There is no such file or decision, nobody is named, or there is nothing to undo.
+            LibraryDamaged: The log is not what was written.
+            StorageFull: The disk is full; nothing changed.
+        """
+        from simsearch.library.verdicts.log import append
+        from simsearch.library.verdicts.verdict import standing, verdict
+        from simsearch.library.write.review import content_named, distance_between
+
+        one, other = (content_named(self.snapshot, name) for name in (a, b))
+        apart = distance_between(self.snapshot, self.channel, one, other)
+        made = verdict(one, other, decision, by=by, distance=apart, channel=self.channel.name)
+        if decision == "undo" and made.pair not in standing(self.verdicts()):
+            raise InputError("nothing stands of that pair that could be undone")
+        append(Manifest(self.path), [made])
+        return made
+
+    def keep_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep verdicts that were made elsewhere, all or none, as of a file of decisions.
+
+        Raises:
+            LibraryDamaged: The log is not what was written.
+            StorageFull: The disk is full; nothing changed.
+        """
+        from simsearch.library.verdicts.log import append
+
+        append(Manifest(self.path), verdicts)
+
+    def judged_pairs(self) -> list[JudgedPair | None]:
+        """Return the verdicts that stand as pairs of files, with their distances in the searched channel.
+
+        None stands for one of which the library has not two files any more.
+        """
+        from simsearch.library.verdicts.verdict import standing
+        from simsearch.library.write.review import judged_pairs
+
+        return list(judged_pairs(self.snapshot, self.channel, standing(self.verdicts()).values()))
 
     def optimize(
         self,

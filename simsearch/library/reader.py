@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,7 @@ from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
 from simsearch.library.calibration.known import calibration_of, most_of, require_fresh, require_usable
 from simsearch.library.format.channel import POINTS, Channel
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
 from simsearch.library.read import arguments
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from simsearch.decide.calibration import Calibration
     from simsearch.decide.known_rates import KnownRates
     from simsearch.library.calibration.expectation import Judge
+    from simsearch.library.duplicates.report import Duplicates
     from simsearch.library.lists.found import Checked
     from simsearch.library.lists.image_list import ImageList
     from simsearch.library.lists.open_lists import Models
+    from simsearch.library.verdicts.verdict import Verdict
 
 
 class Reader:
@@ -134,6 +137,14 @@ class Reader:
             FingerprintMismatch: The model of that name is not the one that made the rows of a channel.
         """
         return tuple(map(self._extractor, self.channels))
+
+    def extractor_of(self, channel: Channel) -> Extractor:
+        """Return the extractor of a channel.
+
+        Raises:
+            FingerprintMismatch: The model of that name is not the one that made the rows.
+        """
+        return self._extractor(channel)
 
     def _extractor(self, channel: Channel) -> Extractor:
         return self._lazy.setdefault(channel.name, LazyExtractor(channel, None, self.device)).get()
@@ -248,6 +259,80 @@ class Reader:
             asked = queries_of(rows, plan)
         found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
         return found if judge is None else judge.judged(found, asked, plan)
+
+    def duplicates(
+        self,
+        *,
+        against: Reader | None = None,
+        channel: str | None = None,
+        metric: str | None = None,
+        max_distance: float | None = None,
+        max_false_pairs: float | None = None,
+        views: Sequence[str] | str = (),
+        grouping: str = "pairs",
+        keep: str = "best",
+        exact: bool = False,
+        confirmed: bool = False,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Duplicates:
+        """Return the pictures that are several times in this library, in groups with the one to keep; do nothing.
+
+        Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones
+        and pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows
+        with the pairs that are found, 5 million at most.
+
+        Args:
+            against: Another library of the same model: only pairs between the two, of which its files are kept.
+            channel: Whose rows; by default the searched one.
+            metric: By default the channel's.
+            max_distance: Of a pair.
+            max_false_pairs: Pairs of strangers to expect within the distance in all, by the calibration: N(N-1)/2 times
+                the rate of one pair. By default a tenth, and no more than one in 100,000 pairs; or as few as the rates
+                can tell.
+            views: Kinds of views in which each file, which is read again for them, is also compared: "flips", "turns",
+                "letterbox".
+            grouping: "pairs": each file is near the kept one. "complete": every two of a group are near each other.
+                "components": also what is linked through others, which chains; `Duplicate.chained` says so.
+            keep: Which file stays: "best" (most pixels, no transcode, finest, oldest), "largest", "oldest", "newest",
+                "quality", "path:PATTERN", "format:NAME+NAME", or several by commas.
+            exact: Compare all pairs, also where there is an index; `recall` says what an index finds.
+            confirmed: Return only the pairs that somebody confirmed.
+            settings: Of reading images for their views.
+            progress: Called with contents compared and their number.
+
+        Raises:
+            InputError: A value is none that there is, no rates are known and no distance is given, or there are too
+                many pairs.
+            FingerprintMismatch: The other library is of another model.
+            LibraryDamaged: A stored row, or the log of verdicts, is not what was written.
+        """
+        from simsearch.library.duplicates.search import DuplicateSearch
+
+        search = DuplicateSearch(
+            self,
+            self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel")),
+            metric,
+            grouping=grouping,
+            keep=keep,
+            views=views,
+            settings=arguments.settings(settings),
+        )
+        resident = None if arguments.flag(exact, "exact") else self._resident
+        limits = {"max_distance": max_distance, "max_false_pairs": max_false_pairs}
+        return search.found(
+            against, limits, resident=resident, confirmed=arguments.flag(confirmed, "confirmed"), advance=progress
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        """Return what people decided of pairs of contents, oldest first, those that were taken back among them.
+
+        Raises:
+            LibraryDamaged: The log is not what was written.
+        """
+        from simsearch.library.verdicts.log import read
+
+        return read(Manifest(self.path))
 
     def _judge(self, plan: SearchPlan, most: float | None, *, for_query: bool = False) -> Judge | None:
         """Return what the matches of a search are judged by; None where no rates of strangers are known.

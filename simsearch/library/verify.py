@@ -28,6 +28,7 @@ from simsearch.library.lists.store import problems as list_problems
 from simsearch.library.read.neighbours import nearest
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.repair.survey import is_newer
+from simsearch.library.verdicts.log import read
 
 _SAMPLED = 64
 _TRIES = 5  # while a writer replaces segments
@@ -72,6 +73,7 @@ def _state(folder: Path, problems: list[str]) -> State | None:
         state = manifest.read()
     with _collecting(problems, manifest.path):
         problems += manifest.check()
+        read(manifest)
     return state
 
 

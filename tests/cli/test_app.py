@@ -27,6 +27,12 @@ COMMANDS += [
     "bits fit",
     "bits encode",
     "doctor",
+    "duplicates",
+    "review confirm",
+    "review reject",
+    "review undo",
+    "review log",
+    "review export",
     "check",
     *(
         f"list {verb}"
@@ -59,6 +65,8 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "optimize",
             "query",
             "compare",
+            "duplicates",
+            "review",
             "calibrate",
             "accounts",
             "check",

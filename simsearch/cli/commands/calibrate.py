@@ -166,6 +166,8 @@ def _judged(path: Path) -> tuple[list[float], list[bool]]:
 
     distances, copies = list[float](), list[bool]()
     for number, row in enumerate(read_csv(path, ("distance", "copy")), 2):
+        if not row["distance"].strip():  # as `review export` writes where a channel has none
+            continue
         try:
             distances.append(float(row["distance"]))
             copies.append({"0": False, "1": True}[row["copy"].strip()])
