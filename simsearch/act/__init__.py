@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from simsearch.act.duplicates.plan import Unit as Unit
     from simsearch.act.duplicates.plan import plan_of as plan_of
     from simsearch.act.duplicates.undo import undo as undo
+    from simsearch.act.exchange.feedback import EntryVerdict as EntryVerdict
     from simsearch.act.exchange.feedback import Feedback as Feedback
-    from simsearch.act.exchange.feedback import Verdict as Verdict
     from simsearch.act.exchange.feedback import feedback as feedback
     from simsearch.act.exchange.files import ImportReport as ImportReport
     from simsearch.act.exchange.files import export_list as export_list
@@ -44,7 +44,7 @@ attach(
         "undo": "duplicates.undo",
         "Feedback": "exchange.feedback",
         "ImportReport": "exchange.files",
-        "Verdict": "exchange.feedback",
+        "EntryVerdict": "exchange.feedback",
         "export_list": "exchange.files",
         "feedback": "exchange.feedback",
         "import_list": "exchange.files",
