@@ -52,6 +52,16 @@ class PageSide:
         return safe(self.path)
 
     @property
+    def name(self) -> str:
+        """The last part of the path, as it is shown."""
+        return self.shown.rpartition("/")[2] or self.shown
+
+    @property
+    def folder(self) -> str:
+        """What stands before the name, as it is shown."""
+        return self.shown.removesuffix(self.name)
+
+    @property
     def source(self) -> str:
         """The preview as a data URI; empty where there is none."""
         return data_uri(self.preview)
@@ -65,7 +75,8 @@ class PageSide:
     def facts(self) -> dict[str, Any]:
         """What the script of a page is told of it."""
         told = {"path": self.path, "path_b64": self.path_b64, "sha256": self.sha256, "fixed": self.fixed}
-        told |= {"shown": self.shown, "pixels": self.pixels, "area": self.width * self.height, "bytes": self.bytes}
+        told |= {"shown": self.shown, "name": self.name, "folder": self.folder}
+        told |= {"pixels": self.pixels, "area": self.width * self.height, "bytes": self.bytes}
         return told | {"format": self.format, "quality": self.grade, "modified": self.date, "address": self.address}
 
     @property

@@ -93,17 +93,23 @@ class Decisions {
     return problem;
   }
 
-  // Decide many at once, as one step; return how many.
-  removeAll(pairs) {
-    const able = [];
-    let removals = this.removals();
+  // Of undecided pairs those that can all be removed together.
+  removable(pairs) {
+    const able = [], gone = new Map(), staying = new Map();
+    const take = ({ stays, goes }, number) => { gone.set(goes.key, number); staying.set(stays.key, number); };
+    for (const one of this.removals()) take(one, one.number);
     for (const pair of pairs) {
-      if (this.problem(pair, "remove", removals)) continue;
+      const sides = this.sides(pair);
+      if (this.problem(pair, "remove", []) || gone.has(sides.stays.key) || staying.has(sides.goes.key)) continue;
       able.push(pair);
-      removals.push({ number: pair.index + 1, ...this.sides(pair) });
+      take(sides, pair.index + 1);
     }
-    if (able.length) this.apply(able, (one) => this.words.set(one.index, "remove"));
-    return able.length;
+    return able;
+  }
+
+  // Decide many at once, as one step.
+  removeAll(pairs) {
+    if (pairs.length) this.apply(pairs, (one) => this.words.set(one.index, "remove"));
   }
 
   swap(pair) {

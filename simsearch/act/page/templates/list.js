@@ -34,10 +34,11 @@ function readFilter() {
 }
 
 class PairList {
-  constructor(decisions, facts, opened) {
+  constructor(decisions, facts, opened, saw) {
     this.decisions = decisions;
     this.facts = facts;
     this.opened = opened;
+    this.sawMore = saw;
     this.rows = new Map();
     this.visible = new Map(); // pictures of a row that are on the screen
     this.waiting = new Map();
@@ -108,6 +109,7 @@ class PairList {
     if (document.hidden || !images.every((image) => image.complete && image.naturalWidth)) return;
     this.decisions.see(pair);
     this.update(pair);
+    this.sawMore();
   }
 }
 
@@ -118,5 +120,6 @@ function bdi(side, role) {
 
 // What a button for many would remove: undecided, seen, passing the filter, measured, and not refused one by one.
 function bulkPairs(pairs, decisions) {
-  return pairs.filter((pair) => !decisions.words.has(pair.index) && decisions.seen.has(pair.index) && !pair.chained && decisions.sides(pair).measured);
+  const able = pairs.filter((pair) => !decisions.words.has(pair.index) && decisions.seen.has(pair.index) && !pair.chained && decisions.sides(pair).measured);
+  return decisions.removable(able);
 }

@@ -6,8 +6,6 @@ class Side {
     const image = row.querySelector("img");
     this.source = image ? image.getAttribute("src") : "";
     this.key = this.path_b64 || this.path;
-    this.name = this.shown.slice(this.shown.lastIndexOf("/") + 1) || this.shown;
-    this.folder = this.shown.slice(0, this.shown.length - this.name.length);
   }
 }
 

@@ -5,7 +5,7 @@ let order = [], current = null, filter = readFilter(), shown = 0, listing = fals
 
 const decisions = new Decisions(pairs, report, () => refresh());
 const viewer = new Viewer(byId("canvas"), byId("measure"));
-const list = new PairList(decisions, facts, (pair) => { tab(false); open(pair); });
+const list = new PairList(decisions, facts, (pair) => { tab(false); open(pair); }, () => about());
 const images = new Map(); // the last few, decoded
 
 function image(side) {
@@ -89,7 +89,8 @@ function refresh() {
   for (const word of decisions.words.values()) counts[word] = (counts[word] || 0) + 1;
   byId("progress").max = Math.max(1, pairs.length);
   byId("progress").value = done;
-  const parts = [`${done} of ${pairs.length} decided`];
+  const parts = [`${done} of ${pairs.length} decided`], leftOut = Number(byId("end").dataset.leftOut);
+  if (leftOut) parts.push(`${leftOut.toLocaleString("en")} more are not on this page`);
   if (counts.remove) parts.push(`${counts.remove} to remove, frees ${bytesInWords(decisions.freed)}`);
   byId("counts").textContent = parts.join(" · ");
   byId("do-undo").disabled = !decisions.log.length;
@@ -102,7 +103,8 @@ function refresh() {
 }
 
 function about() {
-  const many = bulkPairs(order, decisions).length, set = Object.entries(filter).filter(([name, value]) => value !== null && value !== "" && name !== "sort").length;
+  const many = listing ? bulkPairs(order, decisions).length : 0;
+  const set = Object.entries(filter).filter(([name, value]) => value !== null && value !== "" && name !== "sort").length;
   byId("bulk").textContent = `Remove the others of ${many} pairs seen …`;
   byId("bulk").disabled = !many;
   byId("filtered").textContent = `Filter and order: ${order.length === pairs.length ? `all ${pairs.length} pairs` : `${order.length} of ${pairs.length} pairs`}${set ? " (filter on)" : ""}`;
@@ -204,9 +206,9 @@ function removeMany() {
   byId("ask-yes").textContent = `Remove ${many.length}`;
   byId("ask-yes").onclick = () => {
     byId("ask").close();
-    const done = decisions.removeAll(many);
+    decisions.removeAll(many);
     choose();
-    say(`${done} marked for removal${done < many.length ? `, ${many.length - done} left: they stay by other pairs or cannot go` : ""}. Undo takes all of them back.`);
+    say(`${many.length} marked for removal. Undo takes all of them back.`);
   };
   byId("ask").showModal();
 }

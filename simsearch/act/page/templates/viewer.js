@@ -40,7 +40,8 @@ class Viewer {
     this.blinked = false;
     this.gain = 4;
     this.stretch = false;
-    this.names = ["kept", "other"];
+    this.names = ["stays", "other"];
+    this.laid = null; // the first picture as it lies in the second, for overlay and difference
     this.outlines = [null, null];
     this.images = [null, null];
     this.fit();
@@ -74,9 +75,14 @@ class Viewer {
     this.draw();
   }
 
+  // What lies over each other: the first picture, where it is known how, laid on the second.
+  get layers() {
+    return this.laid ? [this.laid, this.images[1]] : this.images;
+  }
+
   // Width of the frame, of height 1, in which both pictures lie.
   get aspect() {
-    const first = this.images.find(Boolean);
+    const first = this.mode !== "side" && this.laid ? this.laid : this.images.find(Boolean);
     if (!first) return 1.5;
     const [w, h] = sizeOf(first);
     return w / h;
@@ -139,11 +145,11 @@ class Viewer {
       if (compared) context.drawImage(compared, 0, 0, this.aspect, 1);
     }
     for (const [i, share] of layers || []) {
-      const image = this.images[i];
+      const image = (this.mode === "side" ? this.images : this.layers)[i];
       if (!image || !share) continue;
       context.globalAlpha = share;
       context.drawImage(image, ...this.place(image));
-      if (this.outlines[i]) this.outline(context, this.outlines[i], this.place(image), scale);
+      if (this.outlines[i] && this.mode === "side") this.outline(context, this.outlines[i], this.place(image), scale);
     }
     context.restore();
     const missing = layers && layers.length === 1 && !this.images[layers[0][0]];
@@ -175,36 +181,38 @@ class Viewer {
   }
 
   difference() {
-    const [kept, other] = this.images;
+    const [kept, other] = this.layers;
     if (!kept || !other) return null;
     if (!this.compared) this.compared = this.compare(kept, other);
     this.measured.textContent = `differ by ${this.compared.mean.toFixed(1)} of 255 on average`;
     return this.compared.canvas;
   }
 
-  compare(kept, other) {
-    const canvas = document.createElement("canvas"), frame = this.aspect;
-    canvas.width = Math.max(1, Math.round(frame >= 1 ? DIFFERENCE_SIDE : DIFFERENCE_SIDE * frame));
-    canvas.height = Math.max(1, Math.round(frame >= 1 ? DIFFERENCE_SIDE / frame : DIFFERENCE_SIDE));
+  // The pixels of a picture in the frame.
+  pixels(image, width, height) {
+    const canvas = element("canvas", { width, height }), frame = this.aspect;
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.imageSmoothingQuality = "high";
-    context.drawImage(kept, 0, 0, canvas.width, canvas.height);
-    const [x, y, w, h] = this.place(other).map((value, i) => Math.round(value * (i % 2 ? 1 : 1 / frame) * (i % 2 ? canvas.height : canvas.width)));
-    context.globalCompositeOperation = "difference";
-    context.drawImage(other, x, y, w, h);
-    const pixels = context.getImageData(0, 0, canvas.width, canvas.height), data = pixels.data;
+    context.setTransform(width / frame, 0, 0, height, 0, 0);
+    context.drawImage(image, ...this.place(image));
+    return [canvas, context, context.getImageData(0, 0, width, height)];
+  }
+
+  compare(kept, other) {
+    const frame = this.aspect, side = (share) => Math.max(1, Math.round(DIFFERENCE_SIDE * Math.min(1, share)));
+    const size = [side(frame), side(1 / frame)];
+    const [canvas, context, image] = this.pixels(kept, ...size), data = image.data, held = this.pixels(other, ...size)[2].data;
     let sum = 0, count = 0;
-    for (let row = 0, at = 0; row < canvas.height; row++) {
-      for (let column = 0; column < canvas.width; column++, at += 4) {
-        const inside = column >= x && column < x + w && row >= y && row < y + h;
-        for (let c = at; c < at + 3; c++) {
-          if (inside) sum += data[c];
-          data[c] = inside ? data[c] * this.gain : 60;
-        }
-        count += inside ? 3 : 0;
+    for (let at = 0; at < data.length; at += 4) {
+      const both = data[at + 3] > 250 && held[at + 3] > 250;
+      for (let c = at; c < at + 3; c++) {
+        const apart = Math.abs(data[c] - held[c]);
+        if (both) { sum += apart; count++; }
+        data[c] = both ? apart * this.gain : 70;
       }
+      data[at + 3] = 255;
     }
-    context.putImageData(pixels, 0, 0);
+    context.putImageData(image, 0, 0);
     return { canvas, mean: count ? sum / count : 0 };
   }
 
