@@ -24,7 +24,7 @@ from simsearch.spatial.points import Points
 
 if TYPE_CHECKING:
     from simsearch.extract.extractor import Extractor
-    from simsearch.spatial.overlap import Overlap, Polygon, Size
+    from simsearch.spatial.overlap import Overlap, Polygon
     from simsearch.spatial.second_look import SecondLook
 
 SIDE = 960  # pixels of a preview: a page of two may show more than one of a thousand
@@ -89,7 +89,7 @@ class MatchEvidence:
     def common_words(self) -> str:
         """What they have in common, in words."""
         if self.common is None:
-            return f"Keypoints do not say where they overlap: {self.seen.agreeing} places agree, and {_FOUND} are needed."
+            return f"Keypoints do not say where they overlap: of {_FOUND} places, {self.seen.agreeing} agree."
         shares = f"{self.common.of_query:.0%} of the first and {self.common.of_item:.0%} of the second"
         edits = f"; {', '.join(self.common.edits)}" if self.common.edits else ""
         return f"{self.seen.agreeing} places agree on one map: they have {shares} in common{edits}."
@@ -123,14 +123,14 @@ def match_evidence(
         ImageRejected: One cannot be read or decoded.
     """
     limits = limits or Limits()
-    sides = [_side(path, limits) for path in (a, b)]
+    first, second = _side(a, limits), _side(b, limits)
     seen = next((one.seen for one in told if one.seen is not None), None)
     if seen is None:
         seen = measured(points or Points(), a, b, limits=limits).seen
         assert seen is not None  # keypoints give one
-    sizes: list[Size] = [(side.width, side.height) for side in sides]
+    sizes = (first.width, first.height), (second.width, second.height)
     common = overlap(seen, *sizes) if seen.agreeing >= _FOUND else None
-    return MatchEvidence(*sides, tuple(told), seen, common, library_size)
+    return MatchEvidence(first, second, tuple(told), seen, common, library_size)
 
 
 def write_evidence(evidence: MatchEvidence, path: Path) -> int:
@@ -155,7 +155,8 @@ def _side(path: Path, limits: Limits) -> PageSide:
     text, encoded = as_text(absolute(raw(path)))
     digest, modified = hashlib.sha256(data).hexdigest(), path.stat().st_mtime_ns
     size = decoded.width, decoded.height
-    return PageSide(text, encoded, digest, *size, len(data), decoded.format, quality(np.asarray(small)), modified, jpeg)
+    grade = quality(np.asarray(small))
+    return PageSide(text, encoded, digest, *size, len(data), decoded.format, grade, modified, jpeg)
 
 
 def _shares(polygon: Polygon, side: PageSide) -> list[list[float]]:

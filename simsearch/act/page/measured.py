@@ -71,7 +71,9 @@ class Measured:
         return None
 
 
-def measured(extractor: Extractor, a: Any, b: Any, *, metric: str | None = None, limits: Limits | None = None) -> Measured:
+def measured(
+    extractor: Extractor, a: Any, b: Any, *, metric: str | None = None, limits: Limits | None = None
+) -> Measured:
     """Return what a model says of two images, in any form that its `embed` takes.
 
     Args:
@@ -118,9 +120,9 @@ def worth(expected: Expected | None, items: int) -> str:
     if expected is None:
         return ""
     often = in_words(expected.value, beyond_calibration=expected.beyond_calibration)
-    if often.endswith("a query"):
-        return f"in a library of {items:,} photographs, chance alone finds {often.removesuffix(' a query')} strangers as near"
-    return f"in a library of {items:,} photographs, chance alone finds a stranger as near in {often}"
+    number, many, _ = often.partition(" a query")
+    found = f"{number} strangers as near" if many else f"a stranger as near in {often}"
+    return f"in a library of {items:,} photographs, chance alone finds {found}"
 
 
 def _expected(curve: Any, strengths: Any, items: int) -> Expected:

@@ -10,6 +10,8 @@ from urllib.parse import quote_from_bytes
 
 from simsearch.images.source import printable
 
+Data = bytes  # `PageSide` has an attribute of that name
+
 
 @dataclass(frozen=True, slots=True)
 class PageSide:
@@ -38,11 +40,11 @@ class PageSide:
     format: str
     quality: int
     modified: int
-    preview: bytes | None
+    preview: Data | None
     fixed: str = ""
 
     @property
-    def raw(self) -> bytes:
+    def raw(self) -> Data:
         """The path as the file system has it."""
         return self.path.encode(errors="surrogateescape") if self.path_b64 is None else base64.b64decode(self.path_b64)
 
@@ -74,8 +76,8 @@ class PageSide:
     @property
     def facts(self) -> dict[str, Any]:
         """What the script of a page is told of it."""
-        told = {"path": self.path, "path_b64": self.path_b64, "sha256": self.sha256, "fixed": self.fixed}
-        told |= {"shown": self.shown, "name": self.name, "folder": self.folder}
+        told: dict[str, Any] = {"path": self.path, "path_b64": self.path_b64, "sha256": self.sha256}
+        told |= {"shown": self.shown, "name": self.name, "folder": self.folder, "fixed": self.fixed}
         told |= {"pixels": self.pixels, "area": self.width * self.height, "bytes": self.bytes}
         return told | {"format": self.format, "quality": self.grade, "modified": self.date, "address": self.address}
 

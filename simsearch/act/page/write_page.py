@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.act.page.inline import environment, inline, write_whole
-from simsearch.act.page.pair import PagePair, PageSide, safe
+from simsearch.act.page.pair import PagePair, safe
 from simsearch.errors import InputError
 
 MOST = 500
@@ -105,7 +105,7 @@ def write_page(
         facts=facts,
         facts_json=_json({**facts, "schema": 1}),
         notes=[safe(note) for note in notes],
-        runs=_runs(itertools.islice(pairs, most), told),
+        rows=_rows(itertools.islice(pairs, most), told),
         told=told,
         left_out=lambda: max(0, (total or 0) - told.pairs),
         json=_json,
@@ -115,17 +115,14 @@ def write_page(
     return PageWritten(path, told.pairs, max(0, (total or 0) - told.pairs), size)
 
 
-def _runs(pairs: Iterable[PagePair], told: _Told) -> Iterator[tuple[PageSide, int, Iterator[PagePair]]]:
-    """Yield each kept picture with the number of its group and its pairs, which must be taken before the next."""
-
-    def taken() -> Iterator[PagePair]:
-        for pair in pairs:
-            told.take(pair)
-            yield pair
-
-    for _, run in itertools.groupby(taken(), lambda pair: (pair.group, pair.kept.path, pair.kept.path_b64)):
-        first = next(run)
-        yield first.kept, first.group, itertools.chain([first], run)
+def _rows(pairs: Iterable[PagePair], told: _Told) -> Iterator[tuple[PagePair, bool]]:
+    """Yield each pair, and whether its kept picture is another than that of the pair before."""
+    before = None
+    for pair in pairs:
+        told.take(pair)
+        held = pair.group, pair.kept.path, pair.kept.path_b64
+        yield pair, held != before
+        before = held
 
 
 def _json(value: Any) -> str:

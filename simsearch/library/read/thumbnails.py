@@ -54,7 +54,7 @@ def thumbnail(path: bytes) -> str | None:
 
 
 def small_jpeg(data: bytes, *, side: int, limits: Limits, quality: int = 75) -> tuple[bytes, Decoded]:
-    """Return a picture as a JPEG of at most `side` pixels a side, and what was decoded, in a process that can be killed.
+    """Return a picture as a JPEG of at most `side` pixels a side, and what was decoded in a process of its own.
 
     Args:
         data: The bytes of its file.

@@ -28,7 +28,7 @@ async function start() {
   byId("mix-words").textContent = "first – second";
   viewer.outlines = told.corners || [null, null];
   viewer.laid = aligned(first, second, told.chart, told.view);
-  onKeys(controls(viewer, byId));
+  onKeys(controls(viewer));
   viewer.show(first, second, "");
   document.body.dataset.ready = "";
 }

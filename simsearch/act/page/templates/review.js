@@ -1,6 +1,7 @@
 // The page: what is shown, what keys and buttons do.
 
 const pairs = readPairs(), facts = JSON.parse(byId("pairs").dataset.facts), report = byId("end").dataset.report;
+const leftOut = Number(byId("end").dataset.leftOut);
 let order = [], current = null, filter = readFilter(), shown = 0, listing = false;
 
 const decisions = new Decisions(pairs, report, () => refresh());
@@ -89,8 +90,7 @@ function refresh() {
   for (const word of decisions.words.values()) counts[word] = (counts[word] || 0) + 1;
   byId("progress").max = Math.max(1, pairs.length);
   byId("progress").value = done;
-  const parts = [`${done} of ${pairs.length} decided`], leftOut = Number(byId("end").dataset.leftOut);
-  if (leftOut) parts.push(`${leftOut.toLocaleString("en")} more are not on this page`);
+  const parts = [`${done} of ${pairs.length} decided`];
   if (counts.remove) parts.push(`${counts.remove} to remove, frees ${bytesInWords(decisions.freed)}`);
   byId("counts").textContent = parts.join(" · ");
   byId("do-undo").disabled = !decisions.log.length;
@@ -107,7 +107,7 @@ function about() {
   const set = Object.entries(filter).filter(([name, value]) => value !== null && value !== "" && name !== "sort").length;
   byId("bulk").textContent = `Remove the others of ${many} pairs seen …`;
   byId("bulk").disabled = !many;
-  byId("filtered").textContent = `Filter and order: ${order.length === pairs.length ? `all ${pairs.length} pairs` : `${order.length} of ${pairs.length} pairs`}${set ? " (filter on)" : ""}`;
+  byId("filtered").textContent = `Filter and order: ${order.length === pairs.length ? `all ${pairs.length} pairs` : `${order.length} of ${pairs.length} pairs`}${set ? " (filter on)" : ""}${leftOut ? `; ${leftOut.toLocaleString("en")} more are not on this page` : ""}`;
 }
 
 function choose() {
@@ -229,7 +229,7 @@ byId("filter-form").addEventListener("submit", (event) => event.preventDefault()
 window.addEventListener("beforeunload", (event) => { if (!decisions.stored && decisions.words.size > decisions.saved) event.preventDefault(); });
 if (matchMedia("(min-width: 900px)").matches) byId("filters").open = true;
 onKeys({
-  ...controls(viewer, byId),
+  ...controls(viewer),
   r: () => decide("remove"), k: () => decide("keep"), n: () => decide("not-duplicates"), s: swap, u: undo,
   j: () => step(1), h: () => step(-1), ArrowRight: () => step(1), ArrowLeft: () => step(-1),
   Enter: () => { const next = listing || undecided(order.indexOf(current) + 1); if (next && !listing) open(next); },

@@ -270,7 +270,7 @@ class Viewer {
 }
 
 // What buttons and keys do to a viewer, on every page that has one.
-function controls(viewer, byId) {
+function controls(viewer) {
   const modes = [...document.querySelectorAll("[data-mode]")];
   const shows = () => {
     for (const button of modes) button.setAttribute("aria-pressed", String(button.dataset.mode === viewer.mode));
