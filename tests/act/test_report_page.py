@@ -23,7 +23,7 @@ from tests.act.pages import Parsed, jpeg
 def picture(path: bytes, **more: Any) -> Any:
     """A picture as `simsearch.library.duplicates.report.Picture` has it."""
     text, encoded = as_text(path)
-    facts = {"path": text, "path_b64": encoded, "raw": path, "sha256": "ab" * 32, "bytes": 100, "mtime_ns": 5}
+    facts = {"path": text, "path_b64": encoded, "raw": path, "sha256": "ab" * 32, "size": 100, "mtime_ns": 5}
     facts |= {"width": 0, "height": 0, "pixels": 0, "quality": 50, "kind": "file", "own": True}
     return SimpleNamespace(**(facts | more))
 
@@ -113,7 +113,7 @@ RULES = st.sampled_from(
 FILES = st.builds(
     picture,
     st.sampled_from([b"/a.jpg", b"/b.png"]),
-    bytes=st.integers(1, 3),
+    size=st.integers(1, 3),
     mtime_ns=st.integers(1, 3),
     pixels=st.integers(1, 3),
     quality=st.integers(1, 3),
@@ -136,7 +136,7 @@ def test_a_reason_is_given_for_one_of_two_files_at_most(rule: str, a: Any, b: An
     [("largest", "more bytes"), ("oldest", "older"), ("best", "more pixels"), ("path:*kept*", "*kept*")],
 )
 def test_a_reason_says_by_what(rule: str, words: str) -> None:
-    kept = picture(b"/kept.jpg", bytes=200, mtime_ns=1, pixels=9)
+    kept = picture(b"/kept.jpg", size=200, mtime_ns=1, pixels=9)
     assert words in reason(rule, (kept, "JPEG"), (picture(b"/b.jpg"), "JPEG"))
 
 

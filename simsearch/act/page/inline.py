@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from simsearch.errors import InputError, shown
-from simsearch.library.format.atomic_files import naming_full_disk, sync
+from simsearch.library.format.atomic_files import naming_full_disk
+from simsearch.runtime.files import published
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_HOW: Any = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
 _SUFFIXES = (".html", ".htm")
 
 
@@ -88,31 +87,7 @@ def write_whole(path: Path, pieces: Iterable[str]) -> int:
         raise InputError(f"{shown(str(path))} is a folder or something else: give the name of a file")
     if not path.parent.is_dir():
         raise InputError(f"the folder of {shown(str(path))} is not there: make it first")
-    with naming_full_disk(path.parent), _beside(path) as file:
+    with naming_full_disk(path.parent), published(path) as part, part.open("w", **_HOW) as file:
         for piece in pieces:
             file.write(piece)
     return path.stat().st_size
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[IO[Any]]:
-    """Give a new file that takes the place of another once the block is done; on an error it is removed."""
-    descriptor, name = tempfile.mkstemp(prefix=".page-", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:  # noqa: PTH123
-            os.fchmod(descriptor, 0o666 & ~_umask())
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
-        sync(path.parent)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

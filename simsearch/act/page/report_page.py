@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Advance = Callable[[int, int], None]
 _KINDS = ("file", "link", "member", "none")
-_FIXED = {"member": "it lies inside a tar", "none": "it has no file"}
+_FIXED = {"link": "it is a link", "member": "it lies inside a tar", "none": "it has no file"}
 _NOT_BY_RULE = "the other files of its group are near it"
 _MOSTLY = 0.5  # pairs to expect from which on their number is told
 
@@ -126,7 +126,7 @@ def _judged(part: str, kept: tuple[Any, str], other: tuple[Any, str]) -> tuple[i
     matches = [fnmatch.fnmatchcase(picture.raw, os.fsencode(value)) for picture in (a, b)]
     told: dict[str, tuple[int, str]] = {
         "best": (a.pixels - b.pixels, "it has more pixels"),
-        "largest": (a.bytes - b.bytes, "it has more bytes"),
+        "largest": (a.size - b.size, "it has more bytes"),
         "oldest": (b.mtime_ns - a.mtime_ns, "it is older"),
         "newest": (a.mtime_ns - b.mtime_ns, "it is newer"),
         "quality": (a.quality - b.quality or a.pixels - b.pixels, "its quality is higher, or it has more pixels"),
@@ -148,7 +148,7 @@ def _side(picture: Any, preview: Preview) -> PageSide:
         picture.sha256,
         width,
         height,
-        picture.bytes,
+        picture.size,
         preview.format,
         picture.quality,
         picture.mtime_ns,
