@@ -18,6 +18,10 @@ PUBLIC = {
     "simsearch": """
         Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
+    "simsearch.act": """
+        MatchEvidence Measured PagePair PageSide PageWritten match_evidence measured write_evidence write_page
+        write_report_page
+    """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
         Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall

@@ -7,13 +7,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from simsearch.act import PagePair, match_evidence, write_evidence, write_page
+from simsearch.images.views import view_of, views_of_kinds
 from tests.act.pages import HOSTILE, jpeg, pair, pairs, side
 from tests.spatial.pictures import picture
 
@@ -191,6 +193,35 @@ def test_swapping_keeps_the_other_one_in_the_whole_group(browser: Any, tmp_path:
         ("not-duplicates", others[0], others[1]),
     ]
     assert [one["distance"] for one in told] == [given[0].distance, None]
+
+
+def turned(image: Image.Image, name: str) -> Image.Image:
+    found = view_of(image, name)
+    assert found is not None
+    return found
+
+
+def test_a_copy_that_is_turned_or_mirrored_is_shown_as_the_kept_one_lies(browser: Any, tmp_path: Path) -> None:
+    names = [name for name in views_of_kinds("flips,turns") if name != "plain"]
+    other = picture(1)
+    given = []
+    for name in names:
+        buffer = BytesIO()
+        turned(other, name).save(buffer, "JPEG", quality=95)
+        kept = side(f"/photos/{name}.jpg".encode(), preview=buffer.getvalue())
+        buffer = BytesIO()
+        other.save(buffer, "JPEG", quality=95)
+        given.append(pair(kept, side(b"/photos/other.jpg", preview=buffer.getvalue()), view=name, group=len(given)))
+    with opened(browser, written(tmp_path, given)) as page:
+        at(page, 0)
+        page.keyboard.press("3")
+        for i, name in enumerate(names):
+            at(page, i)
+            assert float(page.inner_text("#measure").split()[2]) < 6, name
+            page.keyboard.press("s")
+            page.wait_for_timeout(100)
+            assert float(page.inner_text("#measure").split()[2]) < 6, f"{name}, swapped"
+            page.keyboard.press("ArrowRight")
 
 
 def test_a_browser_that_keeps_nothing_says_so_and_still_decides(browser: Any, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from simsearch.act.page.pair import PagePair, safe
 from simsearch.errors import InputError
 
 MOST = 500
-"""Pairs of a page: their previews make it about 30 MB."""
+"""Pairs of a page: their previews make it some 45 MB."""
 _SCRIPTS = ("viewer.js", "pairs.js", "decisions.js", "list.js", "review.js")
 
 

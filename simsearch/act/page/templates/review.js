@@ -36,7 +36,8 @@ async function open(pair) {
   const by = decisions.swapped.get(pair.index), view = by === undefined ? pair.view : by === pair.index ? INVERSE[pair.view] || pair.view : "";
   viewer.show(two[0], two[1], view);
   document.body.dataset.pair = String(pair.index); // painted
-  if (two.every(Boolean) && !document.hidden && !listing) decisions.see(pair);
+  clearTimeout(open.timer);
+  if (two.every(Boolean)) open.timer = setTimeout(() => { if (turn === shown && !document.hidden && !listing) decisions.see(pair); }, DWELL_MS);
   const next = order[order.indexOf(pair) + 1];
   if (next) { const sides = decisions.sides(next); image(sides.stays); image(sides.goes); }
 }
@@ -153,12 +154,21 @@ function step(by) {
 }
 
 function swap() {
-  if (!current || listing) return;
-  const problem = decisions.swap(current);
+  const pair = acted();
+  if (!pair) return;
+  const problem = decisions.swap(pair);
   if (problem) return say(`Not swapped: ${problem}.`);
-  const more = current.siblings.filter((pair) => !decisions.words.has(pair.index)).length - 1;
-  say(`${decisions.sides(current).stays.name} stays${more > 0 ? `, also in ${more} more of its group` : ""}.`);
-  open(current);
+  const more = pair.siblings.filter((one) => !decisions.words.has(one.index)).length - 1;
+  say(`${decisions.sides(pair).stays.name} stays${more > 0 ? `, also in ${more} more of its group` : ""}.`);
+  if (!listing) open(pair);
+}
+
+// What the Enter key does: opens the pair whose row has the focus, or goes to the next undecided one.
+function enter() {
+  const pair = listing ? acted() : undecided(order.indexOf(current) + 1);
+  if (!pair) return;
+  if (listing) tab(false);
+  open(pair);
 }
 
 function undo() {
@@ -232,7 +242,7 @@ onKeys({
   ...controls(viewer),
   r: () => decide("remove"), k: () => decide("keep"), n: () => decide("not-duplicates"), s: swap, u: undo,
   j: () => step(1), h: () => step(-1), ArrowRight: () => step(1), ArrowLeft: () => step(-1),
-  Enter: () => { const next = listing || undecided(order.indexOf(current) + 1); if (next && !listing) open(next); },
+  Enter: enter,
   l: () => tab(!listing), "?": () => byId("keys").showModal(),
 });
 choose();
