@@ -60,6 +60,9 @@ def test_the_page_tells_what_each_model_says_and_where_they_overlap(photos: Path
 def test_strangers_have_no_outline_and_a_blank_picture_is_told(photos: Path, tmp_path: Path) -> None:
     found = match_evidence(photos / "other.png", photos / "whole.png", [])
     assert (found.common, found.weak, found.same) == (None, False, False)
+    told = [measured(load_extractor("phash"), photos / "blank.png", photos / "whole.png")]
+    pale = match_evidence(photos / "blank.png", photos / "whole.png", told)
+    assert [words for *_, words in pale.lines] == ["nothing: one of the two shows too little"]
     blank = match_evidence(photos / "blank.png", photos / "blank.png", [])
     assert (blank.weak, blank.same) == (True, True)
     write_evidence(blank, tmp_path / "blank.html")
@@ -94,6 +97,7 @@ def test_models_together_never_say_more_than_is_known(photos: Path) -> None:
 def test_expectations_in_words() -> None:
     told = [worth(Expected(value, value, value, beyond_calibration=True), 1000) for value in (12.0, 0.001)]
     assert told[0].endswith("chance alone finds 12 strangers as near")
+    assert worth(Expected(900.0, 900.0, 900.0, beyond_calibration=False), 1000).startswith("nothing")
     assert told[1].endswith("a stranger as near in at most 1 in 1,000 queries")
 
 

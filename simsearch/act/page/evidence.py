@@ -23,6 +23,7 @@ from simsearch.spatial.overlap import overlap
 from simsearch.spatial.points import Points
 
 if TYPE_CHECKING:
+    from simsearch.decide.calibration import Expected
     from simsearch.extract.extractor import Extractor
     from simsearch.spatial.overlap import Overlap, Polygon
     from simsearch.spatial.second_look import SecondLook
@@ -78,12 +79,16 @@ class MatchEvidence:
         lines = []
         for one in self.told:
             value = f"{one.value:.0f} places agree" if one.seen is not None else f"{one.value:.4f} by {one.metric}"
-            words = worth(one.expected(self.library_size), self.library_size)
-            lines.append((one.model, value, words or "no rates of strangers are known of it"))
+            lines.append((one.model, value, self._worth(one.expected(self.library_size))))
         if (found := together(self.told, self.library_size)) is not None:
             names, expected = found
-            lines.append((" and ".join(names), "together", worth(expected, self.library_size)))
+            lines.append((" and ".join(names), "together", self._worth(expected)))
         return lines
+
+    def _worth(self, expected: Expected | None) -> str:
+        if self.weak and not self.same:
+            return "nothing: one of the two shows too little"
+        return worth(expected, self.library_size) or "no rates of strangers are known of it"
 
     @property
     def common_words(self) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simsearch.images.source import Limits
     from simsearch.spatial.second_look import SecondLook
 
+_MOST_OF_ALL = 0.5  # of all strangers, from which on a distance says nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -119,6 +121,8 @@ def worth(expected: Expected | None, items: int) -> str:
     """
     if expected is None:
         return ""
+    if expected.value > _MOST_OF_ALL * items:
+        return "nothing: most strangers are as near"
     often = in_words(expected.value, beyond_calibration=expected.beyond_calibration)
     number, many, _ = often.partition(" a query")
     found = f"{number} strangers as near" if many else f"a stranger as near in {often}"
