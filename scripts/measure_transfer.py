@@ -5,8 +5,9 @@
 For every source of the strangers (names before the first underscore, textures left out) the rates are counted on the
 others, its photographs are asked of the others', and the matches within the distance of a rate are counted: once as
 predicted for a mean query, once for each query by its neighbours. Photographs of --more are asked of all strangers, by
-rates of all. Beside it stands what a fixed threshold does: one fitted for a pair rate on one set, used on another,
-against one fitted on half of that other set and used on its other half. Rows are kept below --cache.
+rates of all; the tenth of the strangers with the lowest quality of those of other sources. Beside it stands what a
+fixed threshold does: one fitted for a pair rate on one set, used on another, against one fitted on half of that other
+set and used on its other half. Rows are kept below --cache.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,29 @@ from simsearch import load_extractor
 from simsearch.decide.rate_curve import RateCurve, Sides
 from simsearch.distance import by_name, hamming
 from simsearch.images.find import find
+from simsearch.images.quality import quality
 from simsearch.library.calibration.count import DENSITY_ROWS, Group, Rule, count
 from simsearch.runtime.provenance import write_record
 from simsearch.search.range_search import within
 
+LOW_QUALITY = "of low quality"
 RATES = (1e-3, 1e-4, 1e-5)
 FIXED = (5e-3, 1e-3)  # pair rates for which thresholds are fixed
 MOST = 2500  # photographs of a folder
 TARS = ("calibration", "test", "dev")
+KNOWN = {frozenset(one.split("::")[1] for one in pair) for pair in COPIES}  # of two sources
+
+
+class Photographs(NamedTuple):
+    """Names, rows and numbers of sources."""
+
+    names: NDArray[np.str_]
+    rows: NDArray[Any]
+    sources: NDArray[np.int64]
+
+    def some(self, chosen: NDArray[Any]) -> Photographs:
+        """Return some of them."""
+        return Photographs(self.names[chosen], self.rows[chosen], self.sources[chosen])
 
 
 def main() -> None:
@@ -45,14 +61,14 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     further = dict(one.split("=", 1) for one in arguments.more)
-    channels, moved = {}, {}
+    channels, moved, flattest = {}, {}, of_low_quality(arguments.data)
     for channel, (model, metric) in CHANNELS.items():
         began = time.monotonic()
-        names, rows = strangers(model, arguments.data, arguments.cache)
-        known = {name: of_folder(model, name, Path(folder), arguments.cache) for name, folder in further.items()}
+        known = strangers(model, arguments.data, arguments.cache)
+        more = {name: of_folder(model, name, Path(folder), arguments.cache) for name, folder in further.items()}
         bits = load_extractor(model, device="cpu").bits if metric == "hamming" else None
-        channels[channel] = transferred(names, rows, known, Rule(metric, bits))
-        moved[channel] = thresholds({"strangers": rows, **known}, Rule(metric, bits))
+        channels[channel] = transferred(known, more, flattest, Rule(metric, bits))
+        moved[channel] = thresholds({"strangers": known.rows, **more}, Rule(metric, bits))
         print(f"{channel}: {time.monotonic() - began:.0f} s", flush=True)
         for one in channels[channel]:
             print(
@@ -124,64 +140,50 @@ def share(distances: NDArray[np.float32], at: float) -> float:
 
 
 def transferred(
-    names: list[str], rows: NDArray[Any], further: dict[str, NDArray[Any]], rule: Rule
+    known: Photographs, further: dict[str, NDArray[Any]], flattest: NDArray[np.int64], rule: Rule
 ) -> list[dict[str, Any]]:
     """Return what was predicted and what was observed, for each population and rate."""
-    labels = np.array([name.split("_")[0] for name in names])
-    number = np.unique(labels, return_inverse=True)[1]
-    stems = {Path(name).stem: i for i, name in enumerate(names)}
-    copies = {
-        tuple(sorted((stems[a], stems[b])))
-        for a, b in ((Path(one.split("::")[1]).stem, Path(other.split("::")[1]).stem) for one, other in COPIES)
-        if a in stems and b in stems
-    }
     found = []
-    for source in np.unique(labels).tolist():
-        others, mine = np.flatnonzero(labels != source), np.flatnonzero(labels == source)
-        taken = {
-            (mine.tolist().index(a), others.tolist().index(b))
-            for a, b in both(copies)
-            if labels[a] == source != labels[b]
-        }
-        found += compared(source, rows[mine], rows[others], (number[others], taken), rule)
-    for name, asked in further.items():
-        found += compared(name, asked, rows, (number, set()), rule)
+    for number in np.unique(known.sources).tolist():
+        mine, others = known.some(known.sources == number), known.some(known.sources != number)
+        found += compared(str(mine.names[0]).split("_")[0], mine, others, rule)
+    none = 1 + int(known.sources.max())
+    for name, rows in further.items():
+        strange = Photographs(np.full(len(rows), ""), rows, np.full(len(rows), none))
+        found += compared(name, strange, known, rule)
+    found += compared(LOW_QUALITY, known.some(flattest), known, rule)
     return found
 
 
-def both(pairs: set[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    return [*pairs, *((b, a) for a, b in pairs)]
-
-
-def compared(
-    population: str, asked: NDArray[Any], held: NDArray[Any], of: tuple[NDArray[Any], set[tuple[int, int]]], rule: Rule
-) -> list[dict[str, Any]]:
-    """Return the figures of one population, asked of photographs whose sources are given, with known copies."""
-    sources, copies = of
-    group = Group.of(held, sources=sources)
+def compared(population: str, asked: Photographs, held: Photographs, rule: Rule) -> list[dict[str, Any]]:
+    """Return the figures of one population, asked of photographs of other sources."""
+    others = len(held.rows) - np.bincount(held.sources, minlength=1 + int(asked.sources.max()))[asked.sources]
+    group = Group.of(held.rows, sources=held.sources)
     counted = count(group, group, Rule(rule.metric, rule.bits, one_set=True))
     curve, density = counted.curve, counted.density
     assert density is not None
-    sample = np.random.default_rng(0).choice(len(held), min(DENSITY_ROWS, len(held)), replace=False)
-    neighbours = np.diff(near(asked, held[sample], density.distance, rule).starts)
+    sample = np.random.default_rng(0).choice(len(held.rows), min(DENSITY_ROWS, len(held.rows)), replace=False)
+    neighbours = np.diff(near(asked.rows, held.rows[sample], density.distance, rule).starts)
     found = []
     for rate in RATES:
         at = -float(curve.strengths[np.argmin(np.abs(np.log(curve.rate(curve.strengths) / rate)))])
         said = float(curve.rate(-at))
-        close = near(asked, held, at, rule)
-        left, right = np.repeat(np.arange(len(asked)), np.diff(close.starts)), close.positions
-        kept = np.array([pair not in copies for pair in zip(left.tolist(), right.tolist(), strict=True)], bool)
+        close = near(asked.rows, held.rows, at, rule)
+        left, right = np.repeat(np.arange(len(asked.rows)), np.diff(close.starts)), close.positions
+        kept = asked.sources[left] != held.sources[right]
+        names = zip(asked.names[left[kept]].tolist(), held.names[right[kept]].tolist(), strict=True)
+        kept[kept] = [frozenset(pair) not in KNOWN for pair in names]
         left, right = left[kept], right[kept]
-        total = len(asked) * len(held)
-        each = float((density.factor(neighbours, len(sample), said) * said).sum()) * len(held)
+        total = int(others.sum())
+        each = float((density.factor(neighbours, len(sample), said) * said * others).sum())
         low = high = 3.7 / total
         if len(left):
-            sides = Sides(left, right, (len(asked), len(held)))
+            sides = Sides(left, right, (len(asked.rows), len(held.rows)))
             low, high = map(float, RateCurve.of(np.zeros(len(left)), total=total, sides=sides).interval(0.0))
         found.append(
             {
                 "population": population,
-                "queries": len(asked),
+                "queries": len(asked.rows),
                 "rate": rate,
                 "distance": at,
                 "observed": len(left),
@@ -197,15 +199,23 @@ def near(asked: NDArray[Any], held: NDArray[Any], radius: float, rule: Rule) -> 
     return within(asked, [held], max_distance=radius, metric=rule.metric, device="cpu", bits=rule.bits)
 
 
-def strangers(model: str, data: Path, cache: Path) -> tuple[list[str], NDArray[Any]]:
-    """Return the names of all strangers but textures, and their rows."""
+def strangers(model: str, data: Path, cache: Path) -> Photographs:
+    """Return all strangers but textures."""
     kept = cache / f"strangers-{file_name(model)}.npz"
     if not kept.exists():
         photographs = [one for tar in TARS for one in read(data / "strangers" / f"{tar}.tar")]
         rows = load_extractor(model, device="cpu").embed([image for _, image in photographs])
         np.savez(kept, names=[name for name, _ in photographs], rows=rows)
     held = np.load(kept)
-    return held["names"].tolist(), held["rows"]
+    names = held["names"]
+    return Photographs(names, held["rows"], np.unique([name.split("_")[0] for name in names], return_inverse=True)[1])
+
+
+def of_low_quality(data: Path) -> NDArray[np.int64]:
+    """Return the numbers of the tenth of all strangers of which quality is lowest."""
+    photographs = [image for tar in TARS for _, image in read(data / "strangers" / f"{tar}.tar")]
+    qualities = np.array([quality(np.asarray(image)) for image in photographs])
+    return np.sort(np.argsort(qualities, kind="stable")[: len(qualities) // 10])
 
 
 def of_folder(model: str, name: str, folder: Path, cache: Path) -> NDArray[Any]:

@@ -19,6 +19,8 @@ PUBLIC = {
         Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
     "simsearch.act": """
+        ActReport Decisions Feedback ImportReport PairDecision Plan Unit Verdict export_list feedback find_duplicates
+        find_duplicates_to_remove import_list list_of_file perform plan_of read_decisions resume undo
         MatchEvidence Measured PagePair PageSide PageWritten match_evidence measured write_evidence write_page
         write_report_page
     """,
@@ -52,8 +54,9 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport CopyPair EditedCopies FusedReport Library LibraryInfo Match Matches
-        Progress QueryMatches ReembedReport write_segment
+        AddReport AddSettings CalibrationReport Checked CopyPair Duplicate Duplicates EditedCopies Entry FusedReport
+        Group ImageList JudgedPair Library LibraryInfo ListCalibration ListMatch ListedPictures Match Matches Picture
+        PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

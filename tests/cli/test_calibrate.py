@@ -143,7 +143,7 @@ def test_all_channels_together_are_calibrated(run: Run, photos: Path, tmp_path: 
     [facts] = map(json.loads, run(*asked)[1].splitlines())
     assert (facts["channel"], facts["origin"], facts["images"]) == ("fused", "queries", 30)
     assert facts["least_expected"] == pytest.approx(3 * COUNT / facts["pairs"])
-    assert "fused by fused" in run("info", "--library", folder)[1]
+    assert f"fused, {facts['pairs']:,} pairs of its items and queries" in run("info", "--library", folder)[1]
     [line] = map(
         json.loads, run("query", photos / "strangers" / "1000.png", "--library", folder, "--json")[1].splitlines()
     )

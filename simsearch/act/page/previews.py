@@ -78,7 +78,7 @@ def _members_of(tar: bytes) -> dict[bytes, Member]:
     """Return the members of a tar by their names as paths have them; those before the damage of a damaged one."""
     found: dict[bytes, Member] = {}
     try:
-        with open(os.open(tar, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+        with open(os.open(tar, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             length = file.seek(0, 2)
             file.seek(0)
             for member in members(file, length):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simsearch.library.indexes.curve import Curve
     from simsearch.library.info import IndexInfo
 
+_ASKED = {"library": "themselves", "queries": "queries", "negatives": "strangers"}
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -44,7 +45,8 @@ def info(library: LibraryFolder, *, as_json: AsJson = False) -> None:
         lines.append(("fingerprint", channel.fingerprint))
     for one in facts.calibrations:
         stale = ", stale" if one.stale else ""
-        lines.append(("calibration", f"{one.channel} by {one.metric}: {one.pairs:,} pairs of {one.origin}{stale}"))
+        name = one.channel if one.channel == one.metric else f"{one.channel} by {one.metric}"
+        lines.append(("calibration", f"{name}, {one.pairs:,} pairs of its items and {_ASKED[one.origin]}{stale}"))
     lines += [("folder", path) for path in facts.roots.values()]
     terminal.show_columns(lines, indent=0)
     for index in facts.indexes:
