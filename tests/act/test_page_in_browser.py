@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from simsearch.act import PagePair, match_evidence, write_evidence, write_page
+from simsearch.act import PagePair, match_evidence, read_decisions, write_evidence, write_page
 from simsearch.images.views import view_of, views_of_kinds
 from tests.act.pages import HOSTILE, jpeg, pair, pairs, side
 from tests.spatial.pictures import picture
@@ -91,7 +91,6 @@ def test_sixty_pairs_are_decided_by_keys_kept_over_a_reload_and_saved(browser: A
 
 
 def test_the_file_is_read_by_those_who_obey_it(browser: Any, tmp_path: Path) -> None:
-    acting = pytest.importorskip("simsearch.act.duplicates.decisions")
     names = [b"/photos/" + name for name in HOSTILE if len(name) < 255]
     kept = side(b"/photos/kept.jpg", preview=jpeg(0))
     given = [pair(kept, side(name, preview=jpeg(1))) for name in names]
@@ -100,7 +99,7 @@ def test_the_file_is_read_by_those_who_obey_it(browser: Any, tmp_path: Path) -> 
             at(page, i)
             page.keyboard.press("r")
         (tmp_path / "decisions.json").write_text(json.dumps(download(page)))
-    found = acting.read_decisions(tmp_path / "decisions.json")
+    found = read_decisions(tmp_path / "decisions.json")
     assert [one.path for one in found.pairs] == names
     assert {one.word for one in found.pairs} == {"remove"}
     assert [one.other.hex() for one in found.pairs] == [one.other.sha256 for one in given]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,33 +16,19 @@ from simsearch.act.page.previews import SIDE, Preview, Previews
 from simsearch.act.page.report_page import pairs_of, reason, worth_of_pair
 from simsearch.decide.calibration import Expected
 from simsearch.images.source import as_text
+from simsearch.library.duplicates.report import Duplicate, Duplicates, Group, Picture
 from tests.act.pages import Parsed, jpeg
 
 
-def picture(path: bytes, **more: Any) -> Any:
-    """A picture as `simsearch.library.duplicates.report.Picture` has it."""
+def picture(path: bytes, *, pixels: int = 0, **more: Any) -> Picture:
     text, encoded = as_text(path)
-    facts = {"path": text, "path_b64": encoded, "raw": path, "sha256": "ab" * 32, "size": 100, "mtime_ns": 5}
-    facts |= {"width": 0, "height": 0, "pixels": 0, "quality": 50, "kind": "file", "own": True}
-    return SimpleNamespace(**(facts | more))
+    facts: dict[str, Any] = {"sha256": "ab" * 32, "size": 100, "mtime_ns": 5, "quality": 50, "kind": "file"}
+    return Picture(1, text, encoded, b"/", width=pixels, height=min(pixels, 1), **(facts | more))
 
 
-def report(kept: Any, *others: Any, **more: Any) -> Any:
-    found = [
-        SimpleNamespace(
-            picture=other, distance=0.1, exact=False, view="plain", expected=None, same_file=False, chained=False
-        )
-        for other in others
-    ]
-    facts = {"library": "/x/photos.library", "against": None, "channel": "mini", "metric": "js", "keep": "best"}
-    facts |= {"compared": 9, "max_distance": 0.2, "grouping": "pairs", "expected": None, "recall": None}
-    facts |= {"decided": 0, "weak": 0, "gone": 0, "changed": 0, "unread": 0}
-
-    class Report(SimpleNamespace):
-        def __iter__(self) -> Any:
-            return iter([SimpleNamespace(kept=kept, others=found)])
-
-    return Report(**(facts | more))
+def report(kept: Picture, *others: Picture, **more: Any) -> Duplicates:
+    group = Group(kept, tuple(Duplicate(other, 0.1) for other in others))
+    return Duplicates((group,), "/x/photos.library", "mini", "js", 0.2, 9, **more)
 
 
 def test_a_page_is_made_of_a_report(tmp_path: Path) -> None:
@@ -146,11 +131,3 @@ def test_a_reason_says_by_what(rule: str, words: str) -> None:
 )
 def test_worth_in_words(value: float, beyond: bool, words: str) -> None:
     assert words in worth_of_pair(Expected(value, value, value, beyond_calibration=beyond))
-
-
-def test_a_library_s_own_report_has_the_names_that_are_read(tmp_path: Path) -> None:
-    made = pytest.importorskip("simsearch.library.duplicates.report")
-    a, b = (made.Picture(i, f"/p/{i}.jpg", None, b"/p", "ab" * 32, 9, 5, 4, 3, 50, "file") for i in (1, 2))
-    group = made.Group(a, (made.Duplicate(b, None), made.Duplicate(b, 0.0, exact=True)))
-    written = write_report_page(made.Duplicates((group,), "/l", "mini", "js", 0.1, 2), tmp_path / "p.html")
-    assert written.pairs == 2

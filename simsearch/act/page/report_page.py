@@ -6,7 +6,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simsearch.act.page.pair import PagePair, PageSide
 from simsearch.act.page.previews import Preview, Previews
@@ -14,6 +14,7 @@ from simsearch.act.page.write_page import MOST, PageWritten, write_page
 
 if TYPE_CHECKING:
     from simsearch.decide.calibration import Expected
+    from simsearch.library.duplicates.report import Duplicates, Picture
 
 Advance = Callable[[int, int], None]
 _KINDS = ("file", "link", "member", "none")
@@ -23,13 +24,20 @@ _MOSTLY = 0.5  # pairs to expect from which on their number is told
 
 
 def write_report_page(
-    duplicates: Any, path: Path, *, most: int = MOST, advance: Advance | None = None, previews: Previews | None = None
+    duplicates: Duplicates,
+    path: Path,
+    *,
+    title: str | None = None,
+    most: int = MOST,
+    advance: Advance | None = None,
+    previews: Previews | None = None,
 ) -> PageWritten:
     """Write the page of a report of duplicates, and return what was written.
 
     Args:
-        duplicates: A `Duplicates`.
+        duplicates: The report.
         path: Of the file, which is replaced as a whole.
+        title: Of the page; by default it names the library.
         most: Pairs that are shown at most; those with the most bytes to free come first.
         advance: Called with the number of pairs written, and of all that will be.
         previews: Makes the small pictures.
@@ -39,11 +47,12 @@ def write_report_page(
         StorageFull: The disk is full; what stood there is unchanged.
     """
     total = sum(len(group.others) for group in duplicates)
+    title = title or f"Duplicates in {Path(duplicates.library).name}"
     against = "" if duplicates.against is None else f" against {Path(duplicates.against).name}"
     return write_page(
         _counted(pairs_of(duplicates, previews), min(total, most), advance),
         path,
-        title=f"Duplicates in {Path(duplicates.library).name}{against}",
+        title=title + against,
         library=duplicates.library,
         channel=duplicates.channel,
         metric=duplicates.metric,
@@ -54,11 +63,11 @@ def write_report_page(
     )
 
 
-def pairs_of(duplicates: Any, previews: Previews | None = None) -> Iterator[PagePair]:
+def pairs_of(duplicates: Duplicates, previews: Previews | None = None) -> Iterator[PagePair]:
     """Yield the pairs of a report, group by group, each with its previews, which are made as it is asked for.
 
     Args:
-        duplicates: A `Duplicates`.
+        duplicates: The report.
         previews: Makes the small pictures.
     """
     previews = previews or Previews()
@@ -96,7 +105,7 @@ def worth_of_pair(expected: Expected) -> str:
     return f"in {most}1 of {float(f'{1 / expected.value:.2g}'):,.15g} such libraries a pair of strangers is as near"
 
 
-def reason(rule: str, kept: tuple[Any, str], other: tuple[Any, str]) -> str:
+def reason(rule: str, kept: tuple[Picture, str], other: tuple[Picture, str]) -> str:
     """Return why a keep rule chose one file before another, in words.
 
     Args:
@@ -117,7 +126,7 @@ def reason(rule: str, kept: tuple[Any, str], other: tuple[Any, str]) -> str:
     return "they are equal by the rule, and its path comes first"
 
 
-def _judged(part: str, kept: tuple[Any, str], other: tuple[Any, str]) -> tuple[int, str]:
+def _judged(part: str, kept: tuple[Picture, str], other: tuple[Picture, str]) -> tuple[int, str]:
     """Return whether one part of a rule is for the kept file (1), against it (-1) or for neither, and the words."""
     (a, one), (b, two) = kept, other
     name, _, value = part.partition(":")
@@ -139,7 +148,7 @@ def _judged(part: str, kept: tuple[Any, str], other: tuple[Any, str]) -> tuple[i
     return (apart > 0) - (apart < 0), words
 
 
-def _side(picture: Any, preview: Preview) -> PageSide:
+def _side(picture: Picture, preview: Preview) -> PageSide:
     fixed = _FIXED.get(picture.kind, "") if picture.own else "it is of the library that this one is held against"
     width, height = (picture.width, picture.height) if picture.width and picture.height else preview.size
     return PageSide(
@@ -157,7 +166,7 @@ def _side(picture: Any, preview: Preview) -> PageSide:
     )
 
 
-def _notes(duplicates: Any) -> Iterator[str]:
+def _notes(duplicates: Duplicates) -> Iterator[str]:
     """Yield sentences on how the pairs were found, and what was left out."""
     yield (
         f"{duplicates.compared:,} contents were compared by {duplicates.metric} of {duplicates.channel}, up to a "
