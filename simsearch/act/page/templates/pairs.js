@@ -29,10 +29,10 @@ function readPairs() {
 }
 
 function bytesInWords(count) {
-  if (count < 1000) return `${count} bytes`;
+  if (count < 1000) return `${count}\u00a0bytes`;
   let unit = 0, value = count;
   while (value >= 999.5 && unit < 4) { value /= 1000; unit++; }
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ${["", "kB", "MB", "GB", "TB"][unit]}`;
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")}\u00a0${["", "kB", "MB", "GB", "TB"][unit]}`;
 }
 
 function distanceInWords(pair, sides, facts) {
