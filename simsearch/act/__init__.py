@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from simsearch.act.duplicates.plan import Unit as Unit
     from simsearch.act.duplicates.plan import plan_of as plan_of
     from simsearch.act.duplicates.undo import undo as undo
+    from simsearch.act.exchange.feedback import EntryVerdict as EntryVerdict
     from simsearch.act.exchange.feedback import Feedback as Feedback
-    from simsearch.act.exchange.feedback import Verdict as Verdict
     from simsearch.act.exchange.feedback import feedback as feedback
     from simsearch.act.exchange.files import ImportReport as ImportReport
     from simsearch.act.exchange.files import export_list as export_list
@@ -42,6 +42,7 @@ attach(
     {
         "ActReport": "duplicates.perform",
         "Decisions": "duplicates.decisions",
+        "EntryVerdict": "exchange.feedback",
         "Feedback": "exchange.feedback",
         "ImportReport": "exchange.files",
         "MatchEvidence": "page.evidence",
@@ -52,7 +53,6 @@ attach(
         "PairDecision": "duplicates.decisions",
         "Plan": "duplicates.plan",
         "Unit": "duplicates.plan",
-        "Verdict": "exchange.feedback",
         "export_list": "exchange.files",
         "feedback": "exchange.feedback",
         "find_duplicates": "duplicates.drop_in",

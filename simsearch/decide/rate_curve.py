@@ -237,6 +237,21 @@ class RateCurve:
         beyond = self.slope * np.maximum(asked - self.anchor, 0.0)
         return np.asarray(-np.log10(near) - beyond)
 
+    def fitted_at(self, rate: float) -> float:
+        """Return the weakest strength at which the fitted rate, `decades`, is at most this, however small.
+
+        Example:
+            >>> curve = RateCurve.of(np.arange(1000.0))
+            >>> bool(curve.decades(curve.fitted_at(1e-6)) >= 6 > curve.decades(curve.fitted_at(1e-6) - 1))
+            True
+        """
+        wanted = -np.log10(rate)
+        at_anchor = float(self.decades(self.anchor))
+        if wanted > at_anchor:
+            return float(np.ceil((self.anchor + (wanted - at_anchor) / -self.slope) * _GRID) / _GRID)
+        enough = np.flatnonzero(self.decades(self.strengths) >= wanted)
+        return float(self.strengths[enough[0]]) if len(enough) else self.anchor
+
     def _counted(self, asked: Values) -> Values:
         """Return the number of pairs that are as strong; between two levels by their logarithms."""
         pairs = np.minimum(np.exp(np.interp(asked, self.strengths, np.log(self.pairs))), self.total)

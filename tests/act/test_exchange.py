@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simsearch.act import export_list, feedback, import_list, list_of_file
 from simsearch.act.exchange import records as limits
 from simsearch.act.exchange import xml_records
-from simsearch.act.exchange.feedback import Verdict, read_verdicts
+from simsearch.act.exchange.feedback import EntryVerdict, read_verdicts
 from simsearch.act.exchange.files import read_exchange, told
 from simsearch.act.exchange.hma import read_hma, write_hma
 from simsearch.act.exchange.ncmec import read_ncmec, write_ncmec
@@ -327,11 +327,11 @@ def test_feedback_goes_to_the_exchange_that_an_entry_came_from(tmp_path: Path) -
     assert votes.text.count("<affirmative/>") == 1
     assert 'path="entries/42/image1/MD5/feedback"' in votes.text
     assert "<guid>guid-1</guid>" in votes.text
-    assert feedback(one, [Verdict(1, "reject")], "ncmec").told == 0
+    assert feedback(one, [EntryVerdict(1, "reject")], "ncmec").told == 0
     assert feedback(one, verdicts, "csv").text.count("\n") == 5
     for bad in ("0,maybe,", "x,confirm,", "-1,confirm,"):
         path.write_text(f"entry,verdict,reason\n{bad}\n")
         with pytest.raises(InputError, match="line 2"):
             read_verdicts(path)
     with pytest.raises(InputError, match="no entry 77"):
-        feedback(one, [Verdict(77, "confirm")], "csv")
+        feedback(one, [EntryVerdict(77, "confirm")], "csv")

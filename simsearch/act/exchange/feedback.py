@@ -24,7 +24,7 @@ _STOPNCII: Mapping[Word, str] = {"confirm": "Blocked", "reject": "NotBlocked", "
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EntryVerdict:
     """What was decided of an entry.
 
     Attributes:
@@ -53,7 +53,7 @@ class Feedback:
     left_out: Mapping[str, int]
 
 
-def feedback(one: ImageList, verdicts: Sequence[Verdict], form: str) -> Feedback:
+def feedback(one: ImageList, verdicts: Sequence[EntryVerdict], form: str) -> Feedback:
     """Return feedback on a list's entries for the exchange that they came from.
 
     Args:
@@ -66,7 +66,7 @@ def feedback(one: ImageList, verdicts: Sequence[Verdict], form: str) -> Feedback
     """
     latest = {verdict.entry: verdict for verdict in verdicts}
     entries = list(one.entries(withdrawn=True, ids=latest))
-    makers: Mapping[str, Callable[[Sequence[Entry], Mapping[int, Verdict]], Feedback]] = {
+    makers: Mapping[str, Callable[[Sequence[Entry], Mapping[int, EntryVerdict]], Feedback]] = {
         "csv": _csv,
         ncmec.ORIGIN: _ncmec,
         stopncii.ORIGIN: _stopncii,
@@ -76,20 +76,20 @@ def feedback(one: ImageList, verdicts: Sequence[Verdict], form: str) -> Feedback
     return makers[form](entries, latest)
 
 
-def read_verdicts(path: Path) -> list[Verdict]:
+def read_verdicts(path: Path) -> list[EntryVerdict]:
     """Return the verdicts of a CSV with columns entry and verdict, and maybe reason.
 
     Raises:
         InputError: It cannot be read, or a verdict is none.
     """
-    verdicts = list[Verdict]()
+    verdicts = list[EntryVerdict]()
     words: dict[str, Word] = {word: word for word in get_args(Word)}
     for number, row in enumerate(read_csv(path, ("entry", "verdict")), 2):
         word = words.get((row["verdict"] or "").strip().lower())
         entry = (row["entry"] or "").strip()
         if word is None or not entry.isascii() or not entry.isdigit():
             raise InputError(f"{path}, line {number}: entry must be a number, and verdict one of {', '.join(words)}")
-        verdicts.append(Verdict(int(entry), word, (row.get("reason") or "").strip()))
+        verdicts.append(EntryVerdict(int(entry), word, (row.get("reason") or "").strip()))
     return verdicts
 
 
@@ -97,7 +97,7 @@ def _sources(entry: Entry, origin: str) -> list[SourceRecord]:
     return [source for source in entry.sources if source.origin == origin and source.id]
 
 
-def _csv(entries: Sequence[Entry], verdicts: Mapping[int, Verdict]) -> Feedback:
+def _csv(entries: Sequence[Entry], verdicts: Mapping[int, EntryVerdict]) -> Feedback:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("entry", "type", "value", "origin", "id", "verdict", "reason"))
@@ -109,7 +109,7 @@ def _csv(entries: Sequence[Entry], verdicts: Mapping[int, Verdict]) -> Feedback:
     return Feedback(file.getvalue(), len(entries), {})
 
 
-def _stopncii(entries: Sequence[Entry], verdicts: Mapping[int, Verdict]) -> Feedback:
+def _stopncii(entries: Sequence[Entry], verdicts: Mapping[int, EntryVerdict]) -> Feedback:
     """Return what SubmitFeedback takes."""
     told, left = list[dict[str, object]](), Counter[str]()
     for entry in entries:
@@ -122,7 +122,7 @@ def _stopncii(entries: Sequence[Entry], verdicts: Mapping[int, Verdict]) -> Feed
     return Feedback(text, len(told), left)
 
 
-def _ncmec(entries: Sequence[Entry], verdicts: Mapping[int, Verdict]) -> Feedback:
+def _ncmec(entries: Sequence[Entry], verdicts: Mapping[int, EntryVerdict]) -> Feedback:
     """Return votes, each with the path that it is put to; a vote against needs a reason."""
     lines, left, told = ["<?xml version='1.0' encoding='UTF-8'?>", "<feedbackSubmissions>"], Counter[str](), 0
     for entry in entries:

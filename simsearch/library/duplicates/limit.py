@@ -11,10 +11,12 @@ from simsearch.errors import InputError
 from simsearch.library.calibration.known import require_usable
 from simsearch.library.format.channel import Channel
 
-USUAL = 0.1
-"""Expected false pairs of a whole library where nothing is asked for."""
-RAREST = 1e-5
-"""And the share of pairs of strangers that are as near: few pictures are no reason to take look-alikes for copies."""
+USUAL = 0.01
+"""Expected false pairs of a whole library where nothing is asked for, by the fitted tail of the rates: a tenth of a
+tenth, since the pictures of one library resemble each other ten times as often as those that rates are counted on."""
+USUAL_RATES = (1e-9, 1e-7)
+"""And the share of pairs of strangers that are as near: in a large library nearest copies are shown all the same, and
+few pictures are no reason to take look-alikes for copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,7 @@ def limit_of(
         items: Of the library.
         chances: Pairs that are compared.
         max_distance: As asked for.
-        max_false_pairs: As asked for. Where neither is, a tenth, and no more than one in 100,000 pairs; or as few as
-            the rates can tell.
+        max_false_pairs: As asked for. Where neither is, the fitted tail of the rates decides, as `USUAL` says.
 
     Raises:
         InputError: Both are given, a number is none, or no rates are known and no distance is given.
@@ -97,9 +98,6 @@ def limit_of(
 
 
 def _usual(calibration: Calibration, chances: float) -> float:
-    """Return the distance within which `USUAL` false pairs are expected; as few as can be told where that is more."""
-    try:
-        return max(calibration.distance_at(min(USUAL, RAREST * chances), chances), 0.0)
-    except InputError:
-        nearest = float(np.nextafter(calibration.curve.strengths[-1], np.inf))
-        return max(-nearest, 0.0)
+    """Return the distance of `USUAL` false pairs by the fitted tail, which goes on below what was counted."""
+    rate = float(np.clip(USUAL / chances, *USUAL_RATES))
+    return max(-calibration.curve.fitted_at(rate), 0.0)

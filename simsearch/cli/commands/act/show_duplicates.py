@@ -31,8 +31,9 @@ def show_groups(report: Duplicates, *, limit: int, as_json: bool) -> None:
         terminal.show_json(_totals(report))
         return
     shown = report.groups[: limit or None]
-    for group in shown:
-        terminal.show_columns(_lines(group), right=(1, 3, 4))
+    if shown:
+        lines = [line for group in shown for line in _lines(group)]
+        terminal.show_columns([("", "size", "pixels", "distance", "false pairs", ""), *lines], right=(1, 3, 4))
     if len(shown) < len(report):
         terminal.show(f"... and {len(report) - len(shown):,} more groups: --limit 0 prints all, --csv writes them")
     for line in _summary(report):
@@ -118,9 +119,13 @@ def _summary(report: Duplicates) -> Iterator[str]:
     expected = report.expected
     chance = ""
     if expected is not None:
-        chance = f", where {expected.value:.2g} false pairs are expected in all (at most {expected.high:.2g})"
+        told = f"{expected.value:.2g} are expected in all (at most {expected.high:.2g})"
+        told = f"at most {expected.high:.2g} are expected in all" if expected.beyond_calibration else told
+        chance = f", where of false pairs {told}"
+    groups, files = len(report), report.files
     yield (
-        f"{len(report):,} groups, {report.files:,} files could go, {terminal.size(report.frees)} to be freed; "
+        f"{groups:,} group{'s' * (groups != 1)}, {files:,} file{'s' * (files != 1)} could go, "
+        f"{terminal.size(report.frees)} to be freed; "
         f"{report.compared:,} pictures compared within {report.metric} {report.max_distance:.4f}{chance}"
     )
     if report.recall is not None:
