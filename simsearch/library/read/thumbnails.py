@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from simsearch.errors import ImageRejected
+from simsearch.images.decode import AS_SEEN, Decoded
 from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, printable, read_range
 from simsearch.images.workers.single import decode_apart
 
@@ -46,13 +47,30 @@ def thumbnail(path: bytes) -> str | None:
     """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
     try:
         data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
-        picture = decode_apart(data, limits=_LIMITS, at_least=SIDE).image
+        small, _ = small_jpeg(data, side=SIDE, limits=_LIMITS)
     except ImageRejected:
         return None
-    picture.thumbnail((SIDE, SIDE))
+    return "data:image/jpeg;base64," + base64.b64encode(small).decode()
+
+
+def small_jpeg(data: bytes, *, side: int, limits: Limits, quality: int = 75) -> tuple[bytes, Decoded]:
+    """Return a picture as a JPEG of at most `side` pixels a side, and what was decoded in a process of its own.
+
+    Args:
+        data: The bytes of its file.
+        side: Pixels.
+        limits: What it may cost.
+        quality: Of the JPEG.
+
+    Raises:
+        ImageRejected: It is no image, or costs too much.
+    """
+    decoded = decode_apart(data, limits=limits, at_least=side, **AS_SEEN)
+    picture = decoded.image
+    picture.thumbnail((side, side))
     buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue(), decoded
 
 
 def _cell(path: str | None, encoded: str | None, below: str) -> str:
