@@ -89,7 +89,8 @@ def main() -> None:
     best = counted["simsearch mini"]
     verdict = (
         f"Of {files_count:,} files with {best['true']:,} edited copies, `simsearch duplicates` shows "
-        f"{best['found']:.1%} beside their original with {best['precision']:.1%} of what it shows right, in {best['seconds']:.0f} s."
+        f"{best['found']:.1%} beside their original with {best['precision']:.1%} of what it shows right, "
+        f"in {best['seconds']:.0f} s."
     )
     write_record(arguments.output, {"files": files_count, "edits": EDITS, "runs": counted}, verdict=verdict)
     print(verdict)
