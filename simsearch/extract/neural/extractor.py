@@ -47,7 +47,8 @@ class NeuralExtractor(Extractor):
         Args:
             folder: Holds model.toml and, unless the card names a URL, the weights.
             device: "auto", "cpu", "cuda" or "cuda:N".
-            dtype: "auto" (bfloat16 where the device computes it natively), "float32" or "bfloat16".
+            dtype: "auto" (bfloat16 where the device computes it natively and the card allows it), "float32" or
+                "bfloat16".
 
         Raises:
             ModelError: No such network, or arguments that it does not take.
@@ -74,7 +75,7 @@ class NeuralExtractor(Extractor):
         self.name, self.fingerprint, self.dimension = card.name, card.fingerprint, card.dimension
         self.non_negative, self.metric, self.preprocessing = card.non_negative, card.metric, card.preprocessing
         self.device = choose_device(device)
-        self.dtype = choose_dtype(dtype, self.device)
+        self.dtype = choose_dtype("float32" if dtype == "auto" and not card.bfloat16 else dtype, self.device)
         self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
         self._is_small = sum(each.numel() for each in network.parameters()) < _FEW_WEIGHTS

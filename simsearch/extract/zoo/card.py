@@ -85,6 +85,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
         non_negative: Whether rows are never negative, so that js is defined.
         metric: The recommended distance.
         tolerance: Worst distance from the golden rows, in `metric`, at which a runtime is admitted.
+        bfloat16: Whether rows stay within the tolerance in bfloat16; without, dtype "auto" is float32.
         preprocessing: How an image becomes pixels.
         weights: File or URL, SHA-256, licence.
         training_data: What the weights were trained on.
@@ -103,6 +104,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     non_negative: bool
     metric: Annotated[str, pydantic.AfterValidator(metric_name)]
     tolerance: float = pydantic.Field(default=0.02, gt=0)
+    bfloat16: bool = True
     preprocessing: Preprocessing
     weights: Weights
     training_data: str

@@ -69,7 +69,8 @@ def kept(folder: Path, channel: Channel, metric: str) -> Calibration | None:
     Raises:
         LibraryDamaged: The file is not what was written; `simsearch calibrate` writes it again.
     """
-    read = _kept(_path(folder, channel.name, metric))
+    path = folder / CALIBRATIONS / f"{channel.name}-{metric}.json"
+    read = _kept(path) if is_calibration_name(path.name) else None
     if isinstance(read, Calibration) and (read.fingerprint, read.metric) == (channel.fingerprint, metric):
         return read
     return None
