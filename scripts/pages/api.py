@@ -22,6 +22,7 @@ PACKAGES = (
         "simsearch.library",
         "simsearch.benchmark",
         "simsearch.training",
+        "simsearch.serve",
     ),
     "simsearch.errors",
 )

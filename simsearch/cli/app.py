@@ -19,6 +19,7 @@ from simsearch.cli.commands import (
     models,
     query,
     reembed,
+    serve,
 )
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
 app.add_typer(calibrate.app)
+app.add_typer(serve.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)

@@ -13,7 +13,7 @@ from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, printable, re
 from simsearch.images.workers.single import decode_apart
 
 SIDE = 96  # pixels
-_LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
+LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
 _BOX = f"width:{SIDE}px;height:{SIDE}px;object-fit:contain;background:#eee;display:block"
 _CELL = f"max-width:{SIDE + 16}px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:left"
 
@@ -45,14 +45,23 @@ def table(
 def thumbnail(path: bytes) -> str | None:
     """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
     try:
-        data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
-        picture = decode_apart(data, limits=_LIMITS, at_least=SIDE).image
+        small = small_jpeg(read_range(path, offset=0, size=0, limit=LIMITS.max_bytes))
     except ImageRejected:
         return None
-    picture.thumbnail((SIDE, SIDE))
+    return "data:image/jpeg;base64," + base64.b64encode(small).decode()
+
+
+def small_jpeg(data: bytes, side: int = SIDE) -> bytes:
+    """Return the picture in the bytes of a file as a JPEG of at most `side` pixels each way.
+
+    Raises:
+        ImageRejected: It cannot be decoded; that is done in a process of its own.
+    """
+    picture = decode_apart(data, limits=LIMITS, at_least=side).image
+    picture.thumbnail((side, side))
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
 
 
 def _cell(path: str | None, encoded: str | None, below: str) -> str:
