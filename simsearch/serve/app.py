@@ -84,12 +84,15 @@ def _life_of(held: HeldLibrary) -> Callable[[FastAPI], contextlib.AbstractAsyncC
     return life
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _told(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return respond(failed(InputError(str(error.detail)), status=error.status_code))
     if isinstance(error, RequestValidationError):
         problems = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
         return respond(failed(InputError("; ".join(problems))))
+    place = str(Service.of(request).held.view.library.path)
+    if isinstance(error, InputError) and place in str(error):
+        error.args = (str(error).replace(place, "of this service"),)
     answer = failed(error)
     if answer.status >= 500 and isinstance(error, SimsearchError):
         _LOG.error("%s: %s", type(error).__name__, error)

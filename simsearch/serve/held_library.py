@@ -20,6 +20,7 @@ from simsearch.serve.settings import ServeSettings
 
 _LOG = logging.getLogger("simsearch.serve")
 _Found = TypeVar("_Found")
+_NO_PICTURE = b"\xff\xd8\xff"  # the beginning of a JPEG
 _Stamp = tuple[tuple[int, int], ...]
 
 
@@ -51,8 +52,8 @@ class HeldLibrary:
 
     Attributes:
         view: The newest commit that was taken up; a request takes it once.
-        ready: Whether models are loaded and a search by the channel's metric needs nothing more.
-        problem: Why it is not, once that has failed.
+        ready: Whether searches by the channels' metrics need nothing more, models included as far as they are here.
+        problem: What could not be loaded; empty for nothing.
         failures: How often a newer commit could not be taken up.
     """
 
@@ -102,13 +103,17 @@ class HeldLibrary:
                 _LOG.warning("a newer commit cannot be taken up: %s", error)
 
     async def warm(self) -> None:
-        """Make it ready."""
+        """Make it ready; where a model is not here, for all but pictures."""
         try:
-            await _run(self._writer, self._warm)
-            self.ready = True
+            await _run(self._writer, self._prepare)
         except (SimsearchError, OSError) as error:
-            self.problem = f"{type(error).__name__}: what searches need cannot be loaded; the log has more"
-            _LOG.error("not ready: %s", error)
+            self.problem = self._logged("not ready", error)
+            return
+        try:
+            await _run(self._writer, self._load)
+        except (SimsearchError, OSError) as error:
+            self.problem = self._logged("pictures cannot be searched", error)
+        self.ready = True
 
     def close(self) -> None:
         """Close the library, once what is under way has ended."""
@@ -116,13 +121,19 @@ class HeldLibrary:
             pool.shutdown()
         self._library.close()
 
-    def _warm(self) -> None:
+    def _prepare(self) -> None:
         for channel in self._library.channels:
-            one = self.view.by(channel.name)
-            one.prepare()
-            one.search(np.zeros((8, 8, 3), np.uint8), k=1)  # loads the model
+            self.view.by(channel.name).prepare()
+
+    def _load(self) -> None:
         with suppress(ImageRejected):
-            small_jpeg(b"\xff\xd8\xff")  # starts a decoding process
+            small_jpeg(_NO_PICTURE)  # starts a decoding process
+        for channel in self._library.channels:
+            self.view.by(channel.name).search(np.zeros((8, 8, 3), np.uint8), k=1)
+
+    def _logged(self, what: str, error: Exception) -> str:
+        _LOG.error("%s: %s", what, error)
+        return f"{what}: {type(error).__name__}; the log says more"
 
     def _written(self, work: Callable[[Library], _Found]) -> tuple[_Found, View]:
         found = work(self._library)

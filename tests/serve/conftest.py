@@ -76,7 +76,7 @@ Serving = Callable[..., Served]
 def running(
     folder: Path, *, settings: ServeSettings | None = None, tokens: Tokens | None = None, routers: Sequence[Any] = ()
 ) -> Iterator[Served]:
-    """Serve a library of the fake extractor until the block ends."""
+    """Serve a library of the fake extractor, or of rows, until the block ends."""
     import uvicorn
 
     from simsearch.serve.app import ROUTERS, create_app
@@ -85,7 +85,9 @@ def running(
     from simsearch.serve.run import listening
 
     chosen = settings or ServeSettings(poll_s=0.05)
-    held = HeldLibrary(Library.open(folder, extractor=FakeExtractor(), device="cpu"), chosen)
+    with Library.open(folder) as seen:
+        made_by = FakeExtractor() if seen.channel.name == FakeExtractor.name else None
+    held = HeldLibrary(Library.open(folder, extractor=made_by, device="cpu"), chosen)
     app = create_app(held, chosen, tokens or Tokens(), routers=(*ROUTERS, *routers))
     listener = listening("127.0.0.1", 0)
     config = uvicorn.Config(

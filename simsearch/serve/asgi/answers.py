@@ -35,7 +35,7 @@ _STATUS: tuple[tuple[type[SimsearchError], int], ...] = (
     *((ServiceBusy, 503), (LibraryLocked, 409), (StorageFull, 507), (DependencyMissing, 501)),
 )
 _AGAIN = (409, 503)
-_OWN = 500  # from which on a message may tell of the server, and only its kind is told
+_OWN = 500  # status from which on it is the service's fault, and logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def told(value: Mapping[str, Any], status: int = 200) -> Answer:
 
 
 def failed(error: Exception, *, status: int | None = None) -> Answer:
-    """Return an error as an answer; of one of the server's own only the kind is told.
+    """Return an error as an answer; of what is no fault of whoever asked only the kind is told.
 
     Args:
         error: What went wrong.
@@ -85,9 +85,9 @@ def failed(error: Exception, *, status: int | None = None) -> Answer:
         status = next((number for kind, number in _STATUS if isinstance(error, kind)), _OWN)
     code = type(error).__name__ if known else "Defect"
     message = str(error)
-    if status >= _OWN and not isinstance(error, ServiceError):
+    if not isinstance(error, (InputError, ServiceError)):  # the message may tell where things lie
         what = (type(error).__doc__ or "").split("\n", maxsplit=1)[0] if known else "The service has a defect."
-        message = f"{what} Its log says more."
+        message = f"{what} The service's log says more." if status >= _OWN else what
     headers = {"retry-after": str(AGAIN_S)} if status in _AGAIN else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -46,11 +46,10 @@ async def live() -> Response:
 
 @router.get("/readyz", summary="Whether it is ready to be asked", responses={503: {"description": "Not yet."}})
 async def ready(request: Request) -> Response:
-    """Tell whether models are loaded and a search takes no longer than it has to."""
+    """Tell whether a search takes no longer than it has to, and what could not be loaded."""
     held = Service.of(request).held
-    if held.ready:
-        return respond(told({"schema": SCHEMA, "ready": True}))
-    return respond(told({"schema": SCHEMA, "ready": False, "problem": held.problem or "loading"}, 503))
+    problem = held.problem or (None if held.ready else "loading")
+    return respond(told({"schema": SCHEMA, "ready": held.ready, "problem": problem}, 200 if held.ready else 503))
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
