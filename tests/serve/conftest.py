@@ -114,11 +114,15 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return album(tmp_path_factory.mktemp("serve") / "photographs", range(12))
 
 
+def library_of(photographs: Path, folder: Path) -> Path:
+    with make(folder) as made:
+        made.add(photographs, settings=HERE)
+    return folder
+
+
 @pytest.fixture
 def library(photographs: Path, tmp_path: Path) -> Path:
-    with make(tmp_path / "library") as made:
-        made.add(photographs, settings=HERE)
-    return tmp_path / "library"
+    return library_of(photographs, tmp_path / "library")
 
 
 @pytest.fixture
@@ -128,14 +132,29 @@ def serving(library: Path) -> Iterator[Serving]:
         yield lambda **how: stack.enter_context(running(library, **how))
 
 
-@pytest.fixture
-def served(serving: Serving) -> Served:
-    return serving()
+@pytest.fixture(scope="module")
+def kept(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that no test changes."""
+    return library_of(photographs, tmp_path_factory.mktemp("kept") / "library")
+
+
+@pytest.fixture(scope="module")
+def served(kept: Path) -> Iterator[Served]:
+    """A service of it."""
+    with running(kept) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def guarded(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service of it that takes tokens."""
+    with running(kept, tokens=tokens_in(tmp_path_factory.mktemp("tokens"))) as one:
+        yield one
 
 
 @pytest.fixture
-def guarded(serving: Serving, tmp_path: Path) -> Served:
-    """A service that takes tokens."""
+def writable(serving: Serving, tmp_path: Path) -> Served:
+    """A service that takes tokens, of a library of the test's own."""
     return serving(tokens=tokens_in(tmp_path))
 
 

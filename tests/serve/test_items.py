@@ -106,48 +106,48 @@ def test_members_of_a_tar_and_odd_names_have_small_pictures(tmp_path: Path) -> N
         assert facts["path_b64"]
 
 
-def test_pictures_are_added_found_and_removed(guarded: Served, library: Path, tmp_path: Path) -> None:
+def test_pictures_are_added_found_and_removed(writable: Served, library: Path, tmp_path: Path) -> None:
     first, second = (paint(tmp_path / f"{seed}.png", seed).read_bytes() for seed in (100, 101))
-    reply = guarded.ask(
+    reply = writable.ask(
         "POST", "/v1/items", form(("image", first), ("image", b"none"), ("image", second)), kind=FORM, token=WRITE
     )
     told = reply.json
     assert (reply.status, told["ids"]) == (200, [12, None, 13])
     assert (told["report"]["added"], told["report"]["codes"]) == (2, {"unknown_format": 1})
-    found = guarded.ask("POST", "/v1/search?k=1", second, token=READ).json
+    found = writable.ask("POST", "/v1/search?k=1", second, token=READ).json
     assert (found["matches"][0]["id"], found["matches"][0]["path"]) == (13, "id:13")
     assert found["generation"] == told["generation"]
-    again = guarded.ask("POST", "/v1/items", second, kind="image/png", token=WRITE).json
+    again = writable.ask("POST", "/v1/items", second, kind="image/png", token=WRITE).json
     assert (again["ids"], again["report"]["unchanged"]) == ([13], 1)
-    assert guarded.ask("GET", "/v1/items/13/thumbnail", token=READ).error == "ImageRejected"
-    removed = guarded.ask("DELETE", "/v1/items/13?purge=true", token=WRITE)
+    assert writable.ask("GET", "/v1/items/13/thumbnail", token=READ).error == "ImageRejected"
+    removed = writable.ask("DELETE", "/v1/items/13?purge=true", token=WRITE)
     assert (removed.json["removed"], removed.json["generation"] > told["generation"]) == (1, True)
-    assert guarded.ask("DELETE", "/v1/items/13", token=WRITE).error == "ItemNotFound"
+    assert writable.ask("DELETE", "/v1/items/13", token=WRITE).error == "ItemNotFound"
     with Library.open(library, extractor=FakeExtractor(), device="cpu") as opened:
         assert len(opened) == 13
         assert opened.verify(deep=True) == []
 
 
-def test_adding_takes_pictures_alone(guarded: Served) -> None:
+def test_adding_takes_pictures_alone(writable: Served) -> None:
     for body, kind in (({"url": "http://127.0.0.1"}, ""), (b"", ""), (form(("a", "b")), FORM)):
-        reply = guarded.ask("POST", "/v1/items", body, kind=kind, token=WRITE)
+        reply = writable.ask("POST", "/v1/items", body, kind=kind, token=WRITE)
         assert (reply.status, reply.error) == (400, "InputError")
 
 
-def test_another_writer_is_told_and_nothing_is_lost(guarded: Served, library: Path, tmp_path: Path) -> None:
+def test_another_writer_is_told_and_nothing_is_lost(writable: Served, library: Path, tmp_path: Path) -> None:
     picture = paint(tmp_path / "new.png", 200).read_bytes()
     with writer_lock(library / LOCK):
-        reply = guarded.ask("POST", "/v1/items", picture, token=WRITE)
+        reply = writable.ask("POST", "/v1/items", picture, token=WRITE)
         assert (reply.status, reply.error, reply.headers["retry-after"]) == (409, "LibraryLocked", "1")
         assert str(library) not in reply.body.decode()
-        assert guarded.ask("POST", "/v1/search", picture, token=READ).status == 200
-    assert guarded.ask("POST", "/v1/items", picture, token=WRITE).json["ids"] == [12]
+        assert writable.ask("POST", "/v1/search", picture, token=READ).status == 200
+    assert writable.ask("POST", "/v1/items", picture, token=WRITE).json["ids"] == [12]
 
 
-def test_the_library_is_told_without_its_place(served: Served, library: Path) -> None:
+def test_the_library_is_told_without_its_place(served: Served, kept: Path) -> None:
     reply = served.ask("GET", "/v1/library")
     assert (reply.json["items"], reply.json["generation"], reply.json["channels"][0]["name"]) == (12, 1, "fake")
-    assert str(library.parent) not in reply.body.decode()
+    assert str(kept.parent) not in reply.body.decode()
 
 
 def test_a_defect_is_told_without_its_trace(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

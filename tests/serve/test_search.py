@@ -40,10 +40,10 @@ def unnamed(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_picture_as_the_body_or_in_a_form_is_searched_as_by_the_library(
-    served: Served, library: Path, photographs: Path
+    served: Served, kept: Path, photographs: Path
 ) -> None:
     picture = photographs / "0003.png"
-    (wanted,) = told(library, picture, k=4, settings=AddSettings(workers=0))
+    (wanted,) = told(kept, picture, k=4, settings=AddSettings(workers=0))
     as_body = served.ask("POST", "/v1/search?k=4", picture.read_bytes(), kind="image/png")
     in_form = served.ask("POST", "/v1/search", form(("k", "4"), ("image", picture.read_bytes())), kind=FORM)
     untyped = served.ask("POST", "/v1/search?k=4", picture.read_bytes())
@@ -54,12 +54,12 @@ def test_a_picture_as_the_body_or_in_a_form_is_searched_as_by_the_library(
         assert reply.json["generation"] == 1
 
 
-def test_ids_and_rows_are_searched_as_by_the_library(served: Served, library: Path) -> None:
+def test_ids_and_rows_are_searched_as_by_the_library(served: Served, kept: Path) -> None:
     ids = [2, 7, 11]
-    with Library.open(library, extractor=FakeExtractor(), device="cpu") as opened:
+    with Library.open(kept, extractor=FakeExtractor(), device="cpu") as opened:
         rows = np.concatenate([rows for _, rows in opened.rows()]).astype(np.float32)[ids]
-    by_id = told(library, ids, by="search_items", k=3, exclude_self=True)
-    by_row = told(library, rows, by="search_rows", k=3, metric="cosine")
+    by_id = told(kept, ids, by="search_items", k=3, exclude_self=True)
+    by_row = told(kept, rows, by="search_rows", k=3, metric="cosine")
     assert all(one["matches"][0]["id"] != number for one, number in zip(by_id, ids, strict=True))
     reply = served.ask("POST", "/v1/search/batch", {"ids": ids, "k": 3, "exclude_self": True})
     assert (reply.json["answers"], reply.json["generation"]) == (by_id, 1)
@@ -100,10 +100,10 @@ def test_a_picture_that_cannot_be_used_is_an_answer(served: Served) -> None:
         ({"code": "ff"}, "InputError"),
     ],
 )
-def test_what_cannot_be_asked_is_an_error_by_name(served: Served, library: Path, body: Any, code: str) -> None:
+def test_what_cannot_be_asked_is_an_error_by_name(served: Served, kept: Path, body: Any, code: str) -> None:
     reply = served.ask("POST", "/v1/search", body)
     assert (reply.status, reply.error) == (404 if code == "ItemNotFound" else 400, code)
-    assert str(library) not in reply.body.decode()
+    assert str(kept) not in reply.body.decode()
     assert "Traceback" not in reply.body.decode()
 
 
