@@ -100,7 +100,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections that are kept between requests."""
         self._connection.close()
 
     def search(self, queries: Any, *, k: int = 10, **how: Any) -> Matches:

@@ -1,7 +1,8 @@
-"""One connection of a client a thread, kept between requests; errors of the service become those of this package."""
+"""The connections of a client, kept between requests; errors of the service become those of this package."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -17,7 +18,7 @@ _LONGEST = 1 << 30  # bytes of an answer that are believed
 
 
 class Connection:
-    """A service's address, a token for it, and a connection for each thread that asks."""
+    """A service's address, a token for it, and open connections that nobody uses at the moment; safe for threads."""
 
     def __init__(self, url: str, *, token: str | None, timeout_s: float) -> None:
         """Make it; nothing is sent yet.
@@ -40,7 +41,8 @@ class Connection:
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._open = threading.local()
+        self._idle = list[http.client.HTTPConnection]()
+        self._lock = threading.Lock()
 
     def ask(
         self, method: str, path: str, body: bytes = b"", *, media: str = "", again: bool = False
@@ -59,23 +61,14 @@ class Connection:
             SimsearchError: What the service says, as the error of that name.
         """
         headers = {**self._headers, **({"Content-Type": media} if media else {})}
-        kept = getattr(self._open, "connection", None) if again else None
         try:
+            kept = self._taken() if again else None
             if kept is not None:
-                try:
-                    return self._asked(kept, method, path, body, headers)
-                except _GONE:
-                    self.close()
+                with contextlib.suppress(*_GONE):  # it was closed meanwhile: on a fresh one, then
+                    return self._asked(kept, method, path, body, headers, keep=again)
             fresh = self._kind(self._address[0], self._address[1], timeout=self._timeout_s)
-            if again:
-                self._open.connection = fresh
-            try:
-                return self._asked(fresh, method, path, body, headers)
-            finally:
-                if not again:
-                    fresh.close()
+            return self._asked(fresh, method, path, body, headers, keep=again)
         except (OSError, http.client.HTTPException) as error:
-            self.close()
             raise ServiceError(f"no service answers at {self.url}: {str(error) or type(error).__name__}") from error
 
     def json(self, method: str, path: str, body: bytes = b"", **how: Any) -> dict[str, Any]:
@@ -86,26 +79,43 @@ class Connection:
         return found
 
     def close(self) -> None:
-        """Close this thread's connection; a later request opens another."""
-        kept = getattr(self._open, "connection", None)
-        if kept is not None:
+        """Close what is kept open; a later request opens another."""
+        while (kept := self._taken()) is not None:
             kept.close()
-            self._open.connection = None
+
+    def _taken(self) -> http.client.HTTPConnection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
 
     def _asked(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes, headers: dict[str, str]
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        keep: bool,
     ) -> tuple[bytes, Mapping[str, str]]:
+        status = 0
         try:
-            connection.request(method, self._prefix + path, body or None, headers)
-        except (BrokenPipeError, ConnectionResetError):
-            if connection.sock is None or not body:
-                raise  # else it may have refused the body, and says so
-        answer = connection.getresponse()
-        data = answer.read(_LONGEST)
-        if answer.status >= 400:
-            raise _error(answer.status, data)
-        if answer.status >= 300:
-            raise ServiceError(f"{self.url} answers {answer.status}, and no service of simsearch sends elsewhere")
+            try:
+                connection.request(method, self._prefix + path, body or None, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                if connection.sock is None or not body:
+                    raise  # else it may have refused the body, and says so
+            answer = connection.getresponse()
+            data, status = answer.read(_LONGEST), answer.status
+        finally:
+            if keep and status:
+                with self._lock:
+                    self._idle.append(connection)
+            else:
+                connection.close()
+        if status >= 400:
+            raise _error(status, data)
+        if status >= 300:
+            raise ServiceError(f"{self.url} answers {status}, and no service of simsearch sends elsewhere")
         return data, dict(answer.headers)
 
 
