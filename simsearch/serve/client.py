@@ -245,10 +245,11 @@ def _pictures(images: Iterable[Any]) -> Iterator[tuple[bytes | None, bytes | Rej
     """Yield the path of each picture, None for one from memory, and its bytes, or why it cannot be read."""
     limits = Limits()
     for image in images:
-        if not is_path(image):
+        on_disk = isinstance(image, Source | Rejected)
+        if not (on_disk or is_path(image)):
             yield None, _in_memory(image, limits)
             continue
-        for source in find([image]):
+        for source in [image] if on_disk else find([image]):
             if isinstance(source, Rejected):
                 yield source.source.path, source
                 continue
