@@ -139,6 +139,18 @@ def test_a_connection_is_kept_after_an_error_and_a_small_body_that_was_refused(s
     connection.close()
 
 
+def test_small_answers_are_sent_at_once(small: Served) -> None:
+    """Not 40 ms later, when the acknowledgement of the head has come."""
+    connection, times = http.client.HTTPConnection("127.0.0.1", small.port, timeout=10), []
+    for _ in range(20):
+        began = time.monotonic()
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        times.append(time.monotonic() - began)
+    connection.close()
+    assert sorted(times)[5] < 0.03
+
+
 def test_sizes_are_read_and_bounds_that_are_none_are_refused() -> None:
     from simsearch.errors import InputError
 
