@@ -29,8 +29,8 @@ ORDER = {
     " < networks quantise < neural < load published",
     "search": "arguments llvm packing results < metrics < indexes scan < hamming < multi_vector refine"
     " < few_queries < exact < candidates range_search < approximate_search < self_join warm_up",
-    "library": "format reports settings < indexes path_aliases repair < select_items < inputs write"
-    " < read < calibration < channels info verify < reader < library",
+    "library": "format reports settings < indexes path_aliases verdicts < repair < select_items < inputs write"
+    " < read < calibration < channels duplicates info lists < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
     "serve": "metrics pictures settings told tokens < connection held_library < asgi client < routes < app < run",
     "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"

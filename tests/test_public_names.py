@@ -18,6 +18,10 @@ PUBLIC = {
     "simsearch": """
         Client Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
+    "simsearch.act": """
+        ActReport Decisions EntryVerdict Feedback ImportReport PairDecision Plan Unit export_list feedback
+        find_duplicates find_duplicates_to_remove import_list list_of_file perform plan_of read_decisions resume undo
+    """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """
         Area AveragePrecision Calibration CountStatistic Density Draws Estimate Expected HeldOut ImageRecall
@@ -49,8 +53,9 @@ PUBLIC = {
         listing names paper platform
     """,
     "simsearch.library": """
-        AddReport AddSettings CalibrationReport CopyPair EditedCopies FusedReport Library LibraryInfo Match Matches
-        Progress QueryMatches ReembedReport write_segment
+        AddReport AddSettings CalibrationReport Checked CopyPair Duplicate Duplicates EditedCopies Entry FusedReport
+        Group ImageList JudgedPair Library LibraryInfo ListCalibration ListMatch ListedPictures Match Matches Picture
+        PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

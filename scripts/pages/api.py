@@ -20,6 +20,7 @@ PACKAGES = (
         "simsearch.decide",
         "simsearch.spatial",
         "simsearch.library",
+        "simsearch.act",
         "simsearch.benchmark",
         "simsearch.training",
         "simsearch.serve",

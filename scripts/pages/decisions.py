@@ -56,15 +56,17 @@ def decisions_page(calibration: Record, transfer: Record, normalisation: Record)
     mean = worst(transfer, "predicted")
     return [
         "**Do predictions hold for queries of another kind?** (`scripts/measure_transfer.py`) Rates are counted on all "
-        "sources but one, whose photographs are then asked; the last three are of none of the sources. Predicted for "
-        "each query by its neighbours / observed, with its 95 % interval, at the distance of a pair rate of 1e-5:",
+        "sources but one, whose photographs are then asked; bsds500, houses and thumbnails are of none of the sources, "
+        "and the last line is the tenth of all with the least to see. Predicted for each query by its neighbours / "
+        "observed, with its 95 % interval, at the distance of a pair rate of 1e-5:",
         "",
         *transfer_brief(transfer),
         "",
         f"Over six channels (pHash, mini by cosine and mini's 96 bits, too) the observed number was {low:.2g} to "
         f"{high:.2g} times the predicted one; for a mean query, without neighbours, {mean[0]:.2g} to {mean[1]:.2g} "
-        "times. So an expectation from rates of other photographs may be too low by that factor, and a library's own "
-        "calibration is worth its minutes.",
+        "times: photographs with little to see are what neighbours put right. So an expectation "
+        "from rates of other photographs may be too low by that factor, and a library's own calibration is worth its "
+        "minutes.",
         "",
         *_coverage(calibration),
         "",
@@ -162,6 +164,11 @@ def _normalised(record: Record) -> Iterator[str]:
         for name in names
     ]
     yield from table(["", *record["recall"]], lines)
+    yield ""
+    yield (
+        "So a distance less its mean to a few background rows finds more, and the expectation for this query most of "
+        "that; it needs no threshold of its own, and is the option of a search (`query --for-query`)."
+    )
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ from simsearch.cli.commands import (
     reembed,
     serve,
 )
+from simsearch.cli.commands.act import duplicates, review
+from simsearch.cli.commands.lists import check, edit, exchange
 
 app = typer.Typer(
     name="simsearch",
@@ -45,18 +47,27 @@ def _root(
 ) -> None:
     """Find near-copies of images by deep embeddings.
 
-    `index` makes a library from folders of images; `query` finds what resembles an image in it.
+    `index` makes a library from folders of images; `query` finds what resembles an image in it; `duplicates` finds what
+    is several times in a folder.
 
     Exit codes: 0 done; 1 done but some inputs were rejected (index, embed, benchmark: only with --strict); 2 wrong
-    usage; 3 an error, told in one line; 129, 130, 143 ended by SIGHUP, Ctrl-C or SIGTERM, with what was committed kept.
+    usage; 3 an error, told in one line; 10 `check` found something listed; 129, 130, 143 ended by SIGHUP, Ctrl-C or
+    SIGTERM, with what was committed kept.
     """
 
 
+_lists = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+_lists.add_typer(edit.app)
+_lists.add_typer(exchange.app)
 app.add_typer(index.app)
 app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
+app.add_typer(duplicates.app)
+app.add_typer(review.app, name="review", help="Decide of pairs of pictures; what was decided sticks.")
 app.add_typer(calibrate.app)
+app.add_typer(check.app)
+app.add_typer(_lists, name="list", help="Keep block and allow lists, and exchange them with others.")
 app.add_typer(serve.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)

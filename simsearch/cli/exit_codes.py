@@ -5,5 +5,6 @@ from __future__ import annotations
 SOME_REJECTED = 1  # done, but some inputs could not be used
 USAGE = 2
 FAILED = 3  # a named error, or damage found, printed in one line
+LISTED = 10  # `check` found something listed
 DEFECT = 70  # of simsearch, with its traceback
 SIGNALLED = 128  # to which the number of the signal is added

@@ -53,17 +53,24 @@ class Expected:
         return in_words(self.value, beyond_calibration=self.beyond_calibration)
 
 
-def in_words(expected: float, *, beyond_calibration: bool = False) -> str:
+def in_words(
+    expected: float, *, beyond_calibration: bool = False, asked: tuple[str, str] = ("query", "queries")
+) -> str:
     """Return how often chance alone gives such a match.
+
+    Args:
+        expected: False matches of one query.
+        beyond_calibration: Whether it is an upper end.
+        asked: What a query is called, one and several.
 
     Example:
         >>> in_words(1 / 40_000), in_words(7.3), in_words(0.2, beyond_calibration=True)
         ('1 in 40,000 queries', '7.3 a query', 'at most 1 in 5 queries')
     """
     if expected > _MOSTLY:
-        return f"{float(f'{expected:.2g}'):,.15g} a query"
+        return f"{float(f'{expected:.2g}'):,.15g} a {asked[0]}"
     most = "at most " if beyond_calibration else ""
-    return f"{most}1 in {float(f'{1 / expected:.2g}'):,.15g} queries" if expected > 0 else "never"
+    return f"{most}1 in {float(f'{1 / expected:.2g}'):,.15g} {asked[1]}" if expected > 0 else "never"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 
 from simsearch.errors import InputError
 
@@ -55,6 +54,8 @@ class Density:
         Raises:
             InputError: There is no near stranger at all, or the counts are not of the same queries.
         """
+        from scipy.optimize import minimize
+
         crowded, hits, sizes = (np.asarray(values, np.float64) for values in (ratios, near, rows))
         if not crowded.shape == hits.shape == sizes.shape or crowded.ndim != 1:
             raise InputError("neighbours, near strangers and rows must be of the same queries")

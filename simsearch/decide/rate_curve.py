@@ -8,12 +8,11 @@ sum has a curve of its own, counted on the same pairs of strangers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaincinv, ndtri, stdtrit
 
 from simsearch.decide.pair_rate import FEWEST_PAIRS
 from simsearch.errors import InputError
@@ -27,6 +26,7 @@ _TAIL = 0.1  # share of all pairs that it is fitted to at most
 _GRID = 1e6  # strengths are rounded down to a millionth
 _TINY = 1e-6
 _MISSED = 1.2  # times the variance between images at the upper end: a sample that misses hubs has too small a one, too
+_CONFIDENCE = 0.95  # of the ends that are kept
 _SIDE = 0.975  # of the intervals that are widened by Student's t
 _SHARED = 3  # pairs that share a strength, on average, where strengths are whole numbers of a step
 _THREE = 3.0  # the rule of three: with none seen in n, the rate is below 3 / n with 95 % confidence
@@ -55,6 +55,8 @@ class Sides:
         in c_i of them, sum(c_i^2) - (2 m)^2 / n exceeds 2 m by the rest, as of a U-statistic (Hoeffding, 1948). Where
         few images make most of the pairs that is itself uncertain, and widened as by Student's t.
         """
+        from scipy.special import ndtri, stdtrit
+
         sides = (self.left, self.right)
         if len(self.sizes) == 1:
             counts = [np.zeros(self.sizes[0], np.int64)] * 2
@@ -86,6 +88,7 @@ class RateCurve:
         least: The smallest rate that they support: 50 pairs of 50 images; infinite where there is none.
         anchor: The strength from which on an exponential tail was fitted to the strongest pairs.
         slope: Of the decimal logarithm of the rate beyond the anchor, below 0.
+        ends: (2, k) ends of the 95 % interval of the number of pairs; computed where it is not given.
     """
 
     strengths: Values
@@ -95,6 +98,11 @@ class RateCurve:
     least: float
     anchor: float
     slope: float
+    ends: Values = field(default_factory=lambda: np.empty((2, 0)))
+
+    def __post_init__(self) -> None:
+        if self.ends.shape != (2, len(self.pairs)):
+            object.__setattr__(self, "ends", _ends(self.pairs, self.spread, _CONFIDENCE))
 
     @classmethod
     def of(cls, strengths: ArrayLike, *, total: int | None = None, sides: Sides | None = None) -> RateCurve:
@@ -179,24 +187,22 @@ class RateCurve:
             strengths=np.concatenate([farther.strengths[weaker], self.strengths]),
             pairs=np.concatenate([pairs, self.pairs]),
             spread=np.concatenate([np.maximum(relative, 0.0), self.spread]),
+            ends=np.empty((2, 0)),
         )
 
     def interval(self, strength: ArrayLike, confidence: float = 0.95) -> tuple[Values, Values]:
         """Return the two ends of the interval of the rate; its upper end is never below that of none seen.
 
         Two errors are joined on the scale of logarithms: that of as many independent pairs, which is the exact one of a
-        Poisson number (Garwood, 1936), and that between images, taken as log-normal.
+        Poisson number (Garwood, 1936), and that between images, taken as log-normal. Between two levels the ends are
+        interpolated by their logarithms.
         """
         asked = _on_grid(strength)
-        m, spread = self._counted(asked)
-        m = np.where(asked > self.strengths[-1], 0.0, m)
-        spread = np.where(m > 0, spread, 0.0)
-        tail = (1 - confidence) / 2
-        between = float(ndtri(1 - tail)) ** 2 * np.log1p(spread)
-        one = np.maximum(m, 1.0)
-        low = np.where(m > 0, m * np.exp(-np.sqrt(np.log(gammaincinv(one, tail) / one) ** 2 + between)), 0.0)
-        high = (m + 1) * np.exp(np.sqrt(np.log(gammaincinv(m + 1, 1 - tail) / (m + 1)) ** 2 + _MISSED * between))
-        everything = asked < self.strengths[0]
+        ends = self.ends if confidence == _CONFIDENCE else _ends(self.pairs, self.spread, confidence)
+        low, high = (np.exp(np.interp(asked, self.strengths, np.log(end))) for end in ends)
+        none_seen, everything = asked > self.strengths[-1], asked < self.strengths[0]
+        low = np.where(none_seen, 0.0, low)
+        high = np.where(none_seen, -np.log((1 - confidence) / 2), high)
         return (
             np.asarray(np.where(everything, 1.0, low / self.total)),
             np.asarray(np.where(everything, 1.0, np.minimum(high / self.total, 1.0))),
@@ -227,16 +233,29 @@ class RateCurve:
     def decades(self, strength: ArrayLike) -> Values:
         """Return how many decades the rate lies below 1, in the tail however far: to be added, and counted again."""
         asked = _on_grid(strength)
-        near = self._counted(np.minimum(asked, self.anchor))[0] / self.total
+        near = self._counted(np.minimum(asked, self.anchor)) / self.total
         beyond = self.slope * np.maximum(asked - self.anchor, 0.0)
         return np.asarray(-np.log10(near) - beyond)
 
-    def _counted(self, asked: Values) -> tuple[Values, Values]:
-        """Return the number of pairs that are as strong, and their spread; between two levels by their logarithms."""
+    def fitted_at(self, rate: float) -> float:
+        """Return the weakest strength at which the fitted rate, `decades`, is at most this, however small.
+
+        Example:
+            >>> curve = RateCurve.of(np.arange(1000.0))
+            >>> bool(curve.decades(curve.fitted_at(1e-6)) >= 6 > curve.decades(curve.fitted_at(1e-6) - 1))
+            True
+        """
+        wanted = -np.log10(rate)
+        at_anchor = float(self.decades(self.anchor))
+        if wanted > at_anchor:
+            return float(np.ceil((self.anchor + (wanted - at_anchor) / -self.slope) * _GRID) / _GRID)
+        enough = np.flatnonzero(self.decades(self.strengths) >= wanted)
+        return float(self.strengths[enough[0]]) if len(enough) else self.anchor
+
+    def _counted(self, asked: Values) -> Values:
+        """Return the number of pairs that are as strong; between two levels by their logarithms."""
         pairs = np.minimum(np.exp(np.interp(asked, self.strengths, np.log(self.pairs))), self.total)
-        weakest = asked < self.strengths[0]
-        spread = np.interp(asked, self.strengths, self.spread)
-        return np.where(weakest, float(self.total), pairs), np.where(weakest, 0.0, spread)
+        return np.asarray(np.where(asked < self.strengths[0], float(self.total), pairs))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, for a file."""
@@ -248,6 +267,7 @@ class RateCurve:
             "strengths": self.strengths.tolist(),
             "pairs": self.pairs.tolist(),
             "spread": [float(f"{value:.3g}") for value in self.spread],
+            "ends": [[float(f"{value:.4g}") for value in end] for end in self.ends],
         }
 
     @classmethod
@@ -259,19 +279,38 @@ class RateCurve:
         """
         try:
             strengths, spread = (np.array(values[name], np.float64) for name in ("strengths", "spread"))
-            pairs = np.array(values["pairs"], np.int64)
+            pairs, ends = np.array(values["pairs"], np.int64), np.array(values["ends"], np.float64)
             least = np.inf if values["least"] is None else float(values["least"])
             curve = cls(
-                strengths, pairs, spread, int(values["total"]), least, float(values["anchor"]), float(values["slope"])
+                strengths,
+                pairs,
+                spread,
+                int(values["total"]),
+                least,
+                float(values["anchor"]),
+                float(values["slope"]),
+                ends,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"it describes no rates: {error}") from error
         good = strengths.ndim == 1 and len(strengths) == len(pairs) == len(spread) > 0
+        good = good and ends.shape == (2, len(pairs)) and bool((ends > 0).all() and np.isfinite(ends).all())
         good = good and bool((np.diff(strengths) > 0).all() and (np.diff(pairs) < 0).all() and (pairs > 0).all())
         numbers = [*strengths, *spread, curve.anchor, curve.slope]
         if not good or pairs[0] > curve.total or not np.isfinite(numbers).all() or curve.slope >= 0 or spread.min() < 0:
             raise InputError("it describes no rates: they must fall with strength")
         return curve
+
+
+def _ends(pairs: Numbers, spread: Values, confidence: float) -> Values:
+    """Return the two ends of the interval of each number of pairs (2, k)."""
+    from scipy.special import gammaincinv, ndtri
+
+    tail, m = (1 - confidence) / 2, pairs.astype(np.float64)
+    between = float(ndtri(1 - tail)) ** 2 * np.log1p(spread)
+    low = m * np.exp(-np.sqrt(np.log(gammaincinv(m, tail) / m) ** 2 + between))
+    high = (m + 1) * np.exp(np.sqrt(np.log(gammaincinv(m + 1, 1 - tail) / (m + 1)) ** 2 + _MISSED * between))
+    return np.stack([low, high])
 
 
 def _lattice(values: Values) -> float:

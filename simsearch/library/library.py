@@ -15,6 +15,7 @@ from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
 from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel, only
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.indexes.build import IndexRequest
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.read import arguments as checks
@@ -31,10 +32,15 @@ if TYPE_CHECKING:
     from simsearch.decide.calibration import Origin
     from simsearch.library.calibration.calibrate import CalibrationReport, EditedCopies
     from simsearch.library.channels.count_fused import FusedReport
+    from simsearch.library.lists.calibrate import ListCalibration
+    from simsearch.library.lists.image_list import ImageList
+    from simsearch.library.lists.open_lists import ListedPictures
     from simsearch.library.read.query import Query
     from simsearch.library.read.search_plan import SearchPlan
     from simsearch.library.repair.repair import RepairReport
+    from simsearch.library.verdicts.verdict import Verdict
     from simsearch.library.write.purge import Purged
+    from simsearch.library.write.review import JudgedPair
 
 Tell = Callable[[Progress], None]
 
@@ -464,6 +470,69 @@ class Library(Reader):
         keep_fused(self.path, report.rates)
         return report
 
+    def create_list(self, name: str, kind: str, *, prevalence: float | None = None) -> ImageList:
+        """Return a new list in the library's folder.
+
+        Args:
+            name: Letters, digits, `_` and `-`.
+            kind: "block" or "allow".
+            prevalence: Share of checked pictures in which one entry may truly be met, 0.001 where nothing is said: an
+                entry that is met more often than that and chance explain is set aside.
+
+        Raises:
+            InputError: There is one of that name, or an argument is none.
+        """
+        from simsearch.library.lists.flood import PREVALENCE
+        from simsearch.library.lists.image_list import ImageList
+
+        share = PREVALENCE if prevalence is None else checks.number(prevalence, "prevalence", low=0, high=1)
+        return ImageList.create(self.path, checks.text(name, "name of a list"), kind, prevalence=share)
+
+    def add_to_list(
+        self, name: str, images: Any, *, tags: Sequence[str] = (), settings: AddSettings | None = None
+    ) -> ListedPictures:
+        """List images by their codes: SHA-256, PDQ where it is installed, and a row of each channel.
+
+        Neither the picture nor its path is kept. One that shows too little is listed by its SHA-256 alone.
+
+        Raises:
+            InputError: There is no such list, or a path does not exist.
+        """
+        from simsearch.library.inputs import outside
+        from simsearch.library.lists.open_lists import add_pictures, inputs_of, types_listed
+
+        one, given, models = self.list(name), checks.settings(settings), self.list_models()
+        inputs = inputs_of(images, types_listed(models), models, given)
+        return add_pictures(one, outside(self.path, inputs), models, settings=given, tags=tags)
+
+    def calibrate_list(
+        self,
+        name: str,
+        *,
+        negatives: Any = None,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[ListCalibration]:
+        """Count how often photographs come near a list's entries, for each of its types of code but digests.
+
+        The rates are kept with the list, and checks judge by them.
+
+        Args:
+            name: Of the list.
+            negatives: Photographs that are strangers to it, as paths; None for a sample of the library's own.
+            settings: Of reading.
+            progress: Called with photographs compared and their number.
+
+        Raises:
+            InputError: There are too few photographs or entries for a rate, or the list holds only digests.
+        """
+        from simsearch.images.find import find
+        from simsearch.library.lists.open_lists import calibrate_list
+
+        paths = None if negatives is None else find(as_paths(negatives))
+        one, given = self.list(name), checks.settings(settings)
+        return calibrate_list(one, self.list_models(), paths, self.snapshot, settings=given, progress=progress)
+
     def edited_copies(
         self, images: int, *, channel: str | None = None, metric: str | None = None, seed: int = 0
     ) -> EditedCopies:
@@ -480,6 +549,58 @@ class Library(Reader):
         name = _measured(chosen, metric)
         count = int(checks.number(images, "images", low=1, high=1 << 31))
         return edited_copies(self.snapshot, chosen, name, self._extractor(chosen), images=count, seed=seed)
+
+    def review(self, a: PathLike, b: PathLike, decision: str, *, by: str) -> Verdict:
+        """Keep what somebody decided of two contents, and return it; `duplicates` does not show the pair again.
+
+        A verdict is on contents, by their SHA-256: it holds after a move, a rescan, a merge, and in every channel. Only
+        `remove` with `purge` erases it, with its content. A second one on a pair takes the place of the first, which
+        stays in the log. Images may be added meanwhile.
+
+        Args:
+            a: A file, `id:N`, or a SHA-256 of 64 hexadecimal digits.
+            b: The other one; the same content for two files with the same bytes.
+            decision: "confirm": they are copies of one picture. "reject": they are not. "undo": the last one no longer
+                counts.
+            by: Who decided.
+
+        Raises:
+            InputError: There is no such file or decision, nobody is named, or there is nothing to undo.
+            LibraryDamaged: The log is not what was written.
+            StorageFull: The disk is full; nothing changed.
+        """
+        from simsearch.library.verdicts.log import append
+        from simsearch.library.verdicts.verdict import standing, verdict
+        from simsearch.library.write.review import content_named, distance_between
+
+        one, other = (content_named(self.snapshot, name) for name in (a, b))
+        apart = distance_between(self.snapshot, self.channel, one, other)
+        made = verdict(one, other, decision, by=by, distance=apart, channel=self.channel.name)
+        if decision == "undo" and made.pair not in standing(self.verdicts()):
+            raise InputError("nothing stands of that pair that could be undone")
+        append(Manifest(self.path), [made])
+        return made
+
+    def keep_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep verdicts that were made elsewhere, all or none, as of a file of decisions.
+
+        Raises:
+            LibraryDamaged: The log is not what was written.
+            StorageFull: The disk is full; nothing changed.
+        """
+        from simsearch.library.verdicts.log import append
+
+        append(Manifest(self.path), verdicts)
+
+    def judged_pairs(self) -> list[JudgedPair | None]:
+        """Return the verdicts that stand as pairs of files, with their distances in the searched channel.
+
+        None stands for one of which the library has not two files any more.
+        """
+        from simsearch.library.verdicts.verdict import standing
+        from simsearch.library.write.review import judged_pairs
+
+        return list(judged_pairs(self.snapshot, self.channel, standing(self.verdicts()).values()))
 
     def optimize(
         self,

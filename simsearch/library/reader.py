@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,7 @@ from simsearch.errors import InputError, LibraryError, shown
 from simsearch.extract.extractor import Extractor
 from simsearch.library.calibration.known import calibration_of, most_of, require_fresh, require_usable
 from simsearch.library.format.channel import POINTS, Channel
+from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.snapshot import Snapshot, load_snapshot
 from simsearch.library.info import LibraryInfo
 from simsearch.library.read import arguments
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
     from simsearch.decide.calibration import Calibration
     from simsearch.decide.known_rates import KnownRates
     from simsearch.library.calibration.expectation import Judge
+    from simsearch.library.duplicates.report import Duplicates
+    from simsearch.library.lists.found import Checked
+    from simsearch.library.lists.image_list import ImageList
+    from simsearch.library.lists.open_lists import Models
+    from simsearch.library.verdicts.verdict import Verdict
 
 
 class Reader:
@@ -131,6 +138,14 @@ class Reader:
             FingerprintMismatch: The model of that name is not the one that made the rows of a channel.
         """
         return tuple(map(self._extractor, self.channels))
+
+    def extractor_of(self, channel: Channel) -> Extractor:
+        """Return the extractor of a channel.
+
+        Raises:
+            FingerprintMismatch: The model of that name is not the one that made the rows.
+        """
+        return self._extractor(channel)
 
     def _extractor(self, channel: Channel) -> Extractor:
         return self._lazy.setdefault(channel.name, LazyExtractor(channel, None, self.device)).get()
@@ -258,6 +273,80 @@ class Reader:
             asked = queries_of(rows, plan)
         found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
         return found if judge is None else judge.judged(found, asked, plan)
+
+    def duplicates(
+        self,
+        *,
+        against: Reader | None = None,
+        channel: str | None = None,
+        metric: str | None = None,
+        max_distance: float | None = None,
+        max_false_pairs: float | None = None,
+        views: Sequence[str] | str = (),
+        grouping: str = "pairs",
+        keep: str = "best",
+        exact: bool = False,
+        confirmed: bool = False,
+        settings: AddSettings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Duplicates:
+        """Return the pictures that are several times in this library, in groups with the one to keep; do nothing.
+
+        Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones
+        and pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows
+        with the pairs that are found, 5 million at most.
+
+        Args:
+            against: Another library of the same model: only pairs between the two, of which its files are kept.
+            channel: Whose rows; by default the searched one.
+            metric: By default the channel's.
+            max_distance: Of a pair.
+            max_false_pairs: Pairs of strangers to expect within the distance in all, by the calibration: N(N-1)/2 times
+                the rate of one pair. By default the fitted tail of the rates decides: a hundredth of a pair, within one
+                in 10^7 to 10^9 pairs.
+            views: Kinds of views in which each file, which is read again for them, is also compared: "flips", "turns",
+                "letterbox".
+            grouping: "pairs": each file is near the kept one. "complete": every two of a group are near each other.
+                "components": also what is linked through others, which chains; `Duplicate.chained` says so.
+            keep: Which file stays: "best" (most pixels, no transcode, finest, oldest), "largest", "oldest", "newest",
+                "quality", "path:PATTERN", "format:NAME+NAME", or several by commas.
+            exact: Compare all pairs, also where there is an index; `recall` says what an index finds.
+            confirmed: Return only the pairs that somebody confirmed.
+            settings: Of reading images for their views.
+            progress: Called with contents compared and their number.
+
+        Raises:
+            InputError: A value is none that there is, no rates are known and no distance is given, or there are too
+                many pairs.
+            FingerprintMismatch: The other library is of another model.
+            LibraryDamaged: A stored row, or the log of verdicts, is not what was written.
+        """
+        from simsearch.library.duplicates.search import DuplicateSearch
+
+        search = DuplicateSearch(
+            self,
+            self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel")),
+            metric,
+            grouping=grouping,
+            keep=keep,
+            views=views,
+            settings=arguments.settings(settings),
+        )
+        resident = None if arguments.flag(exact, "exact") else self._resident
+        limits = {"max_distance": max_distance, "max_false_pairs": max_false_pairs}
+        return search.found(
+            against, limits, resident=resident, confirmed=arguments.flag(confirmed, "confirmed"), advance=progress
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        """Return what people decided of pairs of contents, oldest first, those that were taken back among them.
+
+        Raises:
+            LibraryDamaged: The log is not what was written.
+        """
+        from simsearch.library.verdicts.log import read
+
+        return read(Manifest(self.path))
 
     def _judge(self, plan: SearchPlan, most: float | None, *, for_query: bool = False) -> Judge | None:
         """Return what the matches of a search are judged by; None where no rates of strangers are known.
@@ -502,13 +591,84 @@ class Reader:
         chosen = self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel"))
         return rows(self.snapshot, chosen.name, _batch_size(batch_size))
 
+    def lists(self) -> tuple[str, ...]:
+        """Return the names of the library's lists, in order."""
+        from simsearch.library.lists.store import names
+
+        return tuple(names(self.path))
+
+    def list(self, name: str) -> ImageList:
+        """Return the block or allow list of that name, as it is now.
+
+        Raises:
+            InputError: There is none.
+            LibraryDamaged: A file of it is not what was written.
+        """
+        from simsearch.library.lists.image_list import ImageList
+
+        return ImageList.open(self.path, arguments.text(name, "name of a list"))
+
+    def check(
+        self,
+        images: Any,
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        settings: AddSettings | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check images against lists, and return for each what is listed of it and what each match is worth.
+
+        Equal digests of a file's bytes are the same file. PDQ hashes match within `max_bits`; rows of a channel within
+        `max_distance`, or where at most 0.01 false matches of a check are expected. A match that is as near to an entry
+        of an allow list, by the same type of code, is never reported. A picture that shows too little is accused by
+        digests alone, and an entry that the flood guard set aside accuses nobody.
+
+        Args:
+            images: One or several, as of `search`; files that are no pictures are compared by their digests.
+            lists: Names of lists, or lists in memory; None for all of the library's.
+            max_bits: Of PDQ, of 256.
+            max_distance: Of rows of a channel, by the channel's metric.
+            max_expected: Decide by expected false matches of a check in one list instead, by the upper end of their
+                interval; for PDQ too.
+            max_fpr: The same by the probability that a stranger matches any entry.
+            settings: Of reading images.
+            count: Whether the flood guard counts them.
+
+        Raises:
+            InputError: There is no such list, a path does not exist, or an expected number is asked for that cannot be
+                told from what was counted.
+            DependencyMissing: A list holds PDQ hashes, and PDQ is not installed.
+        """
+        from simsearch.library.inputs import outside
+        from simsearch.library.lists.comparison import Thresholds
+        from simsearch.library.lists.open_lists import check_lists, inputs_of, looked_at
+
+        named = self.lists() if lists is None else lists
+        opened = [self.list(one) if isinstance(one, str) else one for one in named]
+        distance = None if max_distance is None else checked_limit(max_distance)
+        bits = int(arguments.number(max_bits, "max_bits", low=0, high=256))
+        thresholds = Thresholds(bits, distance, most_of(max_expected, max_fpr))
+        given, models = arguments.settings(settings), self.list_models()
+        inputs = inputs_of(images, looked_at(opened), models, given)
+        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+
+    def list_models(self) -> Models:
+        """Return what makes codes of pictures for lists: PDQ, and this library's channels."""
+        from simsearch.library.lists.open_lists import Models
+
+        return Models(self.channels, self._extractor, lambda channel: self.calibration(channel=channel.name))
+
     def info(self) -> LibraryInfo:
         """Return facts about the library."""
         from simsearch.library.info import info
 
         return info(self.path, self.snapshot)
 
-    def verify(self, deep: bool = False) -> list[str]:
+    def verify(self, deep: bool = False) -> builtins.list[str]:
         """Return the faults of the newest commit, one line each; `deep` reads every file whole."""
         from simsearch.library.verify import verify
 

@@ -18,15 +18,17 @@ from simsearch.library.format.cards import card_digest, kept_card
 from simsearch.library.format.channel import POINTS, Channel
 from simsearch.library.format.commit import SegmentRecord, State
 from simsearch.library.format.items import content_keys, path_keys
-from simsearch.library.format.layout import CALIBRATIONS, INDEXES, MODELS, SEGMENTS, is_segment_name, require_own
+from simsearch.library.format.layout import CALIBRATIONS, INDEXES, LISTS, MODELS, SEGMENTS, is_segment_name, require_own
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.row_checks import bad_row
 from simsearch.library.format.segment import CONTENTS, KEYS, Segment
 from simsearch.library.format.snapshot import Place, Snapshot, open_recorded
 from simsearch.library.indexes import store
+from simsearch.library.lists.store import problems as list_problems
 from simsearch.library.read.neighbours import nearest
 from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.repair.survey import is_newer
+from simsearch.library.verdicts.log import read
 
 _SAMPLED = 64
 _TRIES = 5  # while a writer replaces segments
@@ -71,6 +73,7 @@ def _state(folder: Path, problems: list[str]) -> State | None:
         state = manifest.read()
     with _collecting(problems, manifest.path):
         problems += manifest.check()
+        read(manifest)
     return state
 
 
@@ -97,6 +100,8 @@ def _check_state(folder: Path, state: State, problems: list[str], *, deep: bool,
         problems += store.problems(folder, snapshot, deep=deep)
     with _collecting(problems, folder / CALIBRATIONS):
         problems += calibration_problems(folder)
+    with _collecting(problems, folder / LISTS):
+        problems += list_problems(folder)
     if deep:
         for channel in state.channels:
             with _collecting(problems, f"{folder}, channel {channel.name}"):

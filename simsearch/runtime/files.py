@@ -43,10 +43,26 @@ def sha256_of(path: Path) -> str:
 def user_cache() -> Path:
     """Return where this user's downloads are kept: below XDG_CACHE_HOME where that is set, else below ~/.cache.
 
-    The one place where the environment is read for it, so that commands and Python find the same models.
+    Here alone the environment is read for it, so that commands and Python find the same models.
 
     Reference: XDG Base Directory Specification; a relative folder is to be ignored.
     """
-    told = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
-    return base / "simsearch"
+    return _told("XDG_CACHE_HOME", ".cache") / "simsearch"
+
+
+def user_state() -> Path:
+    """Return where this user's journals are kept: below XDG_STATE_HOME where that is set, else below ~/.local/state.
+
+    Reference: XDG Base Directory Specification; a relative folder is to be ignored.
+    """
+    return _told("XDG_STATE_HOME", ".local/state") / "simsearch"
+
+
+def user_data() -> Path:
+    """Return where this user's trash and the like lie: XDG_DATA_HOME where that is set, else ~/.local/share."""
+    return _told("XDG_DATA_HOME", ".local/share")
+
+
+def _told(variable: str, usual: str) -> Path:
+    told = os.environ.get(variable, "")
+    return Path(told) if Path(told).is_absolute() else Path.home() / usual

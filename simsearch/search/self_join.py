@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from simsearch.search.hamming.multi_index import MultiIndex, looks
 from simsearch.search.hamming.search import Codes, codes_within
 from simsearch.search.indexes.index import Index
 from simsearch.search.range_search import within
+
+if TYPE_CHECKING:
+    from simsearch.search.scan.blocks import Live
 
 _CODES = 4096  # compared at once with all behind them
 _ASKED = 512  # codes by which two ways are timed
@@ -78,13 +81,16 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
         yield Pairs(left[once], right[once], (found.counts[once] / bits).astype(np.float32))
 
 
-def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, device: str = "auto") -> Iterator[Pairs]:
+def row_pairs(
+    blocks: Sequence[Rows], *, max_distance: float, metric: str, live: Live | None = None, device: str = "auto"
+) -> Iterator[Pairs]:
     """Yield all pairs of rows within a distance, exactly, piece by piece.
 
     Args:
         blocks: Arrays (n_i, d), often memory-mapped; positions are those in their concatenation.
         max_distance: The largest distance of a pair.
         metric: A name of `simsearch.distance.METRICS`.
+        live: For each block which rows are live (n_i,), or None for all: the others are in no pair.
         device: As in `simsearch.search.exact.knn`.
 
     Yields:
@@ -102,10 +108,15 @@ def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, devic
     for number, block in enumerate(blocks):
         step = max(1, _BYTES // max(1, block[:1].nbytes))
         for start in range(0, len(block), step):
+            asked = _live_places(live, number, start, min(start + step, len(block)))
+            if not len(asked):
+                continue
             queries = np.asarray(block[start : start + step])
+            queries = queries if len(asked) == len(queries) else queries[asked]
             rest = [block[start:], *blocks[number + 1 :]]
-            found = within(queries, rest, max_distance=max_distance, metric=metric, device=device)
-            left = np.repeat(np.arange(len(queries)), np.diff(found.starts))
+            kept = None if live is None else [_from(live[number], start), *live[number + 1 :]]
+            found = within(queries, rest, max_distance=max_distance, metric=metric, live=kept, device=device)
+            left = np.repeat(asked, np.diff(found.starts))
             once = found.positions > left
             offset = base + start
             yield Pairs(left[once] + offset, found.positions[once] + offset, found.distances[once])
@@ -113,7 +124,14 @@ def row_pairs(blocks: Sequence[Rows], *, max_distance: float, metric: str, devic
 
 
 def pairs_by_index(
-    blocks: Sequence[Rows], index: Index, *, max_distance: float, effort: int, depth: int = 50, device: str = "cpu"
+    blocks: Sequence[Rows],
+    index: Index,
+    *,
+    max_distance: float,
+    effort: int,
+    depth: int = 50,
+    live: Live | None = None,
+    device: str = "cpu",
 ) -> Iterator[Pairs]:
     """Yield the pairs of rows within a distance that an index finds, piece by piece; every one is measured exactly.
 
@@ -125,6 +143,7 @@ def pairs_by_index(
         max_distance: The largest distance of a pair.
         effort: One of `index.efforts()`.
         depth: Candidates of each row that are measured; doubled while half of them are within the distance.
+        live: As for `row_pairs`.
         device: Where candidates are measured.
 
     Yields:
@@ -135,10 +154,12 @@ def pairs_by_index(
         IndexFailed: The index cannot be searched.
     """
     base, total = 0, sum(len(block) for block in blocks)
-    for block in blocks:
+    for number, block in enumerate(blocks):
         for start in range(0, len(block), _ROWS):
             queries = np.asarray(block[start : start + _ROWS])
-            short, k = np.arange(len(queries)), min(-(-depth // 2), total)
+            short, k = _live_places(live, number, start, start + len(queries)), min(-(-depth // 2), total)
+            if not len(short):
+                continue
             parts = []
             while len(short):
                 found = approximate(
@@ -148,6 +169,7 @@ def pairs_by_index(
                     k=k,
                     effort=effort,
                     depth=2 * k,
+                    live=live,
                     max_distance=max_distance,
                     device=device,
                 )
@@ -160,6 +182,16 @@ def pairs_by_index(
             order = np.argsort(together[0], kind="stable")
             yield Pairs(*(column[order] for column in together))
         base += len(block)
+
+
+def _live_places(live: Live | None, number: int, start: int, end: int) -> NDArray[np.int64]:
+    """Return which rows of a block from `start` to `end` are live, counted from `start`: (m,)."""
+    mask = None if live is None else live[number]
+    return np.arange(end - start) if mask is None else np.flatnonzero(mask[start:end])
+
+
+def _from(mask: Any, start: int) -> Any:
+    return None if mask is None else mask[start:]
 
 
 def _index_for(codes: Codes, radius: int, threads: int | None) -> MultiIndex | None:

@@ -20,6 +20,7 @@ from tests.cli.conftest import FAKE, Run
 COMMANDS = ["index", "remove", "reembed", "info", "verify", "optimize", "query", "compare", "embed"]
 COMMANDS += [
     "repair",
+    "serve",
     "models list",
     "models show",
     "models pull",
@@ -27,6 +28,17 @@ COMMANDS += [
     "bits fit",
     "bits encode",
     "doctor",
+    "duplicates",
+    "review confirm",
+    "review reject",
+    "review undo",
+    "review log",
+    "review export",
+    "check",
+    *(
+        f"list {verb}"
+        for verb in ("create", "add", "remove", "show", "release", "import", "export", "feedback", "calibrate")
+    ),
 ]
 HEAVY = {"torch", "faiss", "pyarrow", "numpy", "rich", "yaml", "pydantic_core", "PIL"}
 QUICK_SECONDS = 0.5
@@ -54,6 +66,13 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "optimize",
             "query",
             "compare",
+            "duplicates",
+            "review",
+            "calibrate",
+            "accounts",
+            "check",
+            "list",
+            "serve",
             "embed",
             "benchmark",
         ),

@@ -17,7 +17,9 @@ import pytest
 from simsearch.errors import LibraryDamaged
 from simsearch.library import Library
 from simsearch.library.format.layout import MANIFEST
-from simsearch.library.format.manifest import FORMAT
+from simsearch.library.format.manifest import FORMAT, Manifest
+from simsearch.library.verdicts.log import append
+from simsearch.library.verdicts.verdict import verdict
 from tests.library.golden.make import NAMES, make, rows
 from tests.library.helpers import HERE, album, live_paths
 from tests.library.helpers import make as make_library
@@ -127,8 +129,12 @@ def test_a_library_is_read_without_simsearch(folder: Path) -> None:
     np.testing.assert_array_equal([row for _, _, row in found], rows()[LIVE])
 
 
-def test_the_page_names_every_table_and_column_of_the_manifest(folder: Path) -> None:
+def test_the_page_names_every_table_and_column_of_the_manifest(folder: Path, tmp_path: Path) -> None:
     stated = table_of("meta")
+    assert "verdicts" not in {name for (name,) in queried(folder, "SELECT name FROM sqlite_master")}
+    shutil.copytree(folder, tmp_path / "judged")
+    folder = tmp_path / "judged"
+    append(Manifest(folder), [verdict(bytes([1] * 32), bytes([2] * 32), "reject", by="Anna")])
     assert set(stated) == {name for (name,) in queried(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table, columns in stated.items():
         named = re.findall(r"`(\w+)`", columns.partition(":")[0])

@@ -114,3 +114,23 @@ def test_bad_input_is_named(rng):
 
 def test_examples():
     assert doctest.testmod(self_join).failed == 0
+
+
+@pytest.mark.parametrize("way", ["exact", "index"])
+def test_rows_that_do_not_count_are_in_no_pair(rng, monkeypatch, way):
+    monkeypatch.setattr(self_join, "_BYTES", 4096)
+    monkeypatch.setattr(self_join, "_ROWS", 64)
+    rows = clustered(300, 24, seed=9)
+    blocks = [rows[:110], rows[110:]]
+    live = [rng.random(110) < 0.6, None]
+    alive = np.concatenate([live[0], np.ones(190, bool)])
+    limit = float(np.quantile(distance.js(rows, rows), 0.05))
+    every = oracle(rows, "js", limit)
+    kept = alive[every.left] & alive[every.right]
+    expected = Pairs(*(column[kept] for column in every))
+    if way == "exact":
+        found = row_pairs(blocks, max_distance=limit, metric="js", live=live, device="cpu")
+    else:
+        index = build(spec_for(len(rows), 24, "js", kind="flat"), blocks, device="cpu")
+        found = pairs_by_index(blocks, index, max_distance=limit, effort=index.efforts()[-1], live=live, device="cpu")
+    assert_same(together(list(found)), expected)

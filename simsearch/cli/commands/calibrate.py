@@ -150,7 +150,7 @@ def _count_fused(
     rates = report.rates
     least = 3 * items / rates.pairs
     if as_json:
-        facts = {"channel": "fused", "metric": "fused", "what": rates.what, "origin": rates.origin}
+        facts: dict[str, Any] = {"channel": "fused", "metric": "fused", "what": rates.what, "origin": rates.origin}
         facts |= {"images": rates.images, "pairs": rates.pairs, "left_out": rates.left_out, "library_size": items}
         copies = [_pair(one) for one in report.copies]
         terminal.show_json(facts | {"stale": False, "least_expected": least, "copies": copies})
@@ -166,6 +166,8 @@ def _judged(path: Path) -> tuple[list[float], list[bool]]:
 
     distances, copies = list[float](), list[bool]()
     for number, row in enumerate(read_csv(path, ("distance", "copy")), 2):
+        if not row["distance"].strip():  # as `review export` writes where a channel has none
+            continue
         try:
             distances.append(float(row["distance"]))
             copies.append({"0": False, "1": True}[row["copy"].strip()])

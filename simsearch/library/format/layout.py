@@ -16,6 +16,7 @@ LOCK = "writer.lock"
 SEGMENTS = "segments"
 INDEXES = "indexes"
 CALIBRATIONS = "calibrations"
+LISTS = "lists"
 MODELS = "models"
 REEMBED = "reembed"
 """Rows of channels that are being filled, until a commit makes them part of the library."""
@@ -23,7 +24,7 @@ ITEMS = "items.arrow"
 PARTIAL = ".partial"
 ASIDE = ".aside"
 """The suffix of what `repair` puts aside; only `remove --purge` removes such."""
-_FOLDERS = (SEGMENTS, INDEXES, CALIBRATIONS, MODELS, REEMBED)
+_FOLDERS = (SEGMENTS, INDEXES, CALIBRATIONS, LISTS, MODELS, REEMBED)
 _FILES = (MANIFEST, *LOGS, LOCK)
 _SEGMENT = re.compile(rf"[0-9a-f]{{32}}(?:{re.escape(PARTIAL)})?")
 _SEGMENT_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:arrow|npy)(?:\.[A-Za-z0-9]+)?")
@@ -31,6 +32,7 @@ _METRIC = "js|cosine|l1|l2|hamming|asymmetric"
 _INDEX = re.compile(rf"[A-Za-z0-9._-]+-(?:{_METRIC})-[0-9a-f]+\.(?:faiss|json)(?:\.half)?")
 FUSED = "fused"
 _CALIBRATION = re.compile(rf"(?:[A-Za-z0-9._-]+-(?:{_METRIC})|{FUSED})\.json(?:\.half)?")
+_LIST = re.compile(rf"[A-Za-z0-9_-]+(?:\.arrow|\.seen\.json|\.rates\.json)(?:\.half)?|{re.escape(LOCK)}")
 _KEPT = re.compile(rf"{re.escape(MANIFEST)}(?:{re.escape(ASIDE)}-[0-9]+|{re.escape(PARTIAL)})(?:-(?:wal|shm|journal))?")
 _HOLDER = re.compile(rb"[0-9]{0,20} *")
 _SQLITE = b"SQLite format 3\0"
@@ -56,6 +58,11 @@ def is_index_name(name: str) -> bool:
 def is_calibration_name(name: str) -> bool:
     """Return whether a file of that name in `calibrations` is one of ours."""
     return _CALIBRATION.fullmatch(name) is not None
+
+
+def is_list_file(name: str) -> bool:
+    """Return whether a file of that name in `lists` is one of ours."""
+    return _LIST.fullmatch(name) is not None
 
 
 def is_holder(content: bytes) -> bool:

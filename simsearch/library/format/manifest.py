@@ -80,7 +80,7 @@ class Manifest:
                 there.
             LibraryTooNew: It is of a later version.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             try:
                 db.execute("BEGIN")
                 return _read_state(db, self.path, known)
@@ -95,7 +95,7 @@ class Manifest:
         Raises:
             LibraryDamaged: SQLite cannot read it at all.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]
             problems = [f"{self.path}: {line}" for line in found if line != "ok"]
             if not problems and is_broken(db):
@@ -108,12 +108,12 @@ class Manifest:
         Raises:
             LibraryDamaged: It does not; nothing may be changed on its word.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             _require_sealed(db, self.path)
 
     def dropped(self) -> frozenset[str]:
         """Return the segments that the last dropping commit dropped: their folders may be deleted."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT value FROM meta WHERE key = 'dropped'").fetchone()
         return frozenset() if row is None else frozenset(str(row[0]).split())
 
@@ -153,6 +153,19 @@ class Manifest:
             db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             seal(db)
 
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """Give a transaction for what the manifest keeps beside the segments; durable when the block ends, or undone.
+
+        Raises:
+            StorageFull: There is no room; nothing changed.
+            LibraryDamaged: What is there cannot be read; nothing changed.
+            LibraryLocked: Another program holds it for too long.
+        """
+        self.read()
+        with _naming_faults(self.path), self._connect("rw") as db, _transaction(db):
+            yield db
+
     def erase(self) -> None:
         """Erase from disk what the manifest no longer holds.
 
@@ -182,7 +195,13 @@ class Manifest:
         return db
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for reading.
+
+        Raises:
+            LibraryNotFound: There is no manifest, nor anything that it would name.
+            LibraryDamaged: It cannot be read, or holds a view or a trigger.
+        """
         self._require_own()
         if not self.path.exists():
             raise self._nothing_in(None)

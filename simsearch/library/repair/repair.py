@@ -31,6 +31,7 @@ from simsearch.library.repair.newest import keep_newest
 from simsearch.library.repair.put_aside import manifest_in_place, segment_aside, written_beside
 from simsearch.library.repair.salvage import Salvaged, salvaged
 from simsearch.library.repair.survey import RowsHeader, commit_of, examined, is_passing, rows_in
+from simsearch.library.verdicts.log import append
 
 _REMOVALS = "which images had been removed: those that are still in the segments are back"
 _CHANGED = "which values of the old manifest had changed: its seal differs, so what it said of removals may be wrong"
@@ -95,8 +96,10 @@ def repair(folder: Path) -> RepairReport:
             found.unknown.append(_CHANGED)
         masks = _masks(found, old)
         items = sum(int((~mask).sum()) for mask in masks)
-        if old.state is not None and not found.bad and _is_sound(folder):
+        if old.state is not None and not found.bad and not old.lost_verdicts and _is_sound(folder):
             return RepairReport(made=False, items=items, segments=len(found.good))
+        if old.lost_verdicts:
+            found.unknown.append(f"what {old.lost_verdicts:,} entries of the log of verdicts said: they had changed")
         if not found.good and (found.bad or old.state is None):
             reasons = "; ".join(f"{name}: {why}" for name, why in list(found.bad.items())[:3]) or "there is none"
             raise LibraryDamaged(f"{folder} holds no segment that a manifest can be made from; {reasons}")
@@ -213,3 +216,4 @@ def _write(folder: Path, found: _FoundSegments, old: Salvaged, masks: list[Mask]
     manifest = written_beside(folder)
     manifest.create(found.channels, generation=generation)
     manifest.commit(Change(next_id, new=new, roots=list(roots)))
+    append(manifest, old.verdicts)

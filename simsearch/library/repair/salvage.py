@@ -19,6 +19,8 @@ from simsearch.library.format.channel import DTYPES, Channel
 from simsearch.library.format.commit import FileRecord, Mask, State
 from simsearch.library.format.layout import LOGS, MANIFEST, kept_aside
 from simsearch.library.format.manifest import Manifest, channels_query
+from simsearch.library.verdicts.log import whole_entries
+from simsearch.library.verdicts.verdict import Verdict
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Salvaged:
         removed: Their packed bitmaps, None for nothing removed.
         files: Of each segment, by name.
         next_id: The first free id; 0 where it is not known.
+        verdicts: The log of verdicts, as far as it is what was written.
+        lost_verdicts: Entries of it that are not.
     """
 
     state: State | None = None
@@ -40,6 +44,8 @@ class Salvaged:
     removed: dict[str, bytes | None] = field(default_factory=dict)
     files: dict[str, dict[str, FileRecord]] = field(default_factory=dict)
     next_id: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+    lost_verdicts: int = 0
 
     def mask(self, name: str, items: int) -> Mask | None:
         """Return the deletion mask of a segment, None where it is not known or does not fit."""
@@ -110,6 +116,7 @@ def _read_tables(path: Path, found: Salvaged) -> None:
                     found.ranks[name], found.removed[name] = rank, removed
             for segment, name, size, sha256 in _rows(db, "SELECT segment, name, bytes, sha256 FROM files"):
                 found.files.setdefault(segment, {})[name] = FileRecord(name, size, sha256)
+            found.verdicts, found.lost_verdicts = whole_entries(db)
     except sqlite3.Error:  # what was read until then is kept
         return
 

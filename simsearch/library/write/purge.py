@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from simsearch.library.format.atomic_files import naming_full_disk, remove_folder, sync
 from simsearch.library.format.layout import REEMBED, kept_aside
 from simsearch.library.format.manifest import Manifest
+from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.indexes.code_tables import discard_tables
 from simsearch.library.indexes.store import discard, records, sweep
+from simsearch.library.verdicts.log import forget
 from simsearch.library.write import merge
 from simsearch.library.write.remove import Removal
 from simsearch.library.write.writer import Writer
@@ -32,12 +36,16 @@ class Purged:
 def purge(writer: Writer, removal: Removal) -> Purged:
     """Erase from disk all items ever removed from the library, and rejected inputs below the same paths.
 
+    With them go the verdicts on contents that no item has any more.
+
     Raises:
         StorageFull: There is no room to rewrite; the same call resumes.
         LibraryLocked: A reader holds an old state of the manifest for too long.
     """
+    gone = _removed_contents(writer.snapshot)
     merge.purge(writer, removal.forgets)
     _forget_roots(writer)
+    forget(Manifest(writer.folder), gone)
     with naming_full_disk(writer.folder):
         stale = [record for record in records(writer.folder) if not record.covers(writer.snapshot)]
         for record in stale:
@@ -54,6 +62,17 @@ def purge(writer: Writer, removal: Removal) -> Purged:
         sync(writer.folder)
     Manifest(writer.folder).erase()
     return Purged(len(removal.rejects), len(stale), tuple(path.name for path in aside))
+
+
+def _removed_contents(snapshot: Snapshot) -> set[bytes]:
+    """Return the contents of removed items that are still in the files, and that no other item has."""
+    removed = {
+        segment.sha256[position].tobytes()
+        for segment, mask in zip(snapshot.segments, snapshot.removed, strict=True)
+        for position in (() if mask is None else np.flatnonzero(mask).tolist())
+    }
+    contents = list(removed)
+    return {content for content, held in zip(contents, snapshot.by_contents(contents), strict=True) if not held}
 
 
 def _forget_roots(writer: Writer) -> None:

@@ -1,0 +1,202 @@
+"""Duplicates as they are printed: a table, JSON lines, a CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simsearch.cli import terminal
+
+if TYPE_CHECKING:
+    from simsearch.act.duplicates.perform import ActReport
+    from simsearch.act.duplicates.plan import Plan
+    from simsearch.decide.calibration import Expected
+    from simsearch.library.duplicates.report import Duplicate, Duplicates, Group, Picture
+
+_COLUMNS = (
+    *("group", "kept", "path", "path_b64", "sha256", "bytes", "width", "height", "quality"),
+    *("distance", "exact", "view", "expected_false_pairs", "chained", "same_file", "confirmed"),
+)
+_LEFT = 20  # files left alone that are printed
+
+
+def show_groups(report: Duplicates, *, limit: int, as_json: bool) -> None:
+    """Print the groups, then what was found in all."""
+    if as_json:
+        for number, group in enumerate(report, 1):
+            terminal.show_json(group_fields(number, group))
+        terminal.show_json(_totals(report))
+        return
+    shown = report.groups[: limit or None]
+    if shown:
+        lines = [line for group in shown for line in _lines(group)]
+        terminal.show_columns([("", "size", "pixels", "distance", "false pairs", ""), *lines], right=(1, 3, 4))
+    if len(shown) < len(report):
+        terminal.show(f"... and {len(report) - len(shown):,} more groups: --limit 0 prints all, --csv writes them")
+    for line in _summary(report):
+        terminal.show(line)
+
+
+def group_fields(number: int, group: Group) -> dict[str, Any]:
+    """Return a group as JSON types."""
+    others = [{**picture_fields(one.picture), **_pair_fields(one)} for one in group.others]
+    facts = {"chained": group.chained, "frees": group.frees}
+    return {"group": number, "kept": picture_fields(group.kept), "others": others, **facts}
+
+
+def picture_fields(picture: Picture) -> dict[str, Any]:
+    """Return a file as JSON types."""
+    named = terminal.path_fields("path", picture.raw)
+    size = {"bytes": picture.size, "width": picture.width, "height": picture.height, "quality": picture.quality}
+    return {"id": picture.id, **named, "sha256": picture.sha256, **size, "mtime_ns": picture.mtime_ns}
+
+
+def _pair_fields(one: Duplicate) -> dict[str, Any]:
+    expected = one.expected
+    return {
+        "distance": one.distance,
+        "exact": one.exact,
+        "view": one.view,
+        "expected_false_pairs": None if expected is None else expected.value,
+        "expected_interval": None if expected is None else [expected.low, expected.high],
+        "beyond_calibration": expected is not None and expected.beyond_calibration,
+        "chained": one.chained,
+        "same_file": one.same_file,
+        "confirmed": one.confirmed,
+    }
+
+
+def _totals(report: Duplicates) -> dict[str, Any]:
+    expected = report.expected
+    return {
+        "groups": len(report),
+        "files": report.files,
+        "frees": report.frees,
+        **terminal.path_fields("library", report.library),
+        **terminal.path_fields("against", report.against),
+        "channel": report.channel,
+        "metric": report.metric,
+        "max_distance": report.max_distance,
+        "expected_false_pairs": None if expected is None else expected.value,
+        "expected_interval": None if expected is None else [expected.low, expected.high],
+        "compared": report.compared,
+        "grouping": report.grouping,
+        "keep": report.keep,
+        "recall": None if report.recall is None else str(report.recall),
+        "decided": report.decided,
+        "low_information": report.weak,
+        "gone": report.gone,
+        "changed": report.changed,
+        "unread": report.unread,
+    }
+
+
+def _lines(group: Group) -> Iterator[Sequence[object]]:
+    yield "keep", *_size(group.kept), "", "", group.kept.path
+    for one in group.others:
+        far = "=" if one.exact else "chained" if one.distance is None else f"{one.distance:.4f}"
+        remark = [one.view] if one.view != "plain" else []
+        remark += ["the same file"] if one.same_file else []
+        remark += ["confirmed"] if one.confirmed else []
+        told = f"  ({', '.join(remark)})" if remark else ""
+        yield "", *_size(one.picture), far, _chance(one.expected), f"{one.picture.path}{told}"
+
+
+def _size(picture: Picture) -> tuple[str, str]:
+    return terminal.size(picture.size), f"{picture.width}x{picture.height}"
+
+
+def _chance(expected: Expected | None) -> str:
+    if expected is None:
+        return ""
+    return f"<= {expected.high:.2g}" if expected.beyond_calibration else f"{expected.value:.2g}"
+
+
+def _summary(report: Duplicates) -> Iterator[str]:
+    expected = report.expected
+    chance = ""
+    if expected is not None:
+        told = f"{expected.value:.2g} are expected in all (at most {expected.high:.2g})"
+        told = f"at most {expected.high:.2g} are expected in all" if expected.beyond_calibration else told
+        chance = f", where of false pairs {told}"
+    groups, files = len(report), report.files
+    yield (
+        f"{groups:,} group{'s' * (groups != 1)}, {files:,} file{'s' * (files != 1)} could go, "
+        f"{terminal.size(report.frees)} to be freed; "
+        f"{report.compared:,} pictures compared within {report.metric} {report.max_distance:.4f}{chance}"
+    )
+    if report.recall is not None:
+        yield f"through an index: {report.recall}; --exact compares all"
+    if chained := sum(group.chained for group in report):
+        yield f"{chained:,} files are linked with the kept one only through others (chained); no action touches them"
+    notes = {
+        "pairs were decided earlier and are not shown": report.decided,
+        "pictures show too little to be compared (blank, or pages of text); only their exact copies are listed": (
+            report.weak
+        ),
+        "files are no longer where they were": report.gone,
+        "files changed since they were indexed and are left out": report.changed,
+        "files could not be read for their views": report.unread,
+    }
+    yield from (f"{count:,} {what}" for what, count in notes.items() if count)
+
+
+def show_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print what would go."""
+    for unit in plan.units:
+        if as_json:
+            fields = {**terminal.path_fields("path", unit.path), **terminal.path_fields("kept", unit.kept)}
+            terminal.show_json({**fields, "bytes": unit.size, "sidecars": len(unit.sidecars)})
+        else:
+            along = f"  (and {len(unit.sidecars)} sidecars)" if unit.sidecars else ""
+            terminal.show(f"{_named(unit.path)}{along}")
+    _show_left(plan.left, as_json=as_json)
+    terminal.note(
+        f"nothing was done: {len(plan.units):,} files would go, {terminal.size(plan.frees)}; give --move-to DIR, "
+        "--trash or --link"
+    )
+
+
+def show_acted(report: ActReport, verb: str, *, as_json: bool) -> None:
+    """Print what was done."""
+    if as_json:
+        left = [{**terminal.path_fields("path", path), "why": why} for path, why in report.left]
+        facts = {"done": report.done, "frees": report.frees, "left": left}
+        terminal.show_json({**facts, **terminal.path_fields("journal", str(report.journal))})
+        return
+    terminal.show(f"{report.done:,} {verb}, {terminal.size(report.frees)}")
+    _show_left(report.left, as_json=False)
+
+
+def _show_left(left: Sequence[tuple[bytes, str]], *, as_json: bool) -> None:
+    if as_json or not left:
+        return
+    terminal.show(f"{len(left):,} left alone:")
+    for path, why in left[:_LEFT]:
+        terminal.show(f"  {_named(path)}: {why}")
+    if len(left) > _LEFT:
+        terminal.show(f"  and {len(left) - _LEFT:,} more")
+
+
+def _named(path: bytes) -> str:
+    return terminal.path_fields("path", path)["path"] or ""
+
+
+def write_csv(path: Path, report: Duplicates) -> None:
+    """Write all files of all groups, one a line."""
+    from simsearch.runtime.files import published
+
+    with published(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        for number, group in enumerate(report, 1):
+            writer.writerow({"group": number, "kept": 1, **picture_fields(group.kept)})
+            for one in group.others:
+                fields = {**picture_fields(one.picture), **_pair_fields(one)}
+                writer.writerow({"group": number, "kept": 0, **{k: _plain(v) for k, v in fields.items()}})
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value

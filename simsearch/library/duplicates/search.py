@@ -1,0 +1,169 @@
+"""The search for duplicates in an open library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from simsearch.errors import InputError, shown
+from simsearch.library.calibration.known import calibration_of
+from simsearch.library.duplicates.contents import Contents
+from simsearch.library.duplicates.find import Choice, Files, groups_of
+from simsearch.library.duplicates.groups import GROUPINGS
+from simsearch.library.duplicates.keep import keep_rule
+from simsearch.library.duplicates.limit import Limit, limit_of
+from simsearch.library.duplicates.near import Asking, Near, pairs_between, pairs_within
+from simsearch.library.duplicates.report import Duplicates
+from simsearch.library.duplicates.views import ViewSearch, views_named
+from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel
+from simsearch.library.format.manifest import Manifest
+from simsearch.library.read.query import QueryEmbedder
+from simsearch.library.read.search_plan import SearchPlan
+from simsearch.library.settings import AddSettings
+from simsearch.library.verdicts.log import read
+from simsearch.library.verdicts.verdict import standing
+
+if TYPE_CHECKING:
+    from simsearch.library.indexes.curve import Recall
+    from simsearch.library.read.open_indexes import OpenIndexes
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NearPairs:
+    """Pairs of contents, and what they were found by.
+
+    Attributes:
+        near: The pairs; of two libraries the second's items are numbered behind the first's.
+        contents: Of each library.
+        limit: Of a pair.
+        recall: Of the index that was asked.
+        unread: Files that could not be read for their views.
+    """
+
+    near: Near
+    contents: tuple[Contents, ...]
+    limit: Limit
+    recall: Recall | None
+    unread: int
+
+
+class DuplicateSearch:
+    """A search for duplicates by the rows of one channel.
+
+    Raises:
+        InputError: A channel or metric has no distances, or a word is none that there is.
+    """
+
+    def __init__(
+        self,
+        library: Any,
+        channel: Channel,
+        metric: str | None,
+        *,
+        grouping: str,
+        keep: str,
+        views: Sequence[str] | str,
+        settings: AddSettings,
+    ) -> None:
+        self._library = library  # a Reader, which stands above
+        self._channel = channel
+        self._metric = channel.choose_metric(metric)
+        if channel.dtype == POINTS or self._metric == ASYMMETRIC:
+            raise InputError(f"{self._metric} has no distances between stored rows: name another channel or metric")
+        if grouping not in GROUPINGS:
+            raise InputError(f"grouping {shown(grouping)} is not known; give {', '.join(GROUPINGS)}")
+        self._grouping = grouping
+        self._keep = keep_rule(keep)
+        self._views = views_named(views)
+        self._settings = settings
+
+    def found(
+        self,
+        against: Any,
+        limits: Mapping[str, float | None],
+        *,
+        resident: OpenIndexes | None,
+        confirmed: bool,
+        advance: Advance | None,
+    ) -> Duplicates:
+        """Return the duplicates in groups."""
+        decided = standing(read(Manifest(self._library.path)))
+        pairs = self.pairs(against, limits, resident=resident, advance=advance)
+        choice = Choice(self._keep, self._grouping, pairs.limit, self._views, decided, confirmed)
+        files = Files(pairs.contents)
+        made = groups_of(pairs.near, files, choice)
+        return Duplicates(
+            made.groups,
+            str(self._library.path),
+            self._channel.name,
+            self._metric,
+            pairs.limit.distance,
+            pairs.contents[0].count,
+            against=None if against is None else str(against.path),
+            expected=pairs.limit.expected,
+            grouping=self._grouping,
+            keep=self._keep.text,
+            recall=pairs.recall,
+            decided=made.decided,
+            weak=pairs.contents[0].weak,
+            gone=files.gone,
+            changed=files.changed,
+            unread=pairs.unread,
+        )
+
+    def pairs(
+        self,
+        against: Any,
+        limits: Mapping[str, float | None],
+        *,
+        resident: OpenIndexes | None,
+        advance: Advance | None = None,
+    ) -> NearPairs:
+        """Return all pairs within the limit, before anything is decided or grouped."""
+        own = Contents.of(self._library.snapshot)
+        held = own if against is None else self._contents(against)
+        chances = own.count * held.count if against is not None else own.count * (own.count - 1) / 2
+        chances *= max(1, len(self._views))
+        rates = calibration_of(self._library.path, self._channel, self._metric)
+        items = len(self._library) if against is None else len(self._library) + len(against)
+        limit = limit_of(rates, self._channel, self._metric, items=items, chances=chances, **limits)
+        asking = Asking(self._channel, self._metric, limit.distance, self._library.device)
+        recall = None
+        if against is None:
+            near, recall = pairs_within(own, asking, resident=resident, advance=advance)
+        else:
+            near = pairs_between(own, held, asking, advance=advance)
+        near, unread = self._with_views(near, own, held, asking, advance)
+        if against is not None:
+            near = replace(near, right=near.right + own.starts[-1])
+        contents = (own,) if against is None else (own, held)
+        return NearPairs(near, contents, limit, recall, unread)
+
+    def _contents(self, against: Any) -> Contents:
+        if against.path.resolve() == self._library.path.resolve():
+            raise InputError(f"{shown(str(against.path))} is the library itself: leave --against out, or give another")
+        alike = [one for one in against.channels if one.fingerprint == self._channel.fingerprint]
+        if not alike:
+            self._channel.require(against.channel.fingerprint, f"the library {shown(str(against.path))}")
+        if alike[0].name != self._channel.name or alike[0].dtype != self._channel.dtype:
+            raise InputError(
+                f"channel {alike[0].name!r} of {shown(str(against.path))} holds {alike[0].dtype} and this library's "
+                f"{self._channel.name!r} holds {self._channel.dtype}: only channels of one name and dtype are compared"
+            )
+        return Contents.of(against.snapshot)
+
+    def _with_views(
+        self, near: Near, own: Contents, held: Contents, asking: Asking, advance: Advance | None
+    ) -> tuple[Near, int]:
+        if not self._views:
+            return near, 0
+        plan = SearchPlan(own.snapshot, self._channel, 1, self._metric, device=self._library.device)
+        extractor = self._library.extractor_of(self._channel)
+        embedder = QueryEmbedder(plan, extractor, self._settings, library=self._library.path, views=self._views)
+        search = ViewSearch(self._views, embedder)
+        pieces = list(search.pieces(own, held, asking, advance))
+        plain = (near.left, near.right, near.distances, 0)
+        return Near.joined([plain, *pieces]), search.unread
