@@ -18,12 +18,12 @@ from simsearch.serve.asgi.guard import Guard
 from simsearch.serve.asgi.intake import Intake
 from simsearch.serve.held_library import HeldLibrary
 from simsearch.serve.metrics import Metrics
-from simsearch.serve.routes import items, search, state
+from simsearch.serve.routes import items, page, search, state
 from simsearch.serve.routes.service import Service, respond
 from simsearch.serve.settings import ServeSettings
 from simsearch.serve.tokens import Tokens
 
-ROUTERS = (search.router, items.router, state.router)
+ROUTERS = (search.router, items.router, state.router, page.router)
 """What is asked of the service; a further subject is a file in `routes/` and its router here."""
 _LOG = logging.getLogger("simsearch.serve")
 _ABOUT = """Searches a library of images for near-copies, and says what each match is worth.

@@ -16,7 +16,7 @@ from simsearch.serve.tokens import Tokens, is_loopback
 
 OPEN = frozenset({"/livez", "/readyz"})
 """Paths that say nothing of the library, and need no token."""
-ASKING = ("/v1/search",)
+ASKING = frozenset({"/", "/v1/search", "/v1/search/batch"})
 """Where a POST changes nothing."""
 _LOG = logging.getLogger("simsearch.serve")
 _MOST = 1 << 20  # bytes that are read of a body whose request is refused
@@ -82,7 +82,7 @@ class Guard:
             return None
         headers = dict(scope["headers"])
         reads, writes = self._tokens.rights(headers.get(b"authorization"))
-        changes = scope["method"] not in {"GET", "HEAD", "OPTIONS"} and not path.startswith(ASKING)
+        changes = scope["method"] not in {"GET", "HEAD", "OPTIONS"} and path not in ASKING
         if not reads:
             return AccessRefused("this service needs a token: send `Authorization: Bearer TOKEN`"), 401
         if not self._tokens.needed and (why := _other_site(headers)):
