@@ -19,8 +19,10 @@ PUBLIC = {
         Client Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
     "simsearch.act": """
-        ActReport Decisions EntryVerdict Feedback ImportReport PairDecision Plan Unit export_list feedback
-        find_duplicates find_duplicates_to_remove import_list list_of_file perform plan_of read_decisions resume undo
+        ActReport Decisions EntryVerdict Feedback ImportReport MatchEvidence Measured PagePair PageSide
+        PageWritten PairDecision Plan Unit export_list feedback find_duplicates find_duplicates_to_remove
+        import_list list_of_file match_evidence measured perform plan_of read_decisions resume undo
+        write_evidence write_page write_report_page
     """,
     "simsearch.benchmark": "Results Settings run_benchmark",
     "simsearch.decide": """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUFFIXES = {".py", ".html", ".css"}
+SUFFIXES = {".py", ".html", ".css", ".js"}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What people do with matches: duplicates that go or stay, lists that are exchanged."""
+"""What people do with matches: duplicates that go or stay, lists that are exchanged, pages on which people decide."""
 
 from __future__ import annotations
 
@@ -26,28 +26,48 @@ if TYPE_CHECKING:
     from simsearch.act.exchange.files import export_list as export_list
     from simsearch.act.exchange.files import import_list as import_list
     from simsearch.act.exchange.files import list_of_file as list_of_file
+    from simsearch.act.page.evidence import MatchEvidence as MatchEvidence
+    from simsearch.act.page.evidence import match_evidence as match_evidence
+    from simsearch.act.page.evidence import write_evidence as write_evidence
+    from simsearch.act.page.measured import Measured as Measured
+    from simsearch.act.page.measured import measured as measured
+    from simsearch.act.page.pair import PagePair as PagePair
+    from simsearch.act.page.pair import PageSide as PageSide
+    from simsearch.act.page.report_page import write_report_page as write_report_page
+    from simsearch.act.page.write_page import PageWritten as PageWritten
+    from simsearch.act.page.write_page import write_page as write_page
 
 attach(
     __name__,
     {
         "ActReport": "duplicates.perform",
         "Decisions": "duplicates.decisions",
+        "EntryVerdict": "exchange.feedback",
+        "Feedback": "exchange.feedback",
+        "ImportReport": "exchange.files",
+        "MatchEvidence": "page.evidence",
+        "Measured": "page.measured",
+        "PagePair": "page.pair",
+        "PageSide": "page.pair",
+        "PageWritten": "page.write_page",
         "PairDecision": "duplicates.decisions",
         "Plan": "duplicates.plan",
         "Unit": "duplicates.plan",
+        "export_list": "exchange.files",
+        "feedback": "exchange.feedback",
         "find_duplicates": "duplicates.drop_in",
         "find_duplicates_to_remove": "duplicates.drop_in",
+        "import_list": "exchange.files",
+        "list_of_file": "exchange.files",
+        "match_evidence": "page.evidence",
+        "measured": "page.measured",
         "perform": "duplicates.perform",
         "plan_of": "duplicates.plan",
         "read_decisions": "duplicates.decisions",
         "resume": "duplicates.perform",
         "undo": "duplicates.undo",
-        "Feedback": "exchange.feedback",
-        "ImportReport": "exchange.files",
-        "EntryVerdict": "exchange.feedback",
-        "export_list": "exchange.files",
-        "feedback": "exchange.feedback",
-        "import_list": "exchange.files",
-        "list_of_file": "exchange.files",
+        "write_evidence": "page.evidence",
+        "write_page": "page.write_page",
+        "write_report_page": "page.report_page",
     },
 )

@@ -11,6 +11,7 @@ from simsearch.cli.commands import (
     benchmark,
     bits,
     calibrate,
+    compare,
     doctor,
     embed,
     finetune,
@@ -63,6 +64,7 @@ app.add_typer(index.app)
 app.add_typer(reembed.app)
 app.add_typer(maintain.app)
 app.add_typer(query.app)
+app.add_typer(compare.app)
 app.add_typer(duplicates.app)
 app.add_typer(review.app, name="review", help="Decide of pairs of pictures; what was decided sticks.")
 app.add_typer(calibrate.app)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simsearch.distance import Rows, check_rows
 from simsearch.search.approximate_search import approximate
 from simsearch.search.arguments import checked_radius
-from simsearch.search.hamming.multi_index import MultiIndex, looks
+from simsearch.search.hamming.multi_index import MultiIndex, chunks_for, looks
 from simsearch.search.hamming.search import Codes, codes_within
 from simsearch.search.indexes.index import Index
 from simsearch.search.range_search import within
@@ -198,7 +198,7 @@ def _index_for(codes: Codes, radius: int, threads: int | None) -> MultiIndex | N
     """Return tables of the codes, where a sample of queries is faster with them than by comparing all."""
     if len(codes) < _CODES or _LOOK * looks(len(codes), 8 * codes.shape[1], radius) > len(codes):
         return None
-    index = MultiIndex(codes)
+    index = MultiIndex(codes, chunks=chunks_for(len(codes), 8 * codes.shape[1], radius), ordered=True)
     places = np.linspace(0, len(codes) - 1, _ASKED, dtype=np.int64)
     queries = codes[places]
 

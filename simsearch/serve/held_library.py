@@ -15,7 +15,7 @@ import numpy as np
 from simsearch.errors import ImageRejected, SimsearchError
 from simsearch.library import Library
 from simsearch.library.format.layout import CALIBRATIONS, INDEXES, LOGS, MANIFEST
-from simsearch.library.read.thumbnails import small_jpeg
+from simsearch.library.read.thumbnails import LIMITS, SIDE, small_jpeg
 from simsearch.serve.settings import ServeSettings
 
 _LOG = logging.getLogger("simsearch.serve")
@@ -127,7 +127,7 @@ class HeldLibrary:
 
     def _load(self) -> None:
         with suppress(ImageRejected):
-            small_jpeg(_NO_PICTURE)  # starts a decoding process
+            small_jpeg(_NO_PICTURE, side=SIDE, limits=LIMITS)  # starts a decoding process
         for channel in self._library.channels:
             self.view.by(channel.name).search(np.zeros((8, 8, 3), np.uint8), k=1)
 

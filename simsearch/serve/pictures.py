@@ -32,7 +32,7 @@ def thumbnail(library: Library, number: int, side: int = SIDE) -> tuple[bytes, s
     data = _data(path)
     if content is not None and hashlib.sha256(data).digest() != content:
         raise ImageRejected(RejectCode.IO_ERROR, "the file is no longer what was indexed")
-    return small_jpeg(data, side), tag(library, place, side)
+    return small_jpeg(data, side=side, limits=LIMITS)[0], tag(library, place, side)
 
 
 def tag(library: Library, place: Place, side: int) -> str:

@@ -215,3 +215,24 @@ def test_two_folders_have_a_library_of_their_own(run: Run, photos: Path, tmp_pat
     assert any("other" in one["path"] for group in groups for one in [group["kept"], *group["others"]])
     assert len(found(run, photos, "--model", FAKE, "--max-distance", 0)[0]) == 2
     assert len(list((tmp_path / "home" / "cache" / "simsearch" / "libraries").iterdir())) == 2
+
+
+def test_a_page_is_written_beside_what_is_printed_and_nothing_else_changes(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    before, page = tree(photos), tmp_path / "page.html"
+    ask = ("duplicates", photos, "--model", FAKE, "--max-distance", 0.01)
+    plain = run(*ask)[1]
+    code, out, err = run(*ask, "--report", page, "--report-pairs", 1)
+    assert (code, out) == (0, plain)
+    assert "1 pairs" in err
+    assert "1 more are left out" in err
+    text = page.read_text()
+    assert "Duplicates in photos" in text
+    assert "1 more pairs are left out" in text
+    assert tree(photos) == before
+    for more in (("--trash",), ("--apply", page)):
+        assert run(*ask, "--report", page, *more)[0] == 2
+    assert run(*ask, "--report-pairs", 3)[0] == 2
+    assert run(*ask, "--report", photos / "0000.png")[0] == 3
+    assert tree(photos) == before

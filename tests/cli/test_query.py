@@ -170,6 +170,25 @@ def test_compare_gives_the_distance_of_the_metric(run: Run, pictures: Path) -> N
     assert run("compare", a, a, "--model", FAKE)[1].startswith("0.0000")
 
 
+def test_compare_asks_several_models_and_writes_a_page_of_the_evidence(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "match.html"
+    ask = ("compare", pictures / "0.png", pictures / "copy-of-0.png", "--model", FAKE, "--model", "phash")
+    code, out, err = run(*ask, "--report", page, "--library-size", 77, "--json")
+    assert code == 0
+    assert [json.loads(line)["model"] for line in out.splitlines()] == ["fake", "phash"]
+    assert "match.html" in err
+    text = page.read_text()
+    assert "no rates of strangers are known" in text
+    assert "in a library of 77 photographs" in text
+    assert "The bytes are the same" in text
+    assert run(*ask, "--library-size", 77)[0] == 2
+    before = (pictures / "2.png").read_bytes()
+    assert run(*ask, "--report", pictures / "2.png")[0] == 3
+    assert (pictures / "2.png").read_bytes() == before
+
+
 def test_a_picture_that_cannot_be_compared_is_an_error_with_a_name(run: Run, pictures: Path) -> None:
     code, out, err = run("compare", pictures / "0.png", pictures / "broken.jpg", "--model", FAKE)
     assert (code, out) == (3, "")

@@ -1,4 +1,4 @@
-"""`simsearch query` and `simsearch compare`: what resembles an image, and how much two do."""
+"""`simsearch query`: what resembles an image."""
 
 from __future__ import annotations
 
@@ -248,44 +248,6 @@ def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool
             _show(answer, max_distance)
     if some_rejected:
         raise typer.Exit(SOME_REJECTED)
-
-
-@options.command(app, "compare cat.jpg cat-cropped.jpg", "compare a.jpg b.jpg --metric cosine --json")
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", parser=named, help="One image.")],
-    b: Annotated[Path, typer.Argument(metavar="B", parser=named, help="Another.")],
-    *,
-    model: options.Model = None,
-    metric: options.Metric = None,
-    max_pixels: options.MaxPixels = options.MAX_PIXELS,
-    device: options.Device = "auto",
-    as_json: options.AsJson = False,
-) -> None:
-    """Print the distance between two images."""
-    from simsearch.distance import by_name, hamming
-    from simsearch.extract.load import load_extractor
-    from simsearch.images.source import Limits
-    from simsearch.spatial.points import Points
-    from simsearch.spatial.witness import PLACES
-
-    extractor, limits = load_extractor(model or "mini", device=device), Limits(max_pixels=max_pixels)
-    name = metric or extractor.metric
-    if isinstance(extractor, Points):
-        if name != PLACES:
-            raise typer.BadParameter(f"keypoints are compared by {PLACES} alone: leave --metric out")
-        seen = extractor.compare(a, b, limits=limits)
-        facts: dict[str, Any] = {"places": seen.agreeing, "view": seen.view, "turned": seen.turned}
-        line = f"{seen.agreeing}  {name} that agree, model {extractor.name} (strangers have 3 at most, save a few)"
-    else:
-        rows = extractor.embed([a, b], limits=limits)
-        measure = partial(hamming, bits=extractor.bits) if name == "hamming" else by_name(name)
-        facts = {"distance": float(measure(rows[:1], rows[1:])[0, 0])}
-        line = f"{facts['distance']:.4f}  {name}, model {extractor.name} (0 is equal; lower is more similar)"
-    if as_json:
-        paths = {**terminal.path_fields("a", str(a)), **terminal.path_fields("b", str(b))}
-        terminal.show_json({**paths, **facts, "metric": name, "model": extractor.name})
-        return
-    terminal.show(line)
 
 
 def _apart(search: Callable[..., Matches], max_pixels: int) -> Callable[[list[Found]], Matches]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from simsearch.errors import ImageRejected
+from simsearch.images.decode import AS_SEEN, Decoded
 from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, printable, read_range
 from simsearch.images.workers.single import decode_apart
 
@@ -45,23 +46,31 @@ def table(
 def thumbnail(path: bytes) -> str | None:
     """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
     try:
-        small = small_jpeg(read_range(path, offset=0, size=0, limit=LIMITS.max_bytes))
+        data = read_range(path, offset=0, size=0, limit=LIMITS.max_bytes)
+        small, _ = small_jpeg(data, side=SIDE, limits=LIMITS)
     except ImageRejected:
         return None
     return "data:image/jpeg;base64," + base64.b64encode(small).decode()
 
 
-def small_jpeg(data: bytes, side: int = SIDE) -> bytes:
-    """Return the picture in the bytes of a file as a JPEG of at most `side` pixels each way.
+def small_jpeg(data: bytes, *, side: int, limits: Limits, quality: int = 75) -> tuple[bytes, Decoded]:
+    """Return a picture as a JPEG of at most `side` pixels a side, and what was decoded in a process of its own.
+
+    Args:
+        data: The bytes of its file.
+        side: Pixels.
+        limits: What it may cost.
+        quality: Of the JPEG.
 
     Raises:
-        ImageRejected: It cannot be decoded; that is done in a process of its own.
+        ImageRejected: It is no image, or costs too much.
     """
-    picture = decode_apart(data, limits=LIMITS, at_least=side).image
+    decoded = decode_apart(data, limits=limits, at_least=side, **AS_SEEN)
+    picture = decoded.image
     picture.thumbnail((side, side))
     buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=75)
-    return buffer.getvalue()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue(), decoded
 
 
 def _cell(path: str | None, encoded: str | None, below: str) -> str:

@@ -26,8 +26,9 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
     """Find the codes within a radius of queries, from one of them on, until the buffers may be full.
 
     Args:
-        tables: Codes (n, m) uint32; where those of each value begin, chunk after chunk; positions by chunk (c, n);
-            first bit and length of each chunk (c, 2); radius of each (c,).
+        tables: Codes (n, m) uint32; the same in the order of each chunk (c, n, m), or (c, 0, m); where those of each
+            value begin, chunk after chunk; positions by chunk (c, n); first bit and length of each chunk (c, 2); radius
+            of each (c,).
         queries: Their words (q, m).
         after: Find only codes behind this position (q,).
         task: The query to start with, and the radius.
@@ -36,7 +37,8 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
     Returns:
         The query to resume at, whose hits are not among those written, and how many are.
     """
-    words, starts, order, chunks, radii = tables
+    words, ordered, starts, order, chunks, radii = tables
+    in_order, width = ordered.shape[1] > 0, words.shape[1]
     first, radius = task
     query_ids, counts, positions, looked_at = found
     length = 0
@@ -56,7 +58,10 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
                         if code <= after[query_id]:
                             break
                         looked += 1
-                        count = _differing(words[code], query)
+                        count = np.int64(0)
+                        for w in range(width):
+                            word = ordered[chunk, place, w] if in_order else words[code, w]
+                            count += np.int64(popcount(np.uint64(word ^ query[w])))
                         if count <= radius and not _seen(words[code], query, chunks[:chunk], radii):
                             if length == len(query_ids):
                                 return query_id, before
@@ -77,14 +82,6 @@ def _value(code: Any, first: Any, bits: Any) -> Any:
     if word + 1 < len(code):
         pair |= np.uint64(code[word + 1]) << np.uint64(32)
     return np.int64((pair >> np.uint64(first & 31)) & np.uint64((np.int64(1) << bits) - 1))
-
-
-@njit(nogil=True)
-def _differing(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> Any:
-    count = np.uint64(0)
-    for w in range(len(a)):
-        count += popcount(np.uint64(a[w] ^ b[w]))
-    return int(count)
 
 
 @njit(nogil=True)

@@ -22,12 +22,14 @@ def assert_same(found, expected):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from([1, 5, 8, 12]), st.integers(1, 9), st.integers(0, 20), st.integers(0, 2**32 - 1))
-def test_the_answer_is_that_of_looking_at_every_code(width, chunks, radius, seed):
+@given(
+    st.sampled_from([1, 5, 8, 12]), st.integers(1, 9), st.integers(0, 20), st.booleans(), st.integers(0, 2**32 - 1)
+)  # fmt: skip
+def test_the_answer_is_that_of_looking_at_every_code(width, chunks, radius, ordered, seed):
     rng = np.random.default_rng(seed)
     codes, queries = codes_of(rng, 300, width), codes_of(rng, 20, width)
     queries[:10] = codes[:10]
-    index = MultiIndex(codes, chunks=min(8 * width, max(chunks, -(-8 * width // 22))))
+    index = MultiIndex(codes, chunks=min(8 * width, max(chunks, -(-8 * width // 22))), ordered=ordered)
     found, looked_at = index.within(queries, radius=radius, threads=2)
     assert_same(found, codes_within(queries, [codes], radius=radius))
     assert (looked_at >= np.bincount(found.query_ids, minlength=20)).all()

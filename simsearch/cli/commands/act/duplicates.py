@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.commands.act.show_duplicates import show_acted, show_groups, show_plan, write_csv
+from simsearch.cli.commands.act.show_duplicates import show_acted, show_groups, show_plan, write_csv, write_report
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
@@ -137,6 +137,19 @@ class DuplicateFlags:
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE.csv", parser=named, help="Write all groups to a CSV.")
     ] = None
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            parser=named,
+            help="Write a page on which pairs are looked at and decided; --apply obeys what it saves.",
+        ),
+    ] = None
+    report_pairs: Annotated[
+        int | None,
+        typer.Option("--report-pairs", min=1, metavar="N", help="Pairs of the page at most.  [default: 500]"),
+    ] = None
     limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Groups that are printed; 0 for all.")] = 50
     device: options.Device = "auto"
     as_json: options.AsJson = False
@@ -152,7 +165,7 @@ class DuplicateFlags:
             raise typer.BadParameter("give one of PATH, --library DIR, --undo JOURNAL and --resume JOURNAL")
         if sum([self.move_to is not None, self.trash, self.link]) > 1:
             raise typer.BadParameter("--move-to, --trash and --link are three ways to act: give one of them")
-        if (self.undo or self.resume) and (self.apply or self.action or self.csv):
+        if (self.undo or self.resume) and (self.apply or self.action or self.csv or self.report):
             raise typer.BadParameter("--undo and --resume go by their journal alone: leave other actions out")
         if self.journal is not None and self.action is None:
             raise typer.BadParameter("--journal is of what is done: give --move-to, --trash or --link")
@@ -160,6 +173,10 @@ class DuplicateFlags:
             raise typer.BadParameter("--apply goes by its file alone: leave --against and --confirmed out")
         if self.model is not None and self.library is not None:
             raise typer.BadParameter("a library has its own model: leave --model out")
+        if self.report is not None and (self.apply or self.action):
+            raise typer.BadParameter("--report is to decide before anything is done: leave --apply and actions out")
+        if self.report_pairs is not None and self.report is None:
+            raise typer.BadParameter("--report-pairs goes with --report")
         if self.by is not None and self.apply is None:
             raise typer.BadParameter("--by goes with --apply")
 
@@ -173,6 +190,7 @@ class DuplicateFlags:
     app,
     "duplicates photos/",
     "duplicates photos/ --views flips,turns --csv duplicates.csv",
+    "duplicates photos/ --report duplicates.html",
     "duplicates photos/ --trash",
     "duplicates --undo ~/.local/state/simsearch/journals/duplicates-20260101T120000-1234.jsonl",
     "duplicates --library train.library --against test.library --max-false-pairs 1",
@@ -198,6 +216,8 @@ def duplicates(flags: DuplicateFlags) -> None:
             report = _found(library, flags)
             if flags.csv is not None:
                 write_csv(flags.csv, report)
+            if flags.report is not None:
+                write_report(flags.report, report, flags.paths or [library.path], most=flags.report_pairs)
             show_groups(report, limit=flags.limit, as_json=flags.as_json)
             if flags.action is None:
                 return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsearch.cli import terminal
+from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.act.duplicates.perform import ActReport
@@ -196,6 +197,18 @@ def write_csv(path: Path, report: Duplicates) -> None:
             for one in group.others:
                 fields = {**picture_fields(one.picture), **_pair_fields(one)}
                 writer.writerow({"group": number, "kept": 0, **{k: _plain(v) for k, v in fields.items()}})
+
+
+def write_report(path: Path, report: Duplicates, places: Sequence[Path], *, most: int | None) -> None:
+    """Write the page on which pairs are decided; `places` are what was asked for."""
+    from simsearch.act.page.report_page import write_report_page
+    from simsearch.act.page.write_page import MOST
+
+    names = ", ".join(place.name or str(place) for place in places)
+    with shown("report") as advance:
+        made = write_report_page(report, path, title=f"Duplicates in {names}", most=most or MOST, advance=advance)
+    left = f"; {made.left_out:,} more are left out" if made.left_out else ""
+    terminal.hint(f"wrote {path}: {made.pairs:,} pairs, {terminal.size(made.bytes)}{left}")
 
 
 def _plain(value: Any) -> Any:

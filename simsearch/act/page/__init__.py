@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: duplicates to decide on, and the evidence of one match."""
