@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from simsearch.library import Match as Match
     from simsearch.library import Matches as Matches
     from simsearch.search import knn as knn
+    from simsearch.serve import Client as Client
 
 __version__ = "0.1.0"
 
 attach(
     __name__,
     {
+        "Client": "serve",
         "Extractor": "extract",
         "Library": "library",
         "Match": "library",

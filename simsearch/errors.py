@@ -4,6 +4,7 @@ SimsearchError
 ├── InputError (ValueError)
 │   ├── RowError            a row is NaN, infinite, zero-sum or of the wrong dimension; the row is named
 │   ├── MetricError         no such metric, or the metric is not defined on these rows
+│   ├── ItemNotFound        the library has no item of that id
 │   └── ImageRejected       one image cannot be used; carries a reject code
 ├── ModelError
 │   ├── ModelNotFound       no model of that name
@@ -18,6 +19,10 @@ SimsearchError
 │   │   └── LibraryTooNew   a later version of simsearch wrote it
 │   └── StorageFull         the disk is full; nothing was lost
 ├── OutputLocked            another process is writing to the output folder
+├── ServiceError            a service cannot be asked, or did not do as asked
+│   ├── AccessRefused       no token, or one that does not allow this
+│   ├── BodyRefused         the body of a request is too large, or came too slowly
+│   └── ServiceBusy         the service has as much to do as it takes on; ask again later
 ├── ProcessFailed           one of several processes ended with an error
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
@@ -30,12 +35,15 @@ from pathlib import PurePath
 from typing import Any
 
 __all__ = [
+    "AccessRefused",
+    "BodyRefused",
     "DependencyMissing",
     "FingerprintMismatch",
     "GuardRefused",
     "ImageRejected",
     "IndexFailed",
     "InputError",
+    "ItemNotFound",
     "LibraryDamaged",
     "LibraryError",
     "LibraryExists",
@@ -49,6 +57,8 @@ __all__ = [
     "ProcessFailed",
     "RejectCode",
     "RowError",
+    "ServiceBusy",
+    "ServiceError",
     "SimsearchError",
     "StorageFull",
     "WeightsError",
@@ -94,6 +104,10 @@ class RowError(InputError):
 
 class MetricError(InputError):
     """The metric does not exist or is not defined on these rows."""
+
+
+class ItemNotFound(InputError):
+    """The library has no item of that id."""
 
 
 class ImageRejected(InputError):
@@ -163,6 +177,22 @@ class StorageFull(LibraryError):
 
 class OutputLocked(SimsearchError):
     """Another process is writing to the output folder."""
+
+
+class ServiceError(SimsearchError):
+    """A service cannot be asked, or did not do as asked."""
+
+
+class AccessRefused(ServiceError):
+    """No token was given, or one that does not allow this."""
+
+
+class BodyRefused(ServiceError):
+    """The body of a request is too large, or came too slowly."""
+
+
+class ServiceBusy(ServiceError):
+    """The service has as much to do as it takes on; ask again later."""
 
 
 class ProcessFailed(SimsearchError):

@@ -16,7 +16,7 @@ from simsearch._lazy import LazyPackage
 
 PUBLIC = {
     "simsearch": """
-        Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
+        Client Extractor Library Match Matches Rejected __version__ distance errors knn load_extractor perturbation
     """,
     "simsearch.act": """
         ActReport Decisions EntryVerdict Feedback ImportReport MatchEvidence Measured PagePair PageSide
@@ -36,9 +36,10 @@ PUBLIC = {
     """,
     "simsearch.distance": "Distances METRICS Metric Rows by_name check_rows cosine hamming js l1 l2 metric_name",
     "simsearch.errors": """
-        DependencyMissing FingerprintMismatch GuardRefused ImageRejected IndexFailed InputError LibraryDamaged
-        LibraryError LibraryExists LibraryLocked LibraryNotFound LibraryTooNew MetricError ModelError ModelNotFound
-        OutputLocked ProcessFailed RejectCode RowError SimsearchError StorageFull WeightsError
+        AccessRefused BodyRefused DependencyMissing FingerprintMismatch GuardRefused ImageRejected IndexFailed
+        InputError ItemNotFound LibraryDamaged LibraryError LibraryExists LibraryLocked LibraryNotFound LibraryTooNew
+        MetricError ModelError ModelNotFound OutputLocked ProcessFailed RejectCode RowError ServiceBusy ServiceError
+        SimsearchError StorageFull WeightsError
     """,
     "simsearch.extract": """
         Embedded Extractor Method ModelCard QuantisedExtractor Quantiser SeveralExtractor embed_sources
@@ -62,6 +63,7 @@ PUBLIC = {
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn
         pairs_by_index read_index row_pairs spec_for within
     """,
+    "simsearch.serve": "Added Client ServeSettings ServiceInfo Tokens serve",
     "simsearch.spatial": "CodeTables POINT SecondLook look query_witnesses witness",
     "simsearch.training": "FinetuneConfig finetune",
 }

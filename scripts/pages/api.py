@@ -23,6 +23,7 @@ PACKAGES = (
         "simsearch.act",
         "simsearch.benchmark",
         "simsearch.training",
+        "simsearch.serve",
     ),
     "simsearch.errors",
 )

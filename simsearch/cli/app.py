@@ -20,6 +20,7 @@ from simsearch.cli.commands import (
     models,
     query,
     reembed,
+    serve,
 )
 from simsearch.cli.commands.act import duplicates, review
 from simsearch.cli.commands.lists import check, edit, exchange
@@ -69,6 +70,7 @@ app.add_typer(review.app, name="review", help="Decide of pairs of pictures; what
 app.add_typer(calibrate.app)
 app.add_typer(check.app)
 app.add_typer(_lists, name="list", help="Keep block and allow lists, and exchange them with others.")
+app.add_typer(serve.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)

@@ -74,10 +74,15 @@ def show(line: str = "") -> None:
     _print(escaped(line))
 
 
+def flush() -> None:
+    """Hand on at once the results that were printed, to whoever waits for them."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+
+
 def note(line: str) -> None:
     """Print one line that is no result, on stderr, behind the results that came before it."""
-    with contextlib.suppress(OSError):  # nobody reads it, or nobody reads the results
-        sys.stdout.flush()
+    flush()
     with contextlib.suppress(OSError):
         print(escaped(line), file=sys.stderr, flush=True)
 

@@ -415,7 +415,7 @@ class Library(Reader):
             self.snapshot, chosen, name, queries=asked, origin=origin, seed=seed, progress=progress
         )  # fmt: skip
         keep(self.path, chosen, report.calibration)
-        self._rates.clear()
+        self._rates = {}
         return report
 
     def calibrate_fused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -153,7 +154,20 @@ class Reader:
         """Move to the newest commit."""
         self._snapshot = load_snapshot(self.path, self.snapshot)
         self._resident.look()
-        self._rates.clear()
+        self._rates = {}
+
+    def pinned(self, channel: str | None = None) -> Self:
+        """Return this library as it is now: a view that `refresh` does not move, searched by another channel if given.
+
+        Indexes, models and batches are shared with it, and closed with it; the view is not to be closed.
+
+        Raises:
+            InputError: There is no such channel.
+        """
+        view = copy.copy(self)
+        if channel is not None:
+            view.channel = self.snapshot.channel(arguments.text(channel, "channel"))
+        return view
 
     def prepare(self, metric: str | None = None) -> float:
         """Open what a search by that metric needs, and return how many seconds that took.
@@ -347,10 +361,11 @@ class Reader:
             calibration = require_usable(calibration, plan.channel, plan.metric, len(plan.snapshot))
         if calibration is None:
             return None
-        key = (plan.snapshot.state.generation, plan.channel.name)
-        if key not in self._samples:
-            self._samples = {key: sample_of(plan.snapshot, plan.channel.name, plan.metric)}
-        return Judge(calibration, most, for_query, self._samples[key])
+        generation, name = plan.snapshot.state.generation, plan.channel.name
+        if (key := (generation, name)) not in (samples := self._samples):
+            newest = {old: sample for old, sample in samples.items() if old[0] >= generation}
+            samples = self._samples = newest | {key: sample_of(plan.snapshot, name, plan.metric)}
+        return Judge(calibration, most, for_query, samples[key])
 
     def calibration(self, *, channel: str | None = None, metric: str | None = None) -> Calibration | None:
         """Return the rates of strangers by which matches are judged: the library's own, or those of the package.
@@ -365,9 +380,9 @@ class Reader:
         """
         chosen = self.channel if channel is None else self.snapshot.channel(arguments.text(channel, "channel"))
         key = chosen.name, chosen.choose_metric(metric)
-        if key not in self._rates:
-            self._rates[key] = calibration_of(self.path, chosen, key[1])
-        return self._rates[key]
+        if key not in (rates := self._rates):  # which another thread may replace
+            rates[key] = calibration_of(self.path, chosen, key[1])
+        return rates[key]
 
     @property
     def can_fuse(self) -> bool:
@@ -486,6 +501,35 @@ class Reader:
         plan = self._plan(k, metric, max_distance, **how)
         judge, asked = self._judge(plan, most_of(max_expected, max_fpr)), queries_of(arguments.rows(rows), plan)
         found = answer(asked, plan, self._coalescer)
+        return found if judge is None else judge.judged(found, asked, plan)
+
+    def search_items(
+        self,
+        ids: Sequence[int],
+        *,
+        k: int | None = 10,
+        metric: str | None = None,
+        max_distance: float | None = None,
+        exact: bool = False,
+        order: Order | None = None,
+        group_copies: bool = True,
+        exclude_self: bool = False,
+        min_quality: int = 0,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+    ) -> Matches:
+        """Return the k nearest items of every item that is named by its id, by its stored row, as `search` does.
+
+        Raises:
+            ItemNotFound: The library has no item of an id.
+            MetricError: The metric does not compare stored rows with each other.
+        """
+        from simsearch.library.read.query import answer, queries_of_items
+
+        how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
+        plan = self._plan(k, metric, max_distance, **how)
+        judge, asked = self._judge(plan, most_of(max_expected, max_fpr)), queries_of_items(ids, plan)
+        found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
         return found if judge is None else judge.judged(found, asked, plan)
 
     def _plan(

@@ -21,6 +21,7 @@ def make_ready(metric: str, rows: NDArray[Any], *, by_index: bool = False) -> No
         by_index: Include the passes that re-rank an index's candidates.
     """
     sample = np.ones((search.SLICED, rows.shape[1]), rows.dtype)
+    sample.flags.writeable = False  # as those of a library are: passes are compiled for the one or the other
     if metric == "asymmetric":
         asymmetric.expect()
         asymmetric.nearest_by_margins(np.ones((1, 8 * rows.shape[1])), [sample], k=1)
@@ -35,9 +36,9 @@ def _of_codes(sample: NDArray[np.uint8]) -> None:
     from simsearch.search.range_search import within
 
     search.expect(sample.shape[1])
-    for queries in (sample[:1], sample):
+    for queries in (sample[:1].copy(), sample.copy()):
         knn(queries, [sample], k=1, metric="hamming", device="cpu")
-    within(sample[:1], [sample], max_distance=0.0, metric="hamming", device="cpu")
+    within(sample[:1].copy(), [sample], max_distance=0.0, metric="hamming", device="cpu")
 
 
 def _of_rows(metric: str, sample: NDArray[Any], *, by_index: bool) -> None:

@@ -20,6 +20,7 @@ from tests.cli.conftest import FAKE, Run
 COMMANDS = ["index", "remove", "reembed", "info", "verify", "optimize", "query", "compare", "embed"]
 COMMANDS += [
     "repair",
+    "serve",
     "models list",
     "models show",
     "models pull",
@@ -71,6 +72,7 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "accounts",
             "check",
             "list",
+            "serve",
             "embed",
             "benchmark",
         ),

@@ -29,6 +29,12 @@ def nothing_met(monkeypatch):
         cached.cache_clear()
 
 
+def as_on_disk(codes):
+    """Codes that cannot be written to, as those of a library."""
+    codes.flags.writeable = False
+    return codes
+
+
 def compiled(*passes):
     """For what types of arguments each was compiled or loaded."""
     return [[str(types) for types in each.signatures] for each in passes]
@@ -52,19 +58,19 @@ def test_rows(rng, tmp_path, metric):
 
 
 def test_codes(rng):
-    codes = rng.integers(0, 256, (700, 12), dtype=np.uint8)
+    codes = as_on_disk(rng.integers(0, 256, (700, 12), dtype=np.uint8))
     make_ready("hamming", codes)
     passes = of_codes(3)
     ready = compiled(*passes)
     assert all(ready)
-    for queries in (codes[:1], codes[:20]):
+    for queries in (codes[:1].copy(), codes[:20].copy()):
         knn(queries, [codes], k=3, metric="hamming", live=[np.ones(700, bool)], device="cpu")
         within(queries, [codes], max_distance=0.3, metric="hamming", device="cpu")
     assert compiled(*passes) == ready
 
 
 def test_margins(rng):
-    codes = rng.integers(0, 256, (700, 12), dtype=np.uint8)
+    codes = as_on_disk(rng.integers(0, 256, (700, 12), dtype=np.uint8))
     make_ready("asymmetric", codes)
     ready = compiled(asymmetric_kernels.nearest)
     assert ready != [[]]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
+from simsearch.cli.answers import image_answers, row_answers
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import OtherFiles, about_others, counted, read_inputs, require_inputs
+from simsearch.cli.inputs import require_inputs
 from simsearch.cli.options import named
-from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
-    from simsearch.images.sidecars import Skipped
-    from simsearch.library import AddSettings, Library, Match, Matches, QueryMatches
+    from simsearch.images.source import Found
+    from simsearch.library import AddSettings, Match, Matches, QueryMatches
     from simsearch.library.read.evidence import Evidence
 
 app = typer.Typer(rich_markup_mode=None)
-QUERIES_AT_ONCE = 512
 COPIES_SHOWN = 3
 
 
@@ -35,11 +33,22 @@ COPIES_SHOWN = 3
     "query cat.jpg --library small.library --asymmetric",
     "query cat.jpg --library photos.library --channel pdq",
     "query screenshot.png --library photos.library --views crops,letterbox",
+    "query cat.jpg --server http://127.0.0.1:8000 --token reading.txt",
 )
 def query(
     paths: options.Paths = None,
     *,
-    library: options.LibraryFolder,
+    library: Annotated[
+        Path | None, typer.Option("--library", metavar="DIR", parser=named, help="Folder of the library.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="URL", help="Ask a service (`simsearch serve`) instead, as http://HOST:PORT."),
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option("--token", metavar="FILE", parser=named, help="Holds the token that the service wants."),
+    ] = None,
     channel: options.Channel = None,
     k: Annotated[
         int, typer.Option("-k", min=0, metavar="N", help="Matches for each query; 0 for all within --max-distance.")
@@ -154,9 +163,12 @@ def query(
     known: those of mini and the hashes come with the package, `simsearch calibrate` counts your own. In a library with
     keypoints all channels are asked together. Exits with 1 when an image could not be used.
     """
+    from simsearch.extract.embeddings.parquet import rows_info
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library
 
+    of_library = exclude_self or model is not None or device != "auto" or k == 0
+    _require_place(library, server, token, of_library=of_library)
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
         raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
@@ -186,87 +198,69 @@ def query(
     if for_query and (fused or rows is not None or (max_expected is None and max_fpr is None)):
         raise typer.BadParameter("--for-query is for images, by one channel, with --max-expected or --max-fpr")
     limits = {"max_expected": max_expected, "max_fpr": max_fpr}
-    some_rejected = False
+    only_images |= {"for_query": True} if for_query else {}
+    if library is None:
+        from simsearch.cli.server_queries import answers_of_server
+
+        how |= limits | {"channel": channel, "fused": fused} | {name: one for name, one in only_images.items() if one}
+        _tell(answers_of_server(str(server), token, (paths or [], from_list), rows, how), max_distance, as_json=as_json)
+        return
     extractor = None if model is None else load_extractor(model, device=device)
     with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
         together = opened.can_fuse if fused is None and not alone else bool(fused)
-        if for_query:
-            only_images["for_query"] = True
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
         how |= limits
-        search = opened.search_fused if together else opened.search
-        images = partial(_answers, opened, search, (paths or [], from_list), max_pixels)
-        for matches in _row_answers(opened, rows, how) if rows else images(how | only_images):
-            some_rejected |= any(answer.rejected is not None for answer in matches)
-            for line in matches.to_list() if as_json else ():
-                terminal.show_json(line)
-            for answer in () if as_json else matches:
-                _show(answer, max_distance)
+        search = partial(opened.search_fused if together else opened.search, **how, **only_images)
+        if rows is not None:
+            opened.channel.require(rows_info(rows).fingerprint, str(rows))
+            search = partial(opened.search_rows, **how)
+        images = partial(image_answers, _apart(search, max_pixels), (paths or [], from_list), opened.path)
+        found = row_answers(search, rows) if rows else images()
+        _tell(found, max_distance, as_json=as_json)
+
+
+def _require_place(library: Path | None, server: str | None, token: Path | None, *, of_library: bool) -> None:
+    """Make sure that one library is asked, and no service for what only a library in a folder has.
+
+    Raises:
+        typer.BadParameter: It is not so.
+    """
+    if (library is None) == (server is None):
+        raise typer.BadParameter("give --library DIR, or --server URL to ask a service")
+    if server is None and token is not None:
+        raise typer.BadParameter("--token is for --server: a library in a folder wants none")
+    if server is not None and of_library:
+        raise typer.BadParameter(
+            "--server has the model and the device, knows no paths of yours, and counts its matches: leave out "
+            "--model, --device, --exclude-self and -k 0"
+        )
+
+
+def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool) -> None:
+    """Print what is found, and exit with 1 where an image could not be used."""
+    some_rejected = False
+    for matches in found:
+        some_rejected |= any(answer.rejected is not None for answer in matches)
+        for line in matches.to_list() if as_json else ():
+            terminal.show_json(line)
+        for answer in () if as_json else matches:
+            _show(answer, max_distance)
     if some_rejected:
         raise typer.Exit(SOME_REJECTED)
 
 
+def _apart(search: Callable[..., Matches], max_pixels: int) -> Callable[[list[Found]], Matches]:
+    """Return a search in which a file that crashes a decoder costs one reject, however few there are."""
+    return lambda chunk: search(chunk, settings=_isolated(len(chunk), max_pixels))
+
+
 def _isolated(images: int, max_pixels: int) -> AddSettings:
-    """Return settings under which a file that crashes a decoder costs one reject, however few there are."""
     from simsearch.images.source import Limits
     from simsearch.library import AddSettings
     from simsearch.runtime.cpu import default_workers
 
     return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
-
-
-def _answers(
-    library: Library,
-    search: Callable[..., Matches],
-    inputs: tuple[list[Path], Path | None],
-    max_pixels: int,
-    how: dict[str, Any],
-) -> Iterator[Matches]:
-    """Yield the matches of images in the order of the inputs, in batches, so that the first come soon."""
-    from simsearch.images import find
-    from simsearch.library.inputs import outside, own_files
-
-    paths, from_list = inputs
-    listed, others, own = read_inputs(paths, from_list), OtherFiles(), own_files(library.path)
-
-    def skip(other: Skipped) -> None:
-        if not other.path.startswith(own):
-            others.skip(other)
-
-    sources = outside(library.path, find(paths, from_list=listed, skipped=skip))
-    done = 0
-    with shown("query", streams=True) as advance, counted(paths, listed) as total:
-        chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
-        while chunk:
-            matches = search(chunk, settings=_isolated(len(chunk), max_pixels), **how)
-            done += len(chunk)
-            advance(done, total())
-            chunk = list(itertools.islice(sources, QUERIES_AT_ONCE))
-            if chunk:
-                yield matches
-    if done:  # the last line is a result, not the progress
-        yield matches
-    if others.kinds:
-        terminal.note(about_others(others.kinds))
-
-
-def _row_answers(library: Library, path: Path, how: dict[str, Any]) -> Iterator[Matches]:
-    """Yield the matches of a file of rows, in batches, each under its image's path."""
-    from simsearch.extract.embeddings.parquet import read_rows, rows_info
-
-    library.channel.require(rows_info(path).fingerprint, str(path))
-    for batch in read_rows(path):
-        matches = library.search_rows(batch.rows, **how)
-        named = [
-            answer if name is None else _named(answer, name) for answer, name in zip(matches, batch.paths, strict=True)
-        ]
-        yield replace(matches, queries=tuple(named))
-
-
-def _named(answer: QueryMatches, path: bytes) -> QueryMatches:
-    fields = terminal.path_fields("query", path)
-    return replace(answer, query=fields["query"], query_b64=fields.get("query_b64"))
 
 
 def _show(answer: QueryMatches, max_distance: float | None) -> None:

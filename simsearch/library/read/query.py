@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simsearch.errors import ItemNotFound, MetricError
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.image_input import is_path, is_tensor
 from simsearch.extract.pipeline import Embedded, embed_sources
@@ -20,9 +21,12 @@ from simsearch.images.find import find
 from simsearch.images.source import Rejected, Source, as_text
 from simsearch.images.views import PLAIN
 from simsearch.library.format.channel import problem_of
+from simsearch.library.format.items import numbers
+from simsearch.library.format.manifest_values import MOST_ID
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.inputs import given_source, outside
 from simsearch.library.path_aliases import names_of
+from simsearch.library.read import arguments
 from simsearch.library.read.group_copies import with_same_files
 from simsearch.library.read.matches import Match, Matches, QueryMatches
 from simsearch.library.read.nearest_view import nearest_view
@@ -51,6 +55,7 @@ class Query:
         views: Rows of its further views; None where no views are asked for.
         size: Width and height of the picture, upright; None for a row.
         quality: Of the picture, 0 (blank) to 100; None for a row.
+        id: Of the item that it is, where it was asked for by its id.
     """
 
     path: bytes | None
@@ -60,6 +65,7 @@ class Query:
     views: Views | None = None
     size: tuple[int, int] | None = None
     quality: int | None = None
+    id: int | None = None
 
     @property
     def rows(self) -> Views:
@@ -192,6 +198,31 @@ def queries_of(rows: NDArray[Any], plan: SearchPlan) -> list[Query]:
     return [Query(None, row) for row in checked_rows(rows, plan.asked, plan.metric)]
 
 
+def queries_of_items(ids: Sequence[int], plan: SearchPlan) -> list[Query]:
+    """Return items of the plan's snapshot as queries, by their stored rows.
+
+    Raises:
+        ItemNotFound: There is no item of an id.
+        MetricError: The metric does not compare stored rows with each other.
+    """
+    if plan.asked is not plan.channel:
+        raise MetricError(f"{plan.metric} compares stored rows with images alone: give an image, or another channel")
+    return [_of_item(arguments.number(one, "id", low=0, high=MOST_ID), plan) for one in ids]
+
+
+def _of_item(number: float, plan: SearchPlan) -> Query:
+    snapshot, name = plan.snapshot, plan.channel.name
+    place = snapshot.by_id(int(number))
+    row = None if place is None else snapshot.row(place, name)
+    if place is None or row is None:
+        raise ItemNotFound(f"the library has no item {int(number)}")
+    segment = snapshot.segments[place.segment]
+    quality = int(numbers(segment.items.column("quality").slice(place.position, 1))[0])
+    content = segment.content(place.position)
+    known = None if quality < 0 else quality
+    return Query(snapshot.path(place), row, sha256=content, quality=known, id=int(number))
+
+
 def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclude_self: bool = False) -> Matches:
     """Return the matches of every query, in order; a rejected one has none.
 
@@ -234,6 +265,9 @@ def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
     """Return the ids of the items that each query is: by its path, or from memory by its content."""
     names, own = names_of(snapshot), []
     for query in queries:
+        if query.id is not None:
+            own.append({query.id})
+            continue
         if query.path is not None:
             places = [place for place in snapshot.by_paths(names.of_file(query.path)) if place is not None]
         else:

@@ -14,7 +14,7 @@ from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, printable, re
 from simsearch.images.workers.single import decode_apart
 
 SIDE = 96  # pixels
-_LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
+LIMITS = Limits(max_pixels=50 * MEGAPIXELS, max_bytes=64 * MEBIBYTES)
 _BOX = f"width:{SIDE}px;height:{SIDE}px;object-fit:contain;background:#eee;display:block"
 _CELL = f"max-width:{SIDE + 16}px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:left"
 
@@ -46,8 +46,8 @@ def table(
 def thumbnail(path: bytes) -> str | None:
     """Return a small JPEG of an image file as a data URI; None where there is no such file or it is no image."""
     try:
-        data = read_range(path, offset=0, size=0, limit=_LIMITS.max_bytes)
-        small, _ = small_jpeg(data, side=SIDE, limits=_LIMITS)
+        data = read_range(path, offset=0, size=0, limit=LIMITS.max_bytes)
+        small, _ = small_jpeg(data, side=SIDE, limits=LIMITS)
     except ImageRejected:
         return None
     return "data:image/jpeg;base64," + base64.b64encode(small).decode()

@@ -1,0 +1,1 @@
+"""What stands before the routes: connections, bounds on requests, tokens, counts."""

@@ -1,0 +1,116 @@
+"""The outermost part of the service: who may ask, what is counted, and that whatever fails is answered in JSON."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from simsearch.errors import AccessRefused, InputError, SimsearchError
+from simsearch.serve.asgi.answers import App, Message, Receive, Scope, Send, failed
+from simsearch.serve.asgi.bodies import Body, refuse
+from simsearch.serve.metrics import Metrics
+from simsearch.serve.tokens import Tokens, is_loopback
+
+OPEN = frozenset({"/livez", "/readyz"})
+"""Paths that say nothing of the library, and need no token."""
+ASKING = frozenset({"/", "/v1/search", "/v1/search/batch"})
+"""Where a POST changes nothing."""
+_LOG = logging.getLogger("simsearch.serve")
+_MOST = 1 << 20  # bytes that are read of a body whose request is refused
+_NUMBER = re.compile(r"/\d+")
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class Guard:
+    """The service's outermost part."""
+
+    def __init__(self, app: App, tokens: Tokens, metrics: Metrics, *, routes: Collection[str]) -> None:
+        """Make it.
+
+        Args:
+            app: What it guards.
+            tokens: Who may ask.
+            metrics: Where requests are counted.
+            routes: Paths that are counted by themselves, `{id}` for a number; all others together.
+        """
+        self._app, self._tokens, self._metrics, self._routes = app, tokens, metrics, frozenset(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        began, status = time.perf_counter(), 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+            await send(message)
+
+        try:
+            if (refusal := self._refused(scope)) is not None:
+                await refuse(failed(refusal[0], status=refusal[1]), Body(scope, receive), counted, _MOST)
+            else:
+                await self._app(scope, receive, counted)
+        except Exception as error:
+            if not isinstance(error, SimsearchError):
+                _LOG.exception("a defect, in answering %s %s", scope["method"], self._route(scope))
+            elif failed(error).status >= 500:
+                _LOG.error("%s: %s", type(error).__name__, error)
+            if not status:
+                await failed(error).send(counted)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.count(self._route(scope), method, status, time.perf_counter() - began)
+
+    def _route(self, scope: Scope) -> str:
+        path = _NUMBER.sub("/{id}", scope["path"])
+        return path if path in self._routes else "other"
+
+    def _refused(self, scope: Scope) -> tuple[SimsearchError, int] | None:
+        """Return why a request is refused, before its body is read, and with which status; None for one that is not."""
+        path = scope["path"]
+        if path in OPEN:
+            return None
+        headers = dict(scope["headers"])
+        reads, writes = self._tokens.rights(headers.get(b"authorization"))
+        changes = scope["method"] not in {"GET", "HEAD", "OPTIONS"} and path not in ASKING
+        if not reads:
+            return AccessRefused("this service needs a token: send `Authorization: Bearer TOKEN`"), 401
+        if not self._tokens.needed and (why := _other_site(headers)):
+            return InputError(why), 403
+        if changes and self._tokens.write is None:
+            return AccessRefused("this service changes nothing: it was started without --write-token"), 403
+        if changes and not writes:
+            return AccessRefused("this token is for reading: changing the library needs the token for writing"), 403
+        return None
+
+
+def _other_site(headers: dict[bytes, bytes]) -> str | None:
+    """Return why a request may be another site's in a browser on this machine, which needs no token; None for others.
+
+    Pages anywhere can make a browser ask an address of its own machine, also by a name that leads to it.
+    """
+    host = headers.get(b"host", b"").decode("latin-1")
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        page = urlsplit(headers.get(b"origin", b"").decode("latin-1")).netloc
+    except ValueError:
+        return "the Host or Origin of this request is none"
+    if not (name == "localhost" or (_is_address(name) and is_loopback(name))):
+        return "without tokens this service is asked as localhost or 127.0.0.1 alone, not by another name"
+    if b"origin" in headers and page != host:
+        return "without tokens this service is not asked by pages of other sites"
+    return None
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdigit()
