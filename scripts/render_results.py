@@ -10,6 +10,7 @@ from goals import goal
 from pages.benchmark import benchmark_page
 from pages.bits import bits_page
 from pages.decisions import decisions_page, transfer_brief, worst
+from pages.duplicates import duplicates_page
 from pages.fused import fused_brief, fused_page
 from pages.goals import goals_page
 from pages.model_card import model_page, protocol
@@ -45,6 +46,10 @@ def pages(root: Path) -> dict[str, str]:
         "docs/decisions.md": rendered(
             (root / "docs" / "decisions.md").read_text(encoding="utf-8"),
             decisions_page(*_decisions(results)),
+        ),
+        "docs/duplicates.md": rendered(
+            (root / "docs" / "duplicates.md").read_text(encoding="utf-8"),
+            duplicates_page(*(_read(results / "act" / f"{name}.json") for name in ("peers", "duplicates"))),
         ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 from simsearch.cli.exit_codes import FAILED
 
@@ -49,12 +49,17 @@ def finish(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        with contextlib.suppress(OSError, ValueError):  # buffered output must not fail once more at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             note(f"error: results cannot be written: {error}")
             return FAILED
     return code
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Send what a stream still holds to nowhere: it must not fail once more at exit, which Python tells by 120."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def escaped(text: str) -> str:
@@ -83,8 +88,10 @@ def flush() -> None:
 def note(line: str) -> None:
     """Print one line that is no result, on stderr, behind the results that came before it."""
     flush()
-    with contextlib.suppress(OSError):
+    try:
         print(escaped(line), file=sys.stderr, flush=True)
+    except OSError:
+        _to_nowhere(sys.stderr)
 
 
 def hint(line: str) -> None:

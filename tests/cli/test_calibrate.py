@@ -148,6 +148,8 @@ def test_all_channels_together_are_calibrated(run: Run, photos: Path, tmp_path: 
         json.loads, run("query", photos / "strangers" / "1000.png", "--library", folder, "--json")[1].splitlines()
     )
     assert (line["metric"], line["calibration"]["origin"]) == ("fused", "queries")
+    err = run("query", photos / "strangers" / "1000.png", "--library", folder)[2]
+    assert f"by chance: this library's own, {facts['pairs']:,} pairs of strangers, queries by" in err
     code, _, err = run("calibrate", "--library", folder, "--fused", "--show")
     assert (code, "--fused is of all channels" in err) == (2, True)
     code, _, err = run("query", photos / "strangers", "--library", folder, "--for-query")

@@ -47,6 +47,16 @@ def test_stderr_may_be_closed(library: Path, pictures: Path, closed: str) -> Non
         assert [line[:12] for line in done.stdout.splitlines()] == ['{"schema": 1']
 
 
+def test_notes_that_nobody_reads_cost_no_exit_code() -> None:
+    """What stderr still holds when its reader goes must not fail once more at exit, which Python tells by 120."""
+    code = (
+        "import os; r, w = os.pipe(); os.dup2(w, 2); os.close(w); os.close(r); from simsearch.cli import terminal; "
+        "terminal.open_streams(); terminal.note('one'); terminal.note('two')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0
+
+
 def test_stdout_may_be_closed_and_files_do_not_take_its_place(pictures: Path, tmp_path: Path) -> None:
     command = ("index", pictures, "--library", tmp_path / "l", "--model", FAKE, "--workers", 0)
     assert shell('"$@" >&- 2>&- <&-', *command).returncode == 0

@@ -239,13 +239,17 @@ def _require_place(library: Path | None, server: str | None, token: Path | None,
 
 def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool) -> None:
     """Print what is found, and exit with 1 where an image could not be used."""
-    some_rejected = False
+    some_rejected, rates = False, None
     for matches in found:
+        rates = matches.calibration
         some_rejected |= any(answer.rejected is not None for answer in matches)
         for line in matches.to_list() if as_json else ():
             terminal.show_json(line)
         for answer in () if as_json else matches:
             _show(answer, max_distance)
+    if rates is not None and not as_json:
+        whose = "" if rates.origin == "package" else "this library's own, "
+        terminal.hint(f"by chance: {whose}{rates.pairs:,} pairs of strangers, {rates.what}")
     if some_rejected:
         raise typer.Exit(SOME_REJECTED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -82,6 +83,11 @@ class Match:
     expected_for_query: float | None = None
     beyond_calibration: bool = False
 
+    @property
+    def any_false_match(self) -> float | None:
+        """The probability that at least one item is as near by chance, 1 - exp(-E) for a mean query."""
+        return None if self.expected_false_matches is None else -math.expm1(-self.expected_false_matches)
+
     def __repr__(self) -> str:
         more = _more(len(self.copies), ", copies={}") + ("" if self.view is None else f", view={self.view!r}")
         return f"Match({self.distance:.4f}, {self.path!r}, id={self.id}{more})"
@@ -93,6 +99,7 @@ class Match:
             **_path_fields("path", self.path, self.path_b64),
             "distance": self.distance,
             "expected_false_matches": self.expected_false_matches,
+            "any_false_match": self.any_false_match,
             "expected_interval": None if self.expected_interval is None else list(self.expected_interval),
             "expected_for_query": self.expected_for_query,
             "beyond_calibration": self.beyond_calibration,

@@ -86,6 +86,7 @@ def test_every_match_says_what_it_is_worth(library: Library, photos: Path) -> No
         (expected,) = one.expected([match.distance], COUNT)
         assert match.expected_false_matches == pytest.approx(expected.value)
         assert match.expected_interval == pytest.approx((expected.low, expected.high))
+        assert match.any_false_match == pytest.approx(expected.any)
         assert match.expected_for_query is None  # so few pairs do not tell what a crowd is
         assert match.decision is None
     [line] = found.to_list()
