@@ -302,8 +302,8 @@ class Reader:
             metric: By default the channel's.
             max_distance: Of a pair.
             max_false_pairs: Pairs of strangers to expect within the distance in all, by the calibration: N(N-1)/2 times
-                the rate of one pair. By default the fitted tail of the rates decides: a hundredth of a pair, within one
-                in 10^7 to 10^9 pairs.
+                the rate of one pair. By default the fitted tail of the rates decides: a tenth of a pair, within one in
+                3 10^7 to 10^9 pairs.
             views: Kinds of views in which each file, which is read again for them, is also compared: "flips", "turns",
                 "letterbox".
             grouping: "pairs": each file is near the kept one. "complete": every two of a group are near each other.

@@ -11,10 +11,10 @@ from simsearch.errors import InputError
 from simsearch.library.calibration.known import require_usable
 from simsearch.library.format.channel import Channel
 
-USUAL = 0.01
-"""Expected false pairs of a whole library where nothing is asked for, by the fitted tail of the rates: a tenth of a
-tenth, since the pictures of one library resemble each other ten times as often as those that rates are counted on."""
-USUAL_RATES = (1e-9, 1e-7)
+USUAL = 0.1
+"""Expected false pairs of a whole library where nothing is asked for, by the fitted tail of the rates: about one, since
+the pictures of one library resemble each other some ten times as often as those that rates are counted on."""
+USUAL_RATES = (1e-9, 3e-8)
 """And the share of pairs of strangers that are as near: in a large library nearest copies are shown all the same, and
 few pictures are no reason to take look-alikes for copies."""
 

@@ -96,7 +96,7 @@ class MultiIndex:
             codes: Packed codes (n, bytes), below 2^32 of them; kept, not copied, where their length is a multiple of 4.
             chunks: How many a code is cut into; by default so that a table has about as many values as there are codes.
             ordered: Keep the codes once more in the order of each table, so that candidates lie beside each other: many
-                times faster where values have many codes, for as many bytes more a chunk as a code has.
+                times faster where values have many codes, for as many bytes more a chunk as a code has, and 4.
 
         Raises:
             RowError, MetricError: The codes are not (n, bytes) uint8.
@@ -110,12 +110,13 @@ class MultiIndex:
         self.chunks = _cut(self.bits, len(codes), chunks)
         count = len(self.chunks)
         self._order = np.empty((count, len(codes)), np.uint32)  # codes by their value in each chunk, rising
-        self._ordered = np.empty((count, len(codes) if ordered else 0, self._words.shape[1]), np.uint32)
+        self._ordered = np.empty((count, len(codes) if ordered else 0, 1 + self._words.shape[1]), np.uint32)
         starts = []
         for chunk, order, words in zip(self.chunks, self._order, self._ordered, strict=True):
             values = values_of(self._words, chunk.first, chunk.bits)
             order[:] = np.argsort(values, kind="stable")
-            np.take(self._words, order[: len(words)], axis=0, out=words)
+            words[:, 0] = order[: len(words)]  # position and code side by side, so that one wait brings both
+            words[:, 1:] = self._words[words[:, 0]]
             starts.append(np.concatenate([[0], np.cumsum(np.bincount(values, minlength=1 << chunk.bits))]))
         self._starts = np.concatenate(starts)  # where the codes of each value begin, chunk after chunk
 

@@ -26,9 +26,9 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
     """Find the codes within a radius of queries, from one of them on, until the buffers may be full.
 
     Args:
-        tables: Codes (n, m) uint32; the same in the order of each chunk (c, n, m), or (c, 0, m); where those of each
-            value begin, chunk after chunk; positions by chunk (c, n); first bit and length of each chunk (c, 2); radius
-            of each (c,).
+        tables: Codes (n, m) uint32; in the order of each chunk their position and the same (c, n, 1 + m), or
+            (c, 0, 1 + m); where those of each value begin, chunk after chunk; positions by chunk (c, n); first bit and
+            length of each chunk (c, 2); radius of each (c,).
         queries: Their words (q, m).
         after: Find only codes behind this position (q,).
         task: The query to start with, and the radius.
@@ -54,13 +54,13 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
                     value = base + (query_value ^ flips)
                     low = starts[value]
                     for place in range(starts[value + 1] - 1, low - 1, -1):
-                        code = np.int64(order[chunk, place])
+                        code = np.int64(ordered[chunk, place, 0] if in_order else order[chunk, place])
                         if code <= after[query_id]:
                             break
                         looked += 1
                         count = np.int64(0)
                         for w in range(width):
-                            word = ordered[chunk, place, w] if in_order else words[code, w]
+                            word = ordered[chunk, place, 1 + w] if in_order else words[code, w]
                             count += np.int64(popcount(np.uint64(word ^ query[w])))
                         if count <= radius and not _seen(words[code], query, chunks[:chunk], radii):
                             if length == len(query_ids):
