@@ -22,7 +22,7 @@ from simsearch.cli.commands import (
     reembed,
     serve,
 )
-from simsearch.cli.commands.act import duplicates, review
+from simsearch.cli.commands.act import accounts, duplicates, review
 from simsearch.cli.commands.lists import check, edit, exchange
 
 app = typer.Typer(
@@ -68,6 +68,7 @@ app.add_typer(compare.app)
 app.add_typer(duplicates.app)
 app.add_typer(review.app, name="review", help="Decide of pairs of pictures; what was decided sticks.")
 app.add_typer(calibrate.app)
+app.add_typer(accounts.app)
 app.add_typer(check.app)
 app.add_typer(_lists, name="list", help="Keep block and allow lists, and exchange them with others.")
 app.add_typer(serve.app)

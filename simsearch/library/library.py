@@ -468,6 +468,7 @@ class Library(Reader):
             asked.append(embedder.embed(images))
         report = count_fused(plans, asked, pairs=most, origin=origin, seed=seed, progress=progress)
         keep_fused(self.path, report.rates)
+        self._fused = {}
         return report
 
     def create_list(self, name: str, kind: str, *, prevalence: float | None = None) -> ImageList:

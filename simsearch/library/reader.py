@@ -75,6 +75,7 @@ class Reader:
         self.opened_in = time.perf_counter() - began
         self._lazy = dict[str, LazyExtractor]()
         self._rates: dict[tuple[str, str], Calibration | None] = {}
+        self._fused: dict[frozenset[str], KnownRates | None] = {}
         self._samples: dict[tuple[int, str], Any] = {}
         for one in given:
             found = next((each for each in self.channels if each.fingerprint == one.fingerprint), self.channels[0])
@@ -154,7 +155,7 @@ class Reader:
         """Move to the newest commit."""
         self._snapshot = load_snapshot(self.path, self.snapshot)
         self._resident.look()
-        self._rates = {}
+        self._rates, self._fused = {}, {}
 
     def pinned(self, channel: str | None = None) -> Self:
         """Return this library as it is now: a view that `refresh` does not move, searched by another channel if given.
@@ -403,7 +404,9 @@ class Reader:
         from simsearch.library.calibration.store import kept_fused
 
         fingerprints = frozenset(one.fingerprint for one in self.channels)
-        return kept_fused(self.path, fingerprints) or known_rates(fingerprints)
+        if fingerprints not in (rates := self._fused):  # which another thread may replace
+            rates[fingerprints] = kept_fused(self.path, fingerprints) or known_rates(fingerprints)
+        return rates[fingerprints]
 
     def search_fused(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 from simsearch.decide.calibration import Calibration
 from simsearch.decide.known_rates import KnownRates
 from simsearch.errors import InputError, LibraryDamaged, SimsearchError
-from simsearch.library.format.atomic_files import naming_full_disk, read_file, sync
+from simsearch.library.format.atomic_files import HALF, naming_full_disk, read_file, replacing
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.layout import CALIBRATIONS, FUSED, is_calibration_name, require_file, require_folder
+from simsearch.library.format.seal import sealed, unsealed
 
 FORMAT = 1
-_SEAL = "seal"
-_HALF = ".half"
 
 
 def keep(folder: Path, channel: Channel, calibration: Calibration) -> Path:
@@ -51,15 +49,11 @@ def kept_fused(folder: Path, fingerprints: frozenset[str]) -> KnownRates | None:
 
 
 def _write(folder: Path, path: Path, values: dict[str, Any]) -> Path:
-    fields = {"format": FORMAT, **values}
-    half = path.with_name(path.name + _HALF)
     with naming_full_disk(folder):
         require_folder(path.parent)
         path.parent.mkdir(exist_ok=True)
-        half.write_text(json.dumps({**fields, _SEAL: _digest(fields)}) + "\n", encoding="utf-8")
-        sync(half)
-        half.rename(path)
-        sync(path.parent)
+        with replacing(path) as half:
+            half.write_text(json.dumps(sealed({"format": FORMAT, **values})) + "\n", encoding="utf-8")
     return path
 
 
@@ -92,7 +86,7 @@ def problems(folder: Path) -> Iterator[str]:
     home = folder / CALIBRATIONS
     require_folder(home)
     for path in sorted(home.glob("*")):
-        if is_calibration_name(path.name) and not path.name.endswith(_HALF):
+        if is_calibration_name(path.name) and not path.name.endswith(HALF):
             try:
                 _read(path)
             except SimsearchError as error:
@@ -111,15 +105,7 @@ def _read(path: Path) -> Calibration | KnownRates:
         values: Any = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(error)) from error
-    if not isinstance(values, dict):
-        raise InputError("it is no JSON object")
-    fields = dict(values)
-    if fields.pop(_SEAL, None) != _digest(fields):
-        raise InputError("it is not what was written: its seal differs")
+    fields = unsealed(values)
     if fields.pop("format", None) != FORMAT:
         raise InputError("it is of another version of simsearch")
     return KnownRates.from_dict(fields) if path.stem == FUSED else Calibration.from_dict(fields)
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -20,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import IndexFailed, LibraryDamaged, StorageFull, first_line
+from simsearch.library.format.layout import require_alone, require_file
 
+HALF = ".half"
+"""The suffix of a file that is being written."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEEDED = 64 << 10  # SQLite's shared index takes 32 KiB at a time; with less room than this nothing can be written
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -206,3 +209,20 @@ def publish(temporary: Path, final: Path) -> None:
     sync(temporary)
     temporary.rename(final)
     sync(final.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a name to write under, which then takes the place of a file; where that fails nothing of it stays."""
+    require_file(path)
+    require_alone(path)
+    half = path.with_name(path.name + HALF)
+    half.unlink(missing_ok=True)
+    try:
+        yield half
+        sync(half)
+        half.rename(path)
+    except Exception:
+        half.unlink(missing_ok=True)
+        raise
+    sync(path.parent)

@@ -1,10 +1,14 @@
-"""A digest over all values of a manifest, kept in it: SQLite does not notice a value that changed on the disk."""
+"""A digest over all values, kept beside them: neither SQLite nor JSON notices a value that changed on the disk."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
+
+from simsearch.errors import InputError
 
 _KEY = "seal"
 _SEALED = (
@@ -14,6 +18,34 @@ _SEALED = (
     "SELECT uuid, rank, items, removed FROM segments ORDER BY rank, rowid",
     "SELECT segment, name, bytes, sha256 FROM files ORDER BY segment, name",
 )
+
+
+def sealed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a JSON file with a digest over them."""
+    return {**fields, _KEY: _json_digest(fields)}
+
+
+def unsealed(values: Any, *, required: bool = True) -> dict[str, Any]:
+    """Return the fields of `sealed`.
+
+    Args:
+        values: As they were read.
+        required: Whether there must be a digest; the first index records have none.
+
+    Raises:
+        InputError: They are no object, or not what was written.
+    """
+    if not isinstance(values, dict):
+        raise InputError("it is no JSON object")
+    fields = dict(values)
+    found = fields.pop(_KEY, None)
+    if (required or found is not None) and found != _json_digest(fields):
+        raise InputError("it is not what was written: its seal differs")
+    return fields
+
+
+def _json_digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def seal(db: sqlite3.Connection) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from simsearch.errors import InputError
 from simsearch.library.format.channel import metrics_of
+from simsearch.library.format.seal import sealed, unsealed
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.indexes.curve import Curve
 from simsearch.search.arguments import Order
@@ -17,7 +16,6 @@ from simsearch.search.indexes.spec import IndexSpec
 
 FORMAT = 2
 _READ = (1, FORMAT)  # the first has one curve, by queries that the index held
-_SEAL = "seal"
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -62,8 +60,7 @@ class IndexRecord:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as JSON types, with a digest over them."""
-        fields = {"format": FORMAT, **asdict(self), "segments": list(self.segments)}
-        return {**fields, _SEAL: _digest(fields)}
+        return sealed({"format": FORMAT, **asdict(self), "segments": list(self.segments)})
 
     @classmethod
     def of_json(cls, values: Any) -> IndexRecord:
@@ -72,13 +69,8 @@ class IndexRecord:
         Raises:
             InputError: It is none, is not what was written, or of a later version.
         """
-        if not isinstance(values, dict):
-            raise InputError("it is no JSON object")
+        fields = unsealed(values, required=False)
         try:
-            fields = dict(values)
-            seal = fields.pop(_SEAL, None)  # the first ones have none
-            if seal is not None and seal != _digest(fields):
-                raise InputError("it is not what was written: its seal differs")
             if fields.pop("format") not in _READ:
                 raise InputError("it is of another version of simsearch")
             spec, curve = IndexSpec.of_json(fields["spec"]), Curve.of_json(fields["curve"])
@@ -128,10 +120,6 @@ class IndexRecord:
     def _rows_in(self, snapshot: Snapshot) -> int:
         segments = [snapshot.segments[snapshot.uuids[name]] for name in self.segments]
         return sum(len(segment.channels[self.channel].row) for segment in segments)
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _is_count(value: Any) -> bool:

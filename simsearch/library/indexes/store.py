@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simsearch.errors import IndexFailed, InputError, LibraryDamaged, SimsearchError
-from simsearch.library.format.atomic_files import digest, fault, naming_full_disk, read_file, sync
+from simsearch.library.format.atomic_files import HALF, digest, fault, naming_full_disk, read_file, sync
 from simsearch.library.format.layout import INDEXES, is_index_name, require_file, require_folder
 from simsearch.library.format.snapshot import Snapshot
 from simsearch.library.indexes.record import IndexRecord
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from simsearch.search.indexes.index import Index
 
 _SUFFIX, _TOLD = ".faiss", ".json"
-_HALF = ".half"
 _MAPPED_FROM = 4 << 30  # bytes above which an index is memory-mapped
 
 
@@ -113,7 +112,7 @@ def keep(folder: Path, index: Index, record: IndexRecord) -> IndexRecord:
     if not is_index_name(name):
         raise LibraryDamaged(f"no file can be called {name[:60]!r}: channel or metric are none of ours")
     path, told = home / name, home / _told_name(name)
-    half, half_told = path.with_name(name + _HALF), told.with_name(told.name + _HALF)
+    half, half_told = path.with_name(name + HALF), told.with_name(told.name + HALF)
     try:
         with naming_full_disk(folder):
             home.mkdir(exist_ok=True)

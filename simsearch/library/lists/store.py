@@ -16,16 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from simsearch.errors import InputError, LibraryDamaged, LibraryLocked, SimsearchError, first_line, shown
-from simsearch.library.format.atomic_files import mappable, naming_full_disk, read_file, sync
+from simsearch.library.format.atomic_files import HALF, mappable, naming_full_disk, read_file, replacing
 from simsearch.library.format.channel import DTYPES
-from simsearch.library.format.layout import LISTS, is_list_file, require_alone, require_file, require_folder
+from simsearch.library.format.layout import LISTS, is_list_file, require_file, require_folder
 from simsearch.library.format.lock import writer_lock
+from simsearch.library.format.seal import sealed, unsealed
 from simsearch.library.lists.codes import CHANNEL
 from simsearch.library.lists.columns import SCHEMA, require_sound
 
 Kind = Literal["block", "allow"]
 FORMAT = 1
-HALF = ".half"
 LOCK = "writer.lock"
 ENTRIES, SEEN, RATES = ".arrow", ".seen.json", ".rates.json"
 """Suffixes of a list's files: its entries, how often they were seen, and its own rates of strangers."""
@@ -141,15 +141,14 @@ def write_entries(home: Path, name: str, header: Header, table: pa.Table) -> Non
     facts = json.dumps(header.to_dict(), sort_keys=True)
     metadata = {_HEADER: facts.encode(), _SEAL: _seal(facts, table).encode()}
     schema, path = SCHEMA.with_metadata(metadata), home / f"{name}{ENTRIES}"
-    with _replacing(path) as half, half.open("xb") as file, pa.ipc.new_file(file, schema) as writer:
+    with replacing(path) as half, half.open("xb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_table(table.cast(SCHEMA).replace_schema_metadata(metadata))
 
 
 def write_json(home: Path, file: str, fields: dict[str, Any]) -> None:
     """Put a sealed JSON file in place of an older one."""
-    whole = {"format": FORMAT, **fields}
-    with _replacing(home / file) as half:
-        half.write_text(json.dumps({**whole, "seal": _digest(whole)}) + "\n", encoding="utf-8")
+    with replacing(home / file) as half:
+        half.write_text(json.dumps(sealed({"format": FORMAT, **fields})) + "\n", encoding="utf-8")
 
 
 def read_entries(folder: Path, name: str) -> tuple[Header, pa.Table]:
@@ -188,11 +187,12 @@ def read_json(folder: Path, file: str) -> dict[str, Any] | None:
         values: Any = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError) as error:
         raise LibraryDamaged(f"{path}: {error}; remove the file, which begins the counts anew") from error
-    if not isinstance(values, dict):
-        raise LibraryDamaged(f"{path}: it is no JSON object; remove the file")
-    fields = dict(values)
-    if fields.pop("seal", None) != _digest(fields) or fields.pop("format", None) != FORMAT:
-        raise LibraryDamaged(f"{path}: it is not what was written: its seal differs; remove the file")
+    try:
+        fields = unsealed(values)
+    except InputError as error:
+        raise LibraryDamaged(f"{path}: {error}; remove the file") from error
+    if fields.pop("format", None) != FORMAT:
+        raise LibraryDamaged(f"{path}: it is of another version of simsearch; remove the file")
     return fields
 
 
@@ -212,23 +212,6 @@ def problems(folder: Path) -> Iterator[str]:
                 read_json(folder, path.name)
         except SimsearchError as error:
             yield str(error)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write under, which then takes the place of a file; where that fails nothing of it stays."""
-    require_file(path)
-    require_alone(path)
-    half = path.with_name(path.name + HALF)
-    half.unlink(missing_ok=True)
-    try:
-        yield half
-        sync(half)
-        half.rename(path)
-    except Exception:
-        half.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
 
 
 def _read_entries(path: Path) -> tuple[Header, pa.Table]:
@@ -277,7 +260,3 @@ def _seal(facts: str, table: pa.Table) -> str:
         for chunk, offsets in zip(chunks, ends, strict=True):
             seal.update(memoryview(chunk.buffers()[2] or b"")[int(offsets[0]) : int(offsets[-1])])
     return seal.hexdigest()
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -12,10 +12,12 @@ from PIL import Image
 from simsearch.decide.calibration import Calibration
 from simsearch.decide.rate_curve import RateCurve
 from simsearch.distance import by_name
-from simsearch.errors import FingerprintMismatch, InputError, LibraryDamaged
+from simsearch.errors import FingerprintMismatch, InputError, LibraryDamaged, StorageFull
 from simsearch.library import Library
 from simsearch.library.calibration.expectation import LOW_INFORMATION
 from simsearch.library.calibration.store import keep
+from simsearch.library.format import atomic_files
+from simsearch.library.format.layout import CALIBRATIONS
 from tests.fake import FakeExtractor, OtherExtractor
 from tests.library.helpers import HERE, make, paint
 
@@ -267,3 +269,27 @@ def test_the_package_knows_rates_of_its_hashes(tmp_path: Path, photos: Path) -> 
         assert found.calibration.origin == "package"
         assert isinstance(found.calibration.curve, RateCurve)
         assert found[0].matches[0].expected_false_matches < found[0].matches[1].expected_false_matches
+
+
+def test_a_full_disk_keeps_the_older_rates_and_nothing_half_written(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a link that lies where the new file is written followed."""
+    first = library.calibrate().calibration
+
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic_files, "sync", full)
+    with pytest.raises(StorageFull):
+        library.calibrate(negatives=photos / "strangers")
+    monkeypatch.undo()
+    (file,) = (library.path / CALIBRATIONS).iterdir()
+    library.refresh()
+    assert library.calibration().to_dict() == first.to_dict()
+    precious = library.path.parent / "precious"
+    precious.write_text("mine")
+    file.with_name(f"{file.name}.half").symlink_to(precious)
+    library.calibrate(negatives=photos / "strangers")
+    assert precious.read_text() == "mine"
+    assert library.calibration().origin == "negatives"

@@ -16,6 +16,7 @@ import pytest
 
 from simsearch.errors import InputError, LibraryDamaged, LibraryLocked, SimsearchError, StorageFull
 from simsearch.library import Library
+from simsearch.library.format import atomic_files
 from simsearch.library.format.layout import LISTS
 from simsearch.library.lists import store
 from simsearch.library.lists.codes import Code
@@ -92,7 +93,7 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
         return run
 
-    monkeypatch.setattr(store, "sync", counted(store.sync))
+    monkeypatch.setattr(atomic_files, "sync", counted(atomic_files.sync))
     for name in ("rename", "unlink", "write_text"):
         monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
     monkeypatch.setattr(pa.ipc, "new_file", counted(pa.ipc.new_file))
@@ -245,7 +246,7 @@ def test_a_full_disk_has_a_name(library: Library, monkeypatch: pytest.MonkeyPatc
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "sync", full)
+    monkeypatch.setattr(atomic_files, "sync", full)
     with pytest.raises(StorageFull):
         one.apply([GOES])
     monkeypatch.undo()
