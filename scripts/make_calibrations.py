@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import tarfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,10 @@ from PIL.Image import Image
 from measure_pairs import edits_of, read
 from simsearch import load_extractor
 from simsearch.decide.calibration import Calibration
-from simsearch.library.calibration.count import Group, Rule, count
+from simsearch.images.quality import quality
+from simsearch.library.calibration.background import background_of
+from simsearch.library.calibration.comparison import Group, Rule
+from simsearch.library.calibration.count import count
 
 MODELS = {
     "ahash": ("hamming",),
@@ -42,7 +47,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("simsearch/decide/calibrations.json"))
     arguments = parser.parse_args()
     photographs = list(read(arguments.data / "strangers" / "calibration.tar"))
-    sources = np.unique([name.split("_")[0] for name, _ in photographs], return_inverse=True)[1]
+    with tarfile.open(arguments.data / "strangers" / "calibration.tar") as tar:
+        members = [member.name for member in tar if member.isfile()]
+    names, numbers = np.unique([name.split("_")[0] for name in members], return_inverse=True)
+    sources = np.searchsorted(names, [name.split("_")[0] for name, _ in photographs])
     edits, rng = edits_of(Path("configs/today.yaml")), np.random.default_rng(0)
     copies, of = [], []
     for i, (_, image) in enumerate(photographs):
@@ -50,37 +58,64 @@ def main() -> None:
             copies.append(edits[j][1].apply(image, np.random.default_rng((i, j))))
             of.append(i)
     images = np.concatenate([np.arange(len(photographs)), of])
-    found = [
-        one
-        for model in MODELS
-        for one in calibrations(model, [image for _, image in photographs], copies, images, sources)
-    ]
+    plain = [image for _, image in photographs]
+    qualities = np.array([quality(np.asarray(image.convert("RGB"))) for image in (*plain, *copies)])
+    asked = Asked(plain, copies, images, sources, qualities, numbers)
+    found = [one for model in MODELS for one in calibrations(model, asked)]
     lines = ",\n".join(json.dumps(one.to_dict()) for one in found)
     arguments.output.write_text(f'{{"calibrations": [\n{lines}\n]}}\n')
 
 
-def calibrations(
-    model: str, plain: list[Image], copies: list[Image], images: NDArray[np.int64], sources: NDArray[np.int64]
-) -> list[Calibration]:
+class Asked(NamedTuple):
+    """Photographs and their edits.
+
+    Attributes:
+        plain: The photographs.
+        copies: Edits of them.
+        images: Number of the photograph of each.
+        sources: Of the photographs.
+        qualities: Of each picture.
+        background: Sources of the background rows of models, which are of the same photographs.
+    """
+
+    plain: list[Image]
+    copies: list[Image]
+    images: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    qualities: NDArray[np.int64]
+    background: NDArray[np.int64]
+
+
+def calibrations(model: str, of: Asked) -> list[Calibration]:
     began, extractor = time.monotonic(), load_extractor(model, device="cpu")
+    plain, sources = of.plain, of.sources
     rows = extractor.embed(plain)
     asked = Group(
-        np.concatenate([rows, extractor.embed(copies)]), images, sources[images], np.arange(len(images)) < len(plain)
+        np.concatenate([rows, extractor.embed(of.copies)]),
+        of.images,
+        sources[of.images],
+        np.arange(len(of.images)) < len(plain),
+        of.qualities,
     )
+    background = background_of(model, extractor.fingerprint)
+    if background is not None and len(background) != len(of.background):
+        raise SystemExit(f"{model} has {len(background)} background rows, which are not of these photographs")
     if rows.dtype == np.float32:  # as a library keeps them
         rows = rows.astype(np.float16)
     held = Group.of(rows, sources=sources)
     told = []
     for metric in MODELS[model]:
         rule = Rule(metric, extractor.bits if metric == "hamming" else None, one_set=True)
-        counted = count(asked, held, rule)
+        normalised_by = None if background is None else Group.of(background, sources=of.background)
+        counted = count(asked, held, rule, background=normalised_by)
         told.append(
             counted.calibration(extractor.fingerprint, metric, origin="package", what=WHAT, sizes=(len(plain), 0))
         )
         curve = told[-1].curve
         print(
             f"{model} by {metric}: {curve.total:,} pairs, rates from {curve.least:.1e}, "
-            f"{len(counted.copies.distances)} left out as copies, {counted.density}, {time.monotonic() - began:.0f} s",
+            f"{len(counted.copies.distances)} left out as copies, {counted.density}, normalised at most "
+            f"{counted.normalised and -counted.normalised.strengths[0]}, {time.monotonic() - began:.0f} s",
             flush=True,
         )
     return told

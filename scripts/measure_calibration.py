@@ -132,11 +132,12 @@ def measured(pairs: NearPairs, resamples: int) -> dict[str, Any]:
 def beyond(
     pairs: NearPairs, curves: Sequence[RateCurve], minima: Sequence[tuple[float, float]], at: float
 ) -> dict[str, Any]:
-    """Return what small samples say of a rate that they cannot hold, by exceedances and by minima of each image."""
+    """Return what small samples say of a rate they cannot hold: by exceedances, by minima of images, by both."""
     found = int(np.searchsorted(pairs.distances, at, side="right"))
-    tail = np.array([10 ** -float(curve.decades(-at)) for curve in curves])
+    exceedances = np.array([-float(curve.decades(-at)) for curve in curves])
+    of_minima = np.array([(level + slope * at) / np.log(10) for level, slope in minima])
+    ways = {"exceedances": exceedances, "minima": of_minima, "both": (exceedances + of_minima) / 2}
     highs = np.array([float(curve.interval(-at)[1]) for curve in curves])
-    of_minima = np.array([float(np.exp(level + slope * at)) for level, slope in minima])
     return {
         "distance": at,
         "found": found,
@@ -145,8 +146,10 @@ def beyond(
         "upper_end": float(np.median(highs)),
         "upper_end_held": float((highs >= found / pairs.total).mean()),
         "beyond_calibration": float(np.mean([bool(curve.is_beyond(-at)) for curve in curves])),
-        "fitted_tail": np.quantile(tail, (0.05, 0.5, 0.95)).tolist(),
-        "fitted_minima": np.quantile(of_minima, (0.05, 0.5, 0.95)).tolist(),
+        "fitted": {way: (10 ** np.quantile(values, (0.05, 0.5, 0.95))).tolist() for way, values in ways.items()},
+        "decades_off": {
+            way: float(np.sqrt(np.mean((values - np.log10(found / pairs.total)) ** 2))) for way, values in ways.items()
+        },
     }
 
 
@@ -254,11 +257,12 @@ def show(name: str, channel: dict[str, Any]) -> None:
             f"{cell['median_ratio']:.2f}"
         )
     for one in channel["beyond"]:
-        low, middle, high = one["fitted_tail"]
+        ways = ", ".join(
+            f"{way} {one['fitted'][way][1]:.1e} (off by {off:.2f} decades)" for way, off in one["decades_off"].items()
+        )
         print(
             f"{name:14} from {SAMPLES[0]}, rate {one['rate']:.1e}: said {one['said']:.1e}, at most "
-            f"{one['upper_end']:.1e}, fitted tail {middle:.1e} ({low:.1e} to {high:.1e}), by minima "
-            f"{one['fitted_minima'][1]:.1e}"
+            f"{one['upper_end']:.1e}; fitted to {ways}"
         )
 
 

@@ -24,7 +24,8 @@ from simsearch import load_extractor
 from simsearch.decide.density import Density
 from simsearch.decide.rate_curve import RateCurve
 from simsearch.distance import by_name
-from simsearch.library.calibration.count import Group, Rule, count
+from simsearch.library.calibration.comparison import Group, Rule
+from simsearch.library.calibration.count import count
 from simsearch.runtime.provenance import write_record
 
 RATES = (1e-4, 1e-5)

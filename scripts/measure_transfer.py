@@ -4,10 +4,10 @@
 
 For every source of the strangers (names before the first underscore, textures left out) the rates are counted on the
 others, its photographs are asked of the others', and the matches within the distance of a rate are counted: once as
-predicted for a mean query, once for each query by its neighbours. Photographs of --more are asked of all strangers, by
-rates of all; the tenth of the strangers with the lowest quality of those of other sources. Beside it stands what a
-fixed threshold does: one fitted for a pair rate on one set, used on another, against one fitted on half of that other
-set and used on its other half. Rows are kept below --cache.
+predicted for a mean query, once for each query by its neighbours and its quality. Photographs of --more are asked of
+all strangers, by rates of all; the tenth of the strangers with the lowest quality of those of other sources. Beside it
+stands what a fixed threshold does: one fitted for a pair rate on one set, used on another, against one fitted on half
+of that other set and used on its other half. Rows are kept below --cache.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from measure_calibration import CHANNELS
 from measure_needle import COPIES
@@ -28,7 +29,9 @@ from simsearch.decide.rate_curve import RateCurve, Sides
 from simsearch.distance import by_name, hamming
 from simsearch.images.find import find
 from simsearch.images.quality import quality
-from simsearch.library.calibration.count import DENSITY_ROWS, Group, Rule, count
+from simsearch.images.source import Source
+from simsearch.library.calibration.comparison import DENSITY_ROWS, Group, Rule
+from simsearch.library.calibration.count import count
 from simsearch.runtime.provenance import write_record
 from simsearch.search.range_search import within
 
@@ -41,15 +44,16 @@ KNOWN = {frozenset(one.split("::")[1] for one in pair) for pair in COPIES}  # of
 
 
 class Photographs(NamedTuple):
-    """Names, rows and numbers of sources."""
+    """Names, rows, numbers of sources, and qualities."""
 
     names: NDArray[np.str_]
     rows: NDArray[Any]
     sources: NDArray[np.int64]
+    qualities: NDArray[np.int64]
 
     def some(self, chosen: NDArray[Any]) -> Photographs:
         """Return some of them."""
-        return Photographs(self.names[chosen], self.rows[chosen], self.sources[chosen])
+        return Photographs(self.names[chosen], self.rows[chosen], self.sources[chosen], self.qualities[chosen])
 
 
 def main() -> None:
@@ -61,14 +65,15 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     further = dict(one.split("=", 1) for one in arguments.more)
-    channels, moved, flattest = {}, {}, of_low_quality(arguments.data)
+    channels, moved, qualities = {}, {}, qualities_of_strangers(arguments.data)
     for channel, (model, metric) in CHANNELS.items():
         began = time.monotonic()
-        known = strangers(model, arguments.data, arguments.cache)
+        known = strangers(model, arguments.data, arguments.cache, qualities)
         more = {name: of_folder(model, name, Path(folder), arguments.cache) for name, folder in further.items()}
         bits = load_extractor(model, device="cpu").bits if metric == "hamming" else None
-        channels[channel] = transferred(known, more, flattest, Rule(metric, bits))
-        moved[channel] = thresholds({"strangers": known.rows, **more}, Rule(metric, bits))
+        channels[channel] = transferred(known, more, Rule(metric, bits))
+        sets = {"strangers": known.rows} | {name: one.rows for name, one in more.items()}
+        moved[channel] = thresholds(sets, Rule(metric, bits))
         print(f"{channel}: {time.monotonic() - began:.0f} s", flush=True)
         for one in channels[channel]:
             print(
@@ -83,9 +88,9 @@ def main() -> None:
     verdict = (
         f"At a pair rate of 1e-5, over {len(channels)} channels and {len(next(iter(channels.values()))) // len(RATES)} "
         f"populations, what was observed was {mean[0]:.2g} to {mean[1]:.2g} times what was predicted for a mean query, "
-        f"and {each[0]:.2g} to {each[1]:.2g} times what was predicted for each query by its neighbours. A threshold "
-        f"fixed for a pair rate of {FIXED[0]:g} on one set gave {ends(moved, 'fixed')} times that rate on another; "
-        f"fitted on half of the set itself, {ends(moved, 'recalibrated')} times on its other half."
+        f"and {each[0]:.2g} to {each[1]:.2g} times what was predicted for each query by its neighbours and quality. A "
+        f"threshold fixed for a pair rate of {FIXED[0]:g} on one set gave {ends(moved, 'fixed')} times that rate on "
+        f"another; fitted on half of the set itself, {ends(moved, 'recalibrated')} times on its other half."
     )
     write_record(arguments.output, {"worst": worst, "channels": channels, "thresholds": moved}, verdict=verdict)
     print(verdict)
@@ -139,18 +144,16 @@ def share(distances: NDArray[np.float32], at: float) -> float:
     return float(np.searchsorted(distances, np.float32(at), side="right") / len(distances))
 
 
-def transferred(
-    known: Photographs, further: dict[str, NDArray[Any]], flattest: NDArray[np.int64], rule: Rule
-) -> list[dict[str, Any]]:
+def transferred(known: Photographs, further: dict[str, Photographs], rule: Rule) -> list[dict[str, Any]]:
     """Return what was predicted and what was observed, for each population and rate."""
     found = []
     for number in np.unique(known.sources).tolist():
         mine, others = known.some(known.sources == number), known.some(known.sources != number)
         found += compared(str(mine.names[0]).split("_")[0], mine, others, rule)
     none = 1 + int(known.sources.max())
-    for name, rows in further.items():
-        strange = Photographs(np.full(len(rows), ""), rows, np.full(len(rows), none))
-        found += compared(name, strange, known, rule)
+    for name, strange in further.items():
+        found += compared(name, strange._replace(sources=strange.sources + none), known, rule)
+    flattest = np.sort(np.argsort(known.qualities, kind="stable")[: len(known.qualities) // 10])
     found += compared(LOW_QUALITY, known.some(flattest), known, rule)
     return found
 
@@ -158,7 +161,7 @@ def transferred(
 def compared(population: str, asked: Photographs, held: Photographs, rule: Rule) -> list[dict[str, Any]]:
     """Return the figures of one population, asked of photographs of other sources."""
     others = len(held.rows) - np.bincount(held.sources, minlength=1 + int(asked.sources.max()))[asked.sources]
-    group = Group.of(held.rows, sources=held.sources)
+    group = Group.of(held.rows, sources=held.sources, qualities=held.qualities)
     counted = count(group, group, Rule(rule.metric, rule.bits, one_set=True))
     curve, density = counted.curve, counted.density
     assert density is not None
@@ -175,7 +178,8 @@ def compared(population: str, asked: Photographs, held: Photographs, rule: Rule)
         kept[kept] = [frozenset(pair) not in KNOWN for pair in names]
         left, right = left[kept], right[kept]
         total = int(others.sum())
-        each = float((density.factor(neighbours, len(sample), said) * said * others).sum())
+        factors = density.factor(neighbours, len(sample), said, quality=asked.qualities)
+        each = float((factors * said * others).sum())
         low = high = 3.7 / total
         if len(left):
             sides = Sides(left, right, (len(asked.rows), len(held.rows)))
@@ -199,7 +203,7 @@ def near(asked: NDArray[Any], held: NDArray[Any], radius: float, rule: Rule) -> 
     return within(asked, [held], max_distance=radius, metric=rule.metric, device="cpu", bits=rule.bits)
 
 
-def strangers(model: str, data: Path, cache: Path) -> Photographs:
+def strangers(model: str, data: Path, cache: Path, qualities: NDArray[np.int64]) -> Photographs:
     """Return all strangers but textures."""
     kept = cache / f"strangers-{file_name(model)}.npz"
     if not kept.exists():
@@ -208,24 +212,26 @@ def strangers(model: str, data: Path, cache: Path) -> Photographs:
         np.savez(kept, names=[name for name, _ in photographs], rows=rows)
     held = np.load(kept)
     names = held["names"]
-    return Photographs(names, held["rows"], np.unique([name.split("_")[0] for name in names], return_inverse=True)[1])
+    sources = np.unique([name.split("_")[0] for name in names], return_inverse=True)[1]
+    return Photographs(names, held["rows"], sources, qualities)
 
 
-def of_low_quality(data: Path) -> NDArray[np.int64]:
-    """Return the numbers of the tenth of all strangers of which quality is lowest."""
-    photographs = [image for tar in TARS for _, image in read(data / "strangers" / f"{tar}.tar")]
-    qualities = np.array([quality(np.asarray(image)) for image in photographs])
-    return np.sort(np.argsort(qualities, kind="stable")[: len(qualities) // 10])
+def qualities_of_strangers(data: Path) -> NDArray[np.int64]:
+    """Return the quality of every stranger."""
+    photographs = (image for tar in TARS for _, image in read(data / "strangers" / f"{tar}.tar"))
+    return np.array([quality(np.asarray(image)) for image in photographs])
 
 
-def of_folder(model: str, name: str, folder: Path, cache: Path) -> NDArray[Any]:
-    """Return the rows of some photographs of a folder, drawn evenly."""
-    kept = cache / f"{name}-{file_name(model)}.npy"
-    if not kept.exists():
-        paths = sorted(source.path for source in find([folder]) if hasattr(source, "has_path"))
-        step = max(1, len(paths) // MOST)
-        np.save(kept, load_extractor(model, device="cpu").embed(paths[::step][:MOST]))
-    return np.asarray(np.load(kept))
+def of_folder(model: str, name: str, folder: Path, cache: Path) -> Photographs:
+    """Return some photographs of a folder, drawn evenly, all of one source."""
+    kept, graded = cache / f"{name}-{file_name(model)}.npy", cache / f"{name}-qualities.npy"
+    if not (kept.exists() and graded.exists()):
+        found = sorted(source.path for source in find([folder]) if isinstance(source, Source))
+        paths = found[:: max(1, len(found) // MOST)][:MOST]
+        np.save(kept, load_extractor(model, device="cpu").embed(paths))
+        np.save(graded, [quality(np.asarray(Image.open(path).convert("RGB"))) for path in paths])
+    rows = np.load(kept)
+    return Photographs(np.full(len(rows), ""), rows, np.zeros(len(rows), np.int64), np.load(graded))
 
 
 def file_name(model: str) -> str:

@@ -57,8 +57,8 @@ def decisions_page(calibration: Record, transfer: Record, normalisation: Record)
     return [
         "**Do predictions hold for queries of another kind?** (`scripts/measure_transfer.py`) Rates are counted on all "
         "sources but one, whose photographs are then asked; bsds500, houses and thumbnails are of none of the sources, "
-        "and the last line is the tenth of all with the least to see. Predicted for each query by its neighbours / "
-        "observed, with its 95 % interval, at the distance of a pair rate of 1e-5:",
+        "and the last line is the tenth of all with the least to see. Predicted for each query by its neighbours "
+        "and quality / observed, with its 95 % interval, at the distance of a pair rate of 1e-5:",
         "",
         *transfer_brief(transfer),
         "",
@@ -113,8 +113,9 @@ def _coverage(record: Record) -> Iterator[str]:
 def _beyond(record: Record) -> Iterator[str]:
     yield (
         "**What does a small sample say of rates that it cannot hold?** From 550 images, of rates that 120,000 have: "
-        "what is said is never below 3 / pairs, and its upper end held in all; the tails fitted to exceedances and to "
-        "the minima of each image (medians) are what would be said without that floor:"
+        "what is said is never below 3 / pairs, and its upper end held in all. Without that floor a tail would be "
+        "said (medians; in brackets the root mean square of how many decades it is off): one fitted to exceedances, "
+        "which is the one that is kept, to the minima of each image, or the mean of both:"
     )
     yield ""
     lines = [
@@ -123,13 +124,22 @@ def _beyond(record: Record) -> Iterator[str]:
             f"{one['rate']:.1e} ({one['found']:,} pairs)",
             f"{one['said']:.0e}",
             f"{one['upper_end']:.1e} ({one['upper_end_held']:.3f})",
-            f"{one['fitted_tail'][1]:.1e}",
-            f"{one['fitted_minima'][1]:.1e}",
+            *(f"{one['fitted'][way][1]:.1e} ({off:.2f})" for way, off in one["decades_off"].items()),
         ]
         for name, channel in record["channels"].items()
         for one in channel["beyond"]
     ]
-    yield from table(["", "found", "said", "upper end (held)", "exceedances", "minima"], lines)
+    yield from table(["", "found", "said", "upper end (held)", "exceedances", "minima", "both"], lines)
+    off = {
+        way: [one["decades_off"][way] for channel in record["channels"].values() for one in channel["beyond"]]
+        for way in ("exceedances", "minima", "both")
+    }
+    yield ""
+    yield (
+        "Over all lines "
+        + ", ".join(f"{way} are {sum(each) / len(each):.2f} decades off" for way, each in off.items())
+        + "."
+    )
 
 
 def _fixed(record: Record) -> Iterator[str]:
@@ -166,8 +176,10 @@ def _normalised(record: Record) -> Iterator[str]:
     yield from table(["", *record["recall"]], lines)
     yield ""
     yield (
-        "So a distance less its mean to a few background rows finds more, and the expectation for this query most of "
-        "that; it needs no threshold of its own, and is the option of a search (`query --for-query`)."
+        "So a distance less its mean to the 3 nearest background rows finds more; it is the option `query "
+        "--normalise`, where the model's card has such rows, with rates of its own. The expectation for this query "
+        "(`--for-query`) finds most of that for any channel. Subtracting background rows from the rows themselves "
+        "would change every stored row, and finds no more."
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simsearch.serve import Client
 
 
-_OF_IMAGES = {"fused", "for_query", "views"}
+_OF_IMAGES = {"fused", "for_query", "normalise", "views"}
 
 
 def answers_of_server(

@@ -21,6 +21,8 @@ from simsearch.errors import InputError
 Origin = Literal["package", "negatives", "queries", "library"]
 """Whose pairs were counted: photographs of strangers, for the package; photographs that are known to be strangers of a
 library; a library's own queries, or its own items, both without what looks like copies."""
+NEAREST = 3
+"""Background rows whose mean distance from a query its distances are lessened by (Pizzi et al., 2022)."""
 GROWTH = 2  # times the items of then, from which on a library's calibration is stale
 _MOSTLY = 0.5  # expected false matches from which on they are told a query
 _AGREEING = "places"  # the metric in which more is nearer
@@ -82,6 +84,8 @@ class Calibration:
         metric: The distance.
         curve: The rates; strengths are negated distances, or places.
         density: How a query's own rate depends on its neighbours; None where that is not known.
+        normalised: The rates of distances less the query's mean to its nearest background rows; None where the model
+            has no such rows.
         origin: Whose pairs were counted.
         what: Of which pictures, in words.
         images: How many the pairs are of.
@@ -98,6 +102,7 @@ class Calibration:
     images: int
     items: int = 0
     left_out: int = 0
+    normalised: RateCurve | None = None
 
     @property
     def pairs(self) -> int:
@@ -112,17 +117,27 @@ class Calibration:
             chances: Items of the library, times the views in which it was searched.
             factor: How many times the mean rate a query's own is, (n,) or one.
         """
-        strengths = self.strengths(distances)
-        low, high = self.curve.interval(strengths)
-        floor = self.curve.floor
-        own = np.broadcast_to(np.asarray(factor, np.float64), strengths.shape)
-        rates = np.minimum(np.maximum(self.curve.rate(strengths) * own, floor), 1.0)
-        ends = np.minimum(low * own, rates), np.minimum(np.maximum(high * own, rates), 1.0)
-        beyond = self.curve.is_beyond(strengths)
-        return [
-            Expected(float(value * chances), float(least * chances), float(most * chances), bool(far))
-            for value, least, most, far in zip(rates, *ends, beyond, strict=True)
-        ]
+        return _expected(self.curve, self.strengths(distances), chances, factor)
+
+    def expected_normalised(self, distances: ArrayLike, of_nearest: float, chances: float) -> list[Expected]:
+        """Return the expected number for a query within each distance, less its mean to nearest background rows.
+
+        Beyond that mean, where the normalised were not counted, it is that of a mean query.
+
+        Args:
+            distances: (n,) in the metric.
+            of_nearest: The mean, of `simsearch.decide.NEAREST` rows.
+            chances: Items of the library, times the views in which it was searched.
+
+        Raises:
+            InputError: There are no such rates.
+        """
+        if self.normalised is None:
+            raise InputError("it has no rates of normalised distances: the model has no background rows")
+        values = np.atleast_1d(np.asarray(distances, np.float64))
+        mean = self.expected(values, chances)
+        own = _expected(self.normalised, of_nearest - values, chances)
+        return [one if value <= of_nearest else other for value, one, other in zip(values, own, mean, strict=True)]
 
     def strengths(self, distances: ArrayLike) -> NDArray[np.float64]:
         """Return how strongly distances speak: higher is rarer between strangers."""
@@ -156,6 +171,7 @@ class Calibration:
             "left_out": self.left_out,
             "density": None if self.density is None else self.density.to_dict(),
             "curve": self.curve.to_dict(),
+            "normalised": None if self.normalised is None else self.normalised.to_dict(),
         }
 
     @classmethod
@@ -169,13 +185,32 @@ class Calibration:
             texts = [values[name] for name in ("fingerprint", "metric", "what")]
             counts = [values[name] for name in ("images", "items", "left_out")]
             origin, density, curve = values["origin"], values["density"], values["curve"]
-        except (KeyError, TypeError) as error:
+            normalised = values.get("normalised")
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"it describes no calibration: {error}") from error
         good = all(isinstance(text, str) for text in texts) and origin in get_args(Origin)
         if not good or not all(isinstance(n, int) and 0 <= n < 1 << 62 for n in counts):
             raise InputError("it describes no calibration: a value is none that one has")
         of_queries = None if density is None else Density.from_dict(density)
-        return cls(texts[0], texts[1], RateCurve.from_dict(curve), of_queries, origin, texts[2], *counts)
+        own = None if normalised is None else RateCurve.from_dict(normalised)
+        fingerprint, metric, what = texts
+        images, items, left_out = counts
+        return cls(
+            fingerprint, metric, RateCurve.from_dict(curve), of_queries, origin, what, images, items, left_out, own
+        )
+
+
+def _expected(
+    curve: RateCurve, strengths: NDArray[np.float64], chances: float, factor: ArrayLike = 1.0
+) -> list[Expected]:
+    low, high = curve.interval(strengths)
+    own = np.broadcast_to(np.asarray(factor, np.float64), strengths.shape)
+    rates = np.minimum(np.maximum(curve.rate(strengths) * own, curve.floor), 1.0)
+    ends = np.minimum(low * own, rates), np.minimum(np.maximum(high * own, rates), 1.0)
+    return [
+        Expected(float(value * chances), float(least * chances), float(most * chances), bool(far))
+        for value, least, most, far in zip(rates, *ends, curve.is_beyond(strengths), strict=True)
+    ]
 
 
 def has_grown(then: int, now: int) -> bool:

@@ -137,13 +137,20 @@ def described_by_file(model: str, fingerprint: str, *, whose: str, device: str =
 
 
 def _described(model: str) -> Extractor | None:
-    """Return the described model of that very name; None for no network, and for an earlier version by its number."""
+    """Return the described model of that very name, or bits of it; None for no network, and for an earlier version."""
     from simsearch.extract.zoo.described import Described
 
-    if is_method_name(model) or is_quantised_name(model):
+    if is_method_name(model):
         return None
-    described = Described(find_model(model))
-    return described if described.name == model else None
+    base = base_name(model)
+    described = Described(find_model(base))
+    if described.name != base:
+        return None
+    if not is_quantised_name(model):
+        return described
+    from simsearch.extract.quantise.extractor import quantised
+
+    return quantised(model, described)
 
 
 def is_zoo_name(model: str) -> bool:

@@ -77,6 +77,7 @@ class Reader:
         self._rates: dict[tuple[str, str], Calibration | None] = {}
         self._fused: dict[frozenset[str], KnownRates | None] = {}
         self._samples: dict[tuple[int, str], Any] = {}
+        self._floors: dict[str, int] = {}
         for one in given:
             found = next((each for each in self.channels if each.fingerprint == one.fingerprint), self.channels[0])
             self._lazy[found.name] = LazyExtractor(found, one, device)
@@ -211,6 +212,7 @@ class Reader:
         max_expected: float | None = None,
         max_fpr: float | None = None,
         for_query: bool = False,
+        normalise: bool = False,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k nearest items of every query, in the order of the queries, with what each match is worth.
@@ -247,6 +249,8 @@ class Reader:
             max_fpr: The same by the probability that a query of a stranger has any match.
             for_query: Decide by the expectation for this query alone, which normalises a distance by how crowded the
                 query's neighbourhood is: more copies are found, where the rates are those of the library.
+            normalise: Let that expectation, by which then is decided, be one of distances less the query's mean to its
+                3 nearest background rows of the model (Pizzi et al., 2022), of which rates were counted, too.
             settings: Of reading images; few are decoded in this process, many in worker processes.
 
         Raises:
@@ -262,7 +266,8 @@ class Reader:
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
-        judge = self._judge(plan, most_of(max_expected, max_fpr), for_query=arguments.flag(for_query, "for_query"))
+        own = arguments.flag(for_query, "for_query"), arguments.flag(normalise, "normalise")
+        judge = self._judge(plan, most_of(max_expected, max_fpr), *own)
         rows, names = as_rows(queries), views_of_kinds(views)
         if rows is None:
             given = arguments.settings(settings)
@@ -349,24 +354,53 @@ class Reader:
 
         return read(Manifest(self.path))
 
-    def _judge(self, plan: SearchPlan, most: float | None, *, for_query: bool = False) -> Judge | None:
+    def _judge(
+        self, plan: SearchPlan, most: float | None, for_query: bool = False, normalise: bool = False
+    ) -> Judge | None:
         """Return what the matches of a search are judged by; None where no rates of strangers are known.
 
         Raises:
-            InputError: A decision is asked for without, or by rates of a library half as large.
+            InputError: A decision is asked for without, or by rates of a library half as large; or distances are to be
+                normalised, and there are no background rows.
         """
         from simsearch.library.calibration.expectation import Judge, sample_of
 
         calibration = self.calibration(channel=plan.channel.name, metric=plan.metric)
         if most is not None:
             calibration = require_usable(calibration, plan.channel, plan.metric, len(plan.snapshot))
+        background = self._background(plan, calibration) if normalise else None
         if calibration is None:
             return None
         generation, name = plan.snapshot.state.generation, plan.channel.name
         if (key := (generation, name)) not in (samples := self._samples):
             newest = {old: sample for old, sample in samples.items() if old[0] >= generation}
             samples = self._samples = newest | {key: sample_of(plan.snapshot, name, plan.metric)}
-        return Judge(calibration, most, for_query, samples[key])
+        floor = self._floor(plan.channel)
+        return Judge(calibration, most, for_query or normalise, samples[key], floor, background)
+
+    def _floor(self, channel: Channel) -> int:
+        """Return the quality up to which a picture shows too little to accuse anybody by this channel."""
+        from simsearch.library.format.cards import information_floor
+
+        if channel.name not in self._floors:
+            self._floors[channel.name] = information_floor(self.path, channel)
+        return self._floors[channel.name]
+
+    def _background(self, plan: SearchPlan, calibration: Calibration | None) -> NDArray[Any]:
+        """Return the background rows of the searched channel.
+
+        Raises:
+            InputError: There are none, or no rates of distances that are normalised by them.
+        """
+        from simsearch.library.calibration.background import background_of
+
+        rows = background_of(plan.channel.model, plan.channel.fingerprint)
+        if rows is None or calibration is None or calibration.normalised is None:
+            raise InputError(
+                f"no rates of normalised distances are known of {plan.channel.model} by {plan.metric}: leave normalise "
+                "out" + ("" if rows is None else ", or count them with `simsearch calibrate --library DIR`")
+            )
+        return rows
 
     def calibration(self, *, channel: str | None = None, metric: str | None = None) -> Calibration | None:
         """Return the rates of strangers by which matches are judged: the library's own, or those of the package.
@@ -474,7 +508,7 @@ class Reader:
             embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
             found = embedder.embed(images, from_list=from_list)
             asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
-        return fuse(asked, known, k, most=limit)
+        return fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
 
     def search_rows(
         self,

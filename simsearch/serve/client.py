@@ -111,7 +111,7 @@ class Client:
                 query for each picture in it.
             k: Matches a query.
             how: As of `Library.search`: metric, max_distance, exact, order, group_copies, min_quality, views,
-                max_expected, max_fpr, for_query; and `channel`, and `fused` to ask all channels.
+                max_expected, max_fpr, for_query, normalise; and `channel`, and `fused` to ask all channels.
 
         Raises:
             InputError: A path does not exist, or the service takes no such argument.

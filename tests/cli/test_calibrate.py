@@ -153,4 +153,4 @@ def test_all_channels_together_are_calibrated(run: Run, photos: Path, tmp_path: 
     code, _, err = run("calibrate", "--library", folder, "--fused", "--show")
     assert (code, "--fused is of all channels" in err) == (2, True)
     code, _, err = run("query", photos / "strangers", "--library", folder, "--for-query")
-    assert (code, "--for-query is for images" in err) == (2, True)
+    assert (code, "--for-query and --normalise are for images" in err) == (2, True)

@@ -118,9 +118,20 @@ def test_it_is_stale_after_twofold_growth(items: int, now: int, stale: bool) -> 
     assert calibration(items=items).is_stale(now) is stale
 
 
-@pytest.mark.parametrize("density", [None, Density(0.6, 2.0, 2.0, 1.5)])
-def test_it_survives_a_file(density: Density | None) -> None:
-    one = calibration(density=density, items=7, left_out=3)
+def test_normalised_distances_have_rates_of_their_own() -> None:
+    normalised = RateCurve.of(np.random.default_rng(5).exponential(0.05, 3000), total=2_000_000)
+    one = calibration(normalised=normalised)
+    near, far = one.expected_normalised([0.55, 0.75], 0.7, 1000)
+    assert near.value == pytest.approx(1000 * float(normalised.rate(0.15)))
+    assert far == one.expected([0.75], 1000)[0]  # beyond the mean to background rows nothing normalised was counted
+    with pytest.raises(InputError, match="no rates of normalised distances"):
+        calibration().expected_normalised([0.5], 0.7, 1000)
+
+
+@pytest.mark.parametrize("density", [None, Density(0.6, 2.0, 2.0, 1.5, ((20.0, 2.0), (100.0, 0.9)))])
+@pytest.mark.parametrize("normalised", [None, curve()])
+def test_it_survives_a_file(density: Density | None, normalised: RateCurve | None) -> None:
+    one = calibration(density=density, items=7, left_out=3, normalised=normalised)
     again = Calibration.from_dict(json.loads(json.dumps(one.to_dict())))
     assert again.to_dict() == one.to_dict()
     asked = np.linspace(0, 1, 50)
@@ -178,6 +189,30 @@ def test_a_power_law_of_neighbours_is_found_again() -> None:
     assert own.mean() == pytest.approx(1, rel=0.1)
     top = neighbours >= np.quantile(neighbours, 0.9)
     assert hits[top].mean() / hits.mean() == pytest.approx(own[top].mean(), rel=0.2)
+
+
+def test_pictures_of_low_quality_have_a_rate_of_their_own() -> None:
+    """A tenth of the queries meets four times what neighbours tell; the mean over queries stays 1."""
+    rng = np.random.default_rng(4)
+    crowded, rows = rng.gamma(2, 0.5, 6000), np.full(6000, 1e6)
+    neighbours = rng.poisson(crowded * REFERENCE * 2000)
+    qualities = rng.permutation(np.repeat([15, 60, 95], [600, 2400, 3000]))
+    hits = rng.poisson(np.where(qualities == 15, 4, 1) * crowded * 2e-5 * rows)
+    found = Density.of(ratio(neighbours, np.full(6000, 2000)), hits, rows, 0.5, qualities=qualities)
+    rate = hits.sum() / rows.sum()
+    own = found.factor(neighbours, 2000, rate, quality=qualities)
+    assert own.mean() == pytest.approx(1, rel=0.1)
+    for quality in (15, 60, 95):
+        chosen = qualities == quality
+        assert own[chosen].mean() / own.mean() == pytest.approx(hits[chosen].mean() / hits.mean(), rel=0.15)
+    low, high = (found.factor(20, 2000, rate, quality=one) for one in (15, 95))
+    assert low / high == pytest.approx(4, rel=0.15)
+    assert found.factor(20, 2000, REFERENCE, quality=15) == found.factor(20, 2000, REFERENCE)  # as far as neighbours
+    unknown = Density.of(ratio(neighbours, np.full(6000, 2000)), hits, rows, 0.5, qualities=np.full(6000, -1))
+    assert unknown.strata == ()
+    assert Density.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    with pytest.raises(InputError, match="describes no density"):
+        Density.from_dict({**found.to_dict(), "strata": [[50, -1.0]]})
 
 
 def test_density_is_refused_where_it_cannot_be_fitted() -> None:

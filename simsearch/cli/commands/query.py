@@ -141,6 +141,13 @@ def query(
             help="Decide by what is expected for this query alone: more is found, where the rates are the library's.",
         ),
     ] = False,
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalise",
+            help="Decide by the distance less the query's mean to the nearest of the model's background rows.",
+        ),
+    ] = False,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -177,10 +184,9 @@ def query(
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
     name = "asymmetric" if asymmetric else metric
-    if exclude_self and rows is not None:
-        raise typer.BadParameter("--exclude-self goes by paths, and --rows searches rows: leave one of them out")
-    if views and rows is not None:
-        raise typer.BadParameter("--views is for images, and --rows searches rows: leave one of them out")
+    if rows is not None and (exclude_self or views):
+        flag = "--exclude-self goes by paths" if exclude_self else "--views is for images"
+        raise typer.BadParameter(f"{flag}, and --rows searches rows: leave one of them out")
     if exact and order is not None:
         raise typer.BadParameter("--exact looks at every row, and asks no index: leave --order out")
     if k == 0 and (max_distance is None or asymmetric):
@@ -189,16 +195,19 @@ def query(
     how |= {"group_copies": group_copies, "min_quality": min_quality, "order": order and str(order)}
     only_images: dict[str, Any] = {"exclude_self": exclude_self, "views": views or ()}
     of_one = [name, max_distance, order, channel, rows]
-    alone = exact or for_query or k == 0 or any(value is not None for value in of_one)
+    own = {name: True for name, asked in (("for_query", for_query), ("normalise", normalise)) if asked}
+    alone = exact or bool(own) or k == 0 or any(value is not None for value in of_one)
     if fused and alone:
         raise typer.BadParameter(
             "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
             "--rows and -k 0"
         )
-    if for_query and (fused or rows is not None or (max_expected is None and max_fpr is None)):
-        raise typer.BadParameter("--for-query is for images, by one channel, with --max-expected or --max-fpr")
+    if own and (fused or rows is not None or (max_expected is None and max_fpr is None)):
+        raise typer.BadParameter(
+            "--for-query and --normalise are for images, by one channel, with --max-expected or --max-fpr"
+        )
     limits = {"max_expected": max_expected, "max_fpr": max_fpr}
-    only_images |= {"for_query": True} if for_query else {}
+    only_images |= own
     if library is None:
         from simsearch.cli.server_queries import answers_of_server
 

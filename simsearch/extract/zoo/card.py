@@ -13,6 +13,7 @@ import pydantic
 from simsearch.distance import METRICS, metric_name
 from simsearch.errors import ModelError, ModelNotFound, WeightsError
 from simsearch.images.preprocess import Preprocessing
+from simsearch.images.quality import TEXT_PAGE
 from simsearch.runtime.files import sha256_of
 
 CARD = "model.toml"
@@ -86,6 +87,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
         metric: The recommended distance.
         tolerance: Worst distance from the golden rows, in `metric`, at which a runtime is admitted.
         bfloat16: Whether rows stay within the tolerance in bfloat16; without, dtype "auto" is float32.
+        low_information: Quality, 0 to 100, up to which a picture shows too little for its matches to accuse anybody.
         preprocessing: How an image becomes pixels.
         weights: File or URL, SHA-256, licence.
         training_data: What the weights were trained on.
@@ -105,6 +107,7 @@ class ModelCard(pydantic.BaseModel, frozen=True, extra="forbid"):
     metric: Annotated[str, pydantic.AfterValidator(metric_name)]
     tolerance: float = pydantic.Field(default=0.02, gt=0)
     bfloat16: bool = True
+    low_information: int = pydantic.Field(default=TEXT_PAGE, ge=0, le=100)
     preprocessing: Preprocessing
     weights: Weights
     training_data: str

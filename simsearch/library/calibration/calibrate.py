@@ -16,6 +16,8 @@ from simsearch.errors import ImageRejected, InputError
 from simsearch.extract.extractor import Extractor
 from simsearch.images.source import MEBIBYTES, MEGAPIXELS, Limits, read_range
 from simsearch.images.workers.single import decode_apart
+from simsearch.library.calibration.background import background_of
+from simsearch.library.calibration.comparison import Group, Progress, Rule
 from simsearch.library.calibration.contents import (
     CopyPair,
     folders_of,
@@ -23,8 +25,9 @@ from simsearch.library.calibration.contents import (
     name_of_query,
     places_of_contents,
 )
-from simsearch.library.calibration.count import Counted, Group, Progress, Rule, count
+from simsearch.library.calibration.count import Counted, count
 from simsearch.library.format.channel import Channel
+from simsearch.library.format.items import numbers
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.query import Query
 
@@ -81,7 +84,9 @@ def calibrated(
     """
     places = places_of_contents(snapshot)
     exact = list[CopyPair]()
-    held = Group.of(_rows(snapshot, channel, places), sources=folders_of(snapshot, places))
+    held = Group.of(
+        _rows(snapshot, channel, places), sources=folders_of(snapshot, places), qualities=_qualities(snapshot, places)
+    )
     if queries is None:
         chosen = np.random.default_rng(seed).permutation(len(places))[:_ASKED]
         asked, rule = held.some(np.sort(chosen)), Rule(metric, channel.bits, one_set=True)
@@ -99,14 +104,17 @@ def calibrated(
         if not usable:
             raise InputError("there is no image that could be compared with the library; give a folder of photographs")
         rows = np.stack([query.row for query in usable if query.row is not None])
-        asked, rule = Group.of(rows), Rule(metric, channel.bits)
+        qualities = np.array([-1 if query.quality is None else query.quality for query in usable], np.int64)
+        asked, rule = Group.of(rows, qualities=qualities), Rule(metric, channel.bits)
         held = Group.of(held.rows)
         names = [name_of_query(query, i) for i, query in enumerate(usable)]
         what = {
             "negatives": "photographs that are strangers to this library, against its items",
             "queries": "queries of this library, against its items, without what looks like copies",
         }[origin]
-    counted = count(asked, held, rule, seed=seed, progress=progress)
+    known = background_of(channel.model, channel.fingerprint)
+    background = None if known is None else Group.of(known)
+    counted = count(asked, held, rule, background=background, seed=seed, progress=progress)
     made = counted.calibration(channel.fingerprint, metric, origin=origin, what=what, sizes=(len(asked), len(snapshot)))
     copies = (*exact, *_copies(counted, names, snapshot, places))[:_SHOWN]
     return CalibrationReport(replace(made, left_out=made.left_out + len(exact)), channel.name, copies)
@@ -192,6 +200,11 @@ def _copies(
         near.left[:_SHOWN].tolist(), near.right[:_SHOWN].tolist(), near.distances[:_SHOWN].tolist(), strict=True
     )
     return tuple(CopyPair(names[a], name_of_item(snapshot, places[b]), distance) for a, b, distance in shown)
+
+
+def _qualities(snapshot: Snapshot, places: Sequence[Place]) -> NDArray[np.int64]:
+    columns = [numbers(segment.items.column("quality")) for segment in snapshot.segments]
+    return np.array([columns[place.segment][place.position] for place in places], np.int64)
 
 
 def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from simsearch.decide.calibration import Calibration, Expected
 from simsearch.decide.density import FEWEST
 from simsearch.images.quality import TEXT_PAGE
+from simsearch.library.calibration.comparison import Rule
+from simsearch.library.calibration.count import mean_to_nearest
 from simsearch.library.format.items import numbers
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.matches import Match, Matches, QueryMatches
@@ -20,8 +22,6 @@ from simsearch.library.read.search_plan import SearchPlan
 from simsearch.search.range_search import within
 from simsearch.spatial.witness import PLACES
 
-LOW_INFORMATION = TEXT_PAGE
-"""Quality up to which a picture shows too little to accuse anybody: blank ones, and pages of text."""
 _SAMPLE = 2000  # items in which a query's neighbours are counted
 
 
@@ -34,23 +34,35 @@ class Judge:
         most: Expected false matches up to which a match is one, by the upper end of its interval; None for no decision.
         for_query: Whether the expectation for this query decides, where it is known; else the higher of both does.
         sample: Rows of some items, in which a query's neighbours are counted; None where there are too few.
+        floor: Quality up to which a picture shows too little to accuse anybody: blank ones, and pages of text.
+        background: Of the model; where there are some, the expectation for a query is that of its distances less its
+            mean to the nearest of them.
     """
 
     calibration: Calibration
     most: float | None = None
     for_query: bool = False
     sample: NDArray[np.generic] | None = None
+    floor: int = TEXT_PAGE
+    background: NDArray[Any] | None = None
 
     def judged(self, found: Matches, queries: Sequence[Query], plan: SearchPlan) -> Matches:
         """Return the matches with what each is worth."""
-        factors = self._factors(queries, plan)
+        about = zip(self._neighbours(queries, plan), self._of_nearest(queries, plan), strict=True)
         answers = [
-            self._answer(answer, query, factor, plan.snapshot)
-            for answer, query, factor in zip(found, queries, factors, strict=True)
+            self._answer(answer, query, *told, plan.snapshot)
+            for answer, query, told in zip(found, queries, about, strict=True)
         ]
         return replace(found, queries=tuple(answers), calibration=self.calibration)
 
-    def _answer(self, answer: QueryMatches, query: Query, neighbours: int | None, snapshot: Snapshot) -> QueryMatches:
+    def _answer(
+        self,
+        answer: QueryMatches,
+        query: Query,
+        neighbours: int | None,
+        of_nearest: float | None,
+        snapshot: Snapshot,
+    ) -> QueryMatches:
         if not answer.matches:
             return answer
         distances = [match.distance for match in answer.matches]
@@ -59,16 +71,21 @@ class Judge:
         crowding = None
         if neighbours is not None and self.calibration.density is not None and self.sample is not None:
             rates = np.array([one.value for one in mean]) / chances
-            factors = self.calibration.density.factor(neighbours, len(self.sample), np.minimum(rates, 1.0))
+            quality = -1 if query.quality is None else query.quality
+            factors = self.calibration.density.factor(
+                neighbours, len(self.sample), np.minimum(rates, 1.0), quality=quality
+            )
             own = self.calibration.expected(distances, chances, factor=factors)
             crowding = float(self.calibration.density.crowding(neighbours, len(self.sample)))
-        blank = query.quality is not None and query.quality <= LOW_INFORMATION
+        if of_nearest is not None:
+            own = self.calibration.expected_normalised(distances, of_nearest, chances)
+        blank = query.quality is not None and query.quality <= self.floor
         matches = tuple(
             self._match(
                 match,
                 mean[i],
                 None if own is None else own[i],
-                blank=blank or is_blank(snapshot, snapshot.by_id(match.id)),
+                blank=blank or is_blank(snapshot, snapshot.by_id(match.id), self.floor),
             )
             for i, match in enumerate(answer.matches)
         )
@@ -85,19 +102,30 @@ class Judge:
             decision=None if self.most is None else bool(highest <= self.most and not blank),
         )
 
-    def _factors(self, queries: Sequence[Query], plan: SearchPlan) -> list[int | None]:
+    def _neighbours(self, queries: Sequence[Query], plan: SearchPlan) -> Sequence[int | None]:
         """Return the neighbours of each query among the sample; None where they are not counted."""
-        density = self.calibration.density
-        usable = [i for i, query in enumerate(queries) if query.row is not None]
-        found: list[int | None] = [None] * len(queries)
-        if density is None or self.sample is None or not usable:
-            return found
-        asked = np.stack([row for query in queries if (row := query.row) is not None])
+        density, sample = self.calibration.density, self.sample
+        if density is None or sample is None:
+            return [None] * len(queries)
         how: dict[str, Any] = {"metric": plan.metric, "device": "cpu", "bits": plan.channel.bits}
-        near = within(asked, [self.sample], max_distance=density.distance, **how)
-        for i, count in zip(usable, np.diff(near.starts).tolist(), strict=True):
-            found[i] = count
-        return found
+        return _each(
+            queries,
+            lambda rows: np.diff(within(rows, [sample], max_distance=density.distance, **how).starts).tolist(),
+        )
+
+    def _of_nearest(self, queries: Sequence[Query], plan: SearchPlan) -> Sequence[float | None]:
+        """Return the mean distance of each query to its nearest background rows; None without such rows."""
+        if (background := self.background) is None:
+            return [None] * len(queries)
+        rule = Rule(plan.metric, plan.channel.bits)
+        return _each(queries, lambda rows: mean_to_nearest(rows, background, rule).tolist())
+
+
+def _each(queries: Sequence[Query], of_rows: Callable[[NDArray[Any]], list[Any]]) -> list[Any]:
+    """Return something of the row of each query; None for one that has none."""
+    rows = [query.row for query in queries if query.row is not None]
+    told = iter(of_rows(np.stack(rows)) if rows else ())
+    return [None if query.row is None else next(told) for query in queries]
 
 
 def sample_of(snapshot: Snapshot, channel: str, metric: str) -> NDArray[np.generic] | None:
@@ -118,9 +146,9 @@ def sample_of(snapshot: Snapshot, channel: str, metric: str) -> NDArray[np.gener
     return np.concatenate(rows)
 
 
-def is_blank(snapshot: Snapshot, place: Place | None) -> bool:
-    """Return whether an item is known to show too little to accuse anybody."""
+def is_blank(snapshot: Snapshot, place: Place | None, floor: int) -> bool:
+    """Return whether an item's quality is known to be no more than what accuses nobody."""
     if place is None:
         return False
     quality = int(numbers(snapshot.segments[place.segment].items.column("quality").slice(place.position, 1))[0])
-    return 0 <= quality <= LOW_INFORMATION
+    return 0 <= quality <= floor

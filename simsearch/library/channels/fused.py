@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simsearch.decide.known_rates import KnownRates
 from simsearch.images.views import PLAIN
-from simsearch.library.calibration.expectation import LOW_INFORMATION, is_blank
+from simsearch.library.calibration.expectation import is_blank
 from simsearch.library.channels.strengths import Strengths, strengths_of
 from simsearch.library.format.snapshot import Place, Snapshot
 from simsearch.library.read.by_places import places_of, points_at
@@ -45,7 +45,7 @@ class Asked:
     found: Matches
 
 
-def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, most: float | None = None) -> Matches:
+def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, floor: int, most: float | None = None) -> Matches:
     """Return the k candidates of each query of which the fewest chance matches are expected, fewest first.
 
     The expected number is that of the library's items times the rate at which strangers are as near by all channels
@@ -55,10 +55,11 @@ def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, most: float | Non
         asked: The same queries in each channel, the first with rows that have distances.
         rates: Of the channels' models.
         k: Matches of a query.
+        floor: Quality up to which a picture shows too little to accuse anybody.
         most: Expected false matches up to which a match is one, by the upper end; None for no decision.
     """
     first = asked[0].found
-    answers = [_Candidates(asked, i, rates).best(k, most) for i in range(len(first))]
+    answers = [_Candidates(asked, i, rates, floor).best(k, most) for i in range(len(first))]
     channels = "+".join(one.plan.channel.name for one in asked)
     return Matches(tuple(answers), k, first.library_size, channels, "fused", rates)
 
@@ -66,8 +67,8 @@ def fuse(asked: Sequence[Asked], rates: KnownRates, k: int, *, most: float | Non
 class _Candidates:
     """All candidates of one query."""
 
-    def __init__(self, asked: Sequence[Asked], number: int, rates: KnownRates) -> None:
-        self._asked, self._rates = asked, rates
+    def __init__(self, asked: Sequence[Asked], number: int, rates: KnownRates, floor: int) -> None:
+        self._asked, self._rates, self._floor = asked, rates, floor
         self._queries = [one.queries[number] for one in asked]
         self._answers = [one.found[number] for one in asked]
         self._snapshot: Snapshot = asked[0].plan.snapshot
@@ -92,7 +93,7 @@ class _Candidates:
         low, high = (self._number(end) for end in self._rates.rate.interval(spoken))
         low, high, beyond = np.minimum(low, expected), np.maximum(high, expected), self._rates.rate.is_beyond(spoken)
         quality = self._queries[0].quality
-        blank = quality is not None and quality <= LOW_INFORMATION
+        blank = quality is not None and quality <= self._floor
         distances = said[0].values
         order = np.lexsort((np.array([match.id for match in self._matches]), distances, expected))[:k].tolist()
         matches = []
@@ -124,7 +125,7 @@ class _Candidates:
         return replace(answer, matches=tuple(matches), low_information=blank)
 
     def _decided(self, highest: float, most: float, i: int, *, blank: bool) -> bool:
-        return highest <= most and not blank and not is_blank(self._snapshot, self._places[i])
+        return highest <= most and not blank and not is_blank(self._snapshot, self._places[i], self._floor)
 
     def _number(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how many chance matches are expected at rates, however many views were asked."""

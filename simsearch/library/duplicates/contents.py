@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.library.calibration.expectation import LOW_INFORMATION
+from simsearch.images.quality import TEXT_PAGE
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import numbers
 from simsearch.library.format.snapshot import Place, Snapshot
@@ -36,8 +36,13 @@ class Contents:
     weak: int
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Contents:
-        """Build from all live items; memory grows by 16 bytes an item."""
+    def of(cls, snapshot: Snapshot, *, floor: int = TEXT_PAGE) -> Contents:
+        """Build from all live items; memory grows by 16 bytes an item.
+
+        Args:
+            snapshot: Of the library.
+            floor: Quality up to which a picture is not compared, since it shows too little.
+        """
         starts = _starts(snapshot)
         firsts, kept = [], []
         for s, segment in enumerate(snapshot.segments):
@@ -63,7 +68,7 @@ class Contents:
         weak = 0
         for s, segment in enumerate(snapshot.segments):
             quality = numbers(segment.items.column("quality"))
-            low = compared[s] & (quality >= 0) & (quality <= LOW_INFORMATION)
+            low = compared[s] & (quality >= 0) & (quality <= floor)
             weak += int(low.sum())
             compared[s] &= ~low
         return cls(snapshot, copies, ends, compared, weak)

@@ -16,6 +16,7 @@ from simsearch.library.duplicates.limit import Limit, limit_of
 from simsearch.library.duplicates.near import Asking, Near, pairs_between, pairs_within
 from simsearch.library.duplicates.report import Duplicates
 from simsearch.library.duplicates.views import ViewSearch, views_named
+from simsearch.library.format.cards import information_floor
 from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.read.query import QueryEmbedder
@@ -123,7 +124,7 @@ class DuplicateSearch:
         advance: Advance | None = None,
     ) -> NearPairs:
         """Return all pairs within the limit, before anything is decided or grouped."""
-        own = Contents.of(self._library.snapshot)
+        own = Contents.of(self._library.snapshot, floor=information_floor(self._library.path, self._channel))
         held = own if against is None else self._contents(against)
         chances = own.count * held.count if against is not None else own.count * (own.count - 1) / 2
         chances *= max(1, len(self._views))
@@ -153,7 +154,7 @@ class DuplicateSearch:
                 f"channel {alike[0].name!r} of {shown(str(against.path))} holds {alike[0].dtype} and this library's "
                 f"{self._channel.name!r} holds {self._channel.dtype}: only channels of one name and dtype are compared"
             )
-        return Contents.of(against.snapshot)
+        return Contents.of(against.snapshot, floor=information_floor(against.path, alike[0]))
 
     def _with_views(
         self, near: Near, own: Contents, held: Contents, asking: Asking, advance: Advance | None

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.zoo.card import CARD
+from simsearch.images.quality import TEXT_PAGE
 from simsearch.library.format.atomic_files import publish, read_file, remove_folder, sync
+from simsearch.library.format.channel import Channel
 from simsearch.library.format.layout import MODELS, PARTIAL, require_folder
 
 _SMALL = 1 << 20
+_MOST = 100  # quality
 _WEIGHTS = ".safetensors"
 Card = Mapping[str, bytes]
 """The small files of a model's folder, by name."""
@@ -47,6 +52,19 @@ def keep_card(card: Card, library: Path, channel: str) -> None:
         (half / name).write_bytes(data)
         sync(half / name)
     publish(half, final)
+
+
+def information_floor(library: Path, channel: Channel) -> int:
+    """Return the quality up to which a picture shows too little to accuse anybody, as the channel's card says it.
+
+    The card is the library's copy; without one, and for hashes, it is that of a page of text.
+    """
+    try:
+        card = tomllib.loads(kept_card(library, channel.name)[CARD].decode())
+    except (KeyError, ValueError, RecursionError):
+        return TEXT_PAGE
+    floor = card.get("low_information", TEXT_PAGE)
+    return floor if isinstance(floor, int) and 0 <= floor <= _MOST else TEXT_PAGE
 
 
 def kept_card(library: Path, channel: str) -> Card:

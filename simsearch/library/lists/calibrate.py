@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from simsearch.decide.calibration import Calibration, Origin
 from simsearch.errors import InputError
 from simsearch.images.source import Found
-from simsearch.library.calibration.count import Group, Rule, count
+from simsearch.library.calibration.comparison import Group, Rule
+from simsearch.library.calibration.count import count
 from simsearch.library.lists.codes import PDQ, PDQ_QUALITY
 from simsearch.library.lists.image_list import ImageList
 from simsearch.library.lists.pictures import Makers, pictures

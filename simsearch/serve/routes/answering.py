@@ -58,7 +58,8 @@ def limits_of(settings: ServeSettings) -> Limits:
 
 def _is_fused(options: Options, view: View) -> bool:
     """Return whether all channels are asked where nobody says: as on the command line, if nothing is said of one."""
-    alone = any(getattr(options, name) is not None for name in _OF_ONE) or options.exact or options.for_query
+    alone = any(getattr(options, name) is not None for name in _OF_ONE)
+    alone = alone or options.exact or options.for_query or options.normalise
     return not alone and view.library.can_fuse
 
 

@@ -48,6 +48,9 @@ class Options(BaseModel):
         description="Of a picture: ask all channels; by default where there are keypoints and nothing else is set.",
     )
     for_query: bool = Field(False, description="Of a picture: decide by what is expected for this query alone.")
+    normalise: bool = Field(
+        False, description="Of a picture: let that be told by the distance less its mean to nearest background rows."
+    )
 
 
 class Asked(Options):
@@ -180,7 +183,7 @@ def options_of(options: Options, most_k: int, *, images: bool, items: bool = Fal
     if options.k > most_k:
         raise InputError(f"k is {options.k}, and this service gives {most_k} matches of a query at most")
     values = options.model_dump(include=set(Options.model_fields) - {"channel", "fused"})
-    for name in ("views", "for_query"):
+    for name in ("views", "for_query", "normalise"):
         if not values[name]:
             del values[name]
         elif not images:

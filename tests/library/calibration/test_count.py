@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simsearch.decide.calibration import NEAREST
 from simsearch.distance import by_name
 from simsearch.errors import InputError
-from simsearch.library.calibration.count import Comparison, Group, Rule, count, look_like_strangers
+from simsearch.library.calibration.comparison import Comparison, Group, Rule
+from simsearch.library.calibration.count import count, look_like_strangers
 
 RNG = np.random.default_rng(0)
 
@@ -36,12 +38,12 @@ def test_pairs_are_those_of_a_double_loop(
     places = numbers[np.array(held_plain[:n])]
     if not len(places):
         places = numbers
-    held = Group(photographs[places], places, np.array(sources)[places], np.ones(len(places), bool))
+    held = Group.of(photographs[places], images=places, sources=np.array(sources)[places])
     images = np.array(asked) % n
     plain = np.zeros(len(images), bool)
     plain[np.unique(images, return_index=True)[1]] = True  # the first of each photograph; the others are edits
     queries = photographs[images] + np.where(plain, 0, 0.1)[:, None].astype(np.float32)
-    group = Group(queries, images, np.array(sources)[images], plain)
+    group = Group(queries, images, np.array(sources)[images], plain, np.full(len(images), -1))
     wanted = set()
     for a, b in itertools.product(range(len(images)), range(len(places))):
         same = sources[images[a]] == sources[places[b]] >= 0
@@ -72,6 +74,28 @@ def test_rates_are_the_shares_of_a_matrix() -> None:
     assert len(levels) > 30
     for pairs, strength in levels:
         assert (matrix[apart] <= -strength).sum() == pytest.approx(pairs, abs=1)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "hamming"])
+def test_normalised_rates_are_the_shares_of_a_matrix(metric: str) -> None:
+    """Distances less each row's mean to its nearest background rows of other sources."""
+    sources, of_background = np.repeat(np.arange(3), 60), np.arange(90) % 4
+    photographs, strange = rows(180), rows(90, seed=7)
+    if metric == "hamming":
+        photographs, strange = (RNG.integers(0, 256, (n, 4), np.uint8) for n in (180, 90))
+    group, background = Group.of(photographs, sources=sources), Group.of(strange, sources=of_background)
+    rule = Rule(metric, bits=32 if metric == "hamming" else None, one_set=True)
+    found = count(group, group, rule, background=background)
+    matrix, to_background = (by_name(metric)(photographs, others) for others in (photographs, strange))
+    to_background[sources[:, None] == of_background[None]] = np.inf
+    means = np.sort(to_background, axis=1)[:, :NEAREST].mean(axis=1)
+    less = (matrix - means[:, None])[np.triu(sources[:, None] != sources[None], 1)]
+    assert found.normalised is not None
+    assert found.normalised.total == len(less)
+    assert len(found.normalised.pairs) > 5
+    for pairs, strength in zip(found.normalised.pairs, found.normalised.strengths, strict=True):
+        assert (less <= -strength + 1e-6).sum() == pytest.approx(pairs, abs=5)
+    assert found.normalised.pairs[0] == (less <= 1e-9).sum()
 
 
 def test_bits_are_counted_by_hamming() -> None:
@@ -110,12 +134,18 @@ def test_a_sample_of_many_pairs_joins_the_nearest_of_all(monkeypatch: pytest.Mon
     from simsearch.library.calibration import count as module
 
     asked, held = Group.of(rows(100, 1)), Group.of(rows(900, 2))
-    whole = count(asked, held, Rule("cosine"))
+    background = Group.of(rows(900, 2)[:50] + np.float32(0.01))
+    whole = count(asked, held, Rule("cosine"), background=background)
     monkeypatch.setattr(module, "COMPARED", 30_000)
     monkeypatch.setattr(module, "_NEAREST", 300)
-    joined = count(asked, held, Rule("cosine"))
+    joined = count(asked, held, Rule("cosine"), background=background)
     assert joined.curve.total == whole.curve.total == 90_000
     near = whole.curve.strengths[whole.curve.pairs <= 250]
     np.testing.assert_allclose(joined.curve.rate(near), whole.curve.rate(near), rtol=0.2)
     weaker = whole.curve.strengths[whole.curve.pairs > 900]
     np.testing.assert_allclose(joined.curve.rate(weaker), whole.curve.rate(weaker), rtol=0.5)
+    assert whole.normalised is not None
+    assert joined.normalised is not None
+    assert joined.normalised.total == 90_000
+    near = whole.normalised.strengths[whole.normalised.pairs <= 150]
+    np.testing.assert_allclose(joined.normalised.rate(near), whole.normalised.rate(near), rtol=0.2)
