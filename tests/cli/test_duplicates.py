@@ -75,7 +75,8 @@ def test_trash_and_undo_bring_all_of_it_back(run: Run, photos: Path, tmp_path: P
     assert code == 0, err
     assert "2 put in the trash" in out
     assert {path.name for path in (tmp_path / "home" / "data" / "Trash" / "files").iterdir()} >= {"copy.xmp"}
-    assert len(list(photos.iterdir())) == 4
+    assert len(list(photos.iterdir())) == 5
+    assert (photos / "0000.xmp").read_text() == "five stars"
     assert found(run, *how[:-1])[1]["files"] == 0
     code, out, err = run("duplicates", "--undo", tmp_path / "journal")
     assert (code, out.startswith("2 brought back")) == (0, True), err

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.act.duplicates import links
-from simsearch.act.duplicates.journal import Journal, Record, begun, continued, decoded, encoded, read
+from simsearch.act.duplicates.journal import Journal, Record, begun, continued, read
 from simsearch.act.duplicates.moving import Changed, OnStep, Seen, finish, move, nothing, seen
-from simsearch.act.duplicates.names import free_names
+from simsearch.act.duplicates.names import decoded, encoded, free_names
 from simsearch.act.duplicates.notes import drop_note, write_note
 from simsearch.act.duplicates.plan import Plan, Unit
 from simsearch.act.duplicates.trash import FILES, INFO, NOTE, note_of, trash_for
+from simsearch.act.duplicates.unite import facts_of, take_back, unite
 from simsearch.errors import InputError, StorageFull, shown
 from simsearch.library.format.atomic_files import naming_full_disk
 from simsearch.library.format.lock import writer_lock
@@ -146,15 +147,21 @@ class _Work:
             self._on_step("begun")
             links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
+        facts = facts_of(unit.path, unit.kept, unit.copies, unit.unite)
         for _ in range(_TRIES):
             moves = self._moves(unit, known)
-            self._journal.say(begin=number, moves=moves)
+            self._journal.say(begin=number, moves=moves, unite=facts)
             self._on_step("begun")
             try:
+                self._left += unite(facts, self._on_step)
                 self._move_all(moves, known)
             except FileExistsError:
                 continue  # somebody took the name in this moment
+            except (Changed, OSError):
+                take_back(facts, self._on_step)
+                raise
             return
+        take_back(facts, self._on_step)
         raise Changed("no free name was found for it")
 
     def _move_all(self, moves: Sequence[Mapping[str, str]], known: Seen) -> None:
@@ -182,9 +189,11 @@ class _Work:
                 _require_spare(unit)
                 links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
-        for i, one in enumerate(begin["moves"]):
-            if i == 0 and os.path.lexists(unit.path):
-                _require_spare(unit)
+        if os.path.lexists(unit.path):
+            _require_spare(unit)
+        if "unite" in begin:
+            self._left += unite(begin["unite"], self._on_step)
+        for one in begin["moves"]:
             if os.path.lexists(decoded(one["from"])):
                 drop_note(one)
                 write_note(one)
@@ -199,7 +208,7 @@ class _Work:
             note = notes is not None and os.path.lexists(os.path.join(notes, name + NOTE))
             return note or os.path.lexists(os.path.join(folder, name))
 
-        sources = (unit.path, *(path for path in unit.sidecars if os.path.lexists(path)))
+        sources = (unit.path, *(path for path in unit.along if os.path.lexists(path)))
         own, *others = (os.path.basename(path) for path in sources)
         moves = []
         for i, (source, name) in enumerate(zip(sources, free_names(own, others, taken), strict=True)):

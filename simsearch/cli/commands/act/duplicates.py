@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.commands.act.show_duplicates import show_acted, show_groups, show_plan, write_csv, write_report
+from simsearch.cli.commands.act.show_duplicates import (
+    along_of,
+    show_acted,
+    show_groups,
+    show_plan,
+    write_csv,
+    write_report,
+)
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
@@ -121,6 +128,14 @@ class DuplicateFlags:
     link: Annotated[
         bool, typer.Option("--link", help="Put hard links to the kept file in place of its exact copies.")
     ] = False
+    unite: Annotated[
+        str,
+        typer.Option(
+            "--unite",
+            metavar="WORDS",
+            help="What a kept file gets of one that goes, where it has none: sidecars, tags, times by commas; or none.",
+        ),
+    ] = "sidecars,tags"
     journal: Annotated[
         Path | None,
         typer.Option(
@@ -202,7 +217,8 @@ def duplicates(flags: DuplicateFlags) -> None:
 
     Exact copies by their bytes, others by their rows, within a distance or an expected number of false pairs. Nothing
     is done unless an action is named; then each step is in a journal first, both files are read again before one goes,
-    and --undo brings all of it back. Sidecars (xmp, json, aae, txt) go along. Pairs that people decided are not shown
+    and --undo brings all of it back. Sidecars (xmp, json, aae, txt) and live videos go along, and are copied beside a
+    kept file that has none. Pairs that people decided are not shown
     again. Exits with 1 when an action left something alone.
     """
     flags.check()
@@ -297,7 +313,8 @@ def _applied(library: Library, flags: DuplicateFlags) -> Plan:
 def _plan(pairs: Any, flags: DuplicateFlags) -> Plan:
     from simsearch.act.duplicates.plan import plan_of
 
-    return plan_of(pairs, flags.action or "trash", destination=flags.move_to)
+    unite = [word.strip() for word in flags.unite.split(",")]
+    return plan_of(pairs, flags.action or "trash", destination=flags.move_to, unite=unite)
 
 
 def _act(plan: Plan, flags: DuplicateFlags, library: Path) -> None:
@@ -308,6 +325,8 @@ def _act(plan: Plan, flags: DuplicateFlags, library: Path) -> None:
         return
     journal = flags.journal or new_journal()
     terminal.hint(f"the journal is {journal}; undo it by: simsearch duplicates --undo {journal}")
+    if along := along_of(plan.units):
+        terminal.hint(f"with {len(plan.units):,} files go {along}")
     with shown("duplicates") as advance:
         done = 0
 
