@@ -183,6 +183,8 @@ def test_verdicts_are_exported_for_finetune_and_calibrate(run: Run, photos: Path
         ("photos", "--by", "Anna"),
         ("--library", "library", "--model", "mini"),
         ("photos", "--apply", "a.json", "--confirmed"),
+        ("photos", "--unite", "captions"),
+        ("photos", "--keep", "prettiest"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(run: Run, arguments: tuple[str, ...]) -> None:

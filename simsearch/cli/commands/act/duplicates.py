@@ -194,6 +194,24 @@ class DuplicateFlags:
             raise typer.BadParameter("--report-pairs goes with --report")
         if self.by is not None and self.apply is None:
             raise typer.BadParameter("--by goes with --apply")
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Refuse words that are none before anything is read."""
+        from simsearch.act.duplicates.unite import ways_named
+        from simsearch.errors import InputError
+        from simsearch.library.duplicates.keep import keep_rule
+
+        try:
+            keep_rule(self.keep)
+            ways_named(self.united)
+        except InputError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    @property
+    def united(self) -> list[str]:
+        """The words of --unite."""
+        return [word.strip() for word in self.unite.split(",")]
 
     @property
     def action(self) -> Any:
@@ -313,8 +331,7 @@ def _applied(library: Library, flags: DuplicateFlags) -> Plan:
 def _plan(pairs: Any, flags: DuplicateFlags) -> Plan:
     from simsearch.act.duplicates.plan import plan_of
 
-    unite = [word.strip() for word in flags.unite.split(",")]
-    return plan_of(pairs, flags.action or "trash", destination=flags.move_to, unite=unite)
+    return plan_of(pairs, flags.action or "trash", destination=flags.move_to, unite=flags.united)
 
 
 def _act(plan: Plan, flags: DuplicateFlags, library: Path) -> None:
