@@ -173,10 +173,9 @@ class ImageList:
         if kind not in self._coded:
             places, values = rows_of(self._table, kind)
             dtype = self._dtype(kind)
-            flat = np.frombuffer(b"".join(values), dtype)
             since = self._table.column("since").to_numpy()[places]
             ids = self._table.column("id").to_numpy()[places]
-            self._coded[kind] = Coded(ids, flat.reshape(len(values), -1) if values else np.empty((0, 1), dtype), since)
+            self._coded[kind] = Coded(ids, values.view(dtype) if len(values) else np.empty((0, 1), dtype), since)
         return self._coded[kind]
 
     def same(self, code: Code) -> int | None:
