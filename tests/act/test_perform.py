@@ -342,3 +342,22 @@ def test_tags_and_times_go_to_the_kept_file_and_come_back(
     undo(tmp_path / "journal")
     assert of(unit.kept) == {"user.baloo.rating": b"2"}
     assert kept.stat().st_mtime_ns == stamp
+
+
+def test_a_full_disk_of_the_kept_file_is_named_and_gone_on_with(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, plan = contents(folder), planned(folder, "move")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(moving, "written", full)
+        with pytest.raises(StorageFull, match=r"kept/\d"):
+            perform(plan, tmp_path / "journal")
+    assert contents(folder) == before
+    resume(tmp_path / "journal")
+    assert contents(folder) == united(before)
+    undo(tmp_path / "journal")
+    assert contents(folder) == before

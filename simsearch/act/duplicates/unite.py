@@ -8,12 +8,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from simsearch.act.duplicates.moving import Changed, OnStep, clear_partial, copy, drop, seen
 from simsearch.act.duplicates.names import decoded, encoded
 from simsearch.act.duplicates.sidecars import ENDINGS, live_videos_of, place_for, sidecars_of
 from simsearch.errors import InputError, shown
+from simsearch.library.format.atomic_files import naming_full_disk
 
 WAYS = ("sidecars", "tags", "times")
 USUAL = ("sidecars", "tags")
@@ -92,7 +94,7 @@ def unite(facts: Mapping[str, Any], on_step: OnStep) -> list[tuple[bytes, str]]:
 
     Raises:
         Changed: A sidecar changed, or cannot be written beside the kept file.
-        OSError: The disk is full.
+        StorageFull: The kept file's disk is full.
     """
     kept = decoded(facts["kept"])
     for one in facts["files"]:
@@ -103,10 +105,9 @@ def unite(facts: Mapping[str, Any], on_step: OnStep) -> list[tuple[bytes, str]]:
                 known = seen(source)
                 if known.sha256 != one["sha256"]:
                     raise Changed(f"its sidecar {shown(source)} has changed")
-                copy(source, target, known, on_step)
+                with naming_full_disk(Path(os.fsdecode(target))):
+                    copy(source, target, known, on_step)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
             raise Changed(f"{shown(source)} cannot be put beside the kept file: {error.strerror}") from error
         on_step("united")
     left = _add_tags(kept, facts.get("tags") or {})
