@@ -50,7 +50,10 @@ def _by_edit(record: Record) -> Iterator[str]:
 
 
 def _speed(record: Record) -> Iterator[str]:
-    yield f"**How long it takes** (`scripts/measure_duplicates.py`): {record['verdict']}"
+    before, after = record["load_before_and_after"]
+    cores = record["measured"]["machine"]["cores"]
+    busy = f" Codes were measured beside other work (load {before:.1f} to {after:.1f} on {cores} cores)."
+    yield f"**How long it takes** (`scripts/measure_duplicates.py`): {record['verdict']}.{busy if before > cores else ''}"
     if "planned" in record:
         plan = record["planned"]
         yield ""
