@@ -9,7 +9,7 @@ twenty. A pair is told by the first chunk that leads to it, so that none is told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def joined(
                 found = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32)
                 stop, length = join(words.shape[1])(table, np.array(chunks), radii, (number, radius, *task), found)
                 if stop > task[0]:
-                    return stop, _in_order([column[:length] for column in found])
+                    return stop, _in_order(*(column[:length] for column in found))
                 room *= 2  # one code has more pairs than that
 
         parts = [(start, min(start + _PART, len(words))) for start in range(0, len(words), _PART)]
@@ -135,7 +135,7 @@ def joined(
             parts = again + parts
 
 
-def _in_order(found: list[NDArray[np.int64]]) -> NearCodes:
-    left, right = np.minimum(found[0], found[1]), np.maximum(found[0], found[1])
-    order = np.lexsort((right, found[2], left))
-    return NearCodes(left[order], right[order], found[2][order].astype(np.int32, copy=False))
+def _in_order(one: NDArray[Any], other: NDArray[Any], counts: NDArray[Any]) -> NearCodes:
+    left, right = np.minimum(one, other), np.maximum(one, other)
+    order = np.lexsort((right, counts, left))
+    return NearCodes(left[order], right[order], counts[order])

@@ -126,7 +126,7 @@ def _summary(report: Duplicates) -> Iterator[str]:
     yield (
         f"{groups:,} group{'s' * (groups != 1)}, {files:,} file{'s' * (files != 1)} could go, "
         f"{terminal.size(report.frees)} to be freed; "
-        f"{report.compared:,} pictures compared within {report.metric} {report.max_distance:.4f}{chance}"
+        f"{report.compared:,} picture{'s' * (report.compared != 1)} compared within {report.metric} {report.max_distance:.4f}{chance}"
     )
     if report.recall is not None:
         yield f"through an index: {report.recall}; --exact compares all"
@@ -149,8 +149,8 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     for unit in plan.units:
         if as_json:
             fields = {**terminal.path_fields("path", unit.path), **terminal.path_fields("kept", unit.kept)}
-            along = {"sidecars": len(unit.sidecars), "videos": len(unit.videos), "copied_to_kept": len(unit.copies)}
-            terminal.show_json({**fields, "bytes": unit.size, **along})
+            counts = {"sidecars": len(unit.sidecars), "videos": len(unit.videos), "copied_to_kept": len(unit.copies)}
+            terminal.show_json({**fields, "bytes": unit.size, **counts})
         else:
             told = along_of([unit])
             terminal.show(f"{_named(unit.path)}{f'  (and {told})' if told else ''}")
