@@ -126,7 +126,8 @@ def _summary(report: Duplicates) -> Iterator[str]:
     yield (
         f"{groups:,} group{'s' * (groups != 1)}, {files:,} file{'s' * (files != 1)} could go, "
         f"{terminal.size(report.frees)} to be freed; "
-        f"{report.compared:,} picture{'s' * (report.compared != 1)} compared within {report.metric} {report.max_distance:.4f}{chance}"
+        f"{report.compared:,} picture{'s' * (report.compared != 1)} compared within "
+        f"{report.metric} {report.max_distance:.4f}{chance}"
     )
     if report.recall is not None:
         yield f"through an index: {report.recall}; --exact compares all"
