@@ -361,3 +361,20 @@ def test_a_full_disk_of_the_kept_file_is_named_and_gone_on_with(
     assert contents(folder) == united(before)
     undo(tmp_path / "journal")
     assert contents(folder) == before
+
+
+def test_what_was_added_is_taken_back_where_the_picture_stays_after_all(folder: Path, tmp_path: Path) -> None:
+    before, plan = contents(folder), planned(folder, "trash")
+
+    def stop(step: str) -> None:
+        if step == "dated":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        perform(plan, tmp_path / "journal", on_step=stop)
+    assert len(contents(folder)) > len(before)
+    for unit in plan.units:
+        Path(os.fsdecode(unit.kept)).write_bytes(b"edited")
+    report = resume(tmp_path / "journal")
+    assert (report.done, len(report.left)) == (0, 3)
+    assert contents(folder).keys() == before.keys()

@@ -153,16 +153,26 @@ class _Work:
             self._journal.say(begin=number, moves=moves, unite=facts)
             self._on_step("begun")
             try:
-                self._left += unite(facts, self._on_step)
-                self._move_all(moves, known)
+                with self._giving(unit, facts):
+                    self._move_all(moves, known)
             except FileExistsError:
                 continue  # somebody took the name in this moment
-            except (Changed, OSError):
-                take_back(facts, self._on_step)
-                raise
             return
-        take_back(facts, self._on_step)
         raise Changed("no free name was found for it")
+
+    @contextmanager
+    def _giving(self, unit: Unit, facts: Mapping[str, Any] | None) -> Iterator[None]:
+        """Give the kept file what it lacks before a picture goes; where that stays after all, take it back."""
+        if facts is None:  # of a journal from before
+            yield
+            return
+        try:
+            self._left += unite(facts, self._on_step)
+            yield
+        except (Changed, OSError):
+            if os.path.lexists(unit.path):
+                take_back(facts, self._on_step)
+            raise
 
     def _move_all(self, moves: Sequence[Mapping[str, str]], known: Seen) -> None:
         """Move a picture, then its sidecars; one of these that cannot be moved stays and is told."""
@@ -189,15 +199,14 @@ class _Work:
                 _require_spare(unit)
                 links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
-        if os.path.lexists(unit.path):
-            _require_spare(unit)
-        if "unite" in begin:
-            self._left += unite(begin["unite"], self._on_step)
-        for one in begin["moves"]:
-            if os.path.lexists(decoded(one["from"])):
-                drop_note(one)
-                write_note(one)
-            finish(decoded(one["from"]), decoded(one["to"]), one["sha256"], self._on_step)
+        with self._giving(unit, begin.get("unite")):
+            if os.path.lexists(unit.path):
+                _require_spare(unit)
+            for one in begin["moves"]:
+                if os.path.lexists(decoded(one["from"])):
+                    drop_note(one)
+                    write_note(one)
+                finish(decoded(one["from"]), decoded(one["to"]), one["sha256"], self._on_step)
 
     def _moves(self, unit: Unit, known: Seen) -> list[dict[str, str]]:
         """Return the moves of a picture and its sidecars, to free names."""
