@@ -108,7 +108,9 @@ class DuplicateFlags:
     exact: Annotated[bool, typer.Option("--exact", help="Compare all pairs, also where optimize built an index.")] = (
         False
     )
-    confirmed: Annotated[bool, typer.Option("--confirmed", help="Only pairs that somebody confirmed.")] = False
+    confirmed: Annotated[bool, typer.Option("--confirmed", help="Only pairs that somebody confirmed, all of them.")] = (
+        False
+    )
     apply: Annotated[
         Path | None,
         typer.Option(
