@@ -2,13 +2,15 @@
 
 Rows: a library of clustered rows by js, and the distance at which a row has about one near another; the share of all
 pairs that the index finds. Codes: a tenth of them copies of others with up to 10 bits changed; the recall on a sample
-against comparing it with all. Each part runs in a process of its own, whose peak of memory is told.
+against comparing it with all. Each part runs in a process of its own, whose peak of memory is told; `--rows 0` measures
+codes alone, and takes the rows of the record that is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import multiprocessing
 import os
@@ -41,29 +43,37 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/act/duplicates.json"))
     arguments = parser.parse_args()
     loads = [os.getloadavg()[0]]
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        rows = alone(make_library, home / "library", arguments.rows, arguments.dimension, arguments.threads)
-        limit = rows["limit"]
-        for name in ("exact", "by_index"):
-            rows[name] = alone(pairs_of_rows, home / "library", limit, name == "by_index", arguments.threads)
-        keys = [np.load(home / f"{name}.npy") for name in ("exact", "by_index")]
-    if not np.isin(keys[1], keys[0]).all():
-        raise SystemExit("the index gives pairs that are none: the figures would mean nothing")
-    rows["recall"] = round(len(keys[1]) / max(1, len(keys[0])), 4)
+    if arguments.rows:
+        rows = rows_both_ways(arguments.rows, arguments.dimension, arguments.threads)
+    else:
+        rows = json.loads(arguments.output.read_bytes())["rows"]
     codes = {f"{count}": alone(pairs_of_codes, count, arguments.threads) for count in arguments.codes}
     values: dict[str, Any] = {"threads": arguments.threads, "rows": rows, "codes": codes, "goals_of_issue_24": GOALS}
     if len(codes) > 1:
         values["planned"] = planned(codes, arguments.plan)
     values["load_before_and_after"] = [*loads, os.getloadavg()[0]]
     verdict = (
-        f"{arguments.rows:,} rows of {arguments.dimension}: exactly {rows['exact']['seconds']:g} s, by index "
+        f"{rows['count']:,} rows of {rows['dimension']}: exactly {rows['exact']['seconds']:g} s, by index "
         f"{rows['by_index']['optimize_seconds']:g} + {rows['by_index']['seconds']:g} s with {rows['recall']:.1%} of "
         "the pairs; "
         + "; ".join(f"{int(n):,} codes {one['seconds']:g} s, recall {one['recall']:.4f}" for n, one in codes.items())
     )
     write_record(arguments.output, values, verdict=verdict)
     print(verdict)
+
+
+def rows_both_ways(count: int, dimension: int, threads: int) -> dict[str, Any]:
+    """Return the figures of a library of rows, by comparing all and by index."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        rows = alone(make_library, home / "library", count, dimension, threads)
+        for name in ("exact", "by_index"):
+            rows[name] = alone(pairs_of_rows, home / "library", rows["limit"], name == "by_index", threads)
+        keys = [np.load(home / f"{name}.npy") for name in ("exact", "by_index")]
+    if not np.isin(keys[1], keys[0]).all():
+        raise SystemExit("the index gives pairs that are none: the figures would mean nothing")
+    rows["recall"] = round(len(keys[1]) / max(1, len(keys[0])), 4)
+    return rows
 
 
 def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

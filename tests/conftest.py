@@ -9,8 +9,12 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores, also those that tests start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
+
+hypothesis.settings.register_profile("simsearch", deadline=None)  # whoever else is at work decides how long one takes
+hypothesis.settings.load_profile("simsearch")
 
 LONGEST = ("test_gpu_proof", "test_readme")  # begun first, so that no process is left alone with them
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"

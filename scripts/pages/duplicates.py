@@ -50,11 +50,16 @@ def _by_edit(record: Record) -> Iterator[str]:
 
 
 def _speed(record: Record) -> Iterator[str]:
-    yield f"**How long it takes** (`scripts/measure_duplicates.py`): {record['verdict']}"
+    before, after = record["load_before_and_after"]
+    cores = record["measured"]["machine"]["cores"]
+    busy = f" Codes were measured beside other work (load {before:.1f} to {after:.1f} on {cores} cores)."
+    busy = busy if before > cores else ""
+    yield f"**How long it takes** (`scripts/measure_duplicates.py`): {record['verdict']}.{busy}"
     if "planned" in record:
         plan = record["planned"]
         yield ""
-        yield "Planned from it: " + ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in plan.items()) + "."
+        hours, memory = f"{plan['hours']:.2g} hours", f"{plan['peak_mib']:,} MiB"
+        yield f"Planned from it, not measured: {plan['codes']:,} codes {hours} and {memory} of memory."
 
 
 _SHOWN = (

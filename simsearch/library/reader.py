@@ -317,7 +317,7 @@ class Reader:
             keep: Which file stays: "best" (most pixels, no transcode, finest, oldest), "largest", "oldest", "newest",
                 "quality", "path:PATTERN", "format:NAME+NAME", or several by commas.
             exact: Compare all pairs, also where there is an index; `recall` says what an index finds.
-            confirmed: Return only the pairs that somebody confirmed.
+            confirmed: Return only the pairs that somebody confirmed: however far apart, where no limit is given.
             settings: Of reading images for their views.
             progress: Called with contents compared and their number.
 

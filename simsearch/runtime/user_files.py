@@ -53,11 +53,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
+            reader = csv.DictReader(file, restval="")
+            names, rows = reader.fieldnames or (), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    if lacking := [column for column in columns if column not in (reader.fieldnames or ())]:
+    if lacking := [column for column in columns if column not in names]:
         raise InputError(f"{path} has no column {', '.join(lacking)}; its first line must name {', '.join(columns)}")
     return rows
 

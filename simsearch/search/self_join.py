@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from simsearch.distance import Rows, check_rows
 from simsearch.search.approximate_search import approximate
 from simsearch.search.arguments import checked_radius
-from simsearch.search.hamming.multi_index import MultiIndex, chunks_for, looks
+from simsearch.search.hamming.join import Advance, join_chunks, joined
 from simsearch.search.hamming.search import Codes, codes_within
 from simsearch.search.indexes.index import Index
 from simsearch.search.range_search import within
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
     from simsearch.search.scan.blocks import Live
 
 _CODES = 4096  # compared at once with all behind them
-_ASKED = 512  # codes by which two ways are timed
-_LOOK = 50  # codes compared, at the least, in the time of one look-up
 _BYTES = 32 << 20  # of rows, likewise
 _ROWS = 4096  # queries of an index's batch
 
 
 class Pairs(NamedTuple):
-    """Some pairs, by their first member.
+    """Some pairs, each once, in order of their first member.
 
     Attributes:
         left: Position of the first, int64 (m,).
@@ -41,19 +38,22 @@ class Pairs(NamedTuple):
     distances: NDArray[np.float32]
 
 
-def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iterator[Pairs]:
+def code_pairs(
+    codes: Codes, *, radius: int, threads: int | None = None, advance: Advance | None = None
+) -> Iterator[Pairs]:
     """Yield all pairs of codes that differ in at most `radius` bits, piece by piece.
 
-    Small radii go by multi-index hashing, large ones by comparing all, whichever is faster for some of the codes; the
-    answer is the same.
+    Small radii go by multi-index hashing, large ones by comparing all, whichever takes less for such codes; the pairs
+    are the same.
 
     Args:
         codes: Packed codes (n, bytes); may be memory-mapped.
         radius: Bits.
         threads: By default one a core.
+        advance: Called with how much is done, and how much there is.
 
     Yields:
-        Pairs, with `left` rising from piece to piece; distances are shares of differing bits.
+        Pairs, the pieces in any order; distances are shares of differing bits.
 
     Raises:
         RowError, MetricError: The codes are not (n, bytes) uint8.
@@ -67,18 +67,19 @@ def code_pairs(codes: Codes, *, radius: int, threads: int | None = None) -> Iter
     check_rows(codes, metric="hamming", what="code")
     bits = 8 * codes.shape[1]
     radius = checked_radius(radius, bits)
-    index = _index_for(codes, radius, threads)
+    chunks = join_chunks(codes, radius)
+    if chunks is not None:
+        for near in joined(codes, chunks, radius=radius, threads=threads, advance=advance):
+            yield Pairs(near.left, near.right, (near.counts / bits).astype(np.float32))
+        return
     for start in range(0, len(codes), _CODES):
         queries = np.asarray(codes[start : start + _CODES])
-        if index is None:
-            found = codes_within(queries, [codes[start:]], radius=radius, threads=threads)
-            left, right = found.query_ids + start, found.positions + start
-        else:
-            after = np.arange(start, start + len(queries))
-            found, _ = index.within(queries, radius=radius, after=after, threads=threads)
-            left, right = found.query_ids + start, found.positions
-        once = right > left
-        yield Pairs(left[once], right[once], (found.counts[once] / bits).astype(np.float32))
+        found = codes_within(queries, [codes[start:]], radius=radius, threads=threads)
+        once = found.positions > found.query_ids
+        left, right = found.query_ids[once] + start, found.positions[once] + start
+        yield Pairs(left, right, (found.counts[once] / bits).astype(np.float32))
+        if advance is not None:
+            advance(start + len(queries), len(codes))
 
 
 def row_pairs(
@@ -192,28 +193,3 @@ def _live_places(live: Live | None, number: int, start: int, end: int) -> NDArra
 
 def _from(mask: Any, start: int) -> Any:
     return None if mask is None else mask[start:]
-
-
-def _index_for(codes: Codes, radius: int, threads: int | None) -> MultiIndex | None:
-    """Return tables of the codes, where a sample of queries is faster with them than by comparing all."""
-    if len(codes) < _CODES or _LOOK * looks(len(codes), 8 * codes.shape[1], radius) > len(codes):
-        return None
-    index = MultiIndex(codes, chunks=chunks_for(len(codes), 8 * codes.shape[1], radius), ordered=True)
-    places = np.linspace(0, len(codes) - 1, _ASKED, dtype=np.int64)
-    queries = codes[places]
-
-    def by_tables(asked: slice) -> None:
-        index.within(queries[asked], radius=radius, after=places[asked], threads=threads)
-
-    def by_all(asked: slice) -> None:
-        codes_within(queries[asked], [codes], radius=radius, threads=threads)
-
-    half = 0.5  # of all codes, on average, are behind one of them
-    return index if _seconds(by_tables) < half * _seconds(by_all) else None
-
-
-def _seconds(ask: Callable[[slice], None]) -> float:
-    ask(slice(1))  # which may compile
-    began = time.perf_counter()
-    ask(slice(None))
-    return time.perf_counter() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -178,19 +179,53 @@ def test_stopncii_as_they_write_it() -> None:
     assert sum(read.refused.values()) == 3
 
 
-def test_hma_banks_that_are_switched_off_are_refused() -> None:
-    banks = [
-        {
-            "name": "ON",
-            "matching_enabled_ratio": 1.0,
-            "content": [{"id": 1, "signals": {"pdq": PDQ, "video_md5": MD5}}],
-        },
-        {"name": "OFF", "matching_enabled_ratio": 0, "content": [{"id": 2, "signals": {"video_md5": MD5}}]},
-    ]
-    read = read_hma(json.dumps(banks).encode())
-    assert [change.id for change in read.changes] == ["ON/1"]
-    assert read.refused == {"its bank is switched off": 1}
-    assert [change.id for change in read_hma(json.dumps(banks[0]["content"]).encode()).changes] == ["SIMSEARCH/1"]
+BANK = {"name": "ON", "matching_enabled_ratio": 1.0}
+ANSWERS = [  # by three versions of its API
+    {"id": 1, "signals": {"pdq": PDQ, "video_md5": MD5}},
+    {"id": 1, "bank": "ON", "enabled": True, "original_media_uri": None, "signals": {"pdq": PDQ, "video_md5": MD5}},
+    {
+        **{"id": 1, "disable_until_ts": 1, "collab_metadata": {}, "original_media_uri": "https://x", "bank": BANK},
+        "signals": {"pdq": PDQ, "video_md5": MD5},
+    },
+    {
+        **{"id": 1, "disable_until_ts": 999, "original_media_uri": None, "bank": BANK, "note": "seen"},
+        **{"signals": {"pdq": PDQ, "video_md5": MD5}, "metadata": {"content_id": "a", "collab": {"X": ["1"]}}},
+    },
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_hma_as_its_api_answers(answer: dict[str, Any]) -> None:
+    name = "ON" if "bank" in answer else "SIMSEARCH"
+    for form in (answer, [answer], {"banks": [{"name": name, "content": [answer]}]}):
+        (change,) = read_hma(json.dumps(form).encode(), now=1000).changes
+        assert change.id == f"{name}/1"
+        assert {str(one.code) for one in change.codes} == {f"pdq:{PDQ}", f"md5:{MD5}"}
+        assert told(json.dumps(form).encode()) == "hma"
+
+
+@pytest.mark.parametrize(
+    ("off", "why"),
+    [
+        ({"disable_until_ts": 0}, "it is switched off"),
+        ({"enabled": False}, "it is switched off"),
+        ({"disable_until_ts": 1001}, "it is switched off for a time"),
+        ({"bank": {**BANK, "matching_enabled_ratio": 0.0}}, "its bank is switched off"),
+    ],
+)
+def test_what_hma_switches_off_is_taken_back_and_listed_again(off: dict[str, Any], why: str) -> None:
+    one = ImageList.of("one", read_hma(json.dumps(ANSWERS[2]).encode(), now=1000).changes)
+    read = read_hma(json.dumps([{**ANSWERS[2], **off}]).encode(), now=1000)
+    assert read.refused == {why: 1}
+    one.apply(read.changes)
+    assert len(one) == 0
+    one.apply(read_hma(json.dumps(ANSWERS[2]).encode()).changes)
+    assert len(one) == 2
+
+
+def test_an_answer_of_hma_without_signals_says_how_to_ask() -> None:
+    read = read_hma(json.dumps({key: value for key, value in ANSWERS[3].items() if key != "signals"}).encode())
+    assert list(read.refused) == ["a content has no signals: HMA answers them to include_signals=true"]
 
 
 def test_what_cannot_be_used_is_counted_by_its_reason() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import doctest
+import io
 import json
 import os
 from pathlib import Path
@@ -13,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simsearch.act import read_decisions
-from simsearch.act.duplicates import trash
+from simsearch.act.duplicates import sidecars, trash
 from simsearch.act.duplicates.names import free_names
-from simsearch.act.duplicates.sidecars import sidecars_of, videos_of
+from simsearch.act.duplicates.sidecars import live_videos_of, place_for, sidecars_of
 from simsearch.act.duplicates.trash import note_of, trash_for
+from simsearch.act.duplicates.unite import copies_of, kinds_beside, ways_named
 from simsearch.errors import InputError
+from tests.act.worlds import box, video
 
 _NAME = st.binary(min_size=1, max_size=12).filter(lambda name: not set(name) & {0, 47} and name.strip(b"."))
 
@@ -33,8 +37,96 @@ def test_sidecars_are_those_of_the_picture_alone(tmp_path: Path) -> None:
     assert found == {b"a.xmp", b"a.jpg.xmp", b"a.JSON", b"a.aae", b"a.txt"}
     shared = {os.path.basename(path) for path in sidecars_of(os.fsencode(tmp_path / "raw.jpg"))}
     assert shared == {b"raw.jpg.xmp"}, "raw.xmp belongs to raw.cr2 as well"
-    assert [os.path.basename(path) for path in videos_of(os.fsencode(tmp_path / "a.jpg"))] == [b"a.mov"]
     assert sidecars_of(b"/no/such/folder/a.jpg") == []
+
+
+@pytest.mark.parametrize(
+    ("picture", "sidecar"),
+    [
+        ("IMG_1.jpg", "IMG_1.jpg.supplemental-metadata.json"),
+        ("IMG_1.jpg", "IMG_1.jpg.suppl.json"),
+        ("IMG_1.jpg", "IMG_1.JSON"),
+    ],
+)
+def test_sidecars_of_an_exported_album_are_known_though_their_names_are_cut(
+    tmp_path: Path, picture: str, sidecar: str
+) -> None:
+    for name in (picture, sidecar, "IMG_1.jpg.other.json", "IMG_11.jpg.json"):
+        (tmp_path / name).touch()
+    assert sidecars_of(os.fsencode(tmp_path / picture)) == [os.fsencode(tmp_path / sidecar)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "live"),
+    [
+        ("a.MOV", video(3), True),
+        ("a.mp4", video(3, before=box(b"free", b"\0" * 9)), True),
+        ("a.mp", (1).to_bytes(4, "big") + b"mdat" + (20).to_bytes(8, "big") + b"1234" + video(2), True),
+        ("a.mov", video(11), False),
+        ("a.mov", video(0), False),
+        ("a.mov", video(3)[:-60], False),
+        ("a.mov", b"", False),
+        ("a.mov", b"no film at all, but some words", False),
+        ("a.mov", (5).to_bytes(4, "big") + b"moov" + b"\0" * 9, False),
+        ("a.avi", video(3), False),
+        ("ab.mov", video(3), False),
+    ],
+)
+def test_a_live_photographs_video_is_one_of_a_few_seconds(tmp_path: Path, name: str, data: bytes, live: bool) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / name).write_bytes(data)
+    assert live_videos_of(os.fsencode(tmp_path / "a.jpg")) == [os.fsencode(tmp_path / name)] * live
+    (tmp_path / "a.heic").touch()
+    assert live_videos_of(os.fsencode(tmp_path / "a.jpg")) == [], "it belongs to the other picture as well"
+
+
+@given(st.binary(max_size=200), st.integers(0, 99))
+def test_whatever_a_film_holds_its_length_is_told_or_not(data: bytes, cut: int) -> None:
+    film = (box(b"ftyp", b"qt  ") + box(b"moov", data) + video(3))[cut:]
+    seconds = sidecars._seconds(io.BytesIO(film), 0, len(film))
+    assert seconds is None or seconds >= 0
+
+
+def test_a_motion_photographs_video_is_called_as_its_stem(tmp_path: Path) -> None:
+    for name in ("PXL_1.MP.jpg", "PXL_1.MP", "PXL_1.MP~2.jpg", "PXL_1.MP~2"):
+        (tmp_path / name).write_bytes(video(1))
+    for name in ("PXL_1.MP", "PXL_1.MP~2"):
+        assert live_videos_of(os.fsencode(tmp_path / f"{name}.jpg")) == [os.fsencode(tmp_path / name)]
+        paths = [os.fsencode(tmp_path / one) for one in (name, f"{name}.jpg", "kept.jpg", "PXL_2.MP.jpg")]
+        assert place_for(paths[0], paths[1], paths[2]) == os.fsencode(tmp_path / "kept.MP")
+        assert place_for(paths[0], paths[1], paths[3]) == os.fsencode(tmp_path / "PXL_2.MP")
+
+
+def test_a_place_beside_another_picture_is_its_alone(tmp_path: Path) -> None:
+    (tmp_path / "raw.cr2").touch()
+    (tmp_path / "raw.jpg").touch()
+    shared = os.fsencode(tmp_path / "raw.jpg")
+    assert place_for(b"/a/b.xmp", b"/a/b.png", shared) == os.fsencode(tmp_path / "raw.jpg.xmp")
+    assert place_for(b"/a/b.mov", b"/a/b.png", shared) is None
+    assert doctest.testmod(sidecars).failed == 0
+
+
+def test_edits_of_another_picture_are_left_to_exact_copies(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.AAE", "kept.jpg", "kept.txt", "a.txt"):
+        (tmp_path / name).touch()
+    plain, edits = (
+        "<x:xmpmeta>5 stars</x:xmpmeta>",
+        '<x:xmpmeta xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/">',
+    )
+    picture, kept = os.fsencode(tmp_path / "a.jpg"), os.fsencode(tmp_path / "kept.jpg")
+    for text, near in ((plain, {b"kept.xmp"}), (edits, set())):
+        (tmp_path / "a.xmp").write_text(text)
+        for exact in (False, True):
+            found = copies_of(picture, sidecars_of(picture), kept, kinds_beside(kept), exact=exact)
+            names = {os.path.basename(place) for _, place in found}
+            assert names == ({b"kept.xmp", b"kept.AAE"} if exact else near), "kept.txt is there already"
+
+
+def test_words_of_what_is_united() -> None:
+    assert ways_named(["none"]) == ()
+    assert ways_named(["times", "tags"]) == ("times", "tags")
+    with pytest.raises(InputError, match="sidecars, tags, times, or none"):
+        ways_named(["tags", "none"])
 
 
 @given(_NAME, st.sets(_NAME, max_size=6))

@@ -14,7 +14,7 @@ from simsearch.act.duplicates import moving
 from simsearch.act.duplicates.plan import Action, Plan
 from simsearch.errors import InputError, LibraryLocked, StorageFull
 from simsearch.library.format.lock import writer_lock
-from tests.act.worlds import contents, killed_at, plan_for, world
+from tests.act.worlds import Contents, contents, killed_at, plan_for, video, world
 
 ACTIONS: tuple[Action, ...] = ("move", "trash", "link")
 
@@ -53,6 +53,16 @@ def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moving.os, "link", link)
 
 
+def united(before: Contents) -> Contents:
+    """What is left of a world: what is kept, with what its copies had beside them and it had not."""
+    left = {name: data for name, data in before.items() if name.startswith(b"kept")}
+    for i in range(sum(name.endswith(b".jpg") for name in left)):
+        left[b"kept/%d.jpg.json" % i] = b"note on %d" % i
+        if i != 1:
+            left[b"kept/%d.xmp" % i] = b"stars of %d" % i
+    return left | {b"kept/0.MOV": video(3)}
+
+
 def planned(folder: Path, action: Action) -> Plan:
     return plan_for(folder, action, folder.parent / "moved" if action == "move" else None)
 
@@ -66,7 +76,7 @@ def test_what_was_done_is_undone(folder: Path, tmp_path: Path, action: Action) -
         assert contents(folder) == before
         assert all(path.stat().st_nlink == 2 for path in (folder / "copies").glob("*.jpg"))
     else:
-        assert contents(folder).keys() == {name for name in before if name.startswith(b"kept")}
+        assert contents(folder) == united(before)
     again = undo(tmp_path / "journal")
     assert (again.done, again.left) == (3, ())
     assert contents(folder) == before
@@ -102,7 +112,7 @@ def test_a_kill_at_any_step_loses_nothing_and_can_be_gone_on_with_or_undone(
         if number % 2:
             resume(journal)
             if action != "link":
-                assert contents(folder).keys() == {name for name in before if name.startswith(b"kept")}
+                assert contents(folder) == united(before)
             leftovers = [name for name in contents(home) if b".simsearch" in name]
             assert leftovers == []
         undo(journal)
@@ -185,7 +195,7 @@ def test_names_that_collide_are_kept_apart_with_their_sidecars(folder: Path, tmp
     (tmp_path / "moved" / "copies" / "plain.xmp").write_text("of somebody else")
     perform(plan, tmp_path / "journal")
     names = {path.name for path in (tmp_path / "moved" / "copies").glob("plain*")}
-    assert names == {"plain.xmp", "plain (2).jpg", "plain (2).xmp", "plain (2).jpg.json"}
+    assert names == {"plain.xmp", "plain (2).jpg", "plain (2).xmp", "plain (2).jpg.json", "plain (2).MOV"}
     assert (tmp_path / "moved" / "copies" / "plain.xmp").read_text() == "of somebody else"
 
 
@@ -209,7 +219,8 @@ def test_a_folder_that_cannot_be_written_to_is_told(
     monkeypatch.setattr(moving.os, "link", refused)
     before = contents(folder)
     report = perform(planned(folder, "trash"), tmp_path / "journal")
-    assert {why for _, why in report.left} == {"Permission denied"}
+    assert all(why.endswith("Permission denied") for _, why in report.left)
+    assert len(report.left) == 3
     assert contents(folder) == before
     assert contents(tmp_path / "data") == {}, "no note without a file"
 
@@ -266,3 +277,104 @@ def test_what_is_written_in_the_moment_of_a_link_comes_back(folder: Path, tmp_pa
     assert [path for path, _ in report.left] == [plan.units[0].path]
     assert Path(os.fsdecode(plan.units[0].path)).read_bytes() == b"written late"
     assert Path(os.fsdecode(plan.units[0].kept)).read_bytes() != b"written late"
+
+
+def test_nothing_that_the_kept_file_has_is_changed(folder: Path, tmp_path: Path) -> None:
+    plan = planned(folder, "move")
+    taken, edited = (Path(os.fsdecode(place)) for _, place in plan.units[0].copies[:2])
+    taken.write_bytes(b"somebody wrote one meanwhile")
+    before = contents(folder)
+    assert perform(plan, tmp_path / "journal").left == ()
+    assert taken.read_bytes() == b"somebody wrote one meanwhile"
+    edited.write_bytes(b"edited after it was copied")
+    undo(tmp_path / "journal")
+    after = contents(folder)
+    assert after.pop(os.fsencode(edited.relative_to(folder))) == b"edited after it was copied"
+    assert after == before
+
+
+@pytest.mark.parametrize("changed", ["gone", "edited"])
+def test_a_picture_stays_where_its_sidecar_cannot_be_united(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    plan, before = planned(folder, "move"), contents(folder)
+    real = moving.written
+
+    def refused(source: bytes, copy: bytes, sha256: str) -> None:
+        if changed == "gone":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        Path(os.fsdecode(source)).write_text("edited in that very moment")
+        real(source, copy, sha256)
+
+    monkeypatch.setattr(moving, "written", refused)
+    report = perform(plan, tmp_path / "journal")
+    assert report.done == 0
+    assert len(report.left) == 3
+    after = contents(folder)
+    assert after.keys() == before.keys(), "nothing is left beside what is kept"
+    assert contents(tmp_path / "moved") == {}
+
+
+def test_tags_and_times_go_to_the_kept_file_and_come_back(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags: dict[str, dict[str, bytes]] = {"listed": {}}
+    plan = planned(folder, "trash")
+    unit = plan.units[0]
+
+    def of(path: bytes) -> dict[str, bytes]:
+        return tags.setdefault(os.fsdecode(path), {})
+
+    def add(path: bytes, name: str, value: bytes, flags: int = 0, **_: bool) -> None:
+        assert flags == os.XATTR_CREATE
+        of(path)[name] = value
+
+    monkeypatch.setattr(os, "listxattr", lambda path, **_: list(of(path)))
+    monkeypatch.setattr(os, "getxattr", lambda path, name, **_: of(path)[name])
+    monkeypatch.setattr(os, "setxattr", add)
+    monkeypatch.setattr(os, "removexattr", lambda path, name: of(path).pop(name))
+    of(unit.path).update({"user.xdg.tags": b"holiday", "user.baloo.rating": b"8", "user.checksum": b"1"})
+    of(unit.kept).update({"user.baloo.rating": b"2"})
+    kept, stamp = Path(os.fsdecode(unit.kept)), Path(os.fsdecode(unit.kept)).stat().st_mtime_ns
+    assert perform(plan, tmp_path / "journal").left == ()
+    assert of(unit.kept) == {"user.xdg.tags": b"holiday", "user.baloo.rating": b"2"}
+    assert kept.stat().st_mtime_ns == 10**18 + next(i for i in range(3) if kept.name == f"{i}.jpg")
+    undo(tmp_path / "journal")
+    assert of(unit.kept) == {"user.baloo.rating": b"2"}
+    assert kept.stat().st_mtime_ns == stamp
+
+
+def test_a_full_disk_of_the_kept_file_is_named_and_gone_on_with(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, plan = contents(folder), planned(folder, "move")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(moving, "written", full)
+        with pytest.raises(StorageFull, match=r"kept/\d"):
+            perform(plan, tmp_path / "journal")
+    assert contents(folder) == before
+    resume(tmp_path / "journal")
+    assert contents(folder) == united(before)
+    undo(tmp_path / "journal")
+    assert contents(folder) == before
+
+
+def test_what_was_added_is_taken_back_where_the_picture_stays_after_all(folder: Path, tmp_path: Path) -> None:
+    before, plan = contents(folder), planned(folder, "trash")
+
+    def stop(step: str) -> None:
+        if step == "dated":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        perform(plan, tmp_path / "journal", on_step=stop)
+    assert len(contents(folder)) > len(before)
+    for unit in plan.units:
+        Path(os.fsdecode(unit.kept)).write_bytes(b"edited")
+    report = resume(tmp_path / "journal")
+    assert (report.done, len(report.left)) == (0, 3)
+    assert contents(folder).keys() == before.keys()

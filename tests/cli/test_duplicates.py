@@ -75,7 +75,8 @@ def test_trash_and_undo_bring_all_of_it_back(run: Run, photos: Path, tmp_path: P
     assert code == 0, err
     assert "2 put in the trash" in out
     assert {path.name for path in (tmp_path / "home" / "data" / "Trash" / "files").iterdir()} >= {"copy.xmp"}
-    assert len(list(photos.iterdir())) == 4
+    assert len(list(photos.iterdir())) == 5
+    assert (photos / "0000.xmp").read_text() == "five stars"
     assert found(run, *how[:-1])[1]["files"] == 0
     code, out, err = run("duplicates", "--undo", tmp_path / "journal")
     assert (code, out.startswith("2 brought back")) == (0, True), err
@@ -182,6 +183,8 @@ def test_verdicts_are_exported_for_finetune_and_calibrate(run: Run, photos: Path
         ("photos", "--by", "Anna"),
         ("--library", "library", "--model", "mini"),
         ("photos", "--apply", "a.json", "--confirmed"),
+        ("photos", "--unite", "captions"),
+        ("photos", "--keep", "prettiest"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(run: Run, arguments: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from simsearch import distance
 from simsearch.errors import InputError, MetricError
 from simsearch.search import self_join
+from simsearch.search.hamming.multi_index import cut
 from simsearch.search.indexes.index import build
 from simsearch.search.indexes.spec import spec_for
 from simsearch.search.self_join import Pairs, code_pairs, pairs_by_index, row_pairs
@@ -37,44 +38,19 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("radius", [0, 4, 12])
-@pytest.mark.parametrize("indexed", [False, True])
-def test_pairs_of_codes_are_those_of_comparing_all(rng, radius, indexed, monkeypatch):
+@pytest.mark.parametrize("tables", [False, True])
+def test_pairs_of_codes_are_those_of_comparing_all(rng, radius, tables, monkeypatch):
     codes = codes_of(rng, 700, 12)
     monkeypatch.setattr(self_join, "_CODES", 128)
-    make = self_join.MultiIndex if indexed else lambda codes: None
-    monkeypatch.setattr(self_join, "_index_for", lambda codes, *_: make(codes))
-    assert_same(together(code_pairs(codes, radius=radius)), oracle(codes, "hamming", radius / 96))
-
-
-@pytest.mark.parametrize("faster", ["tables", "all"])
-def test_the_faster_way_is_taken(rng, monkeypatch, faster):
-    codes = rng.integers(0, 256, (5000, 8), dtype=np.uint8)
-    clock = [0.0]
-    costs = {"tables": 1.0 if faster == "tables" else 10.0, "all": 10.0}  # of which half is behind
-    real, asked = (self_join.MultiIndex.within, self_join.codes_within), []
-
-    def counted(way, call):
-        def run(*arguments, **settings):
-            asked.append(way)
-            clock[0] += costs[way]
-            return call(*arguments, **settings)
-
-        return run
-
-    monkeypatch.setattr(self_join.MultiIndex, "within", counted("tables", real[0]))
-    monkeypatch.setattr(self_join, "codes_within", counted("all", real[1]))
-    monkeypatch.setattr(self_join.time, "perf_counter", lambda: clock[0])
-    found = together(code_pairs(codes, radius=1))
-    assert asked[:4] == ["tables", "tables", "all", "all"]
-    assert set(asked[4:]) == {faster}
-    assert_same(found, oracle(codes, "hamming", 1 / 64))
-
-
-def test_tables_are_not_even_built_where_they_cannot_pay(rng, monkeypatch):
-    codes = rng.integers(0, 256, (5000, 8), dtype=np.uint8)
-    monkeypatch.setattr(self_join, "MultiIndex", None)
-    assert self_join._index_for(codes, 30, None) is None
-    assert self_join._index_for(codes[:10], 2, None) is None
+    monkeypatch.setattr(self_join, "join_chunks", lambda *_: cut(96, 6) if tables else None)
+    told: list[tuple[int, int]] = []
+    pieces = list(code_pairs(codes, radius=radius, advance=lambda *both: told.append(both)))
+    assert all((np.diff(piece.left) >= 0).all() for piece in pieces)
+    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+    order = np.lexsort((columns[1], columns[2], columns[0]))
+    assert_same(Pairs(*(column[order] for column in columns)), oracle(codes, "hamming", radius / 96))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
 
 
 @pytest.mark.parametrize("metric", ["js", "cosine", "l2"])

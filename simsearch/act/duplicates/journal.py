@@ -7,7 +7,6 @@ Paths stand in base64, since they are bytes.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from simsearch.act.duplicates.names import decoded, encoded
 from simsearch.act.duplicates.plan import Plan, Unit
 from simsearch.errors import InputError, shown
 from simsearch.library.format.atomic_files import naming_full_disk
@@ -142,16 +142,6 @@ def _take(record: Record, line: Mapping[str, Any]) -> None:
                 record.ended[number] = what
 
 
-def encoded(path: bytes) -> str:
-    """Return a path in base64."""
-    return base64.b64encode(path).decode()
-
-
-def decoded(text: str) -> bytes:
-    """Return the path that `encoded` wrote."""
-    return base64.b64decode(text, validate=True)
-
-
 def _unit_fields(unit: Unit) -> dict[str, Any]:
     return {
         "path": encoded(unit.path),
@@ -162,6 +152,9 @@ def _unit_fields(unit: Unit) -> dict[str, Any]:
         "kept_sha256": unit.kept_sha256,
         "below": encoded(unit.below),
         "sidecars": [encoded(path) for path in unit.sidecars],
+        "videos": [encoded(path) for path in unit.videos],
+        "copies": [[encoded(source), encoded(target)] for source, target in unit.copies],
+        "unite": list(unit.unite),
     }
 
 
@@ -174,4 +167,7 @@ def _unit(line: Mapping[str, Any]) -> Unit:
         str(line["kept_sha256"]),
         decoded(line["below"]),
         tuple(map(decoded, line["sidecars"])),
+        tuple(map(decoded, line.get("videos", []))),
+        tuple((decoded(source), decoded(target)) for source, target in line.get("copies", [])),
+        tuple(line.get("unite", [])),
     )

@@ -70,7 +70,7 @@ def move(source: bytes, target: bytes, known: Seen, on_step: OnStep = nothing) -
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno == errno.EXDEV:
-            _copy(source, target, known, on_step)
+            copy(source, target, known, on_step)
         elif error.errno in _NO_LINKS:
             _rename(source, target, known)
             return
@@ -113,8 +113,14 @@ def finish(source: bytes, target: bytes, sha256: str, on_step: OnStep = nothing)
     move(source, target, known, on_step)
 
 
-def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
-    """Copy a file to another file system: whole, on its disk, and with its times before it has its name."""
+def copy(source: bytes, target: bytes, known: Seen, on_step: OnStep = nothing) -> None:
+    """Copy a file: whole, on its disk, and with its times before it has its name.
+
+    Raises:
+        FileExistsError: Something has that name; nothing was changed.
+        Changed: The file was replaced since it was read.
+        OSError: It cannot be copied.
+    """
     partial = _partial(target)
     clear_partial(target)
     try:
@@ -130,8 +136,15 @@ def _copy(source: bytes, target: bytes, known: Seen, on_step: OnStep) -> None:
                 raise
             _take(target)
             os.replace(partial, target)
+        _sync_folder(target)
     finally:
         clear_partial(target)
+
+
+def drop(path: bytes) -> None:
+    """Remove a file of which there is another one."""
+    os.unlink(path)
+    _sync_folder(path)
 
 
 def written(source: bytes, copy: bytes, sha256: str) -> None:

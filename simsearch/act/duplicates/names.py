@@ -1,12 +1,23 @@
-"""Free names: what is moved into a folder lies beside what is there, and a picture and its sidecars stay together."""
+"""Names: as a journal writes them, and free ones, by which a picture and its sidecars stay together."""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 from collections.abc import Callable, Sequence
 
 _MOST = 10_000
+
+
+def encoded(path: bytes) -> str:
+    """Return a path in base64."""
+    return base64.b64encode(path).decode()
+
+
+def decoded(text: str) -> bytes:
+    """Return the path that `encoded` wrote."""
+    return base64.b64decode(text, validate=True)
 
 
 def numbered(name: bytes, stem: bytes, number: int) -> bytes:

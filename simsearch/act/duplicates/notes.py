@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from simsearch.act.duplicates.journal import decoded
+from simsearch.act.duplicates.names import decoded
 
 
 def write_note(one: Mapping[str, str]) -> None:

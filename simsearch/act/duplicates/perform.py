@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.act.duplicates import links
-from simsearch.act.duplicates.journal import Journal, Record, begun, continued, decoded, encoded, read
+from simsearch.act.duplicates.journal import Journal, Record, begun, continued, read
 from simsearch.act.duplicates.moving import Changed, OnStep, Seen, finish, move, nothing, seen
-from simsearch.act.duplicates.names import free_names
+from simsearch.act.duplicates.names import decoded, encoded, free_names
 from simsearch.act.duplicates.notes import drop_note, write_note
 from simsearch.act.duplicates.plan import Plan, Unit
 from simsearch.act.duplicates.trash import FILES, INFO, NOTE, note_of, trash_for
+from simsearch.act.duplicates.unite import facts_of, take_back, unite
 from simsearch.errors import InputError, StorageFull, shown
 from simsearch.library.format.atomic_files import naming_full_disk
 from simsearch.library.format.lock import writer_lock
@@ -146,16 +147,32 @@ class _Work:
             self._on_step("begun")
             links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
+        facts = facts_of(unit.path, unit.kept, unit.copies, unit.unite)
         for _ in range(_TRIES):
             moves = self._moves(unit, known)
-            self._journal.say(begin=number, moves=moves)
+            self._journal.say(begin=number, moves=moves, unite=facts)
             self._on_step("begun")
             try:
-                self._move_all(moves, known)
+                with self._giving(unit, facts):
+                    self._move_all(moves, known)
             except FileExistsError:
                 continue  # somebody took the name in this moment
             return
         raise Changed("no free name was found for it")
+
+    @contextmanager
+    def _giving(self, unit: Unit, facts: Mapping[str, Any] | None) -> Iterator[None]:
+        """Give the kept file what it lacks before a picture goes; where that stays after all, take it back."""
+        if facts is None:  # of a journal from before
+            yield
+            return
+        try:
+            self._left += unite(facts, self._on_step)
+            yield
+        except (Changed, OSError):
+            if os.path.lexists(unit.path):
+                take_back(facts, self._on_step)
+            raise
 
     def _move_all(self, moves: Sequence[Mapping[str, str]], known: Seen) -> None:
         """Move a picture, then its sidecars; one of these that cannot be moved stays and is told."""
@@ -182,13 +199,14 @@ class _Work:
                 _require_spare(unit)
                 links.link(unit.path, unit.kept, number, unit.sha256, self._on_step)
             return
-        for i, one in enumerate(begin["moves"]):
-            if i == 0 and os.path.lexists(unit.path):
+        with self._giving(unit, begin.get("unite")):
+            if os.path.lexists(unit.path):
                 _require_spare(unit)
-            if os.path.lexists(decoded(one["from"])):
-                drop_note(one)
-                write_note(one)
-            finish(decoded(one["from"]), decoded(one["to"]), one["sha256"], self._on_step)
+            for one in begin["moves"]:
+                if os.path.lexists(decoded(one["from"])):
+                    drop_note(one)
+                    write_note(one)
+                finish(decoded(one["from"]), decoded(one["to"]), one["sha256"], self._on_step)
 
     def _moves(self, unit: Unit, known: Seen) -> list[dict[str, str]]:
         """Return the moves of a picture and its sidecars, to free names."""
@@ -199,7 +217,7 @@ class _Work:
             note = notes is not None and os.path.lexists(os.path.join(notes, name + NOTE))
             return note or os.path.lexists(os.path.join(folder, name))
 
-        sources = (unit.path, *(path for path in unit.sidecars if os.path.lexists(path)))
+        sources = (unit.path, *(path for path in unit.along if os.path.lexists(path)))
         own, *others = (os.path.basename(path) for path in sources)
         moves = []
         for i, (source, name) in enumerate(zip(sources, free_names(own, others, taken), strict=True)):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from simsearch.act.duplicates.sidecars import sidecars_of
+from simsearch.act.duplicates.sidecars import live_videos_of, sidecars_of
+from simsearch.act.duplicates.unite import USUAL, copies_of, kinds_beside, ways_named
 from simsearch.errors import InputError, shown
 from simsearch.library.duplicates.report import Duplicate, Picture
 
@@ -27,6 +28,9 @@ class Unit:
         kept_sha256: Of that one.
         below: The path below the folder that was indexed, which it has again in the folder that it is moved to.
         sidecars: Paths of the files that go along.
+        videos: Of a live photograph, which go along too.
+        copies: Which of these are copied beside the kept file first, and where to.
+        unite: What else is added to the kept file: "tags", "times".
     """
 
     path: bytes
@@ -36,6 +40,14 @@ class Unit:
     kept_sha256: str
     below: bytes
     sidecars: tuple[bytes, ...] = ()
+    videos: tuple[bytes, ...] = ()
+    copies: tuple[tuple[bytes, bytes], ...] = ()
+    unite: tuple[str, ...] = ()
+
+    @property
+    def along(self) -> tuple[bytes, ...]:
+        """All files that go along."""
+        return self.sidecars + self.videos
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,13 @@ class Plan:
         return sum(unit.size for unit in self.units)
 
 
-def plan_of(pairs: Iterable[tuple[Picture, Duplicate]], action: Action, *, destination: Path | None = None) -> Plan:
+def plan_of(
+    pairs: Iterable[tuple[Picture, Duplicate]],
+    action: Action,
+    *,
+    destination: Path | None = None,
+    unite: Sequence[str] = USUAL,
+) -> Plan:
     """Return the plan for pairs of a kept file and another one.
 
     Args:
@@ -68,28 +86,46 @@ def plan_of(pairs: Iterable[tuple[Picture, Duplicate]], action: Action, *, desti
         action: "move" into `destination`, "trash", or "link": put a hard link to the kept file in place of the other,
             which is for exact copies alone.
         destination: The folder of "move"; outside the folders that were looked through, or it would be found again.
+        unite: What the kept file gets of one that goes, where it has none: "sidecars" (and live videos) are copied
+            beside it, "tags" of the desktop are added to it, "times" gives it the older time.
 
     Raises:
-        InputError: There is no folder to move to, or it lies in one that was looked through.
+        InputError: There is no folder to move to, or it lies in one that was looked through, or a word is none.
     """
     if action == "move" and destination is None:
         raise InputError("moving takes a folder to move to")
-    units, left, roots = [], [], set[bytes]()
+    units, left, roots, ways = [], [], set[bytes](), ways_named(unite)
+    kinds: dict[bytes, set[bytes]] = {}
     for kept, one in pairs:
         roots.add(one.picture.root)
         why = _why_left(kept, one, action)
         if why is not None:
             left.append((one.picture.raw, why))
             continue
-        path = one.picture.raw
-        along = () if action == "link" else tuple(sidecars_of(path))
-        root = one.picture.root.rstrip(b"/") + b"/"
-        below = path[len(root) :] if path.startswith(root) else b".."
-        below = os.path.basename(path) if b".." in below.split(b"/") else below
-        units.append(Unit(path, one.picture.sha256 or "", one.picture.size, kept.raw, kept.sha256 or "", below, along))
+        units.append(_unit(kept, one, action, ways, kinds))
     if destination is not None:
         _require_outside(destination, roots)
     return Plan(action, tuple(units), destination, tuple(left))
+
+
+def _unit(kept: Picture, one: Duplicate, action: Action, ways: Sequence[str], kinds: dict[bytes, set[bytes]]) -> Unit:
+    """Return a file that goes, with what goes along and what the kept one gets of it."""
+    path = one.picture.raw
+    root = one.picture.root.rstrip(b"/") + b"/"
+    below = path[len(root) :] if path.startswith(root) else b".."
+    below = os.path.basename(path) if b".." in below.split(b"/") else below
+    unit = Unit(path, one.picture.sha256 or "", one.picture.size, kept.raw, kept.sha256 or "", below)
+    if action == "link":
+        return unit
+    unit = replace(unit, sidecars=tuple(sidecars_of(path)), videos=tuple(live_videos_of(path)))
+    if not kept.own or kept.kind != "file":
+        return unit
+    copies: Sequence[tuple[bytes, bytes]] = ()
+    if "sidecars" in ways and unit.along:
+        if kept.raw not in kinds:
+            kinds[kept.raw] = kinds_beside(kept.raw)
+        copies = copies_of(path, unit.along, kept.raw, kinds[kept.raw], exact=one.exact)
+    return replace(unit, copies=tuple(copies), unite=tuple(way for way in ways if way != "sidecars"))
 
 
 def _why_left(kept: Picture, one: Duplicate, action: Action) -> str | None:

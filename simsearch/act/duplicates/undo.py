@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from simsearch.act.duplicates import links
-from simsearch.act.duplicates.journal import continued, decoded, read
+from simsearch.act.duplicates.journal import continued, read
 from simsearch.act.duplicates.moving import Changed, OnStep, clear_partial, finish, nothing, seen
+from simsearch.act.duplicates.names import decoded
 from simsearch.act.duplicates.notes import drop_note
 from simsearch.act.duplicates.perform import ActReport, alone
 from simsearch.act.duplicates.plan import Unit
+from simsearch.act.duplicates.unite import take_back
 from simsearch.errors import StorageFull
 from simsearch.library.format.atomic_files import naming_full_disk
 
@@ -59,6 +61,8 @@ def _undone(unit: Unit, begin: Mapping[str, Any], on_step: OnStep) -> bool:
     for one in reversed(begin["moves"]):
         came_back |= _back(decoded(one["from"]), decoded(one["to"]), one["sha256"], on_step)
         drop_note(one)
+    if "unite" in begin:
+        take_back(begin["unite"], on_step)
     return came_back
 
 

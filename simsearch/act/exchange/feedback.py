@@ -20,6 +20,7 @@ from simsearch.runtime.user_files import read_csv
 
 Word = Literal["confirm", "reject", "pending"]
 FORMATS = ("csv", ncmec.ORIGIN, stopncii.ORIGIN)
+_MOST_DIGITS = 18
 _STOPNCII: Mapping[Word, str] = {"confirm": "Blocked", "reject": "NotBlocked", "pending": "PendingReview"}
 
 
@@ -85,9 +86,9 @@ def read_verdicts(path: Path) -> list[EntryVerdict]:
     verdicts = list[EntryVerdict]()
     words: dict[str, Word] = {word: word for word in get_args(Word)}
     for number, row in enumerate(read_csv(path, ("entry", "verdict")), 2):
-        word = words.get((row["verdict"] or "").strip().lower())
-        entry = (row["entry"] or "").strip()
-        if word is None or not entry.isascii() or not entry.isdigit():
+        word = words.get(row["verdict"].strip().lower())
+        entry = row["entry"].strip()
+        if word is None or not entry.isascii() or not entry.isdigit() or len(entry) > _MOST_DIGITS:
             raise InputError(f"{path}, line {number}: entry must be a number, and verdict one of {', '.join(words)}")
         verdicts.append(EntryVerdict(int(entry), word, (row.get("reason") or "").strip()))
     return verdicts

@@ -115,7 +115,7 @@ def pairs_within(
     numbers, total = contents.items_of_rows(asking.channel), contents.count
     with naming_damage(contents.snapshot, asking.channel):
         if asking.of_codes:
-            return Near.joined(_told(_by_codes(contents, asking, numbers), advance, total)), None
+            return Near.joined(_by_codes(contents, asking, numbers, advance)), None
         while resident is not None:
             device = resident.device(total)
             ready = resident.index(contents.snapshot, asking.channel.name, asking.metric, device)
@@ -195,7 +195,7 @@ def _by_rows(contents: Contents, asking: Asking, numbers: Numbers) -> Iterator[P
             yield _ordered(numbers, *pairs)
 
 
-def _by_codes(contents: Contents, asking: Asking, numbers: Numbers) -> Iterator[Piece]:
+def _by_codes(contents: Contents, asking: Asking, numbers: Numbers, advance: Advance | None) -> Iterator[Piece]:
     """Yield pairs of codes, which are held in memory: 12 or 32 bytes each."""
     from simsearch.search.hamming.code_length import radius_of
     from simsearch.search.self_join import code_pairs
@@ -209,7 +209,8 @@ def _by_codes(contents: Contents, asking: Asking, numbers: Numbers) -> Iterator[
     kept = numbers[np.concatenate(live)]
     room = 8 * codes.shape[1]
     bits = asking.channel.bits or room
-    for left, right, distances in code_pairs(codes, radius=radius_of(min(asking.limit, 1.0), bits)):
+    radius = radius_of(min(asking.limit, 1.0), bits)
+    for left, right, distances in code_pairs(codes, radius=radius, advance=advance):
         yield _ordered(kept, left, right, (distances * np.float32(room / bits)).astype(np.float32))
 
 

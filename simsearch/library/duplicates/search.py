@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from simsearch.errors import InputError, shown
 from simsearch.library.calibration.known import calibration_of
 from simsearch.library.duplicates.contents import Contents
-from simsearch.library.duplicates.find import Choice, Files, groups_of
+from simsearch.library.duplicates.find import Choice, Decided, Files, groups_of
 from simsearch.library.duplicates.groups import GROUPINGS
 from simsearch.library.duplicates.keep import keep_rule
 from simsearch.library.duplicates.limit import Limit, limit_of
@@ -24,6 +26,7 @@ from simsearch.library.read.search_plan import SearchPlan
 from simsearch.library.settings import AddSettings
 from simsearch.library.verdicts.log import read
 from simsearch.library.verdicts.verdict import standing
+from simsearch.library.write.review import distance_between
 
 if TYPE_CHECKING:
     from simsearch.library.indexes.curve import Recall
@@ -92,7 +95,10 @@ class DuplicateSearch:
     ) -> Duplicates:
         """Return the duplicates in groups."""
         decided = standing(read(Manifest(self._library.path)))
-        pairs = self.pairs(against, limits, resident=resident, advance=advance)
+        if confirmed and against is None:
+            pairs = self._confirmed(decided, limits)
+        else:
+            pairs = self.pairs(against, limits, resident=resident, advance=advance)
         choice = Choice(self._keep, self._grouping, pairs.limit, self._views, decided, confirmed)
         files = Files(pairs.contents)
         made = groups_of(pairs.near, files, choice)
@@ -127,10 +133,8 @@ class DuplicateSearch:
         own = Contents.of(self._library.snapshot, floor=information_floor(self._library.path, self._channel))
         held = own if against is None else self._contents(against)
         chances = own.count * held.count if against is not None else own.count * (own.count - 1) / 2
-        chances *= max(1, len(self._views))
-        rates = calibration_of(self._library.path, self._channel, self._metric)
         items = len(self._library) if against is None else len(self._library) + len(against)
-        limit = limit_of(rates, self._channel, self._metric, items=items, chances=chances, **limits)
+        limit = self._limit(chances * max(1, len(self._views)), items, limits)
         asking = Asking(self._channel, self._metric, limit.distance, self._library.device)
         recall = None
         if against is None:
@@ -142,6 +146,28 @@ class DuplicateSearch:
             near = replace(near, right=near.right + own.starts[-1])
         contents = (own,) if against is None else (own, held)
         return NearPairs(near, contents, limit, recall, unread)
+
+    def _limit(self, chances: float, items: int, limits: Mapping[str, float | None]) -> Limit:
+        rates = calibration_of(self._library.path, self._channel, self._metric)
+        return limit_of(rates, self._channel, self._metric, items=items, chances=chances, **limits)
+
+    def _confirmed(self, decided: Decided, limits: Mapping[str, float | None]) -> NearPairs:
+        """Return the pairs of contents that somebody confirmed: all, or those within a limit that is given."""
+        own = Contents.of(self._library.snapshot)
+        pairs = [pair for pair, one in decided.items() if one.decision == "confirm" and pair[0] != pair[1]]
+        items = own.items_of([half for pair in pairs for half in pair])
+        left, right, distances = list[int](), list[int](), list[float]()
+        for pair, a, b in zip(pairs, items[::2], items[1::2], strict=True):
+            if a and b:
+                apart = distance_between(own.snapshot, self._channel, *pair, self._metric)
+                left.append(min(*a, *b))
+                right.append(max(min(a), min(b)))
+                distances.append(apart if apart is not None else decided[pair].distance or 0.0)
+        limit = Limit(max(distances, default=0.0), 0.0)
+        if any(value is not None for value in limits.values()):
+            limit = self._limit(own.count * (own.count - 1) / 2, len(self._library), limits)
+        near = Near.joined([(np.array(left, np.int64), np.array(right, np.int64), np.array(distances, np.float32), 0)])
+        return NearPairs(near.some(near.distances <= np.float32(limit.distance)), (own,), limit, None, 0)
 
     def _contents(self, against: Any) -> Contents:
         if against.path.resolve() == self._library.path.resolve():

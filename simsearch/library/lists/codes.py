@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-
-import numpy as np
 
 from simsearch.errors import InputError, shown
 
@@ -18,7 +17,7 @@ PDQ_QUALITY = 50
 """Quality below which its authors set a hash aside: it tells too little apart."""
 CHANNEL = "channel:"
 """Before the fingerprint of a model whose rows are codes."""
-_DIGITS = frozenset("0123456789abcdef")
+_HEX = re.compile(r"[0-9a-f]+")
 _FINGERPRINT = 64
 _LONGEST = 1 << 17  # bytes of a row
 
@@ -58,7 +57,7 @@ def code(kind: str, text: str) -> Code:
     wanted = PDQ_BYTES if name == PDQ else DIGESTS.get(name)
     if wanted is None and not is_channel_type(name):
         raise InputError(f"{shown(kind)} is no type of code: use {', '.join((PDQ, *DIGESTS))} or {CHANNEL}FINGERPRINT")
-    if not digits or len(digits) % 2 or not _DIGITS.issuperset(digits) or len(digits) > 2 * _LONGEST:
+    if not digits or len(digits) % 2 or not _HEX.fullmatch(digits) or len(digits) > 2 * _LONGEST:
         raise InputError(f"{shown(text)} is no {name}: it must be hexadecimal digits")
     if wanted is not None and len(digits) != 2 * wanted:
         raise InputError(f"{shown(text)} has {len(digits)} digits, and {name} has {2 * wanted}")
@@ -80,7 +79,7 @@ def parsed(text: str) -> Code:
 def is_channel_type(name: str) -> bool:
     """Return whether this is the type of a channel's rows."""
     digits = name.removeprefix(CHANNEL)
-    return name.startswith(CHANNEL) and len(digits) == _FINGERPRINT and _DIGITS.issuperset(digits)
+    return name.startswith(CHANNEL) and len(digits) == _FINGERPRINT and _HEX.fullmatch(digits) is not None
 
 
 def type_of(fingerprint: str) -> str:
@@ -95,5 +94,5 @@ def is_blank(value: bytes) -> bool:
         >>> is_blank(bytes(32)), is_blank(bytes(range(32)) * 1)
         (True, False)
     """
-    ones = int(np.bitwise_count(np.frombuffer(value, np.uint8)).sum())
+    ones = int.from_bytes(value).bit_count()
     return min(ones, 8 * PDQ_BYTES - ones) <= PDQ_RADIUS

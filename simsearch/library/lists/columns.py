@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,16 +69,18 @@ class Columns:
         return len(self.id)
 
 
-def rows_of(table: pa.Table, kind: str, hidden: Sequence[int] = ()) -> tuple[NDArray[np.int64], list[bytes]]:
-    """Return the places and values of the active entries of a type, without some ids."""
+def rows_of(table: pa.Table, kind: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the places (n,) and values (n, bytes) of the active entries of a type, which are all as long."""
     import pyarrow.compute as pc
 
     wanted = pc.and_(pc.equal(table.column("type"), kind), pc.invert(table.column("withdrawn")))
     places = np.flatnonzero(wanted.to_numpy(zero_copy_only=False))
-    if len(hidden):
-        ids = table.column("id").to_numpy()
-        places = places[~np.isin(ids[places], np.asarray(hidden, np.int64))]
-    return places, table.column("value").take(pa.array(places)).to_pylist()
+    if not len(places):
+        return places, np.empty((0, 1), np.uint8)
+    values = table.column("value").filter(wanted).combine_chunks()
+    _, offsets, data = values.buffers()
+    first, end = np.frombuffer(offsets, np.int64)[[values.offset, values.offset + len(values)]]
+    return places, np.frombuffer(data, np.uint8)[first:end].reshape(len(places), -1)
 
 
 def require_sound(table: pa.Table, dimensions: dict[str, int]) -> None:

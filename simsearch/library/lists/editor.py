@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from json import dumps
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from simsearch.library.lists.codes import Code
 from simsearch.library.lists.columns import SCHEMA, UNKNOWN, Columns
 from simsearch.library.lists.entries import Change, Listed, SourceRecord, from_json, to_json
 
+_FEW = 8  # codes or records of which entries are looked for one by one
 REMOVED = ("local", "removed")
 """The source record of an entry that was removed here: no import lists it again before the next purge."""
 
@@ -39,10 +43,19 @@ class Changed:
 
 
 class Editor:
-    """The entries of a list while changes are made to them; each change is whole."""
+    """The entries of a list while changes are made to them; each change is whole.
 
-    def __init__(self, table: pa.Table, *, next_id: int, checks: int) -> None:
-        self.columns = Columns.of(table)
+    Args:
+        table: The entries.
+        next_id: Of the next new one.
+        checks: Pictures that were checked so far.
+        only: All changes that will be made; None for any. Of a few only the entries that they concern are unpacked.
+    """
+
+    def __init__(self, table: pa.Table, *, next_id: int, checks: int, only: Sequence[Change] | None = None) -> None:
+        chosen = None if only is None else _concerned(table, only)
+        self._rest = None if chosen is None else table.filter(pa.array(~chosen)) if chosen.any() else table
+        self.columns = Columns.of(table if chosen is None else table.filter(pa.array(chosen)))
         self.next_id = next_id
         self._checks = checks
         self._at = {
@@ -52,6 +65,17 @@ class Editor:
         self._of_record: dict[tuple[str, str], set[int]] | None = None
         self._erased = set[int]()
         self._before: dict[int, tuple[str, int, bool] | None] = {}
+
+    def table(self) -> pa.Table:
+        """Return all entries as they are now."""
+        edited = self.columns.table()
+        if self._rest is None:
+            return edited
+        table = pa.concat_tables([self._rest, edited])
+        ids = table.column("id").to_numpy()
+        if (np.diff(ids) <= 0).any():
+            table = table.take(pa.array(np.argsort(ids)))
+        return table.combine_chunks()
 
     def apply(self, changes: Iterable[Change]) -> Changed:
         """Make changes, in order, and return what they did."""
@@ -188,3 +212,18 @@ class Editor:
         self._at = {key: at for at, key in enumerate(zip(self.columns.type, self.columns.value, strict=True))}
         self._of_record = None
         self._erased.clear()
+
+
+def _concerned(table: pa.Table, changes: Sequence[Change]) -> NDArray[np.bool_] | None:
+    """Return which entries changes may touch (n,); None where it takes as long to look as to unpack all."""
+    import pyarrow.compute as pc
+
+    codes = {listed.code.value for change in changes for listed in change.codes}
+    records = {change.id for change in changes if change.id}
+    if len(codes) > _FEW or len(records) > _FEW:
+        return None
+    chosen = pc.is_in(table.column("value"), value_set=pa.array(sorted(codes), pa.large_binary()))
+    for record in records:
+        named = pc.match_substring(table.column("sources"), dumps(record, ensure_ascii=False))
+        chosen = pc.or_(chosen, named)
+    return np.asarray(chosen.to_numpy(), bool)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from simsearch.errors import InputError, LibraryDamaged
 from simsearch.library.lists.codes import Code
+
+_ALIKE = 1024  # source records that are kept in both forms: entries of one file often share theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,15 @@ class Change:
 
 def to_json(sources: Sequence[SourceRecord]) -> str:
     """Return source records as one text, the same for the same records."""
+    return _to_json(tuple(sources))
+
+
+@lru_cache(maxsize=_ALIKE)
+def _to_json(sources: tuple[SourceRecord, ...]) -> str:
     return json.dumps([source.to_dict() for source in sources], ensure_ascii=False, separators=(",", ":"))
 
 
+@lru_cache(maxsize=_ALIKE)
 def from_json(text: str) -> tuple[SourceRecord, ...]:
     """Return what `to_json` wrote.
 

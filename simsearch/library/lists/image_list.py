@@ -173,10 +173,9 @@ class ImageList:
         if kind not in self._coded:
             places, values = rows_of(self._table, kind)
             dtype = self._dtype(kind)
-            flat = np.frombuffer(b"".join(values), dtype)
             since = self._table.column("since").to_numpy()[places]
             ids = self._table.column("id").to_numpy()[places]
-            self._coded[kind] = Coded(ids, flat.reshape(len(values), -1) if values else np.empty((0, 1), dtype), since)
+            self._coded[kind] = Coded(ids, values.view(dtype) if len(values) else np.empty((0, 1), dtype), since)
         return self._coded[kind]
 
     def same(self, code: Code) -> int | None:
@@ -215,13 +214,12 @@ class ImageList:
             StorageFull: The disk is full; the list is as before.
         """
         given = list(changes)
-        with self._editing() as editor:
+        with self._editing(given) as editor:
             known = {**(channels or {}), **self._header.channels}
             self._require_described(given, known)
             changed = editor.apply(given)
             if changed.anything:
-                used = {kind.partition(":")[2] for kind in set(editor.columns.type) if is_channel_type(kind)}
-                self._write(editor, {key: one for key, one in known.items() if key in used})
+                self._write(editor, known)
         return changed
 
     def remove(self, entries: Iterable[int | Code], *, purge: bool = False) -> int:
@@ -322,24 +320,25 @@ class ImageList:
                     raise InputError(f"a row of {known[key].model} has {known[key].row_bytes} bytes and not {size}")
 
     @contextmanager
-    def _editing(self) -> Iterator[Editor]:
-        """Yield the newest entries for a change, under the lock."""
+    def _editing(self, only: Sequence[Change] | None = None) -> Iterator[Editor]:
+        """Yield the newest entries for some changes, or any, under the lock."""
         if self.library is None:
-            yield self._editor()
+            yield self._editor(only)
             return
         with store.locked(self.library):
             self._take(*store.read_entries(self.library, self.name))
             self._sightings = _sightings(self.library, self.name)
-            yield self._editor()
+            yield self._editor(only)
 
-    def _editor(self) -> Editor:
-        return Editor(self._table, next_id=self._header.next_id, checks=self._sightings.checks)
+    def _editor(self, only: Sequence[Change] | None) -> Editor:
+        return Editor(self._table, next_id=self._header.next_id, checks=self._sightings.checks, only=only)
 
     def _write(self, editor: Editor, channels: Mapping[str, ChannelFacts] | None = None) -> None:
-        header = replace(self._header, next_id=editor.next_id)
+        header, table = replace(self._header, next_id=editor.next_id), editor.table()
         if channels is not None:
-            header = replace(header, channels=channels)
-        table = editor.columns.table()
+            kinds = table.column("type").unique().to_pylist()
+            used = {kind.partition(":")[2] for kind in kinds if is_channel_type(kind)}
+            header = replace(header, channels={key: one for key, one in channels.items() if key in used})
         if self.library is not None:
             store.write_entries(self.library / LISTS, self.name, header, table)
         self._take(header, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,23 +23,20 @@ def values_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
 
 
 @compiled("probe")
-def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
+def probe(tables: Any, queries: Any, task: Any, found: Any) -> Any:
     """Find the codes within a radius of queries, from one of them on, until the buffers may be full.
 
     Args:
-        tables: Codes (n, m) uint32; in the order of each chunk their position and the same (c, n, 1 + m), or
-            (c, 0, 1 + m); where those of each value begin, chunk after chunk; positions by chunk (c, n); first bit and
-            length of each chunk (c, 2); radius of each (c,).
+        tables: Codes (n, m) uint32; where those of each value begin, chunk after chunk; positions by chunk (c, n);
+            first bit and length of each chunk (c, 2); radius of each (c,).
         queries: Their words (q, m).
-        after: Find only codes behind this position (q,).
         task: The query to start with, and the radius.
         found: Takes query, count and position of each hit (room,), and how many codes were counted (q,).
 
     Returns:
         The query to resume at, whose hits are not among those written, and how many are.
     """
-    words, ordered, starts, order, chunks, radii = tables
-    in_order, width = ordered.shape[1] > 0, words.shape[1]
+    words, starts, order, chunks, radii = tables
     first, radius = task
     query_ids, counts, positions, looked_at = found
     length = 0
@@ -52,16 +50,12 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
                 flips = (np.int64(1) << differing) - 1
                 while flips < np.int64(1) << bits:
                     value = base + (query_value ^ flips)
-                    low = starts[value]
-                    for place in range(starts[value + 1] - 1, low - 1, -1):
-                        code = np.int64(ordered[chunk, place, 0] if in_order else order[chunk, place])
-                        if code <= after[query_id]:
-                            break
-                        looked += 1
+                    looked += starts[value + 1] - starts[value]
+                    for place in range(starts[value], starts[value + 1]):
+                        code = np.int64(order[chunk, place])
                         count = np.int64(0)
-                        for w in range(width):
-                            word = ordered[chunk, place, 1 + w] if in_order else words[code, w]
-                            count += np.int64(popcount(np.uint64(word ^ query[w])))
+                        for w in range(words.shape[1]):
+                            count += np.int64(popcount(np.uint64(words[code, w] ^ query[w])))
                         if count <= radius and not _seen(words[code], query, chunks[:chunk], radii):
                             if length == len(query_ids):
                                 return query_id, before
@@ -73,6 +67,84 @@ def probe(tables: Any, queries: Any, after: Any, task: Any, found: Any) -> Any:
             base += (np.int64(1) << bits) + 1
         looked_at[query_id] = looked
     return len(queries), length
+
+
+@compiled("table of a chunk")
+def table_of(words: NDArray[np.uint32], first: int, bits: int) -> Any:
+    """Return codes (n, m) in order of their value in a chunk, their positions (n,), and where each value begins."""
+    starts = np.zeros((np.int64(1) << bits) + 1, np.int64)
+    for i in range(len(words)):
+        starts[_value(words[i], first, bits) + 1] += 1
+    for value in range(np.int64(1) << bits):
+        starts[value + 1] += starts[value]
+    ends, ordered, positions = starts[:-1].copy(), np.empty_like(words), np.empty(len(words), np.uint32)
+    for i in range(len(words)):
+        value = _value(words[i], first, bits)
+        ordered[ends[value]], positions[ends[value]] = words[i], i
+        ends[value] += 1
+    return ordered, positions, starts
+
+
+@compiled("near values")
+def near_values(bits: int, radius: int, count: int) -> Any:
+    """Return the values (count,) of a chunk that have at most `radius` ones."""
+    values, length = np.zeros(count, np.int64), 1
+    for ones in range(1, min(radius, bits) + 1):
+        value = (np.int64(1) << ones) - 1
+        while value < np.int64(1) << bits:
+            values[length] = value
+            length += 1
+            value = _next_with_as_many_ones(value)
+    return values
+
+
+@cache
+def join(width: int) -> Any:
+    """Return the join of a chunk's table with itself, for codes of so many words."""
+
+    @compiled("join", width)
+    def join(table: Any, chunks: Any, radii: Any, task: Any, found: Any) -> Any:
+        """Find the pairs of codes whose first stands in some places of a table, until the buffers may be full.
+
+        Args:
+            table: As of `table_of`.
+            chunks: First bit and length of each (c, 2).
+            radii: Of each chunk (c,).
+            task: The chunk of the table, the radius, and the first place and the end of those.
+            found: Takes the positions of both and the count of each pair (room,), in no order.
+
+        Returns:
+            The place to resume at, whose pairs are not among those written, and how many are.
+        """
+        words, positions, starts = table
+        number, radius, first, end = task
+        left, right, counts = found
+        length, code = 0, np.empty(width, np.uint32)
+        for place in range(first, end):
+            before = length
+            for w in range(width):
+                code[w] = words[place, w]
+            own = _value(code, chunks[number, 0], chunks[number, 1])
+            for differing in range(radii[number] + 1):
+                flips = (np.int64(1) << differing) - 1
+                while flips < np.int64(1) << chunks[number, 1]:
+                    value = own ^ flips
+                    start = place + 1 if differing == 0 else starts[value]
+                    for other in range(start, starts[value + 1] if value >= own else start):
+                        count = np.int64(0)
+                        for w in range(width):
+                            count += np.int64(popcount(np.uint64(words[other, w] ^ code[w])))
+                        if count <= radius and not _seen(words[other], code, chunks[:number], radii):
+                            if length == len(left):
+                                return place, before
+                            left[length], right[length], counts[length] = positions[place], positions[other], count
+                            length += 1
+                    if differing == 0:
+                        break
+                    flips = _next_with_as_many_ones(flips)
+        return end, length
+
+    return join
 
 
 @njit(nogil=True)

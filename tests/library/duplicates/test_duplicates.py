@@ -262,6 +262,23 @@ def test_ten_thousand_decisions_are_never_asked_again(tmp_path: Path) -> None:
         assert shown() > 0, "what nobody decided is shown"
 
 
+def test_confirmed_pairs_are_all_shown_unless_a_limit_is_given(library: Library, photos: Path) -> None:
+    far, near = (photos / "0-00.png", photos / "1-00.png"), (photos / "2-00.png", photos / "2-02.png")
+    for pair in (far, near):
+        library.review(*pair, "confirm", by="Anna")
+    library.review(photos / "3-00.png", photos / "3-02.png", "reject", by="Anna")
+    apart = distances(library)
+    found = {
+        frozenset((Path(kept.path).name, Path(one.picture.path).name)): one.distance
+        for kept, one in library.duplicates(confirmed=True).pairs()
+    }
+    assert found == {frozenset(p.name for p in pair): apart[pair[0].name, pair[1].name] for pair in (far, near)}
+    limited = library.duplicates(confirmed=True, max_distance=apart["2-00.png", "2-02.png"])
+    assert names(limited) == {frozenset(("2-00.png", "2-02.png"))}
+    library.remove([photos / "0-00.png", photos / "again.png"])
+    assert names(library.duplicates(confirmed=True)) == {frozenset(("2-00.png", "2-02.png"))}
+
+
 def test_a_rejected_pair_comes_back_when_that_is_undone(library: Library, photos: Path) -> None:
     first, second = photos / "0-00.png", photos / "0-02.png"
     library.review(first, second, "reject", by="Anna")

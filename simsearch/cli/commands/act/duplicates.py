@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.commands.act.show_duplicates import show_acted, show_groups, show_plan, write_csv, write_report
+from simsearch.cli.commands.act.show_duplicates import (
+    along_of,
+    show_acted,
+    show_groups,
+    show_plan,
+    write_csv,
+    write_report,
+)
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
@@ -101,7 +108,9 @@ class DuplicateFlags:
     exact: Annotated[bool, typer.Option("--exact", help="Compare all pairs, also where optimize built an index.")] = (
         False
     )
-    confirmed: Annotated[bool, typer.Option("--confirmed", help="Only pairs that somebody confirmed.")] = False
+    confirmed: Annotated[bool, typer.Option("--confirmed", help="Only pairs that somebody confirmed, all of them.")] = (
+        False
+    )
     apply: Annotated[
         Path | None,
         typer.Option(
@@ -121,6 +130,14 @@ class DuplicateFlags:
     link: Annotated[
         bool, typer.Option("--link", help="Put hard links to the kept file in place of its exact copies.")
     ] = False
+    unite: Annotated[
+        str,
+        typer.Option(
+            "--unite",
+            metavar="WORDS",
+            help="What a kept file gets of one that goes, where it has none: sidecars, tags, times by commas; or none.",
+        ),
+    ] = "sidecars,tags"
     journal: Annotated[
         Path | None,
         typer.Option(
@@ -179,6 +196,24 @@ class DuplicateFlags:
             raise typer.BadParameter("--report-pairs goes with --report")
         if self.by is not None and self.apply is None:
             raise typer.BadParameter("--by goes with --apply")
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Refuse words that are none before anything is read."""
+        from simsearch.act.duplicates.unite import ways_named
+        from simsearch.errors import InputError
+        from simsearch.library.duplicates.keep import keep_rule
+
+        try:
+            keep_rule(self.keep)
+            ways_named(self.united)
+        except InputError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    @property
+    def united(self) -> list[str]:
+        """The words of --unite."""
+        return [word.strip() for word in self.unite.split(",")]
 
     @property
     def action(self) -> Any:
@@ -202,7 +237,8 @@ def duplicates(flags: DuplicateFlags) -> None:
 
     Exact copies by their bytes, others by their rows, within a distance or an expected number of false pairs. Nothing
     is done unless an action is named; then each step is in a journal first, both files are read again before one goes,
-    and --undo brings all of it back. Sidecars (xmp, json, aae, txt) go along. Pairs that people decided are not shown
+    and --undo brings all of it back. Sidecars (xmp, json, aae, txt) and live videos go along, and are copied beside a
+    kept file that has none. Pairs that people decided are not shown
     again. Exits with 1 when an action left something alone.
     """
     flags.check()
@@ -297,7 +333,7 @@ def _applied(library: Library, flags: DuplicateFlags) -> Plan:
 def _plan(pairs: Any, flags: DuplicateFlags) -> Plan:
     from simsearch.act.duplicates.plan import plan_of
 
-    return plan_of(pairs, flags.action or "trash", destination=flags.move_to)
+    return plan_of(pairs, flags.action or "trash", destination=flags.move_to, unite=flags.united)
 
 
 def _act(plan: Plan, flags: DuplicateFlags, library: Path) -> None:
@@ -308,6 +344,8 @@ def _act(plan: Plan, flags: DuplicateFlags, library: Path) -> None:
         return
     journal = flags.journal or new_journal()
     terminal.hint(f"the journal is {journal}; undo it by: simsearch duplicates --undo {journal}")
+    if along := along_of(plan.units):
+        terminal.hint(f"with {len(plan.units):,} files go {along}")
     with shown("duplicates") as advance:
         done = 0
 

@@ -12,7 +12,7 @@ from simsearch.cli.progress import shown
 
 if TYPE_CHECKING:
     from simsearch.act.duplicates.perform import ActReport
-    from simsearch.act.duplicates.plan import Plan
+    from simsearch.act.duplicates.plan import Plan, Unit
     from simsearch.decide.calibration import Expected
     from simsearch.library.duplicates.report import Duplicate, Duplicates, Group, Picture
 
@@ -126,7 +126,8 @@ def _summary(report: Duplicates) -> Iterator[str]:
     yield (
         f"{groups:,} group{'s' * (groups != 1)}, {files:,} file{'s' * (files != 1)} could go, "
         f"{terminal.size(report.frees)} to be freed; "
-        f"{report.compared:,} pictures compared within {report.metric} {report.max_distance:.4f}{chance}"
+        f"{report.compared:,} picture{'s' * (report.compared != 1)} compared within "
+        f"{report.metric} {report.max_distance:.4f}{chance}"
     )
     if report.recall is not None:
         yield f"through an index: {report.recall}; --exact compares all"
@@ -149,15 +150,28 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     for unit in plan.units:
         if as_json:
             fields = {**terminal.path_fields("path", unit.path), **terminal.path_fields("kept", unit.kept)}
-            terminal.show_json({**fields, "bytes": unit.size, "sidecars": len(unit.sidecars)})
+            counts = {"sidecars": len(unit.sidecars), "videos": len(unit.videos), "copied_to_kept": len(unit.copies)}
+            terminal.show_json({**fields, "bytes": unit.size, **counts})
         else:
-            along = f"  (and {len(unit.sidecars)} sidecars)" if unit.sidecars else ""
-            terminal.show(f"{_named(unit.path)}{along}")
+            told = along_of([unit])
+            terminal.show(f"{_named(unit.path)}{f'  (and {told})' if told else ''}")
     _show_left(plan.left, as_json=as_json)
+    along = along_of(plan.units)
     terminal.note(
-        f"nothing was done: {len(plan.units):,} files would go, {terminal.size(plan.frees)}; give --move-to DIR, "
-        "--trash or --link"
+        f"nothing was done: {len(plan.units):,} files would go{f' with {along}' if along else ''}, "
+        f"{terminal.size(plan.frees)}; give --move-to DIR, --trash or --link"
     )
+
+
+def along_of(units: Sequence[Unit]) -> str:
+    """Return what goes along with some files, in words; empty for nothing."""
+    counts = {
+        "sidecar": sum(len(unit.sidecars) for unit in units),
+        "live video": sum(len(unit.videos) for unit in units),
+    }
+    words = " and ".join(f"{count:,} {word}{'s' * (count != 1)}" for word, count in counts.items() if count)
+    copies = sum(len(unit.copies) for unit in units)
+    return f"{words}, {copies:,} of them copied beside the kept file" if copies else words
 
 
 def show_acted(report: ActReport, verb: str, *, as_json: bool) -> None:
