@@ -22,6 +22,7 @@ SimsearchError
 ├── ServiceError            a service cannot be asked, or did not do as asked
 │   ├── AccessRefused       no token, or one that does not allow this
 │   ├── BodyRefused         the body of a request is too large, or came too slowly
+│   ├── PairTaken           somebody else has that pair, or decided it
 │   └── ServiceBusy         the service has as much to do as it takes on; ask again later
 ├── ProcessFailed           one of several processes ended with an error
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
@@ -54,6 +55,7 @@ __all__ = [
     "ModelError",
     "ModelNotFound",
     "OutputLocked",
+    "PairTaken",
     "ProcessFailed",
     "RejectCode",
     "RowError",
@@ -189,6 +191,10 @@ class AccessRefused(ServiceError):
 
 class BodyRefused(ServiceError):
     """The body of a request is too large, or came too slowly."""
+
+
+class PairTaken(ServiceError):
+    """Somebody else has that pair to decide, or decided it."""
 
 
 class ServiceBusy(ServiceError):

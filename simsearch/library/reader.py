@@ -288,6 +288,7 @@ class Reader:
         keep: str = "best",
         exact: bool = False,
         confirmed: bool = False,
+        max_pairs: int = 5_000_000,
         settings: AddSettings | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
@@ -295,7 +296,7 @@ class Reader:
 
         Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones
         and pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows
-        with the pairs that are found, 5 million at most.
+        with the pairs that are found.
 
         Args:
             against: Another library of the same model: only pairs between the two, of which its files are kept.
@@ -313,6 +314,7 @@ class Reader:
                 "quality", "path:PATTERN", "format:NAME+NAME", or several by commas.
             exact: Compare all pairs, also where there is an index; `recall` says what an index finds.
             confirmed: Return only the pairs that somebody confirmed.
+            max_pairs: That are held; where there are more, a distance says little.
             settings: Of reading images for their views.
             progress: Called with contents compared and their number.
 
@@ -332,6 +334,7 @@ class Reader:
             keep=keep,
             views=views,
             settings=arguments.settings(settings),
+            most=int(arguments.number(max_pairs, "max_pairs", low=1, high=1 << 31)),
         )
         resident = None if arguments.flag(exact, "exact") else self._resident
         limits = {"max_distance": max_distance, "max_false_pairs": max_false_pairs}
@@ -450,7 +453,7 @@ class Reader:
         Raises:
             InputError: As of `search`, or no rates are known of any of the library's models.
         """
-        from simsearch.extract.image_input import are_several
+        from simsearch.extract.image_input import again_and_again, are_several
         from simsearch.images.views import views_of_kinds
         from simsearch.library.channels.fused import Asked, fuse
         from simsearch.library.read.query import QueryEmbedder, answer
@@ -464,7 +467,7 @@ class Reader:
         names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
         if limit is not None:
             require_fresh(known, len(self.snapshot), "simsearch calibrate --fused --library DIR")
-        images = list(queries) if are_several(queries) else [queries]
+        images = [again_and_again(one) for one in (queries if are_several(queries) else [queries])]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
         asked = []
@@ -472,7 +475,7 @@ class Reader:
             plan = self._plan(most, None, None, channel=channel, **how)
             seen = () if channel.dtype == POINTS else names
             embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
-            found = embedder.embed(images, from_list=from_list)
+            found = embedder.embed([image() for image in images], from_list=from_list)
             asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
         return fuse(asked, known, k, most=limit)
 

@@ -13,7 +13,7 @@ from simsearch.library.duplicates.find import Choice, Files, groups_of
 from simsearch.library.duplicates.groups import GROUPINGS
 from simsearch.library.duplicates.keep import keep_rule
 from simsearch.library.duplicates.limit import Limit, limit_of
-from simsearch.library.duplicates.near import Asking, Near, pairs_between, pairs_within
+from simsearch.library.duplicates.near import MOST_PAIRS, Asking, Near, pairs_between, pairs_within
 from simsearch.library.duplicates.report import Duplicates
 from simsearch.library.duplicates.views import ViewSearch, views_named
 from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel
@@ -67,6 +67,7 @@ class DuplicateSearch:
         keep: str,
         views: Sequence[str] | str,
         settings: AddSettings,
+        most: int = MOST_PAIRS,
     ) -> None:
         self._library = library  # a Reader, which stands above
         self._channel = channel
@@ -79,6 +80,7 @@ class DuplicateSearch:
         self._keep = keep_rule(keep)
         self._views = views_named(views)
         self._settings = settings
+        self._most = most
 
     def found(
         self,
@@ -130,7 +132,7 @@ class DuplicateSearch:
         rates = calibration_of(self._library.path, self._channel, self._metric)
         items = len(self._library) if against is None else len(self._library) + len(against)
         limit = limit_of(rates, self._channel, self._metric, items=items, chances=chances, **limits)
-        asking = Asking(self._channel, self._metric, limit.distance, self._library.device)
+        asking = Asking(self._channel, self._metric, limit.distance, self._library.device, self._most)
         recall = None
         if against is None:
             near, recall = pairs_within(own, asking, resident=resident, advance=advance)
@@ -166,4 +168,4 @@ class DuplicateSearch:
         search = ViewSearch(self._views, embedder)
         pieces = list(search.pieces(own, held, asking, advance))
         plain = (near.left, near.right, near.distances, 0)
-        return Near.joined([plain, *pieces]), search.unread
+        return Near.joined([plain, *pieces], most=self._most), search.unread

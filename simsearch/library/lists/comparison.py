@@ -135,15 +135,20 @@ def planned(lists: Sequence[ImageList], makers: Makers, rates: Rates, thresholds
                 model = kind if facts is None else facts.model
                 plan.notes.append(f"{one.name}: rows of {model} were not compared: no channel here makes such rows")
                 continue
-            made = _comparison(one, kind, rates(one, kind), thresholds, plan.notes)
+            made = comparison_of(one, kind, rates(one, kind), thresholds, plan.notes)
             if made is not None:
                 plan.comparisons.append(made)
     return plan
 
 
-def _comparison(
+def comparison_of(
     one: ImageList, kind: str, calibration: Calibration | None, thresholds: Thresholds, notes: list[str]
 ) -> Comparison | None:
+    """Return how codes of a type are compared with a list's entries; None, noted, where nothing could be decided.
+
+    Raises:
+        InputError: An expected number is asked for, and no rates are known or they do not reach so far.
+    """
     facts = one.channels.get(kind.partition(":")[2])
     metric = "hamming" if facts is None else facts.metric
     bits = 8 * PDQ_BYTES if facts is None else (facts.bits or 8 * facts.dimension if metric == "hamming" else None)

@@ -56,6 +56,15 @@ ADDED = {
     "ids": [18],
     "report": {"added": 1, "unchanged": 0, "exact_copies": 0, "replaced": 0, "rejected": 0, "codes": {}},
 }
+VERDICT = {
+    "a": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "b": "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2",
+    "decision": "confirm",
+    "by": "Anna",
+    "time": "2026-01-01T12:00:00+00:00",
+    "distance": 0.031,
+    "channel": "mini",
+}
 REMOVED = {"schema": 1, "generation": 9, "removed": 1}
 _ERRORS = {
     400: ("InputError", "k is 5000, and this service gives 1000 matches of a query at most"),
@@ -111,6 +120,11 @@ def searching() -> dict[str, Any]:
         "application/octet-stream": _BINARY,
     }
     return {"requestBody": {"required": True, "content": content}, "parameters": _parameters()}
+
+
+def asking(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request with a JSON object takes."""
+    return {"requestBody": {"content": {JSON: {"schema": _schema(model), "example": example}}}}
 
 
 def searching_many() -> dict[str, Any]:

@@ -19,8 +19,8 @@ from simsearch.images.find import find
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected, Source, as_text, load_bytes
 from simsearch.library import AddReport, Matches, QueryMatches
-from simsearch.serve.connection import Connection
-from simsearch.serve.told import matches_from
+from simsearch.serve.client.connection import Connection
+from simsearch.serve.client.told import matches_from
 
 _JSON = "application/json"
 _AT_ONCE = 256  # rows of one request
