@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simsearch.decide.known_rates import KnownRates
     from simsearch.library.calibration.expectation import Judge
     from simsearch.library.duplicates.report import Duplicates
+    from simsearch.library.lists.comparison import Thresholds
     from simsearch.library.lists.found import Checked
     from simsearch.library.lists.image_list import ImageList
     from simsearch.library.lists.open_lists import Models
@@ -650,17 +651,84 @@ class Reader:
             DependencyMissing: A list holds PDQ hashes, and PDQ is not installed.
         """
         from simsearch.library.inputs import outside
-        from simsearch.library.lists.comparison import Thresholds
         from simsearch.library.lists.open_lists import check_lists, inputs_of, looked_at
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        given, models = arguments.settings(settings), self.list_models()
+        inputs = inputs_of(images, looked_at(opened), models, given)
+        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+
+    def check_codes(
+        self,
+        codes: Sequence[str],
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check codes against lists, each as one picture; arguments and answers are those of `check`.
+
+        Args:
+            codes: Each as `TYPE:VALUE`: md5, sha1, sha256, pdq, or `channel:FINGERPRINT` of a channel of the library.
+            lists: Names of lists, or lists in memory; None for all of the library's.
+            max_bits: Of PDQ, of 256.
+            max_distance: Of rows of a channel.
+            max_expected: Decide by expected false matches of a check in one list.
+            max_fpr: The same by the probability that a stranger matches any entry.
+            count: Whether the flood guard counts them.
+
+        Raises:
+            InputError: One is no code, or as of `check`.
+        """
+        from simsearch.library.lists.coded_pictures import check_coded, of_codes
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        models = self.list_models()
+        return check_coded(of_codes(codes, models), opened, models, thresholds, count=count)
+
+    def check_items(
+        self,
+        ids: Sequence[int],
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check items of the library against lists by what is stored of them, their SHA-256 and rows; no file is read.
+
+        A list's entries of other types, as PDQ, are not compared with them; `not_compared` says so. Arguments are those
+        of `check_codes`.
+
+        Raises:
+            ItemNotFound: There is no item of an id.
+            InputError: As of `check`.
+        """
+        from simsearch.library.lists.coded_pictures import check_coded, of_items
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        models = self.list_models()
+        return check_coded(of_items(self.snapshot, ids, models), opened, models, thresholds, count=count)
+
+    def _against(
+        self,
+        lists: Sequence[str | ImageList] | None,
+        max_bits: int,
+        max_distance: float | None,
+        most: float | None,
+    ) -> tuple[builtins.list[ImageList], Thresholds]:
+        from simsearch.library.lists.comparison import Thresholds
 
         named = self.lists() if lists is None else lists
         opened = [self.list(one) if isinstance(one, str) else one for one in named]
         distance = None if max_distance is None else checked_limit(max_distance)
         bits = int(arguments.number(max_bits, "max_bits", low=0, high=256))
-        thresholds = Thresholds(bits, distance, most_of(max_expected, max_fpr))
-        given, models = arguments.settings(settings), self.list_models()
-        inputs = inputs_of(images, looked_at(opened), models, given)
-        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+        return opened, Thresholds(bits, distance, most)
 
     def list_models(self) -> Models:
         """Return what makes codes of pictures for lists: PDQ, and this library's channels."""

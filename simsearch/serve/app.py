@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 import simsearch
-from simsearch.errors import InputError, SimsearchError
+from simsearch.errors import InputError, ServiceBusy, SimsearchError
 from simsearch.images.source import Limits
 from simsearch.library import AddSettings
 from simsearch.serve.asgi.answers import App, failed
@@ -25,14 +25,14 @@ from simsearch.serve.pages import review as review_page
 from simsearch.serve.pages import search as search_page
 from simsearch.serve.review.reviews import Reviews
 from simsearch.serve.review.searches import Searches
-from simsearch.serve.routes import items, review, search, state
+from simsearch.serve.routes import check, duplicates, items, lists, review, search, state
 from simsearch.serve.routes.service import Service, respond
 from simsearch.serve.sessions import Sessions
 from simsearch.serve.settings import ServeSettings
 from simsearch.serve.tokens import Tokens
 
 ROUTERS = (
-    *(search.router, items.router, review.router, state.router),
+    *(search.router, items.router, check.router, lists.router, duplicates.router, review.router, state.router),
     *(search_page.router, library.router, review_page.router, sign_in.router),
 )
 """What is asked of the service; a further subject is a file in `routes/` and its router here."""
@@ -112,6 +112,6 @@ async def _told(request: Request, error: Exception) -> Response:
     if isinstance(error, InputError) and place in str(error):
         error.args = (str(error).replace(place, "of this service"),)
     answer = failed(error)
-    if answer.status >= 500 and isinstance(error, SimsearchError):
+    if answer.status >= 500 and isinstance(error, SimsearchError) and not isinstance(error, ServiceBusy):
         _LOG.error("%s: %s", type(error).__name__, error)
     return respond(answer)

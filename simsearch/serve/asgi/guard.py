@@ -23,7 +23,7 @@ PAGES = frozenset({"/", "/library", "/review"})
 """Pages for people: who may not see one is led to where he can sign in."""
 _LOG = logging.getLogger("simsearch.serve")
 _MOST = 1 << 20  # bytes that are read of a body whose request is refused
-_NUMBER = re.compile(r"/\d+")
+_NUMBER, _LIST = re.compile(r"/\d+"), re.compile(r"^/v1/lists/[^/]+")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
@@ -80,7 +80,7 @@ class Guard:
             self._metrics.count(self._route(scope), method, status, time.perf_counter() - began)
 
     def _route(self, scope: Scope) -> str:
-        path = _NUMBER.sub("/{id}", scope["path"])
+        path = _NUMBER.sub("/{id}", _LIST.sub("/v1/lists/{name}", scope["path"]))
         return path if path in self._routes else "other"
 
     def _refused(self, scope: Scope) -> tuple[SimsearchError, int] | None:

@@ -21,7 +21,7 @@ async def overview(request: Request) -> Response:
 
     def work(view: View) -> Response:
         library = view.library
-        lists = [_list(library.list(name)) for name in library.lists()]
+        lists = [_list(one) for one in service.held.lists.of(library)]
         return page(request, "library.html", info=library.info(), lists=lists, standing=standing)
 
     return await service.held.ask(work)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from simsearch.decide.calibration import in_words
 from simsearch.errors import ImageRejected, InputError
-from simsearch.library import Match
+from simsearch.library import ImageList, Match
 from simsearch.library.lists.listed_items import listed_contents
 from simsearch.library.read.matches import view_remark
 from simsearch.library.read.thumbnails import small_jpeg
@@ -36,7 +37,7 @@ async def form(request: Request) -> Response:
 async def search(request: Request) -> Response:
     """Show what resembles the picture that was sent."""
     service, body = Service.of(request), await request.body()
-    return await service.held.ask(lambda view: _found(request, view, body, service.settings), images=True)
+    return await service.held.ask(lambda view: _found(request, view, body), images=True)
 
 
 @router.get("/page.css")
@@ -45,7 +46,9 @@ async def style() -> Response:
     return html.asset(html.style(), "text/css")
 
 
-def _found(request: Request, view: View, body: bytes, settings: ServeSettings) -> Response:
+def _found(request: Request, view: View, body: bytes) -> Response:
+    service = Service.of(request)
+    settings = service.settings
     try:
         question = one_question(request.headers.get("content-type", ""), "", body)
         found = matches_of(view, question, settings)
@@ -54,16 +57,15 @@ def _found(request: Request, view: View, body: bytes, settings: ServeSettings) -
     answer = found[0]
     rejected = answer.rejected
     problem = None if rejected is None else f"The picture cannot be used, {rejected.code}: {rejected.message}."
-    listed = _listed(view, answer.matches)
+    listed = _listed(view, service.held.lists.of(view.library), answer.matches)
     matches = [_told(view, match, listed) for match in answer.matches]
     sent = None if rejected is not None else _sent(question, settings)
     return _page(request, view, problem=problem, answer=answer, matches=matches, metric=found.metric, sent=sent)
 
 
-def _listed(view: View, matches: tuple[Match, ...]) -> set[int]:
+def _listed(view: View, lists: Sequence[ImageList], matches: tuple[Match, ...]) -> set[int]:
     """Return the matches that a block list has, by their ids."""
     library = view.library
-    lists = [library.list(name) for name in library.lists()]
     snapshot = library.snapshot
     contents = {}
     for match in matches if lists else ():

@@ -135,8 +135,7 @@ class Reviews:
         """Make the queue of what a search found, in its thread, and put it in place."""
         library = view.library
         contents = {bytes.fromhex(one) for pair in found.pairs() for one in _contents(pair)}
-        opened = [library.list(name) for name in library.lists()]
-        listed = listed_contents(library.snapshot, opened, library.list_models(), contents)
+        listed = listed_contents(library.snapshot, self._held.lists.of(library), library.list_models(), contents)
         made = ReviewQueue(OpenPairs.of(found, listed), lease_s=self._lease_s, clock=time.monotonic)
         self._pool.submit(self._replace, made).result()
 
