@@ -53,19 +53,13 @@ def type_of(device: str) -> str:
     """
     if device == "cpu" or (device == "auto" and "torch" not in sys.modules and not _may_have_gpu()):
         return "cpu"
-    return _known_type(device)
+    return choose_device(device).type
 
 
 @cache
 def _may_have_gpu() -> bool:
     """Return whether a driver's files are there; a driver that comes later is seen by the next process."""
     return sys.platform != "linux" or any(Path(driver).exists() for driver in _DRIVERS)
-
-
-@cache
-def _known_type(device: str) -> str:
-    """Return the kind of a device of a name that torch has to be asked of; a refusal is not kept."""
-    return choose_device(device).type
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -20,20 +23,17 @@ def test_a_device_that_is_not_there_is_refused_by_name(name: str) -> None:
         choose_device(name)
 
 
-def test_a_name_is_looked_up_once_and_a_refusal_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_drivers_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
 
-    def chosen(name: str) -> torch.device:
-        asked.append(name)
-        return choose_device(name)
+    def exists(path: Path) -> bool:
+        looked.append(path)
+        return False
 
-    module._known_type.cache_clear()
-    monkeypatch.setattr(module, "choose_device", chosen)
-    assert [type_of("auto") for _ in range(3)] == [choose_device("auto").type] * 3
-    assert [type_of("cpu") for _ in range(3)] == ["cpu"] * 3
-    assert asked == ["auto"]
-    for _ in range(2):
-        with pytest.raises(InputError):
-            type_of("abacus")
-    assert asked == ["auto", "abacus", "abacus"]
-    module._known_type.cache_clear()
+    module._may_have_gpu.cache_clear()
+    monkeypatch.setattr(Path, "exists", exists)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delitem(sys.modules, "torch")
+    assert [type_of("auto") for _ in range(3)] == ["cpu"] * 3
+    assert len(looked) == len(module._DRIVERS)
+    module._may_have_gpu.cache_clear()

@@ -266,7 +266,7 @@ def test_contents_near_a_listed_row_or_with_a_listed_digest_are_known(library: L
     lists = [library.list(name) for name in library.lists()]
     found = listed_contents(library.snapshot, lists, library.list_models(), [*contents, b"x" * 32])
     assert found == {contents[0]}, "no rates are known of these rows, so that nothing is near"
-    strangers = np.random.default_rng(0).uniform(0.2, 1, 400_000)
+    strangers = np.random.default_rng(0).uniform(0.2, 1, 2_000_000)
     blocked = library.list("blocked")
     blocked.keep_rates(
         Calibration(FakeExtractor.fingerprint, "js", RateCurve.of(-strangers), None, "negatives", "noise", 5000)
