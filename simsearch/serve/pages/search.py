@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from simsearch.decide.calibration import in_words
 from simsearch.errors import ImageRejected, InputError
 from simsearch.library import ImageList, Match
-from simsearch.library.lists.listed_items import listed_contents
+from simsearch.library.lists.coded_pictures import listed_contents
 from simsearch.library.read.matches import view_remark
 from simsearch.library.read.thumbnails import small_jpeg
 from simsearch.serve.held_library import View

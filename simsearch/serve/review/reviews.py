@@ -17,7 +17,7 @@ from simsearch.errors import InputError, PairTaken
 from simsearch.library import Duplicates
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.snapshot import Snapshot
-from simsearch.library.lists.listed_items import listed_contents
+from simsearch.library.lists.coded_pictures import listed_contents
 from simsearch.library.verdicts.log import Tail, append, read_since
 from simsearch.library.verdicts.verdict import Pair, pair_of, verdict
 from simsearch.serve.held_library import HeldLibrary, View

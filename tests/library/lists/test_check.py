@@ -19,11 +19,11 @@ from simsearch.errors import InputError
 from simsearch.extract.hashes.pdq import Pdq
 from simsearch.images import find
 from simsearch.library import Library
+from simsearch.library.lists.coded_pictures import listed_contents
 from simsearch.library.lists.codes import PDQ_RADIUS, Code, type_of
 from simsearch.library.lists.comparison import Thresholds
 from simsearch.library.lists.entries import Change, Listed
 from simsearch.library.lists.image_list import ImageList
-from simsearch.library.lists.listed_items import listed_contents
 from simsearch.library.lists.open_lists import Models, check_lists
 from simsearch.library.lists.store import Kind
 from tests.fake import FakeExtractor
