@@ -24,6 +24,7 @@ SimsearchError
 │   ├── BodyRefused         the body of a request is too large, or came too slowly
 │   ├── PairTaken           somebody else has that pair, or decided it
 │   └── ServiceBusy         the service has as much to do as it takes on; ask again later
+│       └── SearchRunning   another search for duplicates runs, and one runs at a time
 ├── ProcessFailed           one of several processes ended with an error
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
@@ -59,6 +60,7 @@ __all__ = [
     "ProcessFailed",
     "RejectCode",
     "RowError",
+    "SearchRunning",
     "ServiceBusy",
     "ServiceError",
     "SimsearchError",
@@ -199,6 +201,10 @@ class PairTaken(ServiceError):
 
 class ServiceBusy(ServiceError):
     """The service has as much to do as it takes on; ask again later."""
+
+
+class SearchRunning(ServiceBusy):
+    """Another search for duplicates runs, and one runs at a time."""
 
 
 class ProcessFailed(SimsearchError):

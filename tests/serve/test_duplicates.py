@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from simsearch import Client
-from simsearch.errors import InputError, ServiceBusy
+from simsearch.errors import InputError, SearchRunning
 from simsearch.library import Duplicates, Group, Library
 from tests.fake import FakeExtractor
 from tests.serve.conftest import READ, WRITE, Served, running, tokens_in
@@ -101,7 +101,7 @@ def test_a_search_keeps_no_request_waiting_and_another_question_comes_later(
     assert going.wait(30)
     assert served.ask("POST", "/v1/duplicates", asked, token=READ).json["search"] == first.json["search"]
     other = served.ask("POST", "/v1/duplicates", {"max_distance": 0.2}, token=READ)
-    assert (other.status, other.error, other.headers["retry-after"]) == (503, "ServiceBusy", "1")
+    assert (other.status, other.error, other.headers["retry-after"]) == (409, "SearchRunning", "1")
     began = time.monotonic()
     seen = served.ask("GET", f"/v1/duplicates/{first.json['search']}", token=READ).json
     assert time.monotonic() - began < 5
@@ -133,7 +133,7 @@ def test_a_search_is_stopped_by_whoever_may_and_by_the_end_of_the_service(
             assert going.wait(30)
             going.clear()
             path = f"/v1/duplicates/{made['search']}"
-            with Client(served.url, token=READ) as client, pytest.raises(ServiceBusy):
+            with Client(served.url, token=READ) as client, pytest.raises(SearchRunning):
                 client.duplicates(max_distance=0.1)
             if made["search"] == 1:
                 assert served.ask("DELETE", path, token=WRITE).status == 200

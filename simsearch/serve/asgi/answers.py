@@ -16,6 +16,7 @@ from simsearch.errors import (
     ItemNotFound,
     LibraryLocked,
     PairTaken,
+    SearchRunning,
     ServiceBusy,
     ServiceError,
     SimsearchError,
@@ -33,7 +34,14 @@ AGAIN_S = 1
 """Seconds after which whoever was refused may ask again."""
 _STATUS: tuple[tuple[type[SimsearchError], int], ...] = (
     *((ItemNotFound, 404), (ImageRejected, 422), (InputError, 400), (AccessRefused, 403), (BodyRefused, 413)),
-    *((ServiceBusy, 503), (LibraryLocked, 409), (PairTaken, 409), (StorageFull, 507), (DependencyMissing, 501)),
+    *(
+        (SearchRunning, 409),
+        (ServiceBusy, 503),
+        (LibraryLocked, 409),
+        (PairTaken, 409),
+        (StorageFull, 507),
+        (DependencyMissing, 501),
+    ),
 )
 _OWN = 500  # status from which on it is the service's fault, and logged
 

@@ -318,7 +318,7 @@ class Client:
 
         Raises:
             InputError: As of `Library.duplicates`.
-            ServiceBusy: Another search runs.
+            SearchRunning: Another search runs.
         """
         return duplicates(self._connection, _given(how), progress)
 
@@ -353,7 +353,7 @@ class Client:
             how: As of `duplicates`.
 
         Raises:
-            ServiceBusy: Another search runs.
+            SearchRunning: Another search runs.
         """
         return self._post("/v1/review", _given(how))
 

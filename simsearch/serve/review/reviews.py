@@ -75,7 +75,7 @@ class Reviews:
 
         Raises:
             InputError: It cannot be searched so.
-            ServiceBusy: Another search runs.
+            SearchRunning: Another search runs.
         """
 
         def work() -> Search:

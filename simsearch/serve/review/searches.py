@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from simsearch.errors import InputError, ServiceBusy, SimsearchError
+from simsearch.errors import InputError, SearchRunning, SimsearchError
 from simsearch.library import Duplicates, Library
 from simsearch.library.duplicates.search import DuplicateSearch
 from simsearch.library.settings import AddSettings
@@ -147,7 +147,7 @@ class Searches:
 
         Raises:
             InputError: A value is none that there is.
-            ServiceBusy: Another search runs.
+            SearchRunning: Another search runs.
         """
         asked.require_possible(library, self._settings)
         with self._lock:
@@ -156,7 +156,7 @@ class Searches:
                 running._after.append(done)
                 return running
             if running is not None:
-                raise ServiceBusy(f"search {running.number} for duplicates runs, and one runs at a time: wait for it")
+                raise SearchRunning(f"search {running.number} for duplicates runs, and one runs at a time: wait for it")
             made = Search(self._next, asked, library.snapshot.state.generation, _after=[done])
             self._searches[made.number] = made
             self._next += 1

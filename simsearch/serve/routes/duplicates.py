@@ -25,10 +25,10 @@ _AT_ONCE = 1000  # pairs of one answer
     summary="Search for duplicates",
     status_code=202,
     openapi_extra=asking(DuplicatesOptions, {"max_false_pairs": 0.1}),
-    responses=answers(None, 400),
+    responses=answers(None, 400, 409),
 )
 async def start(request: Request) -> Response:
-    """Begin a search and return its number at once; one search runs at a time, another is refused with 503 meanwhile.
+    """Begin a search and return its number at once; one search runs at a time, another is refused with 409 meanwhile.
 
     Asked again while it runs, the same search is returned.
     """

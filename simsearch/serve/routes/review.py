@@ -85,7 +85,7 @@ class Stating(BaseModel):
     summary="Search for pairs to decide on",
     status_code=202,
     openapi_extra=asking(DuplicatesOptions, {"max_false_pairs": 10}),
-    responses=answers(None, 400, 403),
+    responses=answers(None, 400, 403, 409),
 )
 async def fill(request: Request) -> Response:
     """Begin a search for duplicates whose near pairs become the queue; what is decided by then is left out.
