@@ -12,10 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from simsearch import Client
+from simsearch.errors import InputError, PairTaken
 from simsearch.library import Library
 from simsearch.serve.settings import ServeSettings
 from tests.serve.conftest import READ, WRITE, Reply, Served, running, tokens_in
-from tests.serve.near_pairs import filled, library_of_pairs, verdicts_of
+from tests.serve.near_pairs import NEAR, ended, filled, library_of_pairs, verdicts_of
 
 COUNT = 8
 
@@ -181,6 +183,31 @@ def test_a_search_that_cannot_be_is_refused_at_once_and_one_that_fails_says_why(
         assert told["search"]["state"] == "failed"
         assert "more than 3 pairs" in told["search"]["error"]["message"]
         assert served.ask("GET", "/readyz").status == 200
+
+
+def test_the_client_reviews_and_reads_the_log(reviewed: Served, library_of_copies: Path) -> None:
+    with Client(reviewed.url, token=WRITE) as client:
+        assert client.start_review(max_distance=NEAR)["search"]["state"] in {"running", "done"}
+        ended(reviewed, "/v1/review", WRITE)
+        assert client.standing()["open"] == COUNT
+        first, second = client.next_pairs(by="Anna", count=2)
+        assert client.next_pairs(by="Bert")[0] not in (first, second)
+        client.decide(first, "confirm", by="Anna")
+        with pytest.raises(PairTaken, match="Anna has this pair"):
+            client.decide(second, "confirm", by="Bert")
+        client.undo(by="Anna")
+        assert client.next_pairs(by="Anna", count=2) == [first, second]
+        said = client.review(0, 5, "reject", by="Carla")
+        by_content = client.review(first["kept"]["sha256"], first["other"]["sha256"], "confirm", by="Carla")
+        with pytest.raises(PairTaken, match="Carla has decided"):
+            client.decide(first, "confirm", by="Anna")
+        with pytest.raises(InputError, match="neither in the library"):
+            client.review(0, 999, "reject", by="Carla")
+        with pytest.raises(InputError):
+            client.review(0, 5, "perhaps", by="Carla")  # type: ignore[arg-type]
+        with Library.open(library_of_copies) as library:
+            assert client.verdicts() == library.verdicts()
+            assert client.verdicts()[-2:] == [said, by_content]
 
 
 # -- the page, without script --
