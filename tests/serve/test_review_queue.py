@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +17,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 pytest.importorskip("fastapi")
 
 from simsearch.errors import PairTaken
-from simsearch.library import Verdict
+from simsearch.library import Library, Verdict
 from simsearch.library.verdicts.verdict import pair_of
+from simsearch.serve.held_library import HeldLibrary
 from simsearch.serve.review.open_pairs import OpenPairs
 from simsearch.serve.review.queue import AHEAD, ReviewQueue
+from simsearch.serve.review.reviews import Reviews, pair_named
+from simsearch.serve.review.searches import Searches
+from simsearch.serve.settings import ServeSettings
+from tests.fake import FakeExtractor
+from tests.library.helpers import HERE, album, make
 
 LEASE_S = 10.0
 PEOPLE = ("Anna", "Bert", "Carla")
@@ -159,3 +168,34 @@ def test_a_hundred_thousand_open_pairs_take_no_longer_than_few() -> None:
         taken.add(position)
     assert (time.perf_counter() - began) / 300 < 0.02
     assert len(queue) == 99_700
+
+
+def test_with_a_hundred_thousand_open_pairs_the_next_is_told_and_a_verdict_kept_at_once(tmp_path: Path) -> None:
+    with make(tmp_path / "library") as made:
+        made.add(album(tmp_path / "photographs", range(450)), settings=HERE)
+    held = HeldLibrary(Library.open(tmp_path / "library", extractor=FakeExtractor(), device="cpu"), ServeSettings())
+    searches = Searches(HERE, most=10)
+    reviews = Reviews(held, searches, lease_s=300)
+    snapshot = held.view.library.snapshot
+    contents = np.concatenate([segment.sha256 for segment in snapshot.segments])
+    a, b = np.triu_indices(len(contents), 1)
+    empty = pairs_of(len(a))
+    reviews._replace(ReviewQueue(replace(empty, contents=np.stack([contents[a], contents[b]], axis=1)),
+                                 lease_s=300, clock=time.monotonic))  # fmt: skip
+
+    async def decide() -> list[float]:
+        times = []
+        for _ in range(30):
+            began = time.perf_counter()
+            [pair, *_], standing = await reviews.take("Anna", AHEAD)
+            assert standing.open > 100_000
+            await reviews.decide("Anna", pair_named(pair["kept"]["sha256"], pair["other"]["sha256"]), "reject")
+            times.append(time.perf_counter() - began)
+        return times
+
+    try:
+        assert np.median(asyncio.run(decide())) < 0.1
+        assert len(held.view.library.verdicts()) == 30
+    finally:
+        for part in (searches, reviews, held):
+            part.close()
