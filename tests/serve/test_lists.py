@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 
 from simsearch import Client
 from simsearch.errors import AccessRefused, InputError, ItemNotFound
-from simsearch.library import Checked, Library
+from simsearch.library import Library
 from simsearch.library.lists.codes import type_of
 from tests.fake import FakeExtractor
 from tests.serve.conftest import READ, WRITE, Served, running, tokens_in
@@ -44,8 +45,10 @@ def client(served: Served) -> Iterator[Client]:
         yield one
 
 
-def plain(checked: Checked) -> list[dict[str, Any]]:
-    return [{**one, "query": None} for one in checked.to_list()]
+def signed_in(served: Served) -> str:
+    body = urlencode({"by": "Anna", "token": WRITE}).encode()
+    reply = served.ask("POST", "/sign-in", body, kind="application/x-www-form-urlencoded", Origin=served.url)
+    return reply.headers["set-cookie"].partition(";")[0]
 
 
 def test_pictures_items_rows_and_codes_are_answered_as_by_the_library(
@@ -158,6 +161,14 @@ def test_checks_are_counted_by_those_who_may_write_and_floods_are_let_go(
     assert not client.check([copy], lists=["blocked"], **NEAR).listed
     aside = [entry.id for entry in blocked.entries(set_aside=True)]
     assert aside == [entry for _, entry in last.set_aside]
+    cookie = signed_in(served)
+    page = served.ask("GET", "/library", Cookie=cookie).body.decode()
+    assert page.count("Let it accuse again") == len(aside)
+    form, kind = urlencode({"list": "blocked", "entry": aside[0]}).encode(), "application/x-www-form-urlencoded"
+    assert served.ask("POST", "/library", form, kind=kind, Cookie=cookie).status == 403
+    assert served.ask("POST", "/library", b"list=x&entry=y", kind=kind, Cookie=cookie, Origin=served.url).status == 400
+    assert served.ask("POST", "/library", form, kind=kind, Cookie=cookie, Origin=served.url).status == 303
+    assert [entry.id for entry in blocked.entries(set_aside=True)] == aside[1:]
     blocked.release(aside)
     assert client.check([copy], lists=["blocked"], **NEAR).listed
 
