@@ -73,7 +73,9 @@ class _Line:
         return (int(head[9:12]), body) if len(body) >= size else None
 
 
-def closed(port: int, requests: Sequence[bytes], *, lines: int, seconds: float, keep: int = 0) -> Outcome:
+def closed(
+    port: int, requests: Sequence[bytes], *, lines: int, seconds: float, keep: int = 0, most: float = float("inf")
+) -> Outcome:
     """As many askers as lines, each of which asks again when it is answered.
 
     Args:
@@ -82,6 +84,7 @@ def closed(port: int, requests: Sequence[bytes], *, lines: int, seconds: float, 
         lines: Connections.
         seconds: For how long.
         keep: Bodies of the first answers that are kept; each line's are in the order of its requests.
+        most: Requests, however long they take.
     """
     outcome, selector, source = Outcome(), selectors.DefaultSelector(), _again(requests)
     begun = time.perf_counter()
@@ -89,7 +92,7 @@ def closed(port: int, requests: Sequence[bytes], *, lines: int, seconds: float, 
         line = _Line(port)
         selector.register(line.socket, selectors.EVENT_READ, line)
         line.ask(next(source), time.perf_counter())
-    under_way = lines
+    under_way = asked = lines
     while under_way:
         for key, _ in selector.select(10):
             line = key.data
@@ -97,7 +100,8 @@ def closed(port: int, requests: Sequence[bytes], *, lines: int, seconds: float, 
                 continue
             now = time.perf_counter()
             _note(outcome, found, now - line.began, keep)
-            if now - begun < seconds:
+            if now - begun < seconds and asked < most:
+                asked += 1
                 line.ask(next(source), now)
             else:
                 under_way -= 1

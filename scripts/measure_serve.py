@@ -4,7 +4,8 @@ Look-ups a second of PDQ codes within 31 bits, one at a time and in batches of 6
 and what it does at four times the load that it can bear. It is the command `simsearch serve` in a process of its own,
 on one core where there are two or more; the load comes from this process, on another. Answers to some codes are
 compared with a count of differing bits. For the overload a request is 20 ms of work without Python's lock, one at a
-time.
+time. With --peer-python the PDQ indexes of `threatexchange` are asked the same, in their own environment, on one core
+and without HTTP. The goal is --codes 10000000.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from http_load import Outcome, at_rate, closed, get, post
+from serve_process import command_for, resident, serving, told
 from simsearch.library import Library
 from simsearch.runtime.provenance import write_record
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--lines", type=int, default=8, help="connections")
     parser.add_argument("--queue", type=int, default=16, help="places of the service under overload")
+    parser.add_argument("--peer-python", type=Path, help="of an environment that has threatexchange and faiss-cpu")
     parser.add_argument("--output", type=Path, default=Path("results/serve/serve.json"))
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -60,6 +62,8 @@ def main() -> None:
         }
         values["lookups"] = lookups(library, codes, arguments.seconds, arguments.lines)
         values["overload"] = overload(library, arguments.seconds, arguments.queue)
+        if arguments.peer_python:
+            values["peers"] = peers(arguments.peer_python, codes, Path(folder), arguments.seconds)
     values |= {"cores": sorted(os.sched_getaffinity(0)), "load_before_and_after": [load_before, os.getloadavg()[0]]}
     looked, over = values["lookups"], values["overload"]
     verdict = (
@@ -68,6 +72,9 @@ def main() -> None:
         f"{looked['batches']['lookups_a_second']:,.0f} in batches of {BATCH}; at four times its capacity "
         f"{over['goodput_over_peak']:.0%} of the peak, refused within {over['refused_p99_ms']:.0f} ms (99 %)"
     )
+    for name, peer in values.get("peers", {}).items():
+        rate, mib, found = peer["lookups_a_second"], peer["mib_resident"], peer["found_of_ours"]
+        verdict += f"; threatexchange's {name}, without HTTP: {rate:,.0f}, {mib:,.0f} MiB, {found:.2%} of what we find"
     write_record(arguments.output, values, verdict=verdict)
     print(verdict)
 
@@ -96,13 +103,9 @@ def library_of(codes: np.ndarray, folder: Path) -> Path:
 
 
 def lookups(library: Path, codes: np.ndarray, seconds: float, lines: int) -> dict[str, Any]:
-    """Look-ups a second; half of the codes asked are near one that is there, the others are strangers."""
-    rng = np.random.default_rng(1)
-    asked = rng.integers(0, 256, (2048, codes.shape[1]), np.uint8)
-    near = codes[rng.integers(0, len(codes), len(asked) // 2)]
-    flips = rng.random((len(near), BITS)) < rng.uniform(0, 0.15, (len(near), 1))
-    asked[::2] = near ^ np.packbits(flips, axis=1)
-    command = [sys.executable, "-m", "simsearch.cli", "serve", "--library", str(library), "--port", "0", "--json"]
+    """Look-ups a second, and the memory of the service then."""
+    asked = questions(codes)
+    command = command_for(library)
     batched = [several(some) for some in asked.reshape(-1, BATCH, codes.shape[1])]
     with serving(command) as (process, port):
         single = closed(port, [one(code) for code in asked], lines=lines, seconds=seconds)
@@ -112,8 +115,40 @@ def lookups(library: Path, codes: np.ndarray, seconds: float, lines: int) -> dic
             "single": told(single, 1),
             "batches": told(batches, BATCH),
             "mib_resident": resident(process.pid),
+            "mib_own": resident(process.pid, "RssAnon"),
+            "mib_peak": resident(process.pid, "VmHWM"),
             "answers_checked": checked,
         }
+
+
+def questions(codes: np.ndarray) -> np.ndarray:
+    """Codes to ask for: half of them are near one that is there, the others are strangers."""
+    rng = np.random.default_rng(1)
+    asked = rng.integers(0, 256, (2048, codes.shape[1]), np.uint8)
+    near = codes[rng.integers(0, len(codes), len(asked) // 2)]
+    flips = rng.random((len(near), BITS)) < rng.uniform(0, 0.15, (len(near), 1))
+    asked[::2] = near ^ np.packbits(flips, axis=1)
+    return asked
+
+
+def peers(python: Path, codes: np.ndarray, folder: Path, seconds: float) -> dict[str, Any]:
+    """Look-ups a second of threatexchange's indexes of the same codes, and the share that they find of what we do."""
+    asked = questions(codes)
+    np.save(folder / "codes.npy", codes)
+    np.save(folder / "asked.npy", asked)
+    wanted = [near_by_count(codes, code) for code in asked[:BATCH]]
+    found = {}
+    core = sorted(os.sched_getaffinity(0))[0]
+    for name in ("PDQIndex", "PDQIndex2"):
+        command = [str(python), str(Path(__file__).with_name("peer_pdq_index.py")), name, str(folder), str(seconds)]
+        command = ["taskset", "-c", str(core), *command] if shutil.which("taskset") else command
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peer = json.loads(done.stdout.splitlines()[-1])
+        matches = [set(ids) for ids in peer.pop("matches")]
+        ours = sum(map(len, wanted))
+        both = sum(len(one & other) for one, other in zip(wanted, matches, strict=True))
+        found[name] = {**peer, "found_of_ours": round(both / ours, 4) if ours else 1.0}
+    return found
 
 
 def one(code: np.ndarray) -> bytes:
@@ -127,26 +162,20 @@ def several(codes: np.ndarray) -> bytes:
     return post("/v1/search/batch", json.dumps(body).encode())
 
 
+def near_by_count(codes: np.ndarray, code: np.ndarray) -> set[int]:
+    """The codes within the radius, by counting all bits."""
+    return set(np.flatnonzero(np.bitwise_count(codes ^ code).sum(axis=1) <= WITHIN).tolist())
+
+
 def check(outcome: Outcome, asked: np.ndarray, codes: np.ndarray) -> int:
     """How many answers are those of a count of differing bits in numpy, which all must be."""
     answers = json.loads(outcome.bodies[0])["answers"]
     for code, answer in zip(asked, answers, strict=True):
-        bits = np.bitwise_count(codes ^ code).sum(axis=1)
-        wanted = {int(i) for i in np.flatnonzero(bits <= WITHIN)}
+        wanted = near_by_count(codes, code)
         assert answer["certified"]
         assert not answer["more"]
         assert {match["id"] for match in answer["matches"]} == wanted
     return len(answers)
-
-
-def told(outcome: Outcome, lookups_of_one: int) -> dict[str, float]:
-    assert set(outcome.statuses) == {200}, outcome.statuses
-    return {
-        "lookups_a_second": round(outcome.rate() * lookups_of_one, 1),
-        "requests": outcome.statuses[200],
-        "p50_ms": round(outcome.percentile(0.5), 2),
-        "p99_ms": round(outcome.percentile(0.99), 2),
-    }
 
 
 def overload(library: Path, seconds: float, queue: int) -> dict[str, Any]:
@@ -204,41 +233,6 @@ def serve_work(library: Path, queue: int) -> None:
     print(json.dumps({"url": address_of(listener)}), flush=True)
     config = uvicorn.Config(app, loop="asyncio", http="h11", ws="none", log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
-
-
-@contextmanager
-def serving(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A service in a process of its own, on a core of its own where there is one, once it is ready."""
-    cores = sorted(os.sched_getaffinity(0))
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        if len(cores) > 1:
-            os.sched_setaffinity(process.pid, cores[:1])
-            os.sched_setaffinity(0, cores[1:2])
-        try:
-            assert process.stdout is not None
-            port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
-            while b'"ready": true' not in _ready(port):
-                time.sleep(0.2)
-            yield process, port
-        finally:
-            process.terminate()
-            os.sched_setaffinity(0, cores)
-
-
-def _ready(port: int) -> bytes:
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", "/readyz")
-    found = connection.getresponse().read()
-    connection.close()
-    return found
-
-
-def resident(pid: int) -> float:
-    """MiB in RAM of a process, as the kernel counts them."""
-    facts = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return round(int(facts["VmRSS"].split()[0]) / 1024, 1)
 
 
 if __name__ == "__main__":

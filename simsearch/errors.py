@@ -22,7 +22,9 @@ SimsearchError
 ├── ServiceError            a service cannot be asked, or did not do as asked
 │   ├── AccessRefused       no token, or one that does not allow this
 │   ├── BodyRefused         the body of a request is too large, or came too slowly
+│   ├── PairTaken           somebody else has that pair, or decided it
 │   └── ServiceBusy         the service has as much to do as it takes on; ask again later
+│       └── SearchRunning   another search for duplicates runs, and one runs at a time
 ├── ProcessFailed           one of several processes ended with an error
 ├── IndexFailed             an index cannot be made, read or searched; exact search still can
 └── DependencyMissing       an optional package is not installed
@@ -54,9 +56,11 @@ __all__ = [
     "ModelError",
     "ModelNotFound",
     "OutputLocked",
+    "PairTaken",
     "ProcessFailed",
     "RejectCode",
     "RowError",
+    "SearchRunning",
     "ServiceBusy",
     "ServiceError",
     "SimsearchError",
@@ -191,8 +195,16 @@ class BodyRefused(ServiceError):
     """The body of a request is too large, or came too slowly."""
 
 
+class PairTaken(ServiceError):
+    """Somebody else has that pair to decide, or decided it."""
+
+
 class ServiceBusy(ServiceError):
     """The service has as much to do as it takes on; ask again later."""
+
+
+class SearchRunning(ServiceBusy):
+    """Another search for duplicates runs, and one runs at a time."""
 
 
 class ProcessFailed(SimsearchError):

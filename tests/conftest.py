@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores, also those that tests start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -107,3 +110,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("zoo") / "tiny"
     export(network, card, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A running browser without a window, Debian's chromium through playwright; without either its tests skip."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    quiet = ("--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-component-update")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=chromium, args=list(quiet))
+        yield running
+        running.close()

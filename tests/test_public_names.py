@@ -38,8 +38,8 @@ PUBLIC = {
     "simsearch.errors": """
         AccessRefused BodyRefused DependencyMissing FingerprintMismatch GuardRefused ImageRejected IndexFailed
         InputError ItemNotFound LibraryDamaged LibraryError LibraryExists LibraryLocked LibraryNotFound LibraryTooNew
-        MetricError ModelError ModelNotFound OutputLocked ProcessFailed RejectCode RowError ServiceBusy ServiceError
-        SimsearchError StorageFull WeightsError
+        MetricError ModelError ModelNotFound OutputLocked PairTaken ProcessFailed RejectCode RowError
+        SearchRunning ServiceBusy ServiceError SimsearchError StorageFull WeightsError
     """,
     "simsearch.extract": """
         Embedded Extractor Method ModelCard QuantisedExtractor Quantiser SeveralExtractor embed_sources

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simsearch.decide.known_rates import KnownRates
     from simsearch.library.calibration.expectation import Judge
     from simsearch.library.duplicates.report import Duplicates
+    from simsearch.library.lists.comparison import Thresholds
     from simsearch.library.lists.found import Checked
     from simsearch.library.lists.image_list import ImageList
     from simsearch.library.lists.open_lists import Models
@@ -293,6 +294,7 @@ class Reader:
         keep: str = "best",
         exact: bool = False,
         confirmed: bool = False,
+        max_pairs: int = 5_000_000,
         settings: AddSettings | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
@@ -300,7 +302,7 @@ class Reader:
 
         Exact copies are found by their SHA-256, other pairs by their rows; pictures that show too little, blank ones
         and pages of text, only as exact copies. Pairs that people decided (`review`) are not shown again. Memory grows
-        with the pairs that are found, 5 million at most.
+        with the pairs that are found.
 
         Args:
             against: Another library of the same model: only pairs between the two, of which its files are kept.
@@ -318,6 +320,7 @@ class Reader:
                 "quality", "path:PATTERN", "format:NAME+NAME", or several by commas.
             exact: Compare all pairs, also where there is an index; `recall` says what an index finds.
             confirmed: Return only the pairs that somebody confirmed: however far apart, where no limit is given.
+            max_pairs: That are held; where there are more, a distance says little.
             settings: Of reading images for their views.
             progress: Called with contents compared and their number.
 
@@ -337,6 +340,7 @@ class Reader:
             keep=keep,
             views=views,
             settings=arguments.settings(settings),
+            most=int(arguments.number(max_pairs, "max_pairs", low=1, high=1 << 31)),
         )
         resident = None if arguments.flag(exact, "exact") else self._resident
         limits = {"max_distance": max_distance, "max_false_pairs": max_false_pairs}
@@ -484,7 +488,7 @@ class Reader:
         Raises:
             InputError: As of `search`, or no rates are known of any of the library's models.
         """
-        from simsearch.extract.image_input import are_several
+        from simsearch.extract.image_input import again_and_again, are_several
         from simsearch.images.views import views_of_kinds
         from simsearch.library.channels.fused import Asked, fuse
         from simsearch.library.read.query import QueryEmbedder, answer
@@ -498,7 +502,7 @@ class Reader:
         names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
         if limit is not None:
             require_fresh(known, len(self.snapshot), "simsearch calibrate --fused --library DIR")
-        images = list(queries) if are_several(queries) else [queries]
+        images = [again_and_again(one) for one in (queries if are_several(queries) else [queries])]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
         asked = []
@@ -506,7 +510,7 @@ class Reader:
             plan = self._plan(most, None, None, channel=channel, **how)
             seen = () if channel.dtype == POINTS else names
             embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
-            found = embedder.embed(images, from_list=from_list)
+            found = embedder.embed([image() for image in images], from_list=from_list)
             asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
         return fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
 
@@ -681,17 +685,84 @@ class Reader:
             DependencyMissing: A list holds PDQ hashes, and PDQ is not installed.
         """
         from simsearch.library.inputs import outside
-        from simsearch.library.lists.comparison import Thresholds
         from simsearch.library.lists.open_lists import check_lists, inputs_of, looked_at
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        given, models = arguments.settings(settings), self.list_models()
+        inputs = inputs_of(images, looked_at(opened), models, given)
+        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+
+    def check_codes(
+        self,
+        codes: Sequence[str],
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check codes against lists, each as one picture; arguments and answers are those of `check`.
+
+        Args:
+            codes: Each as `TYPE:VALUE`: md5, sha1, sha256, pdq, or `channel:FINGERPRINT` of a channel of the library.
+            lists: Names of lists, or lists in memory; None for all of the library's.
+            max_bits: Of PDQ, of 256.
+            max_distance: Of rows of a channel.
+            max_expected: Decide by expected false matches of a check in one list.
+            max_fpr: The same by the probability that a stranger matches any entry.
+            count: Whether the flood guard counts them.
+
+        Raises:
+            InputError: One is no code, or as of `check`.
+        """
+        from simsearch.library.lists.coded_pictures import check_coded, of_codes
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        models = self.list_models()
+        return check_coded(of_codes(codes, models), opened, models, thresholds, count=count)
+
+    def check_items(
+        self,
+        ids: Sequence[int],
+        *,
+        lists: Sequence[str | ImageList] | None = None,
+        max_bits: int = 31,
+        max_distance: float | None = None,
+        max_expected: float | None = None,
+        max_fpr: float | None = None,
+        count: bool = True,
+    ) -> Checked:
+        """Check items of the library against lists by what is stored of them, their SHA-256 and rows; no file is read.
+
+        A list's entries of other types, as PDQ, are not compared with them; `not_compared` says so. Arguments are those
+        of `check_codes`.
+
+        Raises:
+            ItemNotFound: There is no item of an id.
+            InputError: As of `check`.
+        """
+        from simsearch.library.lists.coded_pictures import check_coded, of_items
+
+        opened, thresholds = self._against(lists, max_bits, max_distance, most_of(max_expected, max_fpr))
+        models = self.list_models()
+        return check_coded(of_items(self.snapshot, ids, models), opened, models, thresholds, count=count)
+
+    def _against(
+        self,
+        lists: Sequence[str | ImageList] | None,
+        max_bits: int,
+        max_distance: float | None,
+        most: float | None,
+    ) -> tuple[builtins.list[ImageList], Thresholds]:
+        from simsearch.library.lists.comparison import Thresholds
 
         named = self.lists() if lists is None else lists
         opened = [self.list(one) if isinstance(one, str) else one for one in named]
         distance = None if max_distance is None else checked_limit(max_distance)
         bits = int(arguments.number(max_bits, "max_bits", low=0, high=256))
-        thresholds = Thresholds(bits, distance, most_of(max_expected, max_fpr))
-        given, models = arguments.settings(settings), self.list_models()
-        inputs = inputs_of(images, looked_at(opened), models, given)
-        return check_lists(outside(self.path, inputs), opened, models, thresholds, settings=given, count=count)
+        return opened, Thresholds(bits, distance, most)
 
     def list_models(self) -> Models:
         """Return what makes codes of pictures for lists: PDQ, and this library's channels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,15 @@ def type_of(device: str) -> str:
     Raises:
         InputError: There is no such device on this machine.
     """
-    no_driver = sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS)
-    if device == "cpu" or (device == "auto" and "torch" not in sys.modules and no_driver):
+    if device == "cpu" or (device == "auto" and "torch" not in sys.modules and not _may_have_gpu()):
         return "cpu"
     return choose_device(device).type
+
+
+@cache
+def _may_have_gpu() -> bool:
+    """Return whether a driver's files are there; a driver that comes later is seen by the next process."""
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in _DRIVERS)
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
-    from simsearch.serve.client import Added as Added
-    from simsearch.serve.client import Client as Client
-    from simsearch.serve.client import ServiceInfo as ServiceInfo
+    from simsearch.serve.client.client import Added as Added
+    from simsearch.serve.client.client import Client as Client
+    from simsearch.serve.client.client import ServiceInfo as ServiceInfo
     from simsearch.serve.run import serve as serve
     from simsearch.serve.settings import ServeSettings as ServeSettings
     from simsearch.serve.tokens import Tokens as Tokens
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 attach(
     __name__,
     {
-        "Added": "client",
-        "Client": "client",
+        "Added": "client.client",
+        "Client": "client.client",
         "ServeSettings": "settings",
-        "ServiceInfo": "client",
+        "ServiceInfo": "client.client",
         "Tokens": "tokens",
         "serve": "run",
     },

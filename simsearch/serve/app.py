@@ -12,18 +12,29 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 import simsearch
-from simsearch.errors import InputError, SimsearchError
+from simsearch.errors import InputError, ServiceBusy, SimsearchError
+from simsearch.images.source import Limits
+from simsearch.library import AddSettings
 from simsearch.serve.asgi.answers import App, failed
 from simsearch.serve.asgi.guard import Guard
 from simsearch.serve.asgi.intake import Intake
 from simsearch.serve.held_library import HeldLibrary
 from simsearch.serve.metrics import Metrics
-from simsearch.serve.routes import items, page, search, state
+from simsearch.serve.pages import library, sign_in
+from simsearch.serve.pages import review as review_page
+from simsearch.serve.pages import search as search_page
+from simsearch.serve.review.reviews import Reviews
+from simsearch.serve.review.searches import Searches
+from simsearch.serve.routes import check, duplicates, items, lists, review, search, state
 from simsearch.serve.routes.service import Service, respond
+from simsearch.serve.sessions import Sessions
 from simsearch.serve.settings import ServeSettings
 from simsearch.serve.tokens import Tokens
 
-ROUTERS = (search.router, items.router, state.router, page.router)
+ROUTERS = (
+    *(search.router, items.router, check.router, lists.router, duplicates.router, review.router, state.router),
+    *(search_page.router, library.router, review_page.router, sign_in.router),
+)
 """What is asked of the service; a further subject is a file in `routes/` and its router here."""
 _LOG = logging.getLogger("simsearch.serve")
 _ABOUT = """Searches a library of images for near-copies, and says what each match is worth.
@@ -44,12 +55,15 @@ def create_app(
         tokens: Who may ask.
         routers: What can be asked.
     """
-    metrics = Metrics()
+    metrics, sessions = Metrics(), Sessions()
+    reading = AddSettings(workers=0, limits=Limits(max_pixels=settings.max_pixels))
+    searches = Searches(reading, most=settings.max_pairs)
+    reviews = Reviews(held, searches, lease_s=settings.lease_s)
     inner = FastAPI(
         title="simsearch", version=simsearch.__version__, description=_ABOUT, docs_url=None, redoc_url=None,
-        lifespan=_life_of(held),
+        lifespan=_life_of(held, searches, reviews),
     )  # fmt: skip
-    inner.state.service = Service(held, settings, metrics)
+    inner.state.service = Service(held, settings, metrics, searches, reviews, tokens, sessions)
     for router in routers:
         inner.include_router(router)
     for kind in (SimsearchError, HTTPException, RequestValidationError, Exception):
@@ -62,14 +76,17 @@ def create_app(
     metrics.gauge("simsearch_library_generation", "The commit that answers.", lambda: held.view.generation)
     metrics.gauge("simsearch_refresh_failures", "Newer commits not taken up.", lambda: held.failures)
     metrics.gauge("simsearch_ready", "1 once models are loaded.", lambda: held.ready)
-    return Guard(intake, tokens, metrics, routes=[*(str(getattr(one, "path", "")) for one in _routes(inner, routers))])
+    paths = [str(getattr(one, "path", "")) for one in _routes(inner, routers)]
+    return Guard(intake, tokens, sessions, metrics, routes=paths)
 
 
 def _routes(inner: FastAPI, routers: Sequence[APIRouter]) -> list[object]:
     return [*inner.routes, *(route for router in routers for route in router.routes)]
 
 
-def _life_of(held: HeldLibrary) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _life_of(
+    held: HeldLibrary, searches: Searches, reviews: Reviews
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(held.warm()), asyncio.create_task(held.watch())]
@@ -79,7 +96,8 @@ def _life_of(held: HeldLibrary) -> Callable[[FastAPI], contextlib.AbstractAsyncC
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(held.close)
+            for part in (searches, reviews, held):
+                await asyncio.to_thread(part.close)
 
     return life
 
@@ -94,6 +112,6 @@ async def _told(request: Request, error: Exception) -> Response:
     if isinstance(error, InputError) and place in str(error):
         error.args = (str(error).replace(place, "of this service"),)
     answer = failed(error)
-    if answer.status >= 500 and isinstance(error, SimsearchError):
+    if answer.status >= 500 and isinstance(error, SimsearchError) and not isinstance(error, ServiceBusy):
         _LOG.error("%s: %s", type(error).__name__, error)
     return respond(answer)

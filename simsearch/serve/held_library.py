@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import TypeVar
 import numpy as np
 
 from simsearch.errors import ImageRejected, SimsearchError
-from simsearch.library import Library
-from simsearch.library.format.layout import CALIBRATIONS, INDEXES, LOGS, MANIFEST
+from simsearch.library import ImageList, Library
+from simsearch.library.format.layout import CALIBRATIONS, INDEXES, LISTS, LOGS, MANIFEST
+from simsearch.library.lists.store import ENTRIES
 from simsearch.library.read.thumbnails import LIMITS, SIDE, small_jpeg
 from simsearch.serve.settings import ServeSettings
 
 _LOG = logging.getLogger("simsearch.serve")
 _Found = TypeVar("_Found")
 _NO_PICTURE = b"\xff\xd8\xff"  # the beginning of a JPEG
-_Stamp = tuple[tuple[int, int], ...]
+_Stamp = tuple[tuple[int, int, int], ...]
+_NO_FILE = (0, 0, 0)
 
 
 class View:
@@ -47,11 +49,39 @@ class View:
         return self._by_channel[chosen]
 
 
+class HeldLists:
+    """The lists of a library, each read from the disk once until it changes there; safe for threads."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, tuple[tuple[int, int, int], ImageList]] = {}
+
+    def of(self, library: Library, names: Sequence[str] | None = None) -> list[ImageList]:
+        """Return lists of these names, by default all, as they are now; they are not to be changed.
+
+        Raises:
+            InputError: There is none of a name.
+            LibraryDamaged: A file of one is not what was written.
+        """
+        found = []
+        for name in library.lists() if names is None else names:
+            stamp = _file_stamp(library.path / LISTS / f"{name}{ENTRIES}")
+            known = self._lists.get(name)
+            if known is not None and known[0] == stamp and stamp != _NO_FILE:
+                known[1].read_sightings()
+                found.append(known[1])
+                continue
+            opened = library.list(name)
+            self._lists[name] = (stamp, opened)
+            found.append(opened)
+        return found
+
+
 class HeldLibrary:
     """A library that one process owns.
 
     Attributes:
         view: The newest commit that was taken up; a request takes it once.
+        lists: Its block and allow lists.
         ready: Whether searches by the channels' metrics need nothing more, models included as far as they are here.
         problem: What could not be loaded; empty for nothing.
         failures: How often a newer commit could not be taken up.
@@ -64,6 +94,7 @@ class HeldLibrary:
         self._images = ThreadPoolExecutor(settings.image_threads, "images")
         self._writer = ThreadPoolExecutor(1, "writer")
         self._stamp = _stamp(library.path)
+        self.lists = HeldLists()
         self.view = View(library)
         self.ready, self.problem, self.failures = False, "", 0
 
@@ -147,11 +178,12 @@ async def _run(pool: Executor, work: Callable[[], _Found]) -> _Found:
 
 def _stamp(folder: Path) -> _Stamp:
     """Return what changes whenever somebody commits, builds an index or calibrates."""
-    found = []
-    for name in (MANIFEST, *LOGS, INDEXES, CALIBRATIONS):
-        try:
-            status = (folder / name).stat()
-            found.append((status.st_mtime_ns, status.st_size))
-        except OSError:
-            found.append((0, 0))
-    return tuple(found)
+    return tuple(_file_stamp(folder / name) for name in (MANIFEST, *LOGS, INDEXES, CALIBRATIONS))
+
+
+def _file_stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return _NO_FILE
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from simsearch.errors import ImageRejected, ItemNotFound, RejectCode
+from simsearch.errors import ImageRejected, RejectCode
 from simsearch.images.find import find
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.source import Source, load_bytes, read_range
@@ -12,6 +12,7 @@ from simsearch.library import Library
 from simsearch.library.format.snapshot import Place
 from simsearch.library.path_aliases import split_member
 from simsearch.library.read.thumbnails import LIMITS, small_jpeg
+from simsearch.serve.item_facts import place_of
 
 SIDE = 256  # pixels, by default
 LARGEST = 512
@@ -24,7 +25,7 @@ def thumbnail(library: Library, number: int, side: int = SIDE) -> tuple[bytes, s
         ItemNotFound: There is no such item.
         ImageRejected: Its file is gone, holds something else by now, or cannot be decoded; or it never had one.
     """
-    place = place_of(library, number)
+    place = place_of(library.snapshot, number)
     content = library.snapshot.segments[place.segment].content(place.position)
     path = library.snapshot.path(place)
     if path is None:
@@ -39,18 +40,6 @@ def tag(library: Library, place: Place, side: int) -> str:
     """Return the tag of a small picture."""
     content = library.snapshot.segments[place.segment].content(place.position) or b""
     return f'"{content.hex()[:32] or library.snapshot.id(place)}-{side}"'
-
-
-def place_of(library: Library, number: int) -> Place:
-    """Return where an item is.
-
-    Raises:
-        ItemNotFound: There is none of that id.
-    """
-    place = library.snapshot.by_id(number)
-    if place is None:
-        raise ItemNotFound(f"the library has no item {number}")
-    return place
 
 
 def _data(path: bytes) -> bytes:

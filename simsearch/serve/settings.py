@@ -28,6 +28,8 @@ class ServeSettings:
         poll_s: Seconds between looks at whether the library has a newer commit.
         drain_s: Seconds that requests under way have to end in after SIGTERM.
         max_pixels: Of a picture.
+        lease_s: Seconds for which a reviewer has a pair, counted anew when he takes the next.
+        max_pairs: Of one search for duplicates.
     """
 
     max_body: int = 32 * MEBIBYTES
@@ -41,12 +43,14 @@ class ServeSettings:
     poll_s: float = 1.0
     drain_s: float = 30.0
     max_pixels: int = 100_000_000
+    lease_s: float = 300.0
+    max_pairs: int = 200_000
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "queue", "threads", "image_threads", "batch", "max_k", "max_pixels"):
+        for name in ("max_body", "queue", "threads", "image_threads", "batch", "max_k", "max_pixels", "max_pairs"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)} and must be at least 1")
-        for name in ("body_s", "head_s", "poll_s", "drain_s"):
+        for name in ("body_s", "head_s", "poll_s", "drain_s", "lease_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)} and must be a number of seconds above 0")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -19,21 +18,8 @@ from simsearch.images.views import view_of, views_of_kinds
 from tests.act.pages import HOSTILE, jpeg, pair, pairs, side
 from tests.spatial.pictures import picture
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
 Opened = Callable[..., Any]
-QUIET = ("--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-component-update")
 COUNT = 60
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from simsearch.library.indexes.curve import Recall
 from simsearch.library.read.evidence import Evidence
 from simsearch.library.read.evidence import Testimony as Said
 from simsearch.library.read.matches import Copy
-from simsearch.serve.told import ToldCalibration, matches_from
+from simsearch.serve.client.told import ToldCalibration, matches_from
 from simsearch.spatial.overlap import Overlap
 from tests.fake import FakeExtractor
 from tests.library.helpers import paint

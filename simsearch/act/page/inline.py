@@ -51,11 +51,12 @@ def inline(style: str, *scripts: str) -> Inline:
         style: Name of the style sheet.
         scripts: Names of the scripts, in order; they see each other's names, and nothing else does.
     """
-    told = "\n".join(_text(name) for name in scripts)
-    return Inline(Markup(f'"use strict";\n(() => {{\n{told}}})();\n'), Markup(_text(style)))
+    told = "\n".join(text(name) for name in scripts)
+    return Inline(Markup(f'"use strict";\n(() => {{\n{told}}})();\n'), Markup(text(style)))
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
+    """Return a file of the templates' folder."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 

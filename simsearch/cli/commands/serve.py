@@ -36,7 +36,7 @@ def serve(
             "--write-token",
             metavar="FILE",
             parser=named,
-            help="Holds the token for adding and removing, and for asking too; without one nobody changes anything.",
+            help="Holds the token for adding, removing, deciding, and asking; without one nobody changes anything.",
         ),
     ] = None,
     max_body: Annotated[
@@ -54,6 +54,9 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option("--drain-seconds", min=0.1, metavar="S", help="For requests under way after SIGTERM.")
     ] = 30.0,
+    lease_seconds: Annotated[
+        float, typer.Option("--lease-seconds", min=1, metavar="S", help="For which a reviewer has a pair to decide.")
+    ] = 300.0,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     channel: options.Channel = None,
     model: Annotated[
@@ -82,6 +85,7 @@ def serve(
         body_s=body_seconds,
         poll_s=poll_seconds,
         drain_s=drain_seconds,
+        lease_s=lease_seconds,
         max_pixels=max_pixels,
     )
 

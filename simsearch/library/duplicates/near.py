@@ -42,7 +42,9 @@ class Near:
     views: NDArray[np.uint8]
 
     @classmethod
-    def joined(cls, pieces: Iterable[tuple[Numbers, Numbers, NDArray[np.float32], int]]) -> Near:
+    def joined(
+        cls, pieces: Iterable[tuple[Numbers, Numbers, NDArray[np.float32], int]], *, most: int = MOST_PAIRS
+    ) -> Near:
         """Return pieces as one, each pair at its nearest, in order of the items.
 
         Raises:
@@ -51,10 +53,8 @@ class Near:
         held, found = 0, []
         for left, right, distances, view in pieces:
             held += len(left)
-            if held > MOST_PAIRS:
-                raise InputError(
-                    f"more than {MOST_PAIRS:,} pairs are that near: lower --max-distance or --max-false-pairs"
-                )
+            if held > most:
+                raise InputError(f"more than {most:,} pairs are that near: lower --max-distance or --max-false-pairs")
             found.append((left, right, distances, np.full(len(left), view, np.uint8)))
         empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.uint8))
         left, right, distances, views = (np.concatenate(column) for column in zip(empty, *found, strict=True))
@@ -81,12 +81,14 @@ class Asking:
         metric: The distance.
         limit: The largest distance of a pair.
         device: Of the search.
+        most: Pairs that are held, at most.
     """
 
     channel: Channel
     metric: str
     limit: float
     device: str
+    most: int = MOST_PAIRS
 
     @property
     def of_codes(self) -> bool:
@@ -115,7 +117,7 @@ def pairs_within(
     numbers, total = contents.items_of_rows(asking.channel), contents.count
     with naming_damage(contents.snapshot, asking.channel):
         if asking.of_codes:
-            return Near.joined(_by_codes(contents, asking, numbers, advance)), None
+            return Near.joined(_by_codes(contents, asking, numbers, advance), most=asking.most), None
         while resident is not None:
             device = resident.device(total)
             ready = resident.index(contents.snapshot, asking.channel.name, asking.metric, device)
@@ -128,10 +130,10 @@ def pairs_within(
                 break
             try:
                 pieces = _by_index(contents, asking, numbers, ready, (way.effort, way.depth))
-                return Near.joined(_told(pieces, advance, total)), way.recall
+                return Near.joined(_told(pieces, advance, total), most=asking.most), way.recall
             except IndexFailed as error:
                 resident.failed(ready, error)
-        return Near.joined(_told(_by_rows(contents, asking, numbers), advance, total)), None
+        return Near.joined(_told(_by_rows(contents, asking, numbers), advance, total), most=asking.most), None
 
 
 def pairs_between(asked: Contents, held: Contents, asking: Asking, *, advance: Advance | None = None) -> Near:
@@ -147,7 +149,7 @@ def pairs_between(asked: Contents, held: Contents, asking: Asking, *, advance: A
     with naming_damage(held.snapshot, asking.channel):
         pieces = cross_pairs((rows, live), others, asking)
         named = ((numbers[0][left], numbers[1][right], distances, 0) for left, right, distances in pieces)
-        return Near.joined(_told(named, advance, asked.count))
+        return Near.joined(_told(named, advance, asked.count), most=asking.most)
 
 
 def cross_pairs(
@@ -249,7 +251,10 @@ def _covered(contents: Contents, ready: OpenIndex) -> list[int]:
 
 
 def _told(pieces: Iterable[Piece], advance: Advance | None, total: int) -> Iterator[Piece]:
+    done = 0
     for piece in pieces:
         yield piece
-        if advance is not None and len(piece[0]):
-            advance(min(int(piece[0][-1]) + 1, total), total)
+        if len(piece[0]):
+            done = min(int(piece[0][-1]) + 1, total)
+        if advance is not None:
+            advance(done, total)

@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from simsearch.decide.calibration import Expected
 from simsearch.library.indexes.curve import Recall
@@ -59,6 +59,12 @@ class Picture:
         """Width times height."""
         return self.width * self.height
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is told of it as JSON types."""
+        encoded = {} if self.path_b64 is None else {"path_b64": self.path_b64}
+        size = {"bytes": self.size, "width": self.width, "height": self.height, "quality": self.quality}
+        return {"id": self.id, "path": self.path, **encoded, "sha256": self.sha256, **size, "mtime_ns": self.mtime_ns}
+
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
@@ -93,6 +99,20 @@ class Duplicate:
     def frees(self) -> int:
         """Bytes that removing it frees."""
         return 0 if self.same_file or self.chained or self.picture.kind != "file" else self.picture.size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the file and the pair as JSON types."""
+        return {
+            **self.picture.to_dict(),
+            "distance": self.distance,
+            "exact": self.exact,
+            "view": self.view,
+            **_expected_fields(self.expected),
+            "beyond_calibration": self.expected is not None and self.expected.beyond_calibration,
+            "chained": self.chained,
+            "same_file": self.same_file,
+            "confirmed": self.confirmed,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +194,34 @@ class Duplicates:
         """Bytes that could be freed."""
         return sum(group.frees for group in self.groups)
 
+    def totals(self) -> dict[str, Any]:
+        """Return what was found in all as JSON types, without where the libraries lie."""
+        return {
+            "groups": len(self),
+            "files": self.files,
+            "frees": self.frees,
+            "channel": self.channel,
+            "metric": self.metric,
+            "max_distance": self.max_distance,
+            **_expected_fields(self.expected),
+            "compared": self.compared,
+            "grouping": self.grouping,
+            "keep": self.keep,
+            "recall": None if self.recall is None else str(self.recall),
+            "decided": self.decided,
+            "low_information": self.weak,
+            "gone": self.gone,
+            "changed": self.changed,
+            "unread": self.unread,
+        }
+
     def pairs(self) -> Iterator[tuple[Picture, Duplicate]]:
         """Yield each file that could go with the one that is kept for it."""
         for group in self.groups:
             for one in group.others:
                 yield group.kept, one
+
+
+def _expected_fields(expected: Expected | None) -> dict[str, Any]:
+    interval = None if expected is None else [expected.low, expected.high]
+    return {"expected_false_pairs": None if expected is None else expected.value, "expected_interval": interval}

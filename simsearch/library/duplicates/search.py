@@ -15,7 +15,7 @@ from simsearch.library.duplicates.find import Choice, Decided, Files, groups_of
 from simsearch.library.duplicates.groups import GROUPINGS
 from simsearch.library.duplicates.keep import keep_rule
 from simsearch.library.duplicates.limit import Limit, limit_of
-from simsearch.library.duplicates.near import Asking, Near, pairs_between, pairs_within
+from simsearch.library.duplicates.near import MOST_PAIRS, Asking, Near, pairs_between, pairs_within
 from simsearch.library.duplicates.report import Duplicates
 from simsearch.library.duplicates.views import ViewSearch, views_named
 from simsearch.library.format.cards import information_floor
@@ -71,6 +71,7 @@ class DuplicateSearch:
         keep: str,
         views: Sequence[str] | str,
         settings: AddSettings,
+        most: int = MOST_PAIRS,
     ) -> None:
         self._library = library  # a Reader, which stands above
         self._channel = channel
@@ -83,6 +84,7 @@ class DuplicateSearch:
         self._keep = keep_rule(keep)
         self._views = views_named(views)
         self._settings = settings
+        self._most = most
 
     def found(
         self,
@@ -135,7 +137,7 @@ class DuplicateSearch:
         chances = own.count * held.count if against is not None else own.count * (own.count - 1) / 2
         items = len(self._library) if against is None else len(self._library) + len(against)
         limit = self._limit(chances * max(1, len(self._views)), items, limits)
-        asking = Asking(self._channel, self._metric, limit.distance, self._library.device)
+        asking = Asking(self._channel, self._metric, limit.distance, self._library.device, self._most)
         recall = None
         if against is None:
             near, recall = pairs_within(own, asking, resident=resident, advance=advance)
@@ -193,4 +195,4 @@ class DuplicateSearch:
         search = ViewSearch(self._views, embedder)
         pieces = list(search.pieces(own, held, asking, advance))
         plain = (near.left, near.right, near.distances, 0)
-        return Near.joined([plain, *pieces]), search.unread
+        return Near.joined([plain, *pieces], most=self._most), search.unread

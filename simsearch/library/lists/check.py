@@ -38,8 +38,19 @@ def check(inputs: Iterable[Found], plan: Plan, settings: AddSettings, *, count: 
         settings: Of reading.
         count: Whether the flood guard counts them.
     """
+    return checked(pictures(inputs, plan.makers, plan.digests, settings), plan, count=count)
+
+
+def checked(given: Iterable[Picture], plan: Plan, *, count: bool = True) -> Checked:
+    """Check pictures whose codes are known, and return the answers in their order.
+
+    Args:
+        given: The pictures.
+        plan: The lists, and how they are compared.
+        count: Whether the flood guard counts them.
+    """
     answers, met, done = list[PictureCheck](), {one.name: Counter[int]() for one in plan.lists}, 0
-    stream = pictures(inputs, plan.makers, plan.digests, settings)
+    stream = iter(given)
     while chunk := list(itertools.islice(stream, _AT_ONCE)):
         answers += _answers(chunk, plan, met)
         done += len(chunk)

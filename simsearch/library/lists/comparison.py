@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +113,14 @@ class Plan:
         return {kind for one in self.lists for kind in one.types() if kind in DIGESTS}
 
 
-def planned(lists: Sequence[ImageList], makers: Makers, rates: Rates, thresholds: Thresholds) -> Plan:
+def planned(
+    lists: Sequence[ImageList],
+    makers: Makers,
+    rates: Rates,
+    thresholds: Thresholds,
+    *,
+    kinds: Collection[str] | None = None,
+) -> Plan:
     """Return a check of pictures against lists.
 
     Args:
@@ -121,6 +128,7 @@ def planned(lists: Sequence[ImageList], makers: Makers, rates: Rates, thresholds
         makers: Of rows; what none makes cannot be compared, and is noted.
         rates: Of strangers, of a list's entries of a type.
         thresholds: Up to where a match is one.
+        kinds: Types of code that the pictures come with, where none is made of them; others are noted.
 
     Raises:
         InputError: An expected number is asked for, and no rates are known or they do not reach so far.
@@ -128,22 +136,30 @@ def planned(lists: Sequence[ImageList], makers: Makers, rates: Rates, thresholds
     plan = Plan(lists, makers)
     for one in lists:
         for kind in one.types():
+            if kinds is not None and kind not in kinds:
+                plan.notes.append(f"{one.name}: entries of type {kind[:24]} were not compared: no such code was given")
+                continue
             if kind in DIGESTS:
                 continue
-            if kind not in makers.kinds:
+            if kinds is None and kind not in makers.kinds:
                 facts = one.channels.get(kind.partition(":")[2])
                 model = kind if facts is None else facts.model
                 plan.notes.append(f"{one.name}: rows of {model} were not compared: no channel here makes such rows")
                 continue
-            made = _comparison(one, kind, rates(one, kind), thresholds, plan.notes)
+            made = comparison_of(one, kind, rates(one, kind), thresholds, plan.notes)
             if made is not None:
                 plan.comparisons.append(made)
     return plan
 
 
-def _comparison(
+def comparison_of(
     one: ImageList, kind: str, calibration: Calibration | None, thresholds: Thresholds, notes: list[str]
 ) -> Comparison | None:
+    """Return how codes of a type are compared with a list's entries; None, noted, where nothing could be decided.
+
+    Raises:
+        InputError: An expected number is asked for, and no rates are known or they do not reach so far.
+    """
     facts = one.channels.get(kind.partition(":")[2])
     metric = "hamming" if facts is None else facts.metric
     bits = 8 * PDQ_BYTES if facts is None else (facts.bits or 8 * facts.dimension if metric == "hamming" else None)

@@ -149,12 +149,13 @@ class ImageList:
             self._types = {one["values"]: one["counts"] for one in sorted(kinds, key=lambda one: str(one["values"]))}
         return self._types
 
-    def entries(self, *, withdrawn: bool = False, ids: Iterable[int] | None = None) -> Iterator[Entry]:
+    def entries(self, *, withdrawn: bool = False, ids: Iterable[int] | None = None, after: int = -1) -> Iterator[Entry]:
         """Yield the active entries, or all, in the order of their ids.
 
         Args:
             withdrawn: Those too that were taken back.
             ids: Only these.
+            after: Only those of a higher id.
 
         Raises:
             InputError: There is no entry of one of the ids.
@@ -164,6 +165,7 @@ class ImageList:
             table = self._table.take(pa.array(places))
         else:
             table = self._table
+        table = table.slice(int(np.searchsorted(table.column("id").to_numpy(), after, side="right")))
         for start in range(0, len(table), _AT_ONCE):
             some = Columns.of(table.slice(start, _AT_ONCE))
             yield from (some.entry(at) for at in range(len(some)) if withdrawn or not some.withdrawn[at])
@@ -280,6 +282,11 @@ class ImageList:
 
         self._note(after)
         return self._sightings
+
+    def read_sightings(self) -> None:
+        """Take over how often entries were met, by whatever process."""
+        if self.library is not None:
+            self._sightings = _sightings(self.library, self.name)
 
     def rates(self, fingerprint: str) -> Calibration | None:
         """Return the list's own rates of strangers by rows of a model; None where they were not counted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from simsearch.errors import LibraryDamaged
@@ -18,6 +19,7 @@ _COLUMNS = "a, b, decision, person, time, distance, channel"
 _NAMED = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'verdicts'"
 _START = bytes(32)
 _MOST_TEXT = 200
+_BELOW_ALL = -(1 << 63)
 
 
 def append(manifest: Manifest, verdicts: Sequence[Verdict]) -> None:
@@ -37,25 +39,50 @@ def append(manifest: Manifest, verdicts: Sequence[Verdict]) -> None:
         _insert(db, verdicts, _START if last is None else bytes(last[0]))
 
 
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Up to where a log was read.
+
+    Attributes:
+        number: Of the last entry; 0 for none.
+        digest: Of it.
+    """
+
+    number: int = 0
+    digest: bytes = _START
+
+
 def read(manifest: Manifest) -> list[Verdict]:
     """Return all entries, oldest first; none of a library that has no log, as of an earlier release.
 
     Raises:
         LibraryDamaged: An entry is not what was written; `repair` keeps those that are whole.
     """
+    return read_since(manifest, Tail())[0]
+
+
+def read_since(manifest: Manifest, tail: Tail) -> tuple[list[Verdict], Tail, bool]:
+    """Return the entries after a tail, the tail after them, and whether they are all there are: the log was begun anew.
+
+    Raises:
+        LibraryDamaged: As of `read`.
+    """
     with manifest.reading() as db:
         if db.execute(_NAMED).fetchone() is None:
-            return []
-        entries, before = [], _START
-        for number, (*values, digest) in enumerate(_rows(db), 1):
+            return [], Tail(), tail.number > 0
+        last = db.execute("SELECT digest FROM verdicts WHERE number = ?", (tail.number,)).fetchone()
+        anew = tail.number > 0 and (last is None or last[0] != tail.digest)
+        before = Tail() if anew else tail
+        entries, number, digest = [], before.number, before.digest
+        for number, (*values, held) in enumerate(_rows(db, before.number or _BELOW_ALL), before.number + 1):
             entry = _entry(values)
-            if entry is None or (before := entry.sealed(before)) != digest:
+            if entry is None or (digest := entry.sealed(digest)) != held:
                 raise LibraryDamaged(
                     f"{manifest.path}: entry {number} of the log of verdicts is not what was written; "
                     f"`simsearch repair --library {manifest.path.parent}` keeps those that are whole"
                 )
             entries.append(entry)
-    return entries
+        return entries, Tail(number, digest), anew
 
 
 def whole_entries(db: sqlite3.Connection) -> tuple[list[Verdict], int]:
@@ -98,8 +125,8 @@ def _insert(db: sqlite3.Connection, verdicts: Sequence[Verdict], before: bytes) 
     db.executemany(f"INSERT INTO verdicts ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    yield from db.execute(f"SELECT {_COLUMNS}, digest FROM verdicts ORDER BY number")
+def _rows(db: sqlite3.Connection, after: int = _BELOW_ALL) -> Iterator[tuple[Any, ...]]:
+    yield from db.execute(f"SELECT {_COLUMNS}, digest FROM verdicts WHERE number > ? ORDER BY number", (after,))
 
 
 def _entry(values: Sequence[Any]) -> Verdict | None:

@@ -56,11 +56,21 @@ def verdict(
     """
     if decision not in get_args(Decision):
         raise InputError(f"decision {shown(decision)} is not known; give confirm, reject or undo")
-    if not isinstance(by, str) or not by.strip() or len(by) > MOST_NAME or not by.isprintable():
-        raise InputError(f"by {shown(by)} must name who decided, in at most {MOST_NAME} printable characters")
+    person = person_named(by)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     named: Any = decision
-    return Verdict(pair_of(a, b), named, by.strip(), now, None if distance is None else float(distance), channel)
+    return Verdict(pair_of(a, b), named, person, now, None if distance is None else float(distance), channel)
+
+
+def person_named(by: str) -> str:
+    """Return the name of who decides, as the log has it.
+
+    Raises:
+        InputError: Nobody is named.
+    """
+    if not isinstance(by, str) or not by.strip() or len(by) > MOST_NAME or not by.isprintable():
+        raise InputError(f"by {shown(by)} must name who decided, in at most {MOST_NAME} printable characters")
+    return by.strip()
 
 
 def pair_of(a: bytes, b: bytes) -> Pair:

@@ -15,6 +15,8 @@ from simsearch.errors import (
     InputError,
     ItemNotFound,
     LibraryLocked,
+    PairTaken,
+    SearchRunning,
     ServiceBusy,
     ServiceError,
     SimsearchError,
@@ -32,9 +34,15 @@ AGAIN_S = 1
 """Seconds after which whoever was refused may ask again."""
 _STATUS: tuple[tuple[type[SimsearchError], int], ...] = (
     *((ItemNotFound, 404), (ImageRejected, 422), (InputError, 400), (AccessRefused, 403), (BodyRefused, 413)),
-    *((ServiceBusy, 503), (LibraryLocked, 409), (StorageFull, 507), (DependencyMissing, 501)),
+    *(
+        (SearchRunning, 409),
+        (ServiceBusy, 503),
+        (LibraryLocked, 409),
+        (PairTaken, 409),
+        (StorageFull, 507),
+        (DependencyMissing, 501),
+    ),
 )
-_AGAIN = (409, 503)
 _OWN = 500  # status from which on it is the service's fault, and logged
 
 
@@ -88,7 +96,8 @@ def failed(error: Exception, *, status: int | None = None) -> Answer:
     if not isinstance(error, (InputError, ServiceError)):  # the message may tell where things lie
         what = (type(error).__doc__ or "").split("\n", maxsplit=1)[0] if known else "The service has a defect."
         message = f"{what} The service's log says more." if status >= _OWN else what
-    headers = {"retry-after": str(AGAIN_S)} if status in _AGAIN else {}
+    again = isinstance(error, (LibraryLocked, ServiceBusy))
+    headers = {"retry-after": str(AGAIN_S)} if again else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     reason = {"reason": str(error.code)} if isinstance(error, ImageRejected) else {}

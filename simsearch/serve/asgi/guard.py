@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from simsearch.errors import AccessRefused, InputError, SimsearchError
-from simsearch.serve.asgi.answers import App, Message, Receive, Scope, Send, failed
+from simsearch.serve.asgi.answers import Answer, App, Message, Receive, Scope, Send, failed
 from simsearch.serve.asgi.bodies import Body, refuse
 from simsearch.serve.metrics import Metrics
+from simsearch.serve.sessions import Sessions
 from simsearch.serve.tokens import Tokens, is_loopback
 
-OPEN = frozenset({"/livez", "/readyz"})
+OPEN = frozenset({"/livez", "/readyz", "/sign-in", "/page.css", "/review.js"})
 """Paths that say nothing of the library, and need no token."""
-ASKING = frozenset({"/", "/v1/search", "/v1/search/batch"})
+ASKING = frozenset({"/", "/v1/search", "/v1/search/batch", "/v1/check", "/v1/duplicates"})
 """Where a POST changes nothing."""
+PAGES = frozenset({"/", "/library", "/review"})
+"""Pages for people: who may not see one is led to where he can sign in."""
 _LOG = logging.getLogger("simsearch.serve")
 _MOST = 1 << 20  # bytes that are read of a body whose request is refused
-_NUMBER = re.compile(r"/\d+")
+_NUMBER, _LIST = re.compile(r"/\d+"), re.compile(r"^/v1/lists/[^/]+")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -28,16 +32,20 @@ _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-r
 class Guard:
     """The service's outermost part."""
 
-    def __init__(self, app: App, tokens: Tokens, metrics: Metrics, *, routes: Collection[str]) -> None:
+    def __init__(
+        self, app: App, tokens: Tokens, sessions: Sessions, metrics: Metrics, *, routes: Collection[str]
+    ) -> None:
         """Make it.
 
         Args:
             app: What it guards.
             tokens: Who may ask.
+            sessions: Who has signed in on the page.
             metrics: Where requests are counted.
             routes: Paths that are counted by themselves, `{id}` for a number; all others together.
         """
-        self._app, self._tokens, self._metrics, self._routes = app, tokens, metrics, frozenset(routes)
+        self._app, self._tokens, self._sessions = app, tokens, sessions
+        self._metrics, self._routes = metrics, frozenset(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -57,7 +65,7 @@ class Guard:
 
         try:
             if (refusal := self._refused(scope)) is not None:
-                await refuse(failed(refusal[0], status=refusal[1]), Body(scope, receive), counted, _MOST)
+                await refuse(_refusal(scope, *refusal), Body(scope, receive), counted, _MOST)
             else:
                 await self._app(scope, receive, counted)
         except Exception as error:
@@ -72,17 +80,18 @@ class Guard:
             self._metrics.count(self._route(scope), method, status, time.perf_counter() - began)
 
     def _route(self, scope: Scope) -> str:
-        path = _NUMBER.sub("/{id}", scope["path"])
+        path = _NUMBER.sub("/{id}", _LIST.sub("/v1/lists/{name}", scope["path"]))
         return path if path in self._routes else "other"
 
     def _refused(self, scope: Scope) -> tuple[SimsearchError, int] | None:
         """Return why a request is refused, before its body is read, and with which status; None for one that is not."""
-        path = scope["path"]
+        path, headers = scope["path"], dict(scope["headers"])
+        reads, writes = self._rights(scope, headers)
         if path in OPEN:
             return None
-        headers = dict(scope["headers"])
-        reads, writes = self._tokens.rights(headers.get(b"authorization"))
-        changes = scope["method"] not in {"GET", "HEAD", "OPTIONS"} and path not in ASKING
+        changes = scope["method"] not in _SAFE and path not in ASKING
+        if scope["session"] is not None and scope["method"] not in _SAFE and not is_same_site(headers):
+            return AccessRefused("this request was not sent by a page of this service, and somebody has signed in"), 403
         if not reads:
             return AccessRefused("this service needs a token: send `Authorization: Bearer TOKEN`"), 401
         if not self._tokens.needed and (why := _other_site(headers)):
@@ -92,6 +101,33 @@ class Guard:
         if changes and not writes:
             return AccessRefused("this token is for reading: changing the library needs the token for writing"), 403
         return None
+
+    def _rights(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[bool, bool]:
+        """Return whether a request may ask and change; it keeps who has signed in, and whether it may change."""
+        header = headers.get(b"authorization")
+        reads, writes = self._tokens.rights(header)
+        session = self._sessions.of(headers.get(b"cookie")) if header is None else None
+        if session is not None:
+            reads, writes = session.reads, session.writes
+        scope["session"], scope["writes"] = session, writes
+        return reads, writes
+
+
+def is_same_site(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request comes from a page of this service, by what only the browser itself can say."""
+    told = headers.get(b"sec-fetch-site")
+    if told is not None:
+        return told == b"same-origin"
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"//")[2] == headers.get(b"host")
+
+
+def _refusal(scope: Scope, error: SimsearchError, status: int) -> Answer:
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    if status == 401 and scope["method"] == "GET" and scope["path"] in PAGES and b"text/html" in accepted:
+        where = f"/sign-in?to={scope['path']}"
+        return Answer(303, b"", headers={"location": where, "cache-control": "no-store"})
+    return failed(error, status=status)
 
 
 def _other_site(headers: dict[bytes, bytes]) -> str | None:

@@ -56,6 +56,87 @@ ADDED = {
     "ids": [18],
     "report": {"added": 1, "unchanged": 0, "exact_copies": 0, "replaced": 0, "rejected": 0, "codes": {}},
 }
+LIST = {
+    "name": "blocked",
+    "kind": "block",
+    "entries": 1200,
+    "withdrawn": 3,
+    "prevalence": 0.001,
+    "types": {"pdq": 600, "sha256": 600},
+    "checks": 90_000,
+    "set_aside": 0,
+}
+ENTRY = {
+    "id": 17,
+    "type": "pdq",
+    "value": "f8" * 32,
+    "quality": 100,
+    "state": "active",
+    "sources": [{"origin": "local", "id": "", "time": "2026-01-01T12:00:00Z", "tags": [], "votes": []}],
+    "met": 2,
+    "set_aside": False,
+}
+CHECKED = {
+    "schema": 1,
+    "generation": 7,
+    "listed": True,
+    "answers": [
+        {
+            "query": None,
+            "listed": True,
+            "matches": [
+                {
+                    "list": "blocked",
+                    "entry": 17,
+                    "type": "pdq",
+                    "distance": 0.0156,
+                    "bits": 4,
+                    "expected_false_matches": 1e-7,
+                    "expected_interval": [0.0, 1e-6],
+                    "beyond_calibration": True,
+                    "sources": [{"origin": "local", "id": "", "time": "2026-01-01T12:00:00Z", "tags": [], "votes": []}],
+                    "decision": True,
+                    "why_not": None,
+                }
+            ],
+            "more": 0,
+            "allowed": False,
+            "low_information": False,
+            "rejected": None,
+        }
+    ],
+    "lists": {"blocked": 1200},
+    "not_compared": [],
+    "notes": [],
+    "set_aside": [],
+    "counted": False,
+}
+_PICTURE = {
+    **{"id": 17, "path": "/srv/photographs/0017.jpg", "sha256": ITEM["sha256"], "bytes": 345_678},
+    **{"width": 1200, "height": 800, "quality": 88, "mtime_ns": 1_700_000_000_000_000_000},
+}
+DUPLICATES = {
+    "schema": 1,
+    "search": 1,
+    "generation": 7,
+    "state": "done",
+    "compared": 100_000,
+    "of": 100_000,
+    "seconds": 86.9,
+    "error": None,
+    "totals": {"groups": 1, "files": 1, "frees": 17_078, "channel": "mini", "metric": "js", "max_distance": 0.21},
+    "total_pairs": 1,
+    "pairs": [{"group": 1, "kept": _PICTURE, "other": {**_PICTURE, "id": 18, "distance": 0.031, "exact": False}}],
+}
+VERDICT = {
+    "a": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "b": "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2",
+    "decision": "confirm",
+    "by": "Anna",
+    "time": "2026-01-01T12:00:00+00:00",
+    "distance": 0.031,
+    "channel": "mini",
+}
 REMOVED = {"schema": 1, "generation": 9, "removed": 1}
 _ERRORS = {
     400: ("InputError", "k is 5000, and this service gives 1000 matches of a query at most"),
@@ -111,6 +192,17 @@ def searching() -> dict[str, Any]:
         "application/octet-stream": _BINARY,
     }
     return {"requestBody": {"required": True, "content": content}, "parameters": _parameters()}
+
+
+def asking(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request with a JSON object takes."""
+    return {"requestBody": {"content": {JSON: {"schema": _schema(model), "example": example}}}}
+
+
+def listing(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return what takes a JSON object or pictures."""
+    content = {**adding()["requestBody"]["content"], JSON: {"schema": _schema(model), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def searching_many() -> dict[str, Any]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from simsearch.images.source import as_text
 from simsearch.library import AddReport, AddSettings, Library
-from simsearch.library.format.items import numbers
 from simsearch.library.format.manifest_values import MOST_ID
 from simsearch.serve.asgi.answers import SCHEMA, told
 from simsearch.serve.held_library import View
-from simsearch.serve.pictures import LARGEST, SIDE, place_of, tag, thumbnail
+from simsearch.serve.item_facts import facts_of, place_of
+from simsearch.serve.pictures import LARGEST, SIDE, tag, thumbnail
 from simsearch.serve.routes.answering import limits_of
 from simsearch.serve.routes.descriptions import ADDED, ITEM, REMOVED, adding, answers
 from simsearch.serve.routes.question import pictures_in
@@ -25,7 +23,6 @@ router = APIRouter(tags=["items"])
 Number = Annotated[int, Path(ge=0, lt=MOST_ID, description="The item's id.")]
 KEPT_S = 3600
 """Seconds for which a browser keeps a small picture without asking again."""
-_NUMBERS = ("width", "height", "bytes", "quality")
 
 
 @router.get("/v1/items/{id}", summary="What is known of an item", responses=answers(ITEM, 404))
@@ -49,7 +46,7 @@ async def small_picture(
     known = request.headers.get("if-none-match")
 
     def work(view: View) -> Response:
-        same = tag(view.library, place_of(view.library, id), side)
+        same = tag(view.library, place_of(view.library.snapshot, id), side)
         headers = {"etag": same, "cache-control": f"private, max-age={KEPT_S}"}
         if known is not None and same in known:
             return Response(status_code=304, headers=headers)
@@ -97,7 +94,7 @@ async def remove(
 
     def work(library: Library) -> int:
         library.refresh()
-        place_of(library, id)
+        place_of(library.snapshot, id)
         return library.remove([f"id:{id}"], purge=purge)
 
     removed, view = await Service.of(request).held.write(work)
@@ -105,23 +102,8 @@ async def remove(
 
 
 def _facts(view: View, number: int) -> dict[str, Any]:
-    snapshot, place = view.library.snapshot, place_of(view.library, number)
-    segment = snapshot.segments[place.segment]
-    path, encoded = (None, None) if (raw := snapshot.path(place)) is None else as_text(raw)
-    content = segment.content(place.position)
-    values = {name: int(numbers(segment.items.column(name).slice(place.position, 1))[0]) for name in _NUMBERS}
-    owner, attributes = snapshot.labels(place)
-    return {
-        "schema": SCHEMA,
-        "generation": view.generation,
-        "id": number,
-        "path": path,
-        **({} if encoded is None else {"path_b64": encoded}),
-        "sha256": None if content is None else content.hex(),
-        **{name: None if value < 0 else value for name, value in values.items()},
-        "owner": owner,
-        "attributes": None if attributes is None else json.loads(attributes),
-    }
+    snapshot = view.library.snapshot
+    return {"schema": SCHEMA, "generation": view.generation, **facts_of(snapshot, place_of(snapshot, number))}
 
 
 def _id_of(view: View, content: bytes) -> int | None:

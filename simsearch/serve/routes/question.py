@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -20,6 +20,7 @@ FETCHED = frozenset({"url", "urls", "uri", "image_url", "src", "href", "link"})
 NO_FETCHING = "this service fetches nothing from anywhere: send the bytes of the picture, not where it lies"
 JSON, FORM, TYPED = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 Row = list[float] | str
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Options(BaseModel):
@@ -113,6 +114,25 @@ class Question:
             return found.astype(np.uint8)
         with np.errstate(over="ignore"):  # infinite ones are refused by name
             return found.astype(np.float32)
+
+
+def asked_of(model: type[_Model], body: bytes) -> _Model:
+    """Return what a JSON object asks.
+
+    Raises:
+        InputError: It is none, or says what cannot be.
+    """
+    return parsed_as(model, _object(body) if body else {})
+
+
+def parsed_as(model: type[_Model], given: Mapping[str, Any]) -> _Model:
+    """Return what values by name ask.
+
+    Raises:
+        InputError: They say what cannot be.
+    """
+    checked: _Model = _checked(model, given)
+    return checked
 
 
 def one_question(content_type: str, query: str, body: bytes) -> Question:

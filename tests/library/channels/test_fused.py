@@ -135,6 +135,13 @@ def test_rejected_and_blank_queries_are_answered(library: Library, tmp_path: Pat
     assert all(match.expected_false_matches > 0.3 for match in blank.matches if not match.path.endswith("blank.png"))
 
 
+def test_an_open_file_is_asked_of_every_channel(library: Library, photos: Path) -> None:
+    with (photos / "3.png").open("rb") as file:
+        [answer] = library.search_fused(file, k=1, rates=RATES)
+    [wanted] = library.search_fused(photos / "3.png", k=1, rates=RATES)
+    assert [one.id for one in answer.matches] == [one.id for one in wanted.matches] != []
+
+
 def test_an_answer_is_written_as_json(library: Library) -> None:
     (line,) = library.search_fused(copies("turn_90")[2], rates=RATES, k=1).to_list()
     (match,) = json.loads(json.dumps(line))["matches"]

@@ -16,7 +16,6 @@ from simsearch.distance import js
 from simsearch.errors import FingerprintMismatch, InputError
 from simsearch.library import Library
 from simsearch.library.calibration.store import keep
-from simsearch.library.duplicates import near as near_module
 from simsearch.library.duplicates.report import Duplicates
 from simsearch.library.verdicts.verdict import verdict
 from tests.fake import OtherExtractor
@@ -200,10 +199,10 @@ def test_expected_false_pairs_are_the_pairs_times_the_rate(library: Library) -> 
         library.duplicates(max_false_pairs=1, max_distance=0.1)
 
 
-def test_more_pairs_than_can_be_held_are_refused(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_module, "MOST_PAIRS", 10)
-    with pytest.raises(InputError, match="more than 10 pairs"):
-        library.duplicates(max_distance=ALL)
+def test_more_pairs_than_can_be_held_are_refused(library: Library) -> None:
+    for views in ((), "flips"):
+        with pytest.raises(InputError, match="more than 10 pairs"):
+            library.duplicates(max_distance=ALL, max_pairs=10, views=views)
 
 
 def test_files_that_are_gone_or_changed_are_neither_kept_nor_shown(library: Library, photos: Path) -> None:

@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from simsearch.decide.calibration import Calibration
 from simsearch.decide.known_rates import known_calibrations
+from simsearch.decide.rate_curve import RateCurve
 from simsearch.errors import InputError
 from simsearch.extract.hashes.pdq import Pdq
 from simsearch.images import find
 from simsearch.library import Library
+from simsearch.library.lists.coded_pictures import listed_contents
 from simsearch.library.lists.codes import PDQ_RADIUS, Code, type_of
 from simsearch.library.lists.comparison import Thresholds
 from simsearch.library.lists.entries import Change, Listed
@@ -231,3 +234,42 @@ def test_a_channel_of_pdq_is_not_what_lists_hold(tmp_path: Path) -> None:
         assert set(made.list("bad").types()) == {"pdq", "sha256", dhash}
         (answer,) = made.check(tmp_path / "bad.png", settings=HERE)
         assert {(match.type, match.bits) for match in answer.matches} == {("sha256", None), ("pdq", 0), (dhash, 0)}
+
+
+def test_what_is_stored_of_an_item_is_listed_as_its_file_is(library: Library, tmp_path: Path) -> None:
+    blocked = library.create_list("blocked", "block")
+    library.add_to_list("blocked", [saved(tmp_path / "listed.png", 50)])
+    blocked = library.list("blocked")
+    how = {"lists": ["blocked"], "max_distance": 0.1, "count": False}
+    [of_file] = library.check([tmp_path / "held.png"], **how)
+    stored = library.check_items([0], **how)
+    [of_item] = stored
+    assert of_item.matches == tuple(match for match in of_file.matches if match.type != "pdq")
+    assert {match.type for match in of_item.matches} == {"sha256", type_of(FakeExtractor.fingerprint)}
+    assert any("pdq" in text for text in stored.not_compared)
+    for entry in blocked.entries():
+        [of_code] = library.check_codes([str(entry.code)], **how)
+        assert of_code.matches == tuple(match for match in of_file.matches if match.type == entry.code.type)
+
+
+def test_contents_near_a_listed_row_or_with_a_listed_digest_are_known(library: Library, tmp_path: Path) -> None:
+    library.add([saved(tmp_path / f"{seed}.png", seed) for seed in (51, 52)], settings=HERE)
+    image = Image.open(tmp_path / "51.png")
+    image.resize((150, 150)).save(tmp_path / "near.png")
+    library.create_list("blocked", "block")
+    library.create_list("press", "allow")
+    library.add_to_list("press", [tmp_path / "52.png"])
+    digest = hashlib.sha256((tmp_path / "held.png").read_bytes())
+    library.list("blocked").add([f"sha256:{digest.hexdigest()}"])
+    library.add_to_list("blocked", [tmp_path / "near.png"])
+    contents = [hashlib.sha256((tmp_path / f"{name}.png").read_bytes()).digest() for name in ("held", "51", "52")]
+    lists = [library.list(name) for name in library.lists()]
+    found = listed_contents(library.snapshot, lists, library.list_models(), [*contents, b"x" * 32])
+    assert found == {contents[0]}, "no rates are known of these rows, so that nothing is near"
+    strangers = np.random.default_rng(0).uniform(0.2, 1, 2_000_000)
+    blocked = library.list("blocked")
+    blocked.keep_rates(
+        Calibration(FakeExtractor.fingerprint, "js", RateCurve.of(-strangers), None, "negatives", "noise", 5000)
+    )
+    lists = [library.list(name) for name in library.lists()]
+    assert listed_contents(library.snapshot, lists, library.list_models(), contents) == set(contents[:2])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simsearch.errors import InputError, LibraryDamaged
 from simsearch.library import Library
 from simsearch.library.format.manifest import Manifest
-from simsearch.library.verdicts.log import append, read
+from simsearch.library.verdicts.log import Tail, append, forget, read, read_since
 from simsearch.library.verdicts.verdict import Verdict, pair_of, standing, verdict
 from tests.fake import OtherExtractor
 from tests.library.helpers import HERE, album, live_paths, make
@@ -139,3 +139,22 @@ def test_review_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
         assert made.channel == "fake"
         assert library.review(other, one, "undo", by="Bert").pair == made.pair
         assert standing(library.verdicts()) == {}
+
+
+def test_what_came_since_is_read_alone_and_a_log_begun_anew_whole(tmp_path: Path) -> None:
+    library = make(tmp_path / "library")
+    manifest, digests = Manifest(library.path), [bytes([i]) * 32 for i in range(1, 7)]
+    entries = [verdict(digests[i], digests[i + 1], "confirm", by="Anna") for i in range(5)]
+    seen, tail, anew = read_since(manifest, Tail())
+    assert (seen, tail, anew) == ([], Tail(), False)
+    for entry in entries:
+        append(manifest, [entry])
+        seen, tail, anew = read_since(manifest, tail)
+        assert (seen, anew) == ([entry], False)
+    assert read_since(manifest, tail) == ([], tail, False)
+    forget(manifest, [digests[0]])
+    seen, after, anew = read_since(manifest, tail)
+    assert (seen, anew) == (entries[1:], True)
+    assert read_since(manifest, after) == ([], after, False)
+    forget(manifest, digests)
+    assert read_since(manifest, after) == ([], Tail(), True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simsearch.act.duplicates.perform import ActReport
     from simsearch.act.duplicates.plan import Plan, Unit
     from simsearch.decide.calibration import Expected
-    from simsearch.library.duplicates.report import Duplicate, Duplicates, Group, Picture
+    from simsearch.library.duplicates.report import Duplicates, Group, Picture
 
 _COLUMNS = (
     *("group", "kept", "path", "path_b64", "sha256", "bytes", "width", "height", "quality"),
@@ -42,56 +42,15 @@ def show_groups(report: Duplicates, *, limit: int, as_json: bool) -> None:
 
 def group_fields(number: int, group: Group) -> dict[str, Any]:
     """Return a group as JSON types."""
-    others = [{**picture_fields(one.picture), **_pair_fields(one)} for one in group.others]
     facts = {"chained": group.chained, "frees": group.frees}
-    return {"group": number, "kept": picture_fields(group.kept), "others": others, **facts}
-
-
-def picture_fields(picture: Picture) -> dict[str, Any]:
-    """Return a file as JSON types."""
-    named = terminal.path_fields("path", picture.raw)
-    size = {"bytes": picture.size, "width": picture.width, "height": picture.height, "quality": picture.quality}
-    return {"id": picture.id, **named, "sha256": picture.sha256, **size, "mtime_ns": picture.mtime_ns}
-
-
-def _pair_fields(one: Duplicate) -> dict[str, Any]:
-    expected = one.expected
-    return {
-        "distance": one.distance,
-        "exact": one.exact,
-        "view": one.view,
-        "expected_false_pairs": None if expected is None else expected.value,
-        "expected_interval": None if expected is None else [expected.low, expected.high],
-        "beyond_calibration": expected is not None and expected.beyond_calibration,
-        "chained": one.chained,
-        "same_file": one.same_file,
-        "confirmed": one.confirmed,
-    }
+    others = [one.to_dict() for one in group.others]
+    return {"group": number, "kept": group.kept.to_dict(), "others": others, **facts}
 
 
 def _totals(report: Duplicates) -> dict[str, Any]:
-    expected = report.expected
-    return {
-        "groups": len(report),
-        "files": report.files,
-        "frees": report.frees,
-        **terminal.path_fields("library", report.library),
-        **terminal.path_fields("against", report.against),
-        "channel": report.channel,
-        "metric": report.metric,
-        "max_distance": report.max_distance,
-        "expected_false_pairs": None if expected is None else expected.value,
-        "expected_interval": None if expected is None else [expected.low, expected.high],
-        "compared": report.compared,
-        "grouping": report.grouping,
-        "keep": report.keep,
-        "recall": None if report.recall is None else str(report.recall),
-        "decided": report.decided,
-        "low_information": report.weak,
-        "gone": report.gone,
-        "changed": report.changed,
-        "unread": report.unread,
-    }
+    totals = report.totals()
+    where = {**terminal.path_fields("library", report.library), **terminal.path_fields("against", report.against)}
+    return {**{name: totals.pop(name) for name in ("groups", "files", "frees")}, **where, **totals}
 
 
 def _lines(group: Group) -> Iterator[Sequence[object]]:
@@ -207,9 +166,9 @@ def write_csv(path: Path, report: Duplicates) -> None:
         writer = csv.DictWriter(file, _COLUMNS, restval="", extrasaction="ignore")
         writer.writeheader()
         for number, group in enumerate(report, 1):
-            writer.writerow({"group": number, "kept": 1, **picture_fields(group.kept)})
+            writer.writerow({"group": number, "kept": 1, **group.kept.to_dict()})
             for one in group.others:
-                fields = {**picture_fields(one.picture), **_pair_fields(one)}
+                fields = one.to_dict()
                 writer.writerow({"group": number, "kept": 0, **{k: _plain(v) for k, v in fields.items()}})
 
 

@@ -14,6 +14,7 @@ from simsearch import errors
 from simsearch.errors import ImageRejected, InputError, RejectCode, ServiceError, SimsearchError, shown
 
 _GONE = (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected)
+JSON = "application/json"
 _LONGEST = 1 << 30  # bytes of an answer that are believed
 
 
@@ -123,13 +124,23 @@ def _error(status: int, data: bytes) -> SimsearchError:
     told = (_object(data) or {}).get("error")
     if not isinstance(told, dict):
         return ServiceError(f"the service answers {status}")
+    return error_told(told, f"the service answers {status}")
+
+
+def error_told(told: Mapping[str, Any], where: str) -> SimsearchError:
+    """Return what a service tells as the error of that name; another than this package has as a `ServiceError`.
+
+    Args:
+        told: Its code and message.
+        where: What failed, in words.
+    """
     code, message = str(told.get("code")), str(told.get("message"))
     if code == "ImageRejected" and told.get("reason") in set(RejectCode):
         return ImageRejected(RejectCode(told["reason"]), message.partition(": ")[2] or message)
     kind = getattr(errors, code, None) if code in errors.__all__ else None
     if isinstance(kind, type) and issubclass(kind, SimsearchError) and kind not in {errors.GuardRefused, ImageRejected}:
         return kind(message)
-    return ServiceError(f"the service answers {status}, {code}: {message}")
+    return ServiceError(f"{where}, {code}: {message}")
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
-from urllib.parse import urlencode
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.errors import ImageRejected, RejectCode, RowError
+from simsearch.errors import ImageRejected, InputError, RejectCode, RowError
 from simsearch.extract.image_input import are_several, is_path, pictures
 from simsearch.images.find import find
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Limits, Rejected, Source, as_text, load_bytes
-from simsearch.library import AddReport, Matches, QueryMatches
-from simsearch.serve.connection import Connection
-from simsearch.serve.told import matches_from
+from simsearch.library import (
+    AddReport,
+    Checked,
+    Duplicates,
+    ListedPictures,
+    Matches,
+    PictureCheck,
+    QueryMatches,
+    Verdict,
+)
+from simsearch.library.lists.editor import Changed
+from simsearch.library.verdicts.verdict import Decision, pair_of
+from simsearch.serve.client.connection import JSON, Connection
+from simsearch.serve.client.duplicates import duplicates
+from simsearch.serve.client.lists import ServedList, changed_of, checked_of, joined
+from simsearch.serve.client.told import matches_from
 
-_JSON = "application/json"
 _AT_ONCE = 256  # rows of one request
 _AS_SEEN = Preprocessing(32, "squash", 32, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -117,7 +130,7 @@ class Client:
             InputError: A path does not exist, or the service takes no such argument.
             ServiceError: The service cannot be asked.
         """
-        found, last = list[QueryMatches](), None
+        found, last = builtins.list[QueryMatches](), None
         for path, data in _pictures(queries if are_several(queries) else [queries]):
             if isinstance(data, Rejected):
                 answer = QueryMatches(None, (), certified=False, rejected=data)
@@ -160,7 +173,7 @@ class Client:
             AccessRefused: The token is not for writing, or the service changes nothing.
             LibraryLocked: Another process is writing.
         """
-        report, ids, generation = AddReport(), list[int | None](), -1
+        report, ids, generation = AddReport(), builtins.list[int | None](), -1
         for _, data in _pictures(images if are_several(images) else [images]):
             if isinstance(data, Rejected):
                 report = _sum(report, AddReport(rejected=1, codes={str(data.code): 1}))
@@ -208,6 +221,185 @@ class Client:
         path = f"/v1/items/{int(number)}/thumbnail?side={int(side)}"
         return self._connection.ask("GET", path, again=True)[0]
 
+    def lists(self) -> tuple[str, ...]:
+        """Return the names of the library's lists, in order."""
+        return tuple(one["name"] for one in self._connection.json("GET", "/v1/lists", again=True)["lists"])
+
+    def list(self, name: str) -> ServedList:
+        """Return the block or allow list of that name.
+
+        Raises:
+            InputError: There is none.
+        """
+        found = ServedList(self._connection, name)
+        found.facts()
+        return found
+
+    def create_list(self, name: str, kind: str, *, prevalence: float | None = None) -> ServedList:
+        """Return a new list; arguments and errors are those of `Library.create_list`. Needs the token for writing."""
+        self._post("/v1/lists", {"name": name, "kind": kind, "prevalence": prevalence})
+        return ServedList(self._connection, name)
+
+    def add_to_list(self, name: str, images: Any, *, tags: Sequence[str] = ()) -> ListedPictures:
+        """List images by their codes, each sent as the bytes of its file; no picture is kept.
+
+        Needs the token for writing.
+
+        Raises:
+            InputError: There is no such list, or a path does not exist.
+        """
+        count, left_out, rejected = 0, Counter[str](), builtins.list[Rejected]()
+        changed = changed_of(dict.fromkeys(("added", "updated", "unchanged", "withdrawn"), 0))
+        path = f"/v1/lists/{quote(name, safe='')}/entries?" + urlencode([("tag", tag) for tag in tags])
+        for where, data in _pictures(images if are_several(images) else [images]):
+            if isinstance(data, Rejected):
+                rejected.append(data)
+                continue
+            told = self._connection.json("POST", path, data, media="application/octet-stream")
+            count += told["pictures"]
+            left_out.update(told["left_out"])
+            source = Source.of(where or b"")
+            rejected += [Rejected(source, RejectCode(one["code"]), one["message"]) for one in told["rejected"]]
+            one = changed_of(told)
+            changed = Changed(*(getattr(changed, field.name) + getattr(one, field.name) for field in fields(Changed)))
+        return ListedPictures(count, changed, dict(left_out), tuple(rejected))
+
+    def check(self, images: Any, *, lists: Sequence[str] | None = None, **how: Any) -> Checked:
+        """Check images against lists, each sent as the bytes of its file; answers are those of `Library.check`.
+
+        Args:
+            images: One or several.
+            lists: Names of lists; None for all of the library's.
+            how: As of `Library.check`: max_bits, max_distance, max_expected, max_fpr, count. The flood guard counts
+                them where the token is for writing.
+
+        Raises:
+            InputError: There is no such list, or a path does not exist.
+        """
+        query = [("lists", name) for name in lists or ()] + [*((n, _as_parameter(v)) for n, v in _given(how).items())]
+        answers = []
+        for path, data in _pictures(images if are_several(images) else [images]):
+            text, encoded = (None, None) if path is None else as_text(path)
+            if isinstance(data, Rejected):
+                found = Checked((PictureCheck(text, encoded, (), rejected=data),), {})
+            else:
+                media = "application/octet-stream"
+                told = self._connection.json("POST", f"/v1/check?{urlencode(query)}", data, media=media)
+                found = checked_of([told])
+                found = replace(found, pictures=(replace(found[0], query=text, query_b64=encoded),))
+            answers.append(found)
+        return joined(answers)
+
+    def check_codes(self, codes: Sequence[str], *, lists: Sequence[str] | None = None, **how: Any) -> Checked:
+        """Check codes against lists, each as `TYPE:VALUE`; arguments and answers are those of `Library.check_codes`.
+
+        Raises:
+            InputError: One is no code, or there is no such list.
+        """
+        return self._checked("codes", [*codes], lists, how)
+
+    def check_items(self, ids: Sequence[int], *, lists: Sequence[str] | None = None, **how: Any) -> Checked:
+        """Check items of the library by what is stored of them; as of `Library.check_items`.
+
+        Raises:
+            ItemNotFound: There is no item of an id.
+        """
+        return self._checked("ids", [int(one) for one in ids], lists, how)
+
+    def duplicates(self, *, progress: Callable[[int, int], None] | None = None, **how: Any) -> Duplicates:
+        """Return the duplicates of the library, once the service has found them, which may take minutes.
+
+        Roots, kinds and inodes of files are not told: what is returned is for looking at, and not for acting on here.
+
+        Args:
+            progress: Called with contents compared and their number.
+            how: As of `Library.duplicates`: channel, metric, max_distance, max_false_pairs, views, grouping, keep,
+                exact, confirmed.
+
+        Raises:
+            InputError: As of `Library.duplicates`.
+            SearchRunning: Another search runs.
+        """
+        return duplicates(self._connection, _given(how), progress)
+
+    def review(self, a: int | str, b: int | str, decision: Decision, *, by: str) -> Verdict:
+        """Keep what somebody decided of two contents, and return it, as `Library.review`. Needs the token for writing.
+
+        Args:
+            a: `id:N` or the id itself, or a SHA-256 of 64 hexadecimal digits.
+            b: The other one.
+            decision: "confirm", "reject" or "undo".
+            by: Who decided.
+
+        Raises:
+            InputError: There is no such item or decision, or nothing to undo.
+        """
+        one, other = (f"id:{half}" if isinstance(half, int) else half for half in (a, b))
+        return _verdict(self._post("/v1/verdicts", {"a": one, "b": other, "decision": decision, "by": by}))
+
+    def verdicts(self) -> builtins.list[Verdict]:
+        """Return what people decided of pairs of contents, oldest first, those that were taken back among them."""
+        found = builtins.list[Verdict]()
+        while True:
+            told = self._connection.json("GET", f"/v1/verdicts?offset={len(found)}", again=True)
+            found += map(_verdict, told["verdicts"])
+            if not told["verdicts"] or len(found) >= told["total"]:
+                return found
+
+    def start_review(self, **how: Any) -> dict[str, Any]:
+        """Have the service search for pairs to decide on, and return how far the review is; `standing` tells later.
+
+        Args:
+            how: As of `duplicates`.
+
+        Raises:
+            SearchRunning: Another search runs.
+        """
+        return self._post("/v1/review", _given(how))
+
+    def standing(self) -> dict[str, Any]:
+        """Return how many pairs are open, leased and decided, and how far the search for more is."""
+        return self._connection.json("GET", "/v1/review", again=True)
+
+    def next_pairs(self, *, by: str, count: int = 1) -> builtins.list[dict[str, Any]]:
+        """Return pairs that a person has to decide now; nobody else gets them for some minutes.
+
+        Args:
+            by: Who.
+            count: At most four.
+        """
+        return builtins.list(self._post("/v1/review/next", {"by": by, "count": count})["pairs"])
+
+    def decide(self, pair: Mapping[str, Any], decision: Literal["confirm", "reject"], *, by: str) -> None:
+        """Keep what a person decided of a pair of `next_pairs`.
+
+        Raises:
+            PairTaken: Somebody else has it, or decided it.
+        """
+        named = {"a": pair["kept"]["sha256"], "b": pair["other"]["sha256"]}
+        self._post("/v1/review/decisions", {**named, "decision": decision, "by": by, "count": 0})
+
+    def undo(self, *, by: str) -> None:
+        """Take back what a person decided last in the review; he has the pair again.
+
+        Raises:
+            InputError: There is nothing.
+            PairTaken: Somebody decided it anew.
+        """
+        self._post("/v1/review/undo", {"by": by, "count": 0})
+
+    def _post(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._connection.json("POST", path, json.dumps(dict(asked)).encode(), media=JSON)
+
+    def _checked(self, name: str, values: Sequence[Any], lists: Sequence[str] | None, how: dict[str, Any]) -> Checked:
+        answers = []
+        options = {**_given(how), **({} if lists is None else {"lists": [*lists]})}
+        for start in range(0, len(values), _AT_ONCE):
+            answers.append(self._post("/v1/check", {name: values[start : start + _AT_ONCE], **options}))
+        if not answers:
+            raise InputError(f"there are no {name} to check")
+        return checked_of(answers)
+
     def _found(self, data: bytes, how: dict[str, Any]) -> Matches:
         path = "/v1/search?" + urlencode({name: _as_parameter(value) for name, value in _given(how).items()})
         told = self._connection.json("POST", path, data, media="application/octet-stream", again=True)
@@ -219,13 +411,18 @@ class Client:
         return Matches((), k, info.items, info.channels[0]["name"], info.channels[0]["metric"])
 
     def _many(self, name: str, values: Sequence[Any], how: dict[str, Any]) -> Matches:
-        answers: list[dict[str, Any]] = []
+        answers: builtins.list[dict[str, Any]] = []
         for start in range(0, len(values), _AT_ONCE):
-            body = json.dumps({name: list(values[start : start + _AT_ONCE]), **_given(how)}).encode()
-            answers += self._connection.json("POST", "/v1/search/batch", body, media=_JSON, again=True)["answers"]
+            body = json.dumps({name: builtins.list(values[start : start + _AT_ONCE]), **_given(how)}).encode()
+            answers += self._connection.json("POST", "/v1/search/batch", body, media=JSON, again=True)["answers"]
         if not answers:
             raise RowError(f"there are no {name} to search by")
         return matches_from(answers, k=how["k"])
+
+
+def _verdict(told: Mapping[str, Any]) -> Verdict:
+    pair = pair_of(bytes.fromhex(told["a"]), bytes.fromhex(told["b"]))
+    return Verdict(pair, told["decision"], told["by"], told["time"], told["distance"], told["channel"])
 
 
 def _given(how: dict[str, Any]) -> dict[str, Any]:

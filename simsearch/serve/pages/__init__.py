@@ -1,0 +1,1 @@
+"""Pages for people: search, the library, the review; they work without script, which only makes them quicker."""
