@@ -90,6 +90,15 @@ class Panel:
             require_same_model(found, first, self.shards[number].name)
         return found
 
+    def require(self, fingerprint: str, whose: str) -> None:
+        """Refuse rows of another model.
+
+        Raises:
+            FingerprintMismatch: The fingerprints differ.
+        """
+        for one in self._known.values():
+            require_same_model(replace(one, fingerprint=fingerprint, model="another model"), one, whose)
+
     def require_one_model(self) -> None:
         """Refuse shards of several models, which told at the same time what they are.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, ItemNotFound, LibraryError, MetricError
+from simsearch.extract.extractor import Extractor
 from simsearch.extract.image_input import are_several, is_path
 from simsearch.images.find import find
 from simsearch.images.source import as_text
@@ -48,6 +49,7 @@ class Shards:
         cls,
         shards: Iterable[PathLike | Reader | Service],
         *,
+        extractor: Extractor | None = None,
         channel: str | None = None,
         device: str = "auto",
         timeout_s: float = 30.0,
@@ -57,6 +59,7 @@ class Shards:
         Args:
             shards: Folders of libraries, open libraries, or clients of services (`simsearch.Client`). Folders are
                 opened here and closed by `close`.
+            extractor: What made the rows; by default the model that the folders name.
             channel: Whose rows, where they have those of several models; of open libraries their own counts.
             device: Of searches in folders.
             timeout_s: Seconds after which a shard's answer is not waited for any more.
@@ -70,10 +73,11 @@ class Shards:
         if not given:
             raise InputError("no shard is given: name the folders of libraries, or clients of services")
         owned, made = list[Reader](), list[Shard]()
+        how: dict[str, Any] = {"extractor": extractor, "channel": channel, "device": device}
         try:
             for one in given:
                 if isinstance(one, (str, bytes, Path)) or is_path(one):
-                    owned.append(Library.open(arguments.folder(one), channel=channel, device=device))
+                    owned.append(Library.open(arguments.folder(one), **how))
                     made.append(FolderShard(owned[-1]))
                 else:
                     made.append(FolderShard(one) if isinstance(one, Reader) else ServiceShard(_service(one), channel))
@@ -105,6 +109,14 @@ class Shards:
         """Close the libraries that were opened here."""
         for library in self._owned:
             library.close()
+
+    def require(self, fingerprint: str, whose: str) -> None:
+        """Refuse rows of another model than that of the shards.
+
+        Raises:
+            FingerprintMismatch: The fingerprints differ.
+        """
+        self._panel.require(fingerprint, whose)
 
     def refresh(self) -> tuple[ShardState, ...]:
         """Move the libraries in folders to their newest commits, and return which shards answer, with their items."""

@@ -25,7 +25,8 @@ from simsearch.search.indexes.spec import IndexSpec, checked
 from simsearch.search.packing import padded
 
 _STEP = 1 << 15  # rows mapped and added at once
-_LEAST_SAMPLE = 1 << 14
+LEAST_SAMPLE = 1 << 14
+"""Rows that an index with lists is trained on at least."""
 _HELD_OUT = 2000
 
 Where = Literal["auto", "process", "child"]
@@ -240,7 +241,7 @@ def _apart(where: Where, gpus: Gpus | None) -> bool:
 def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
     """Return rows drawn from all blocks but those held out, enough for the lists, in their order."""
     held = held_out(count, spec.seed)
-    wanted = max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE) if spec.lists else 1
+    wanted = max(POINTS_A_LIST * spec.lists, LEAST_SAMPLE) if spec.lists else 1
     drawn = np.random.default_rng(spec.seed).choice(count, min(count, wanted + len(held)), replace=False)
     chosen = np.sort(drawn[~np.isin(drawn, held)][:wanted])
     starts = np.cumsum([0, *(len(block) for block in blocks)])
