@@ -50,8 +50,9 @@ def _network(request: PlanRequest, gmac: float) -> float:
 
 def library_bytes(request: PlanRequest) -> Figure:
     """Return the bytes of the library on disk."""
-    value = request.share * (request.rows.bytes + _item_bytes())
-    text = f"{request.share:,} x ({request.rows.bytes} bytes of a row + {_item_bytes():.0f} of an item: path, SHA-256, ids)"
+    item = _item_bytes()
+    value = request.share * (request.rows.bytes + item)
+    text = f"{request.share:,} x ({request.rows.bytes} bytes of a row + {item:.0f} of an item: path, SHA-256, ids)"
     return Figure("library on disk", value, "bytes", "computed", text, (rates.LIBRARY_BYTES.source,))
 
 

@@ -142,27 +142,29 @@ def build(
         InputError: There are no rows, the blocks are of another dimension, or there is no such device.
         IndexFailed: FAISS cannot build it.
     """
-    checked(spec)
-    count = sum(len(block) for block in blocks)
-    if not count:
-        raise InputError("there are no rows to build an index over")
-    for block in blocks:
-        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    count = _counted(spec, blocks)
     gpus = _serving(spec, device, count)
-    sample = features(spec, _sample(spec, blocks, count))
-    engine: Engine
-    if _apart(where, gpus):
-        engine = FaissChild.train(spec, sample, gpus, count)
-    else:
-        engine = trained_engine(spec, sample, gpus, count)
+    engine = _trained(spec, blocks, count, gpus, where)
     try:
-        for done, rows in _pieces(blocks):
+        for done, rows in pieces(blocks):
             engine.add(features(spec, rows))
             progress(done, count)
     except BaseException:
         engine.close()
         raise
     return Index(spec, engine, "cpu" if gpus is None else "cuda")
+
+
+def trained_on(spec: IndexSpec, blocks: Sequence[Rows], *, device: str | Gpus | None = "auto") -> Index:
+    """Train an index on a sample of rows and return it without any, as `build` would before it adds rows.
+
+    Raises:
+        InputError: There are no rows, the blocks are of another dimension, or there is no such device.
+        IndexFailed: FAISS cannot train it.
+    """
+    count = _counted(spec, blocks)
+    gpus = _serving(spec, device, 0)
+    return Index(spec, _trained(spec, blocks, count, gpus, "auto"), "cpu" if gpus is None else "cuda")
 
 
 def held_out(count: int, seed: int) -> Positions:
@@ -233,6 +235,25 @@ def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | No
     return None if gpus is None or refused(spec, gpus, rows) else gpus
 
 
+def _counted(spec: IndexSpec, blocks: Sequence[Rows]) -> int:
+    """Return the number of rows, which are of the index's dimension."""
+    checked(spec)
+    count = sum(len(block) for block in blocks)
+    if not count:
+        raise InputError("there are no rows to build an index over")
+    for block in blocks:
+        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    return count
+
+
+def _trained(spec: IndexSpec, blocks: Sequence[Rows], count: int, gpus: Gpus | None, where: Where) -> Engine:
+    """Return an index without rows, trained on a sample of them."""
+    sample = features(spec, _sample(spec, blocks, count))
+    if _apart(where, gpus):
+        return FaissChild.train(spec, sample, gpus, count)
+    return trained_engine(spec, sample, gpus, count)
+
+
 def _apart(where: Where, gpus: Gpus | None) -> bool:
     """Return whether FAISS gets a process of its own: torch wants CUDA 13, FAISS 12, not proved to work in one."""
     return where == "child" or (where == "auto" and gpus is not None)
@@ -253,7 +274,8 @@ def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
     return np.concatenate([np.asarray(part, kind) for part in parts])
 
 
-def _pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+def pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+    """Yield the rows of blocks, few at once, each with the number of rows up to its end."""
     done = 0
     for block in blocks:
         for start in range(0, len(block), _STEP):
