@@ -50,6 +50,7 @@ def merge(training: Training, *, rows: int) -> Index:
         sync(lists)
         sync(index)
     facts: dict[str, Any] = {"format": FORMAT, "training": training.digest, "pieces": named, "rows": rows}
+    facts["written_in"] = _place(training.folder)
     files_told = {path.name: [path.stat().st_size, digest(path)] for path in (lists, index)}
     write_told(told, {**facts, "files": files_told})
     return open_merged(training.folder)
@@ -68,11 +69,17 @@ def open_merged(folder: Path) -> Index:
         if wrong := fault(folder / name, size, sha256, deep=size < _DEEP_BELOW):
             raise IndexFailed(f"{wrong}; merge the pieces again")
     (index,) = [name for name in fields["files"] if name.endswith(".faiss")]
-    engine = read_merged(folder / index, training.spec)
+    engine = read_merged(folder / index, training.spec, moved=fields["written_in"] != _place(folder))
     if engine.count != fields["rows"]:
         engine.close()
         raise IndexFailed(f"{folder / index} holds {engine.count:,} rows of {fields['rows']:,}; merge the pieces again")
     return Index(training.spec, engine)
+
+
+def _place(folder: Path) -> str | None:
+    """Return a folder's full name; None for one that FAISS cannot be told."""
+    name = str(folder.absolute())
+    return name if name.isprintable() else None
 
 
 def require_whole(pieces: Sequence[Piece], rows: int) -> None:

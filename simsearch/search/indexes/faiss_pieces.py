@@ -78,14 +78,19 @@ def merge_lists(spec: IndexSpec, trained: Path, pieces: Sequence[Path], *, lists
     return count
 
 
-def read_merged(path: Path, spec: IndexSpec) -> FaissIndex:
-    """Open an index that `merge_lists` wrote: its lists stay in their file, which lies beside it.
+def read_merged(path: Path, spec: IndexSpec, *, moved: bool) -> FaissIndex:
+    """Open an index that `merge_lists` wrote: its lists stay in their file.
+
+    Args:
+        path: The index.
+        spec: What it is.
+        moved: Whether the lists may lie elsewhere than when they were written, beside the index; FAISS prints that.
 
     Raises:
         IndexFailed: A file is missing or damaged.
     """
     module: Any = faiss()
-    flags = module.IO_FLAG_ONDISK_SAME_DIR | module.IO_FLAG_READ_ONLY
+    flags = module.IO_FLAG_READ_ONLY | (module.IO_FLAG_ONDISK_SAME_DIR if moved else 0)
     with faiss_errors(f"{path} cannot be read as an index of kind {spec.kind}"), named(path) as name:
         index = module.read_index(name, flags)
     if index.d != spec.dimension:

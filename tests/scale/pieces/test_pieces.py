@@ -90,10 +90,21 @@ def test_what_is_there_is_taken_and_not_built_again(tmp_path: Path) -> None:
         path.unlink()
     again = merge(training, rows=N)  # of which nothing but what was merged is left
     assert again.count == N == open_merged(tmp_path).count
-    moved = tmp_path.with_name("moved")
-    tmp_path.rename(moved)
-    assert open_merged(moved).candidates(rows[3:4], 1, training.spec.lists)[0, 0] == 3
-    moved.rename(tmp_path)
+    for name in ("moved", os.fsdecode(b"caf\xe9")):
+        moved = tmp_path.with_name(name)
+        tmp_path.rename(moved)
+        assert open_merged(moved).candidates(rows[3:4], 1, training.spec.lists)[0, 0] == 3
+        moved.rename(tmp_path)
+
+
+def test_a_folder_of_any_name_is_merged_in(tmp_path: Path) -> None:
+    rows, home = rows_of(), tmp_path / os.fsdecode(b"caf\xe9 'x\n")
+    training = train(home, spec_of(), [rows], fingerprint="f", device="cpu")
+    built(training, rows, [600])
+    merged = merge(training, rows=N)
+    assert merged.candidates(rows[7:8], 1, training.spec.lists)[0, 0] == 7
+    merged.close()
+    assert open_merged(home).candidates(rows[7:8], 1, training.spec.lists)[0, 0] == 7
 
 
 def test_what_is_missing_or_doubled_is_told(tmp_path: Path) -> None:
@@ -152,10 +163,7 @@ def test_what_changed_on_the_disk_is_told(tmp_path: Path, name: str) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(IndexFailed):
-        if name.startswith("piece"):
-            pieces_of(training)
-        else:
-            open_merged(tmp_path)
+        pieces_of(training) if name.startswith("piece") else open_merged(tmp_path)
 
 
 CHILD = """
