@@ -126,7 +126,7 @@ def building(
     spec: IndexSpec, made: Generated, device: torch.device, folder: Path | None
 ) -> Iterator[tuple[Index, dict[str, Any]]]:
     """The index, and what building it took."""
-    began, cpu = time.perf_counter(), _cpu_seconds()
+    began, cpu = time.perf_counter(), cpu_seconds()
     with tempfile.TemporaryDirectory() as temporary, anonymous_memory() as peak:
         if _is_gpu(device):
             index = _on_gpu(spec, made)
@@ -135,7 +135,7 @@ def building(
             index, told = _in_pieces(spec, made, folder or Path(temporary))
         told |= {
             "seconds_to_build": round(time.perf_counter() - began, 2),
-            "cpu_seconds_to_build": round(_cpu_seconds() - cpu, 2),
+            "cpu_seconds_to_build": round(cpu_seconds() - cpu, 2),
             "peak_bytes": peak[0],
         }
         if _is_gpu(device):
@@ -214,11 +214,11 @@ def planned(count: int, spec: IndexSpec, device: torch.device) -> dict[str, floa
 @contextmanager
 def anonymous_memory() -> Iterator[list[int]]:
     """The most memory of this process that is not a file's, above what it began with, in a list of one."""
-    began, peak, ended = _anonymous(), [0], threading.Event()
+    began, peak, ended = anonymous(), [0], threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.02):
-            peak[0] = max(peak[0], _anonymous() - began)
+            peak[0] = max(peak[0], anonymous() - began)
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
@@ -229,14 +229,16 @@ def anonymous_memory() -> Iterator[list[int]]:
         watching.join()
 
 
-def _anonymous() -> int:
+def anonymous() -> int:
+    """Bytes of this process that are no file's."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("RssAnon:"):
             return 1024 * int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """CPU time of this process, all threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

@@ -91,12 +91,13 @@ def answers_of_shards(
     from simsearch.scale import Shards
     from simsearch.serve import Client
 
-    secret, opening = places.secret, {"channel": places.channel, "device": places.device}
+    secret = places.secret
+    how_opened: dict[str, Any] = {"channel": places.channel, "device": places.device, "timeout_s": places.timeout_s}
     extractor = None if places.model is None else load_extractor(places.model, device=places.device)
     with ExitStack() as stack:
         clients = [Client(url, token=secret, timeout_s=places.timeout_s) for url in places.servers]
-        shards = [*places.libraries, *map(stack.enter_context, clients)]
-        opened = stack.enter_context(Shards.open(shards, extractor=extractor, timeout_s=places.timeout_s, **opening))
+        shards: list[Any] = [*places.libraries, *map(stack.enter_context, clients)]
+        opened = stack.enter_context(Shards.open(shards, extractor=extractor, **how_opened))
         if rows is not None:
             opened.require(rows_info(rows).fingerprint, str(rows))
             some = {name: value for name, value in how.items() if name not in _OF_IMAGES}

@@ -64,7 +64,7 @@ def multiply_adds(card: ModelCard) -> float:
         image = torch.empty(1, 3, side, side)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
-    return round(counter.get_total_flops() / 2e9, 3)
+    return round(float(counter.get_total_flops()) / 2e9, 3)
 
 
 def _card(model: str) -> ModelCard | None:

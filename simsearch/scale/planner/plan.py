@@ -141,8 +141,12 @@ def _figures(spec: IndexSpec, request: PlanRequest, *, on_gpu: bool) -> Iterator
         text += f"{size(found.tables)} of tables"
         yield Figure(f"memory {where}while searching", kept, "bytes", "computed", text)
         part = min(found.rows, PART * spec.row_bytes) if request.on_disk else 0 if on_gpu else found.rows
-        text = f"{size(found.fixed)} + the larger of {size(part)} of rows and {size(found.sample)} of training sample"
-        building = found.fixed + max(part, found.sample)
+        trained = found.lists + found.tables - found.made + found.sample
+        text = (
+            f"the larger of {size(trained)} while it is trained and {size(found.fixed + part + found.step)} while rows"
+        )
+        text += " are added"
+        building = found.peak(part)
         yield Figure("memory while building", building, "bytes", "computed", text)
     process = rates.PROCESS.value
     text, source = "all processes, 20,000 images by mini", rates.PROCESS.source

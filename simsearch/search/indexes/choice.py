@@ -39,7 +39,7 @@ def index_for(
 
     Example:
         >>> index_for(10**8, 512, "js").code_bytes, index_for(10**8, 512, "js", memory=6 << 30).code_bytes
-        (72, 56)
+        (72, 48)
     """
     spec = spec_for(count, dimension, metric, kind=kind, bytes_a_row=bytes_a_row, gpu_room=gpu_room)
     needed = footprint(spec, count).building
