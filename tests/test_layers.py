@@ -32,7 +32,7 @@ ORDER = {
     "library": "format reports settings < indexes path_aliases verdicts < repair < select_items < inputs write"
     " < read < calibration < channels duplicates info lists < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
-    "scale": "pieces planner sharded",
+    "scale": "planner < pieces sharded",
     "serve": "metrics pictures settings told tokens < connection held_library < asgi client < routes < app < run",
     "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"
     " < module validation < callback setup < trainer < finetune",
