@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsearch.cli.answers import image_answers, row_answers
+from simsearch.cli.answers import image_answers, isolated, row_answers
 
 if TYPE_CHECKING:
     from simsearch.images.source import Found
@@ -32,6 +32,7 @@ class Places:
         device: Of searches in folders.
         model: What made the rows there; None for what the libraries name.
         timeout_s: Seconds that one of several is waited for.
+        max_pixels: Of a picture that is decoded here.
     """
 
     libraries: Sequence[Path]
@@ -41,6 +42,7 @@ class Places:
     device: str
     model: str | None
     timeout_s: float
+    max_pixels: int
 
     @property
     def secret(self) -> str | None:
@@ -105,7 +107,7 @@ def answers_of_shards(
             return
 
         def of_images(chunk: list[Found]) -> Matches:
-            return opened.search(chunk, **how)
+            return opened.search(chunk, settings=isolated(len(chunk), places.max_pixels), **how)
 
         yield from image_answers(of_images, inputs, None)
 

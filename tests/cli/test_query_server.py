@@ -124,3 +124,13 @@ def test_several_libraries_are_asked_as_one(
     assert "shard 1, Client('http://127.0.0.1:9'), did not answer" in err
     code, _, err = run("query", more, *dead, "--server", "http://127.0.0.1:8")
     assert (code, "none of 2 shards answered" in err) == (3, True)
+
+
+def test_a_picture_of_too_many_pixels_is_rejected(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.library"
+    assert run("index", pictures, "--library", again, "--model", FAKE, "--workers", 0)[0] == 0
+    both = ("--library", library, "--library", again, "--model", FAKE, "--max-pixels", 4, "--json")
+    code, out, _ = run("query", pictures, *both)
+    told = [json.loads(line)["rejected"] for line in out.splitlines()]
+    assert code == 1
+    assert "too_many_pixels" in {one["code"] for one in told}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.answers import image_answers, row_answers
+from simsearch.cli.answers import image_answers, isolated, row_answers
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import require_inputs
 from simsearch.cli.options import named
 
 if TYPE_CHECKING:
     from simsearch.images.source import Found
-    from simsearch.library import AddSettings, Match, Matches, QueryMatches
+    from simsearch.library import Match, Matches, QueryMatches
     from simsearch.library.read.evidence import Evidence
 
 app = typer.Typer(rich_markup_mode=None)
@@ -219,7 +219,7 @@ def query(
     if several or library is None:
         how |= limits | {key: one for key, one in only_images.items() if one}
         how |= {} if several else {"fused": fused}
-        places = Places(library or [], server or [], token, channel, device, model, timeout)
+        places = Places(library or [], server or [], token, channel, device, model, timeout, max_pixels)
         answers = answers_of_shards if several else answers_of_server
         _tell(answers(places, (paths or [], from_list), rows, how), max_distance, as_json=as_json)
         return
@@ -327,15 +327,7 @@ def _note_missing(matches: Matches) -> bool:
 
 def _apart(search: Callable[..., Matches], max_pixels: int) -> Callable[[list[Found]], Matches]:
     """Return a search in which a file that crashes a decoder costs one reject, however few there are."""
-    return lambda chunk: search(chunk, settings=_isolated(len(chunk), max_pixels))
-
-
-def _isolated(images: int, max_pixels: int) -> AddSettings:
-    from simsearch.images.source import Limits
-    from simsearch.library import AddSettings
-    from simsearch.runtime.cpu import default_workers
-
-    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
+    return lambda chunk: search(chunk, settings=isolated(len(chunk), max_pixels))
 
 
 def _show(answer: QueryMatches, max_distance: float | None) -> None:
