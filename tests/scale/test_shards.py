@@ -300,3 +300,13 @@ def test_every_call_has_an_outcome(outcomes: list[str]) -> None:
     found = scatter.ask(works)
     for i, kind in enumerate(outcomes):
         assert found[i] == ("answer" if kind == "answer" else Failure("the disk is gone"))
+
+
+@given(contents=st.lists(st.integers(0, 3), min_size=2, max_size=14), ends=st.lists(st.integers(0, 14), max_size=3))
+@settings(max_examples=25, deadline=None)
+def test_copies_are_found_behind_other_rows_that_are_as_near(contents: list[int], ends: list[int]) -> None:
+    made = World(np.ones((len(contents), DIMENSION), np.float16), tuple(contents))
+    cuts = sorted(min(end, len(contents)) for end in ends)
+    with folder() as home, made.library(home / "whole") as whole, Shards.open(made.split(home, cuts)) as shards:
+        for k in (1, 2):
+            assert told(shards.search_rows(QUERY, k=k)) == told(whole.search_rows(QUERY, k=k))
