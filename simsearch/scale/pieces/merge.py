@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simsearch.errors import IndexFailed, InputError
+from simsearch.errors import IndexFailed, InputError, StorageFull
 from simsearch.library.format.atomic_files import digest, fault, naming_full_disk, sync
 from simsearch.scale.pieces.piece import PIECES, Piece, pieces_of
 from simsearch.scale.pieces.training import FORMAT, Training, read_told, sweep, training_in, write_told
@@ -30,7 +31,8 @@ def merge(training: Training, *, rows: int) -> Index:
     Raises:
         InputError: Ids are missing, or lie in two pieces; it says which.
         FingerprintMismatch: A piece is of another training.
-        IndexFailed: A file is damaged, or the disk is full.
+        IndexFailed: A file is damaged.
+        StorageFull: The disk has no room for the lists; nothing was written.
     """
     told = training.folder / _TOLD
     found = pieces_of(training)
@@ -38,6 +40,7 @@ def merge(training: Training, *, rows: int) -> Index:
     if told.exists() and (not found or read_told(told).get("pieces") == named):
         return open_merged(training.folder)
     require_whole(found, rows)
+    _require_room(training.folder, sum(piece.bytes for piece in found))
     sweep(training.folder / PIECES)
     stem = f"merged-{training.digest[:8]}-{len(named)}"
     lists, index = training.folder / f"{stem}.lists", training.folder / f"{stem}.faiss"
@@ -74,6 +77,17 @@ def open_merged(folder: Path) -> Index:
         engine.close()
         raise IndexFailed(f"{folder / index} holds {engine.count:,} rows of {fields['rows']:,}; merge the pieces again")
     return Index(training.spec, engine)
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    """Refuse to begin where the disk is too full: lists are written through a map, which a full disk ends by a signal.
+
+    Raises:
+        StorageFull: There is less room.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageFull(f"merging the pieces takes {needed:,} bytes and {free:,} are free in {folder}: make room")
 
 
 def _place(folder: Path) -> str | None:

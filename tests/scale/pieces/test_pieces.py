@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simsearch.errors import FingerprintMismatch, IndexFailed, InputError
+from simsearch.errors import FingerprintMismatch, IndexFailed, InputError, StorageFull
 from simsearch.scale import Training, build_piece, merge, open_merged, pieces_of, train, training_in
 from simsearch.scale.pieces.piece import PIECES
 from simsearch.search.approximate_search import approximate
@@ -164,6 +165,20 @@ def test_what_changed_on_the_disk_is_told(tmp_path: Path, name: str) -> None:
     path.write_bytes(data)
     with pytest.raises(IndexFailed):
         pieces_of(training) if name.startswith("piece") else open_merged(tmp_path)
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of()
+    training = train(tmp_path, spec_of(), [rows], fingerprint="f", device="cpu")
+    piece = build_piece(training, [rows], first=0, content="a")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=piece.bytes - 1))
+    with pytest.raises(StorageFull, match="make room"):
+        merge(training, rows=N)
+    assert not list(tmp_path.glob("merged*"))
+    monkeypatch.undo()
+    assert merge(training, rows=N).count == N
 
 
 CHILD = """
