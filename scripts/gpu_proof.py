@@ -22,7 +22,7 @@ from simsearch.errors import InputError
 from simsearch.runtime.device import choose_device
 from simsearch.runtime.provenance import write_record
 
-MODULES = ("coexist", "serve", "js", "embed", "faiss", "train", "hamming", "tests", "limits")
+MODULES = ("coexist", "serve", "js", "embed", "billion", "faiss", "train", "hamming", "tests", "limits")
 _HOMES = {"tests": "suite", "faiss": "index"}  # pytest would take a module `tests` for its own, and `faiss` is one
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from simsearch.extract.networks.build import build_network
 from simsearch.extract.zoo.card import ModelCard
 from simsearch.extract.zoo.find import list_models
 from simsearch.runtime.provenance import write_record
+from simsearch.scale.planner.models import multiply_adds
 
 
 def main() -> None:
@@ -28,17 +28,13 @@ def main() -> None:
 
 def counted(card: ModelCard) -> dict[str, Any]:
     """Millions of parameters and billions of multiply-adds an image, on tensors without memory."""
-    side = card.preprocessing.size
     with torch.device("meta"):
         network = build_network(card).eval()
-        image = torch.empty(1, 3, side, side)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return {
         "million_parameters": round(parameters / 1e6, 2),
-        "gmac": round(counter.get_total_flops() / 2e9, 3),
-        "pixels": side,
+        "gmac": multiply_adds(card),
+        "pixels": card.preprocessing.size,
         "dimension": card.dimension,
     }
 

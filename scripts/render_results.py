@@ -8,6 +8,7 @@ from typing import Any
 
 from goals import goal
 from pages.benchmark import benchmark_page
+from pages.billion import billion_page
 from pages.bits import bits_page
 from pages.decisions import decisions_page, transfer_brief, worst
 from pages.duplicates import duplicates_page
@@ -21,6 +22,7 @@ from simsearch.benchmark.results import Results
 from simsearch.extract.zoo.card import CARD, load_card
 
 ROOT = Path(__file__).parents[1]
+_BILLION = ("scale/plan", "search/billion_rows", "search/billion")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -50,6 +52,10 @@ def pages(root: Path) -> dict[str, str]:
         "docs/duplicates.md": rendered(
             (root / "docs" / "duplicates.md").read_text(encoding="utf-8"),
             duplicates_page(*(_read(results / "act" / f"{name}.json") for name in ("peers", "duplicates"))),
+        ),
+        "docs/billion.md": rendered(
+            (root / "docs" / "billion.md").read_text(encoding="utf-8"),
+            billion_page(*(_read(results / f"{name}.json") for name in _BILLION)),
         ),
         "docs/benchmark.md": _benchmark(results),
         "docs/performance.md": goals_page(results),

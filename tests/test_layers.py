@@ -32,6 +32,7 @@ ORDER = {
     "library": "format reports settings < indexes path_aliases verdicts < repair < select_items < inputs write"
     " < read < calibration < channels duplicates info lists < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
+    "scale": "planner < pieces sharded",
     "serve": "client item_facts metrics sessions settings tokens < held_library pictures < asgi review < routes < pages"
     " < app < run",
     "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"

@@ -59,6 +59,10 @@ PUBLIC = {
         Group ImageList JudgedPair Library LibraryInfo ListCalibration ListMatch ListedPictures Match Matches Picture
         PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
+    "simsearch.scale": """
+        Figure Machine Piece Plan PlanRequest Problem Rows ShardMatches ShardState Shards Training build_piece merge
+        open_merged pieces_of plan rows_of train training_in
+    """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn
         pairs_by_index read_index row_pairs spec_for within

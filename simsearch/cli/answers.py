@@ -15,7 +15,7 @@ from simsearch.cli.progress import shown
 if TYPE_CHECKING:
     from simsearch.images.sidecars import Skipped
     from simsearch.images.source import Found
-    from simsearch.library import Matches, QueryMatches
+    from simsearch.library import AddSettings, Matches, QueryMatches
 
 QUERIES_AT_ONCE = 512
 
@@ -75,6 +75,15 @@ def row_answers(search: Callable[[Any], Matches], path: Path) -> Iterator[Matche
             answer if name is None else _named(answer, name) for answer, name in zip(matches, batch.paths, strict=True)
         ]
         yield replace(matches, queries=tuple(named))
+
+
+def isolated(images: int, max_pixels: int) -> AddSettings:
+    """Return settings by which a file that crashes a decoder costs one reject, however few images there are."""
+    from simsearch.images.source import Limits
+    from simsearch.library import AddSettings
+    from simsearch.runtime.cpu import default_workers
+
+    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
 
 
 def _named(answer: QueryMatches, path: bytes) -> QueryMatches:

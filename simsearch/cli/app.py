@@ -24,6 +24,7 @@ from simsearch.cli.commands import (
 )
 from simsearch.cli.commands.act import accounts, duplicates, review
 from simsearch.cli.commands.lists import check, edit, exchange
+from simsearch.cli.commands.scale import plan
 
 app = typer.Typer(
     name="simsearch",
@@ -72,6 +73,7 @@ app.add_typer(accounts.app)
 app.add_typer(check.app)
 app.add_typer(_lists, name="list", help="Keep block and allow lists, and exchange them with others.")
 app.add_typer(serve.app)
+app.add_typer(plan.app)
 app.add_typer(embed.app)
 app.add_typer(benchmark.app)
 app.add_typer(finetune.app)

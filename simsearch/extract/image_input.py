@@ -56,8 +56,8 @@ def is_path(value: Any) -> bool:
 
 def is_tensor(value: Any) -> bool:
     """Return whether a value is a tensor; torch is not loaded to find out."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)  # none yet while another thread loads it
+    return tensor is not None and isinstance(value, tensor)
 
 
 def pictures(

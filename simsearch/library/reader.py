@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from simsearch.library.lists.found import Checked
     from simsearch.library.lists.image_list import ImageList
     from simsearch.library.lists.open_lists import Models
+    from simsearch.library.read.query import Query
     from simsearch.library.verdicts.verdict import Verdict
 
 
@@ -107,6 +108,11 @@ class Reader:
         self._coalescer.close()
         self._resident.close()
         self._snapshot = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return self._snapshot is not None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -224,7 +230,8 @@ class Reader:
 
         Args:
             queries: One image or an iterable of them, in any form that `Extractor.embed` takes; a folder or tar is
-                one query for each image in it. A float array (d,) or (q, d) is rows.
+                one query for each image in it. A float array (d,) or (q, d) is rows, a list of what `queries` returned
+                is asked as it is.
             from_list: A list of more paths.
             k: Matches a query; None for all within `max_distance`, exactly, whatever memory they take.
             metric: The distance; by default the one that the model's card recommends. On bits of a quantiser
@@ -261,25 +268,60 @@ class Reader:
             MetricError: The metric is not defined on these rows.
             LibraryDamaged: A stored row was damaged; it is named.
         """
-        from simsearch.extract.image_input import are_several
-        from simsearch.images.views import views_of_kinds
-        from simsearch.library.read.query import QueryEmbedder, answer, as_rows, queries_of
+        from simsearch.library.read.query import answer, as_embedded, as_rows, queries_of
 
         how: dict[str, Any] = {"exact": exact, "order": order, "group_copies": group_copies, "min_quality": min_quality}
         plan = self._plan(k, metric, max_distance, **how)
         own = arguments.flag(for_query, "for_query"), arguments.flag(normalise, "normalise")
         judge = self._judge(plan, most_of(max_expected, max_fpr), *own)
-        rows, names = as_rows(queries), views_of_kinds(views)
-        if rows is None:
-            given = arguments.settings(settings)
-            embedder = QueryEmbedder(plan, self.extractor, given, library=self.path, views=names)
-            asked = embedder.embed(queries if are_several(queries) else [queries], from_list=from_list)
-        elif exclude_self or from_list is not None or names:
+        rows, asked = as_rows(queries), as_embedded(queries)
+        given = rows is not None or asked is not None
+        if given and (from_list is not None or views or (exclude_self and asked is None)):
             raise InputError("rows have no path and no views: exclude_self, from_list and views are for images")
-        else:
+        if rows is not None:
             asked = queries_of(rows, plan)
+        elif asked is None:
+            asked = self._embedded(queries, plan, from_list=from_list, views=views, settings=settings)
         found = answer(asked, plan, self._coalescer, exclude_self=arguments.flag(exclude_self, "exclude_self"))
         return found if judge is None else judge.judged(found, asked, plan)
+
+    def queries(
+        self,
+        images: Any = (),
+        *,
+        from_list: PathLike | None = None,
+        metric: str | None = None,
+        views: Sequence[str] | str = (),
+        settings: AddSettings | None = None,
+    ) -> list[Query]:
+        """Return images as queries that are embedded, for `search` by that metric in several libraries of one model.
+
+        Args:
+            images: As of `search`, as are the others.
+            from_list: A list of more paths.
+            metric: By default the channel's.
+            views: Kinds of views that are embedded too.
+            settings: Of reading images.
+        """
+        plan = self._plan(1, metric, None, exact=False, order=None, group_copies=True, min_quality=0)
+        return self._embedded(images, plan, from_list=from_list, views=views, settings=settings)
+
+    def _embedded(
+        self,
+        images: Any,
+        plan: SearchPlan,
+        *,
+        from_list: PathLike | None,
+        views: Sequence[str] | str,
+        settings: AddSettings | None,
+    ) -> list[Query]:
+        from simsearch.extract.image_input import are_several
+        from simsearch.images.views import views_of_kinds
+        from simsearch.library.read.query import QueryEmbedder
+
+        names, given = views_of_kinds(views), arguments.settings(settings)
+        embedder = QueryEmbedder(plan, self.extractor, given, library=self.path, views=names)
+        return embedder.embed(images if are_several(images) else [images], from_list=from_list)
 
     def duplicates(
         self,

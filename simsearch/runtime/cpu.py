@@ -1,10 +1,15 @@
-"""The processor's instruction sets, as far as numba is set to use them."""
+"""The processor's instruction sets, as far as numba is set to use them, its cores, and the memory that is left."""
 
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+_MEMINFO = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
 
 
 @cache
@@ -28,3 +33,25 @@ def features() -> frozenset[str]:
 def default_workers() -> int:
     """Return one decoding process for each core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int | None:
+    """Return the bytes that can be taken without swapping: free, or held by caches; None where that is not known.
+
+    A limit of the process's control group, as containers have one, counts too.
+    """
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(_MEMINFO), re.MULTILINE)
+    free = None if found is None else 1024 * int(found.group(1))
+    limit, used = _text(_GROUP / "memory.max").strip(), _text(_GROUP / "memory.current").strip()
+    if limit.isdecimal() and used.isdecimal():
+        cached = re.search(r"^inactive_file (\d+)", _text(_GROUP / "memory.stat"), re.MULTILINE)
+        left = int(limit) - int(used) + (int(cached.group(1)) if cached else 0)
+        return left if free is None else min(free, left)
+    return free
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FAKE, Run
+from tests.library.helpers import album
 from tests.serve.conftest import READ, Served, running, tokens_in
 
 
@@ -56,7 +57,6 @@ def test_rows_are_asked_of_a_service(run: Run, library: Path, served: Served, pi
     "flags",
     [
         (),
-        ("--library", "x", "--server", "http://127.0.0.1:1"),
         ("--library", "x", "--token", "y"),
         ("--server", "http://127.0.0.1:1", "--exclude-self"),
         ("--server", "http://127.0.0.1:1", "-k", 0, "--max-distance", 1),
@@ -93,3 +93,44 @@ def test_without_the_packages_the_line_to_install_them_is_told(
     monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
     code, _, err = run("serve", "--library", library, "--port", 0)
     assert (code, ".[serve]" in err) == (3, True)
+
+
+def test_several_libraries_are_asked_as_one(
+    run: Run, library: Path, served: Served, pictures: Path, tmp_path: Path
+) -> None:
+    more, both = tmp_path / "more", tmp_path / "both.library"
+    album(more, range(70, 74))
+    for where, which in ((tmp_path / "more.library", (more,)), (both, (pictures, more))):
+        assert run("index", *which, "--library", where, "--model", FAKE, "--workers", 0)[0] == 0
+    wanted = [
+        json.loads(line) for line in run("query", more, "--library", both, "--model", FAKE, "--json")[1].splitlines()
+    ]
+    behind = ("--server", served.url, "--token", tmp_path / "read.txt")
+    for others in (("--library", library), behind):
+        code, out, err = run("query", more, "--library", tmp_path / "more.library", *others, "--model", FAKE, "--json")
+        found = [json.loads(line) for line in out.splitlines()]
+        assert code == 0, err
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert ours["shards"] == {"ok": 2, "of": 2, "missing": []}
+            assert ours["library_size"] == theirs["library_size"]
+            assert [(m["path"], m["distance"]) for m in ours["matches"]] == [
+                (m["path"], m["distance"]) for m in theirs["matches"]
+            ]
+            assert [m["shard"] for m in ours["matches"] if Path(m["path"]).parent == more] == [0] * 4
+    dead = ("--server", "http://127.0.0.1:9")
+    code, out, err = run("query", more, "--library", tmp_path / "more.library", *dead, "--model", FAKE)
+    assert code == 1
+    assert "(shard 0)" in out
+    assert "shard 1, Client('http://127.0.0.1:9'), did not answer" in err
+    code, _, err = run("query", more, *dead, "--server", "http://127.0.0.1:8")
+    assert (code, "none of 2 shards answered" in err) == (3, True)
+
+
+def test_a_picture_of_too_many_pixels_is_rejected(run: Run, library: Path, pictures: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.library"
+    assert run("index", pictures, "--library", again, "--model", FAKE, "--workers", 0)[0] == 0
+    both = ("--library", library, "--library", again, "--model", FAKE, "--max-pixels", 4, "--json")
+    code, out, _ = run("query", pictures, *both)
+    told = [json.loads(line)["rejected"] for line in out.splitlines()]
+    assert code == 1
+    assert "too_many_pixels" in {one["code"] for one in told}

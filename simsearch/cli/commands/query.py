@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsearch.cli import options, terminal
-from simsearch.cli.answers import image_answers, row_answers
+from simsearch.cli.answers import image_answers, isolated, row_answers
 from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import require_inputs
 from simsearch.cli.options import named
 
 if TYPE_CHECKING:
     from simsearch.images.source import Found
-    from simsearch.library import AddSettings, Match, Matches, QueryMatches
+    from simsearch.library import Match, Matches, QueryMatches
     from simsearch.library.read.evidence import Evidence
 
 app = typer.Typer(rich_markup_mode=None)
@@ -34,16 +34,24 @@ COPIES_SHOWN = 3
     "query cat.jpg --library photos.library --channel pdq",
     "query screenshot.png --library photos.library --views crops,letterbox",
     "query cat.jpg --server http://127.0.0.1:8000 --token reading.txt",
+    "query cat.jpg --library 2025.library --library 2026.library",
 )
 def query(
     paths: options.Paths = None,
     *,
     library: Annotated[
-        Path | None, typer.Option("--library", metavar="DIR", parser=named, help="Folder of the library.")
+        list[Path] | None,
+        typer.Option(
+            "--library", metavar="DIR", parser=named, help="Folder of the library; several are searched as one."
+        ),
     ] = None,
     server: Annotated[
-        str | None,
-        typer.Option("--server", metavar="URL", help="Ask a service (`simsearch serve`) instead, as http://HOST:PORT."),
+        list[str] | None,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            help="Ask a service (`simsearch serve`) instead, or too, as http://HOST:PORT.",
+        ),
     ] = None,
     token: Annotated[
         Path | None,
@@ -148,6 +156,12 @@ def query(
             help="Decide by the distance less the query's mean to the nearest of the model's background rows.",
         ),
     ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", min=0.001, metavar="S", help="Seconds that one of several libraries or services is waited for."
+        ),
+    ] = 30.0,
     from_list: options.FromList = None,
     rows: Annotated[
         Path | None,
@@ -168,25 +182,26 @@ def query(
     A distance says how much two images differ, 0 being equal; it is not yet a verdict on whether one is a copy of the
     other. Beside it stands how many images of this library would be as near by chance, where the rates of strangers are
     known: those of mini and the hashes come with the package, `simsearch calibrate` counts your own. In a library with
-    keypoints all channels are asked together. Exits with 1 when an image could not be used.
+    keypoints all channels are asked together. Several libraries, in folders or behind services, answer as one; a match
+    names the one that holds it by its number. Exits with 1 when an image could not be used, or one of several libraries
+    did not answer.
     """
+    from simsearch.cli.elsewhere import Places, answers_of_server, answers_of_shards
     from simsearch.extract.embeddings.parquet import rows_info
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library
 
-    of_library = exclude_self or model is not None or device != "auto" or k == 0
+    of_library = exclude_self or k == 0 or (not library and (model is not None or device != "auto"))
+    several = len(library or []) + len(server or []) > 1
     _require_place(library, server, token, of_library=of_library)
     require_inputs(paths, from_list, rows)
-    if rows is not None and (paths or from_list):
-        raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
     if metric == "asymmetric":  # as Python takes it; the flag says the same
         asymmetric, metric = True, None
     if asymmetric and (metric or rows):
         raise typer.BadParameter("--asymmetric is a distance of its own, from images: leave out --metric and --rows")
     name = "asymmetric" if asymmetric else metric
-    if rows is not None and (exclude_self or views):
-        flag = "--exclude-self goes by paths" if exclude_self else "--views is for images"
-        raise typer.BadParameter(f"{flag}, and --rows searches rows: leave one of them out")
+    if rows is not None:
+        _require_for_rows(paths or from_list, exclude_self=exclude_self, views=views)
     if exact and order is not None:
         raise typer.BadParameter("--exact looks at every row, and asks no index: leave --order out")
     if k == 0 and (max_distance is None or asymmetric):
@@ -197,25 +212,19 @@ def query(
     of_one = [name, max_distance, order, channel, rows]
     own = {name: True for name, asked in (("for_query", for_query), ("normalise", normalise)) if asked}
     alone = exact or bool(own) or k == 0 or any(value is not None for value in of_one)
-    if fused and alone:
-        raise typer.BadParameter(
-            "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
-            "--rows and -k 0"
-        )
-    if own and (fused or rows is not None or (max_expected is None and max_fpr is None)):
-        raise typer.BadParameter(
-            "--for-query and --normalise are for images, by one channel, with --max-expected or --max-fpr"
-        )
+    _require_fusable(fused=fused, alone=alone, several=several)
     limits = {"max_expected": max_expected, "max_fpr": max_fpr}
+    _require_decided(own, fused or rows is not None or set(limits.values()) == {None})
     only_images |= own
-    if library is None:
-        from simsearch.cli.server_queries import answers_of_server
-
-        how |= limits | {"channel": channel, "fused": fused} | {name: one for name, one in only_images.items() if one}
-        _tell(answers_of_server(str(server), token, (paths or [], from_list), rows, how), max_distance, as_json=as_json)
+    if several or library is None:
+        how |= limits | {key: one for key, one in only_images.items() if one}
+        how |= {} if several else {"fused": fused}
+        places = Places(library or [], server or [], token, channel, device, model, timeout, max_pixels)
+        answers = answers_of_shards if several else answers_of_server
+        _tell(answers(places, (paths or [], from_list), rows, how), max_distance, as_json=as_json)
         return
     extractor = None if model is None else load_extractor(model, device=device)
-    with Library.open(library, extractor=extractor, channel=channel, device=device) as opened:
+    with Library.open(library[0], extractor=extractor, channel=channel, device=device) as opened:
         together = opened.can_fuse if fused is None and not alone else bool(fused)
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
@@ -229,17 +238,19 @@ def query(
         _tell(found, max_distance, as_json=as_json)
 
 
-def _require_place(library: Path | None, server: str | None, token: Path | None, *, of_library: bool) -> None:
-    """Make sure that one library is asked, and no service for what only a library in a folder has.
+def _require_place(
+    library: list[Path] | None, server: list[str] | None, token: Path | None, *, of_library: bool
+) -> None:
+    """Make sure that a library is asked, and no service for what only a library in a folder has.
 
     Raises:
         typer.BadParameter: It is not so.
     """
-    if (library is None) == (server is None):
+    if not library and not server:
         raise typer.BadParameter("give --library DIR, or --server URL to ask a service")
-    if server is None and token is not None:
+    if not server and token is not None:
         raise typer.BadParameter("--token is for --server: a library in a folder wants none")
-    if server is not None and of_library:
+    if server and of_library:
         raise typer.BadParameter(
             "--server has the model and the device, knows no paths of yours, and counts its matches: leave out "
             "--model, --device, --exclude-self and -k 0"
@@ -250,6 +261,7 @@ def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool
     """Print what is found, and exit with 1 where an image could not be used."""
     some_rejected, rates = False, None
     for matches in found:
+        some_rejected |= _note_missing(matches)
         rates = matches.calibration
         some_rejected |= any(answer.rejected is not None for answer in matches)
         for line in matches.to_list() if as_json else ():
@@ -263,17 +275,59 @@ def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool
         raise typer.Exit(SOME_REJECTED)
 
 
+def _require_decided(own: dict[str, bool], wrong: bool) -> None:
+    """Make sure that what decides by a query's own rates has something to decide by.
+
+    Raises:
+        typer.BadParameter: It has not.
+    """
+    if own and wrong:
+        raise typer.BadParameter(
+            "--for-query and --normalise are for images, by one channel, with --max-expected or --max-fpr"
+        )
+
+
+def _require_for_rows(images: object, *, exclude_self: bool, views: str | None) -> None:
+    """Make sure that nothing is asked of rows that only images have.
+
+    Raises:
+        typer.BadParameter: Something is.
+    """
+    if images:
+        raise typer.BadParameter("--rows takes queries from its file alone: leave out PATH and --from-list")
+    if exclude_self or views:
+        flag = "--exclude-self goes by paths" if exclude_self else "--views is for images"
+        raise typer.BadParameter(f"{flag}, and --rows searches rows: leave one of them out")
+
+
+def _require_fusable(*, fused: bool | None, alone: bool, several: bool) -> None:
+    """Make sure that all channels are asked together only where nothing is asked of one alone, in one library.
+
+    Raises:
+        typer.BadParameter: They are not.
+    """
+    if fused and alone:
+        raise typer.BadParameter(
+            "--fused asks every row of every channel: leave out --channel, --metric, --max-distance, --exact, --order, "
+            "--rows and -k 0"
+        )
+    if fused and several:
+        raise typer.BadParameter("several libraries are asked by one channel: leave out --fused")
+
+
+def _note_missing(matches: Matches) -> bool:
+    """Note which of several libraries did not answer, and return whether there are some."""
+    from simsearch.scale.sharded.matches import ShardMatches
+
+    missing = matches.missing if isinstance(matches, ShardMatches) else ()
+    for one in missing:
+        terminal.note(f"shard {one.shard}, {one.name}, did not answer, so what it holds is missing: {one.problem}")
+    return bool(missing)
+
+
 def _apart(search: Callable[..., Matches], max_pixels: int) -> Callable[[list[Found]], Matches]:
     """Return a search in which a file that crashes a decoder costs one reject, however few there are."""
-    return lambda chunk: search(chunk, settings=_isolated(len(chunk), max_pixels))
-
-
-def _isolated(images: int, max_pixels: int) -> AddSettings:
-    from simsearch.images.source import Limits
-    from simsearch.library import AddSettings
-    from simsearch.runtime.cpu import default_workers
-
-    return AddSettings(workers=min(images, default_workers()), limits=Limits(max_pixels=max_pixels))
+    return lambda chunk: search(chunk, settings=isolated(len(chunk), max_pixels))
 
 
 def _show(answer: QueryMatches, max_distance: float | None) -> None:
@@ -326,7 +380,7 @@ class _Columns:
         from simsearch.library.read.matches import view_remark
 
         cells: list[object] = [number, f"{match.distance:.4f}"]
-        remark = view_remark(match)
+        remark = view_remark(match) + ("" if match.shard is None else f"  (shard {match.shard})")
         if match.evidence is not None:
             cells.append("/".join(f"{one.value:.0f}" for one in match.evidence.witnesses if one.metric == "places"))
             remark += _done(match.evidence)

@@ -19,8 +19,10 @@ from simsearch.library.indexes.held_out import ASKED, HeldOut
 from simsearch.library.indexes.recall import FIRST_CONFIDENCE, KS, tune
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.indexes.store import damage, discard, keep, records
+from simsearch.runtime.cpu import available_memory
 from simsearch.search.arguments import Order
-from simsearch.search.indexes.spec import IndexSpec, spec_for
+from simsearch.search.indexes.choice import index_for
+from simsearch.search.indexes.spec import IndexSpec
 
 if TYPE_CHECKING:
     from simsearch.search.indexes.gpu_limits import Gpus
@@ -104,7 +106,8 @@ def build_index(
         Its record; None where the library is so small that exact search is as fast, and no kind was requested.
 
     Raises:
-        IndexFailed: FAISS cannot build it, or it does not reach the recall; nothing was kept.
+        IndexFailed: FAISS cannot build it, the memory does not hold it, or it does not reach the recall; nothing was
+            kept.
         InputError: A setting is out of range, or the library is empty.
         MetricError: No index serves the metric.
     """
@@ -116,7 +119,8 @@ def build_index(
         raise InputError("the library is empty; index images first")
     kind, room, gpus = request.kind, request.bytes_a_row, gpus_of(device)
     gpu_room = None if gpus is None else gpus.total
-    spec = spec_for(count, channel.dimension, metric, kind=kind, bytes_a_row=room, gpu_room=gpu_room)
+    how: dict[str, Any] = {"kind": kind, "bytes_a_row": room, "gpu_room": gpu_room}
+    spec = index_for(count, channel.dimension, metric, memory=available_memory(), **how)
     if spec.kind == "flat" and kind == "auto":
         return None
     rows = HeldOut.of(snapshot, channel.name)

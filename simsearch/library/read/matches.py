@@ -37,17 +37,20 @@ class Copy:
         path: Its full path, or `id:N` when it has none; undecodable bytes are escaped.
         path_b64: The path's bytes in base64 when they are not UTF-8.
         same_file: Whether both paths led to one file on the disk, by a link or a hard link, at the time of search.
+        shard: Number of the library that it is an item of, where several were searched as one.
     """
 
     id: int
     path: str
     path_b64: str | None = None
     same_file: bool = False
+    shard: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it in the form of `query --json`."""
-        fields = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
-        return fields | ({"same_file": True} if self.same_file else {})
+        fields: dict[str, Any] = {"id": self.id, **_path_fields("path", self.path, self.path_b64)}
+        fields |= {"same_file": True} if self.same_file else {}
+        return fields | ({} if self.shard is None else {"shard": self.shard})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Match:
         expected_interval: The two ends of its 95 % interval.
         expected_for_query: The same for this query, which may have more neighbours than others, or fewer.
         beyond_calibration: Whether it is below what the pairs of strangers can tell: only the upper end counts.
+        sha256: Of its file's bytes, in hex; None where that is not known.
+        shard: Number of the library that it is an item of, where several were searched as one.
         decision: Whether it is a match at the requested rate; None where none was asked for.
         copies: Other items with exactly its content, by id, unless copies are not to be grouped.
         view: Of the query, which is nearest to it: "plain", "mirrored" and so on; None where none were asked for.
@@ -82,6 +87,8 @@ class Match:
     expected_interval: tuple[float, float] | None = None
     expected_for_query: float | None = None
     beyond_calibration: bool = False
+    sha256: str | None = None
+    shard: int | None = None
 
     @property
     def any_false_match(self) -> float | None:
@@ -96,7 +103,9 @@ class Match:
         """Return it in the form of `query --json`."""
         return {
             "id": self.id,
+            **({} if self.shard is None else {"shard": self.shard}),
             **_path_fields("path", self.path, self.path_b64),
+            "sha256": self.sha256,
             "distance": self.distance,
             "expected_false_matches": self.expected_false_matches,
             "any_false_match": self.any_false_match,

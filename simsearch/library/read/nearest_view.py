@@ -26,14 +26,14 @@ def nearest_view(views: Sequence[str], answers: Sequence[QueryMatches], most: in
     order: Order = "exact" if all(answer.order == "exact" for answer in answers) else "float32"
     matches = tuple(sorted(best.values(), key=_order)[:most])
     certified = all(answer.certified for answer in answers)
-    return QueryMatches(None, matches, certified, recall=_lowest(answers), order=order, views=len(views))
+    return QueryMatches(None, matches, certified, recall=lowest_recall(answers), order=order, views=len(views))
 
 
 def _order(match: Match) -> tuple[float, int]:
     return match.distance, match.id
 
 
-def _lowest(answers: Sequence[QueryMatches]) -> Recall | None:
+def lowest_recall(answers: Sequence[QueryMatches]) -> Recall | None:
     """Return the lowest recall of those that went through an index; None where one is not known."""
     recalls = [answer.recall for answer in answers if answer.recall is not None or not answer.certified]
     known = [recall for recall in recalls if recall is not None]

@@ -87,9 +87,15 @@ def _found(snapshot: Snapshot, near: RowHits) -> QueryMatches:
         number, path = snapshot.id(place), snapshot.path(place)
         return number, *((f"id:{number}", None) if path is None else as_text(path))
 
+    def content(hit: SearchHit) -> str | None:
+        found = snapshot.segments[hit.place.segment].content(hit.place.position)
+        return None if found is None else found.hex()
+
     copies = near.copies or ((),) * len(near.hits)
     matches = [
-        Match(*named(hit.place), hit.distance, copies=tuple(Copy(*named(other)) for other in others))
+        Match(
+            *named(hit.place), hit.distance, copies=tuple(Copy(*named(other)) for other in others), sha256=content(hit)
+        )
         for hit, others in zip(near.hits, copies, strict=True)
     ]
     return QueryMatches(None, tuple(matches), near.certified, recall=near.recall, order=near.order)

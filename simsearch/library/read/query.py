@@ -82,6 +82,13 @@ def as_rows(queries: Any) -> NDArray[Any] | None:
     return None
 
 
+def as_embedded(queries: Any) -> list[Query] | None:
+    """Return queries that were embedded before as a list; None for others."""
+    if isinstance(queries, list) and queries and all(isinstance(one, Query) for one in queries):
+        return queries
+    return None
+
+
 class QueryEmbedder:
     """The embedder of query images for a plan."""
 

@@ -10,7 +10,8 @@ from simsearch.search.indexes.spec import GPU_CODE_BYTES, GPU_KINDS, GPU_SQ8_BEL
 
 MOST = 2048
 """Neighbours of a query, and lists probed, that FAISS's kernels select (GPU_MAX_SELECTION_K of DeviceDefs.cuh)."""
-_SHARE = 0.5  # of free memory that an index may take; lists that grow take up to twice their rows
+SHARE = 0.5
+"""Of free memory that an index may take: lists that grow take up to twice their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def gpus_of(device: str) -> Gpus | None:
 
     one = torch.device(device).index if device != "auto" else None
     numbers = tuple(range(torch.cuda.device_count())) if one is None else (one,)
-    return Gpus(numbers, int(_SHARE * min(torch.cuda.mem_get_info(number)[0] for number in numbers)))
+    return Gpus(numbers, int(SHARE * min(torch.cuda.mem_get_info(number)[0] for number in numbers)))
 
 
 def refused(spec: IndexSpec, gpus: Gpus, rows: int, *, effort: int = 1, depth: int = 1) -> str | None:

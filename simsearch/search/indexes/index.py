@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.distance import METRICS, Rows, check_rows
+from simsearch.distance import Rows, check_rows
 from simsearch.errors import IndexFailed, InputError, RowError
 from simsearch.search.indexes.engine import read_engine, trained_engine
 from simsearch.search.indexes.faiss_float import POINTS_A_LIST, Features, Positions
@@ -24,8 +24,10 @@ from simsearch.search.indexes.gpu_limits import Gpus, gpus_of, refused
 from simsearch.search.indexes.spec import IndexSpec, checked
 from simsearch.search.packing import padded
 
-_STEP = 1 << 15  # rows mapped and added at once
-_LEAST_SAMPLE = 1 << 14
+STEP = 1 << 15
+"""Rows that are mapped and added at once."""
+LEAST_SAMPLE = 1 << 14
+"""Rows that an index with lists is trained on at least."""
 _HELD_OUT = 2000
 
 Where = Literal["auto", "process", "child"]
@@ -141,27 +143,29 @@ def build(
         InputError: There are no rows, the blocks are of another dimension, or there is no such device.
         IndexFailed: FAISS cannot build it.
     """
-    checked(spec)
-    count = sum(len(block) for block in blocks)
-    if not count:
-        raise InputError("there are no rows to build an index over")
-    for block in blocks:
-        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    count = _counted(spec, blocks)
     gpus = _serving(spec, device, count)
-    sample = features(spec, _sample(spec, blocks, count))
-    engine: Engine
-    if _apart(where, gpus):
-        engine = FaissChild.train(spec, sample, gpus, count)
-    else:
-        engine = trained_engine(spec, sample, gpus, count)
+    engine = _trained(spec, blocks, count, gpus, where)
     try:
-        for done, rows in _pieces(blocks):
+        for done, rows in pieces(blocks):
             engine.add(features(spec, rows))
             progress(done, count)
     except BaseException:
         engine.close()
         raise
     return Index(spec, engine, "cpu" if gpus is None else "cuda")
+
+
+def trained_on(spec: IndexSpec, blocks: Sequence[Rows], *, device: str | Gpus | None = "auto") -> Index:
+    """Train an index on a sample of rows and return it without any, as `build` would before it adds rows.
+
+    Raises:
+        InputError: There are no rows, the blocks are of another dimension, or there is no such device.
+        IndexFailed: FAISS cannot train it.
+    """
+    count = _counted(spec, blocks)
+    gpus = _serving(spec, device, 0)
+    return Index(spec, _trained(spec, blocks, count, gpus, "auto"), "cpu" if gpus is None else "cuda")
 
 
 def held_out(count: int, seed: int) -> Positions:
@@ -232,30 +236,56 @@ def _serving(spec: IndexSpec, device: str | Gpus | None, rows: int) -> Gpus | No
     return None if gpus is None or refused(spec, gpus, rows) else gpus
 
 
+def _counted(spec: IndexSpec, blocks: Sequence[Rows]) -> int:
+    """Return the number of rows, which are of the index's dimension."""
+    checked(spec)
+    count = sum(len(block) for block in blocks)
+    if not count:
+        raise InputError("there are no rows to build an index over")
+    for block in blocks:
+        check_rows(block[:0], dimension=spec.dimension, metric=spec.metric, what="row")
+    return count
+
+
+def _trained(spec: IndexSpec, blocks: Sequence[Rows], count: int, gpus: Gpus | None, where: Where) -> Engine:
+    """Return an index without rows, trained on a sample of them."""
+    sample = _sample(spec, blocks, count)
+    if _apart(where, gpus):
+        return FaissChild.train(spec, sample, gpus, count)
+    return trained_engine(spec, sample, gpus, count)
+
+
 def _apart(where: Where, gpus: Gpus | None) -> bool:
     """Return whether FAISS gets a process of its own: torch wants CUDA 13, FAISS 12, not proved to work in one."""
     return where == "child" or (where == "auto" and gpus is not None)
 
 
-def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Rows:
-    """Return rows drawn from all blocks but those held out, enough for the lists, in their order."""
+def _sample(spec: IndexSpec, blocks: Sequence[Rows], count: int) -> Any:
+    """Return features of rows drawn from all blocks but those held out, enough for the lists, in their order.
+
+    They are read few at once, so that the features alone take memory.
+    """
     held = held_out(count, spec.seed)
-    wanted = max(POINTS_A_LIST * spec.lists, _LEAST_SAMPLE) if spec.lists else 1
+    wanted = max(POINTS_A_LIST * spec.lists, LEAST_SAMPLE) if spec.lists else 1
     drawn = np.random.default_rng(spec.seed).choice(count, min(count, wanted + len(held)), replace=False)
     chosen = np.sort(drawn[~np.isin(drawn, held)][:wanted])
-    starts = np.cumsum([0, *(len(block) for block in blocks)])
-    parts = [
-        block[chosen[(chosen >= start) & (chosen < start + len(block))] - start]
-        for block, start in zip(blocks, starts[:-1], strict=True)
-    ]
-    kind = np.float64 if any(map(_wide, blocks)) else np.uint8 if METRICS[spec.metric].of_codes else np.float32
-    return np.concatenate([np.asarray(part, kind) for part in parts])
+    found, at, start = features(spec, blocks[0][:0]), 0, 0
+    sample = np.empty((len(chosen), found.shape[1]), found.dtype)
+    for block in blocks:
+        own = chosen[(chosen >= start) & (chosen < start + len(block))] - start
+        for first in range(0, len(own), STEP):
+            some = own[first : first + STEP]
+            sample[at : at + len(some)] = features(spec, np.asarray(block[some]))
+            at += len(some)
+        start += len(block)
+    return sample
 
 
-def _pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+def pieces(blocks: Sequence[Rows]) -> Iterator[tuple[int, Rows]]:
+    """Yield the rows of blocks, few at once, each with the number of rows up to its end."""
     done = 0
     for block in blocks:
-        for start in range(0, len(block), _STEP):
-            piece = block[start : start + _STEP]
+        for start in range(0, len(block), STEP):
+            piece = block[start : start + STEP]
             done += len(piece)
             yield done, piece

@@ -95,6 +95,7 @@ def _match(told: Mapping[str, Any]) -> Match:
         None if interval is None else (interval[0], interval[1]),
         told["expected_for_query"],
         told["beyond_calibration"],
+        told.get("sha256"),
     )
 
 

@@ -1,0 +1,1 @@
+"""Commands about many machines and very many images."""

@@ -1,0 +1,1 @@
+"""What a number of images costs, and what does not fit."""

@@ -1,0 +1,1 @@
+"""Several libraries, or services, searched as one."""
