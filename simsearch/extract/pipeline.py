@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +93,31 @@ def embed_sources(
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
-    stopped = threading.Event()
-    prepared = _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stopped.is_set)
-    reader = _Reader(prepared, batch_size, known, stopped)
-    try:
-        for begun in _begun(extractors, reader):
+
+    def prepared(stop: Callable[[], bool]) -> Iterator[Prepared | Rejected]:
+        return _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stop)
+
+    with closing(read_ahead(prepared, batch_size, known)) as batches:
+        for begun in _begun(extractors, batches):
             yield from _finish(extractors, *begun)
+
+
+def read_ahead(
+    prepared: Callable[[Callable[[], bool]], Iterator[Prepared | Rejected]],
+    batch_size: int,
+    known: Callable[[bytes], bool] | None = None,
+) -> Generator[list[Item]]:
+    """Yield inputs in batches, filled in a thread while the caller works on the one before.
+
+    Args:
+        prepared: Given what says that nobody waits for more, returns the inputs.
+        batch_size: Images of a batch that have pixels.
+        known: As of `embed_sources`.
+    """
+    stopped = threading.Event()
+    reader = _Reader(prepared(stopped.is_set), batch_size, known, stopped)
+    try:
+        yield from reader
     finally:
         reader.stop()
 
@@ -183,7 +203,7 @@ class _Reader:
     def _without_row(self, item: Prepared | Rejected) -> Item:
         # A picture from memory is gone by now, and could not be embedded after all.
         if isinstance(item, Prepared) and item.source.has_path and self._known and self._known(item.sha256):
-            return _embedded(item, None)
+            return embedded(item, None)
         return item
 
 
@@ -214,7 +234,7 @@ def checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence
         problem = row_problem(row, extractor)
         if problem is not None:
             return Rejected(item.source, *problem)
-    return _embedded(item, rows)
+    return embedded(item, rows)
 
 
 def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, str] | None:
@@ -226,5 +246,6 @@ def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, st
     return None
 
 
-def _embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:
+def embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:
+    """Return an image with its rows, or None for a content that has some."""
     return Embedded(item.source, rows, item.sha256, item.n_bytes, item.width, item.height, item.quality, item.more)

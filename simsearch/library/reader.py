@@ -487,7 +487,7 @@ class Reader:
         from simsearch.extract.image_input import are_several
         from simsearch.images.views import views_of_kinds
         from simsearch.library.channels.fused import Asked, fuse
-        from simsearch.library.read.query import QueryEmbedder, answer
+        from simsearch.library.read.query import QueryEmbedder, answer, embed_together
 
         known = rates or self.fused_rates()
         if known is None:
@@ -498,16 +498,25 @@ class Reader:
         names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
         if limit is not None:
             require_fresh(known, len(self.snapshot), "simsearch calibrate --fused --library DIR")
-        images = list(queries) if are_several(queries) else [queries]
+        images = queries if are_several(queries) else [queries]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
-        asked = []
-        for channel in self.channels:
-            plan = self._plan(most, None, None, channel=channel, **how)
-            seen = () if channel.dtype == POINTS else names
-            embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
-            found = embedder.embed(images, from_list=from_list)
-            asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
+        plans = [self._plan(most, None, None, channel=channel, **how) for channel in self.channels]
+        embedders = [
+            QueryEmbedder(
+                plan,
+                self._extractor(plan.channel),
+                given,
+                library=self.path,
+                views=() if plan.channel.dtype == POINTS else names,
+            )
+            for plan in plans
+        ]
+        embedded = embed_together(embedders, images, from_list=from_list)
+        asked = [
+            Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own))
+            for plan, found in zip(plans, embedded, strict=True)
+        ]
         return fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
 
     def search_rows(
