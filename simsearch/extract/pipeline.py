@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RejectCode
-from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
+from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.parts import prepare_looks
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.workers.prepared import Prepared
 from simsearch.runtime.cpu import default_workers
@@ -29,8 +30,8 @@ class Embedded:
 
     Attributes:
         source: Of the image.
-        rows: Of each extractor, (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content
-            has rows.
+        rows: Of each extractor, (d,) float32, or (b,) uint8 for packed bits; all of them, (p, d) or (p, b), of one that
+            gives several an image. None when `known` said that its content has rows.
         sha256: 32 bytes, of the file's content.
         n_bytes: Size of the file.
         width: Pixels, upright.
@@ -55,7 +56,7 @@ class Embedded:
 
 
 Item = Prepared | Rejected | Embedded
-Rows = Callable[[], NDArray[Any]]
+Rows = Callable[[], Sequence[NDArray[Any]] | NDArray[Any]]
 Begun = tuple[list[Item], list[Rows]]
 
 
@@ -84,12 +85,10 @@ def embed_sources(
             has a row; called in another thread.
 
     Raises:
-        InputError: Batch_size or workers is out of range, or an extractor gives several rows an image.
+        InputError: Batch_size or workers is out of range.
         RowError: An extractor gave rows of another shape than it promises.
     """
     extractors = (extractor,) if isinstance(extractor, Extractor) else tuple(extractor)
-    for each in extractors:
-        require_one_row(each)
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
@@ -126,11 +125,9 @@ def _prepared(
     extractors: Sequence[Extractor], sources: Iterable[Source | Rejected], **how: Any
 ) -> Iterator[Prepared | Rejected]:
     """Yield what an extractor prepares in its own way where it is alone, else the pixels of all."""
-    from simsearch.images.workers.pool import prepare
-
-    if len(extractors) == 1:
+    if len(extractors) == 1 and not extractors[0].several:
         return extractors[0].prepare(sources, **how)
-    return prepare(sources, [extractor.preprocessing for extractor in extractors], **how)
+    return prepare_looks([(extractor, extractor.preprocessing) for extractor in extractors], sources, **how)
 
 
 class _Reader:
@@ -213,16 +210,24 @@ def _begun(extractors: Sequence[Extractor], batches: Iterable[list[Item]]) -> It
     begun: deque[Begun] = deque()
     for batch in batches:
         squares = [item.squares for item in batch if isinstance(item, Prepared)]
-        pixels = [np.stack(one) for one in zip(*squares, strict=True)]
-        begun.append((batch, [each.start(one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
+        pixels = list(zip(*squares, strict=True))
+        begun.append((batch, [_start(each, one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
         if len(begun) > ahead:
             yield begun.popleft()
     yield from begun
 
 
+def _start(extractor: Extractor, squares: Sequence[NDArray[Any]]) -> Rows:
+    """Begin to embed pixels; the rows of an extractor that gives several were made where pictures were decoded."""
+    return (lambda: squares) if extractor.several else extractor.start(np.stack(squares))
+
+
 def _finish(extractors: Sequence[Extractor], batch: list[Item], begun: Sequence[Rows]) -> Iterator[Embedded | Rejected]:
     count = sum(isinstance(item, Prepared) for item in batch)
-    made = [checked_rows(each, rows(), count) for each, rows in zip(extractors, begun, strict=bool(begun))]
+    made = [
+        rows() if each.several else checked_rows(each, np.asarray(rows()), count)
+        for each, rows in zip(extractors, begun, strict=bool(begun))
+    ]
     rows = zip(*made, strict=True)
     for item in batch:
         yield checked(item, next(rows), extractors) if isinstance(item, Prepared) else item
@@ -238,7 +243,9 @@ def checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence
 
 
 def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, str] | None:
-    """Return why an extractor's row is of no use; None where it is."""
+    """Return why an extractor's row (d,), or its rows (p, d), are of no use; None where they are."""
+    if not len(row):
+        return RejectCode.NO_FEATURES, f"{extractor.name} gives no row of it"
     if row.dtype.kind == "f" and not np.isfinite(row).all():
         return RejectCode.NON_FINITE, f"{extractor.name} gave a row with NaN or infinity"
     if row.dtype.kind == "f" and not row.any():

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
+from simsearch.errors import InputError
+from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.parts import prepare_looks
 from simsearch.extract.pipeline import Embedded, checked, embedded, read_ahead, row_problem
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.views import PLAIN, ViewPreprocessing
-from simsearch.images.workers.pool import prepare
 from simsearch.images.workers.prepared import Prepared
 
 Views = dict[str, NDArray[Any]]
@@ -63,17 +64,23 @@ def embed_views(
         limits: Bounds on the cost of one image.
 
     Raises:
-        InputError: An extractor gives several rows an image.
+        InputError: An extractor that gives several rows an image is to see further views.
         RowError: An extractor gave rows of another shape than it promises.
     """
-    for viewer in viewers:
-        require_one_row(viewer.extractor)
-    each = [ViewPreprocessing.of(one.extractor.preprocessing, view) for one in viewers for view in one.views]
+    if several := [one.extractor.name for one in viewers if one.extractor.several and len(one.views) > 1]:
+        raise InputError(f"{several[0]} gives several rows an image, and has no views: leave them out")
+    looks = [
+        (one.extractor, ViewPreprocessing.of(one.extractor.preprocessing, view))
+        if len(one.views) > 1
+        else (one.extractor, one.extractor.preprocessing)
+        for one in viewers
+        for view in one.views
+    ]
     times = [len(one.views) for one in viewers]
 
     def prepared(stop: Callable[[], bool]) -> Iterator[Prepared | Rejected]:
         repeated = (_for_all(source, times) for source in sources)
-        return prepare(repeated, each, workers=workers, limits=limits, stop=stop)
+        return prepare_looks(looks, repeated, workers=workers, limits=limits, stop=stop)
 
     with closing(read_ahead(prepared, max(1, batch_size // max(times)))) as batches:
         for batch in batches:
@@ -111,7 +118,9 @@ def _distinct(squares: Sequence[NDArray[np.uint8]], views: Sequence[str]) -> Vie
     return {view: square for view, square in named if first.setdefault(square.tobytes(), view) == view}
 
 
-def _rows(extractor: Extractor, squares: Sequence[NDArray[np.uint8]]) -> Iterable[NDArray[Any]]:
+def _rows(extractor: Extractor, squares: Sequence[NDArray[Any]]) -> Iterable[NDArray[Any]]:
+    if extractor.several:
+        return squares
     return checked_rows(extractor, extractor.embed_pixels(np.stack(squares)), len(squares)) if squares else ()
 
 

@@ -508,7 +508,7 @@ class Reader:
                 self._extractor(plan.channel),
                 given,
                 library=self.path,
-                views=() if plan.channel.dtype == POINTS else names,
+                views=() if plan.channel.dtype == POINTS or self._extractor(plan.channel).several else names,
             )
             for plan in plans
         ]

@@ -49,13 +49,14 @@ class Query:
 
     Attributes:
         path: None for an image or row from memory.
-        row: In the dtype of queries; None for one that cannot be used.
+        row: In the dtype of queries, the first of several; None for one that cannot be used.
         rejected: Why it cannot be used.
         sha256: Of its content; None for a row.
         views: Rows of its further views; None where no views are asked for.
         size: Width and height of the picture, upright; None for a row.
         quality: Of the picture, 0 (blank) to 100; None for a row.
         id: Of the item that it is, where it was asked for by its id.
+        parts: All its rows (p, d), where it has several.
     """
 
     path: bytes | None
@@ -66,10 +67,13 @@ class Query:
     size: tuple[int, int] | None = None
     quality: int | None = None
     id: int | None = None
+    parts: NDArray[Any] | None = None
 
     @property
     def rows(self) -> Views:
-        """Its row and those of its further views, by their names; empty for one that cannot be used."""
+        """Its row and those of its further views or parts, by their names; empty for one that cannot be used."""
+        if self.parts is not None:
+            return {f"part {i}": row for i, row in enumerate(self.parts)}
         return {} if self.row is None else {PLAIN: self.row, **(self.views or {})}
 
 
@@ -155,17 +159,26 @@ class QueryEmbedder:
         path = source.path if source.has_path else None
         if isinstance(outcome, Rejected):
             return Query(path, None, outcome)
-        row = self._stored(outcome.sha256)
-        if row is None and outcome.row is not None:
-            row = self._channel.round(outcome.row)
-            problem = problem_of(row, self._channel, f"the row of {source.printable}")
+        rows = self._stored(outcome.sha256)
+        if rows is None and outcome.row is not None:
+            rows = self._channel.round(outcome.row)
+            problem = problem_of(rows, self._channel, f"the row of {source.printable}")
             if problem is not None:
                 return Query(path, None, Rejected(source, *problem))
-        return Query(path, row, sha256=outcome.sha256, size=(outcome.width, outcome.height), quality=outcome.quality)
+        row, parts = _first(rows)
+        size = outcome.width, outcome.height
+        return Query(path, row, sha256=outcome.sha256, size=size, quality=outcome.quality, parts=parts)
 
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
         place = self._snapshot.by_content(sha256) if self._reuse else None
-        return None if place is None else self._snapshot.row(place, self._channel.name)
+        return None if place is None else self._snapshot.parts(place, self._channel.name)
+
+
+def _first(rows: NDArray[Any] | None) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Return the first of an image's rows, (d,) or (p, d), and all of them where they are several."""
+    if rows is None or rows.ndim == 1:
+        return rows, None
+    return (rows[0] if len(rows) else None), (rows if len(rows) > 1 else None)
 
 
 def embed_together(
@@ -245,14 +258,14 @@ def queries_of_items(ids: Sequence[int], plan: SearchPlan) -> list[Query]:
 def _of_item(number: float, plan: SearchPlan) -> Query:
     snapshot, name = plan.snapshot, plan.channel.name
     place = snapshot.by_id(int(number))
-    row = None if place is None else snapshot.row(place, name)
+    row, parts = (None, None) if place is None else _first(snapshot.parts(place, name))
     if place is None or row is None:
         raise ItemNotFound(f"the library has no item {int(number)}")
     segment = snapshot.segments[place.segment]
     quality = int(numbers(segment.items.column("quality").slice(place.position, 1))[0])
     content = segment.content(place.position)
     known = None if quality < 0 else quality
-    return Query(snapshot.path(place), row, sha256=content, quality=known, id=int(number))
+    return Query(snapshot.path(place), row, sha256=content, quality=known, id=int(number), parts=parts)
 
 
 def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclude_self: bool = False) -> Matches:
@@ -288,9 +301,12 @@ def _found(query: Query, found: Iterator[QueryMatches], most: int) -> QueryMatch
     """Return what is found for a query, given what is found for the rows from its own on."""
     if query.row is None:
         return QueryMatches(None, (), certified=False)
-    if query.views is None:
+    if query.views is None and query.parts is None:
         return next(found)
-    return nearest_view(list(query.rows), list(itertools.islice(found, len(query.rows))), most)
+    nearest = nearest_view(list(query.rows), list(itertools.islice(found, len(query.rows))), most)
+    if query.parts is None:
+        return nearest
+    return replace(nearest, matches=tuple(replace(match, view=None) for match in nearest.matches), views=1)
 
 
 def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:
