@@ -456,6 +456,7 @@ class Reader:
         views: Sequence[str] | str = (),
         max_expected: float | None = None,
         max_fpr: float | None = None,
+        closer: bool = False,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k items of every query of which the fewest chance matches are expected, by all channels together.
@@ -479,6 +480,8 @@ class Reader:
             views: Kinds of views of each query for the channels of rows; keypoints see mirrored and turned ones anyway.
             max_expected: Decide, as of `search`.
             max_fpr: The same by the probability that a query of a stranger has any match.
+            closer: Look at the first 20 matches once more, by four times the keypoints of both files, read again: it
+                adds a witness, and overlaps that fewer keypoints do not show; order and numbers stay.
             settings: Of reading images.
 
         Raises:
@@ -486,6 +489,7 @@ class Reader:
         """
         from simsearch.extract.image_input import are_several
         from simsearch.images.views import views_of_kinds
+        from simsearch.library.channels.closer import closer_channel, looked_closer
         from simsearch.library.channels.fused import Asked, fuse
         from simsearch.library.read.query import QueryEmbedder, answer, embed_together
 
@@ -512,12 +516,18 @@ class Reader:
             )
             for plan in plans
         ]
+        looks = arguments.flag(closer, "closer")
+        if looks:
+            extractor, channel = closer_channel()
+            plan = self._plan(1, None, None, channel=channel, **how)
+            embedders.append(QueryEmbedder(plan, extractor, given, library=self.path))
         embedded = embed_together(embedders, images, from_list=from_list)
         asked = [
             Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own))
-            for plan, found in zip(plans, embedded, strict=True)
+            for plan, found in zip(plans, embedded[: len(plans)], strict=True)
         ]
-        return fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
+        fused = fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
+        return looked_closer(fused, embedded[-1], plans[0].snapshot, given.limits) if looks else fused
 
     def search_rows(
         self,

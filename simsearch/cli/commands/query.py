@@ -115,6 +115,13 @@ def query(
             "has keypoints (`index --model mini --model points`) and nothing is asked of one channel alone.",
         ),
     ] = None,
+    closer: Annotated[
+        bool,
+        typer.Option(
+            "--closer",
+            help="Look at the first matches once more, by more keypoints of both files: shows hard crops and overlays.",
+        ),
+    ] = False,
     max_expected: Annotated[
         float | None,
         typer.Option(
@@ -174,7 +181,7 @@ def query(
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library
 
-    of_library = exclude_self or model is not None or device != "auto" or k == 0
+    of_library = exclude_self or closer or model is not None or device != "auto" or k == 0
     _require_place(library, server, token, of_library=of_library)
     require_inputs(paths, from_list, rows)
     if rows is not None and (paths or from_list):
@@ -219,7 +226,7 @@ def query(
         together = opened.can_fuse if fused is None and not alone else bool(fused)
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
-        how |= limits
+        how |= limits | _closer(closer, together=together)
         search = partial(opened.search_fused if together else opened.search, **how, **only_images)
         if rows is not None:
             opened.channel.require(rows_info(rows).fingerprint, str(rows))
@@ -242,8 +249,22 @@ def _require_place(library: Path | None, server: str | None, token: Path | None,
     if server is not None and of_library:
         raise typer.BadParameter(
             "--server has the model and the device, knows no paths of yours, and counts its matches: leave out "
-            "--model, --device, --exclude-self and -k 0"
+            "--model, --device, --exclude-self, --closer and -k 0"
         )
+
+
+def _closer(closer: bool, *, together: bool) -> dict[str, bool]:
+    """Return the argument of a closer look.
+
+    Raises:
+        typer.BadParameter: One channel is asked alone.
+    """
+    if closer and not together:
+        raise typer.BadParameter(
+            "--closer is for all channels together: it needs a library with keypoints (`index --model mini --model "
+            "points`), and nothing that is about one channel"
+        )
+    return {"closer": True} if closer else {}
 
 
 def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool) -> None:
