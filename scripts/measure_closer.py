@@ -1,4 +1,4 @@
-"""Say what more keypoints would tell of hard edits: places on which copies and strangers agree, by bytes of keypoints."""
+"""Say what more keypoints tell of hard edits: places on which copies and strangers agree, by bytes of keypoints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure_pairs import read
 
+from measure_pairs import read
 from simsearch.images.perturb import PAPER, by_name
 from simsearch.spatial import query_witnesses, witness
 from simsearch.spatial.second_look import places_agreeing
@@ -43,9 +43,7 @@ def main() -> None:
         others = np.concatenate(strangers)
         told = {name: f"{np.mean(np.array(places) > others.max()):.2f}" for name, places in own.items()}
         each = 1000 * spent / (len(strangers) * len(items))
-        print(
-            f"{size} bytes: {len(others):,} strangers, {others.max()} places at most; beyond: {told}; {each:.2f} ms a pair"
-        )
+        print(f"{size} bytes: {len(others):,} strangers, at most {others.max()} places; beyond: {told}; {each:.2f} ms")
 
 
 if __name__ == "__main__":
