@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, nargs="+", required=True, help="the sample that recall is reported on")
     parser.add_argument("--copies", type=Path, help="a text with the stems of two copies a line")
     parser.add_argument("--output", type=Path, default=Path("results/spatial/fused.json"))
-    parser.add_argument("--keep", type=Path, help="where the rates are kept for the package")
+    parser.add_argument("--keep", type=Path, help="where the package keeps rates; those of others stay")
     arguments = parser.parse_args()
     lines = arguments.copies.read_text().splitlines() if arguments.copies else []
     copies = {frozenset(line.split()) for line in lines}
@@ -113,7 +113,7 @@ def main() -> None:
 
 
 def keep(path: Path, joint: JointRate, sample: Sample) -> None:
-    """Write the rates for the package, by fingerprints."""
+    """Put rates into the package's, by fingerprints, in place of those of the same models."""
     names = {"row": sample.fingerprint, "points": Points(bytes=sample.bytes).fingerprint}
     models = {"row": sample.model, "points": Points(bytes=sample.bytes).name}
     strangers, sides = sample.strengths(sample.strangers), sample.sides(sample.strangers)
@@ -126,6 +126,9 @@ def keep(path: Path, joint: JointRate, sample: Sample) -> None:
         )
         for rate in (joint, alone)
     ]
+    before = [KnownRates.from_dict(one) for one in json.loads(path.read_text())["rates"]] if path.exists() else []
+    counted = [one.names.keys() for one in known]
+    known = [one for one in before if one.names.keys() not in counted] + known
     path.write_text(json.dumps({"rates": [one.to_dict() for one in known]}, indent=1) + "\n")
 
 

@@ -25,7 +25,7 @@ RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scal
 ORDER = {
     "images": "bars paths quality source tar < formats input_lists < decode sidecars < preprocess"
     " < find views < workers < perturb",
-    "extract": "image_input < extractor < hashes multi_device pipeline < embeddings keypoints views zoo"
+    "extract": "image_input < extractor < parts < hashes multi_device pipeline < embeddings keypoints views zoo"
     " < networks quantise < neural < load published",
     "search": "arguments llvm packing results < metrics < indexes scan < hamming < multi_vector refine"
     " < few_queries < exact < candidates range_search < approximate_search < self_join warm_up",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["hash", "keypoints", "network", "user"]
 _DECODED_AT_ONCE = 32  # whole pictures in memory, whatever the number of paths
+_MOST_PARTS = 1 << 16  # rows of an image: a library numbers them by 16 bits
 
 
 class Extractor(ABC):
@@ -189,6 +190,27 @@ class SeveralExtractor(Extractor):
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:  # noqa: ARG002
         """Raise InputError, since an image has not exactly one row: use `parts`."""
         raise _several(self)
+
+
+def checked_parts(extractor: Extractor, parts: Sequence[NDArray[Any]], count: int) -> list[NDArray[Any]]:
+    """Return the rows of `count` images (p_i, d), floats as float32 and without those that are all zeros.
+
+    Raises:
+        RowError: They have another shape than the extractor declares, or are more than a library can number.
+    """
+    shapes = [np.shape(one) for one in parts]
+    if len(parts) != count or not all(len(s) == 2 and s[1] == extractor.dimension for s in shapes):
+        raise RowError(
+            f"{extractor.name} gave parts of shapes {shapes[:4]} for {count} images and a dimension of "
+            f"{extractor.dimension}; its parts must return one array (p, {extractor.dimension}) an image"
+        )
+    if (most := max((shape[0] for shape in shapes), default=0)) > _MOST_PARTS:
+        raise RowError(f"{extractor.name} gave {most:,} rows for an image; {_MOST_PARTS:,} are the most")
+    floats = [one.dtype.kind == "f" for one in parts]
+    return [
+        one[one.any(axis=1)].astype(np.float32, copy=False) if is_float else one
+        for one, is_float in zip(parts, floats, strict=True)
+    ]
 
 
 def require_one_row(extractor: Extractor) -> None:

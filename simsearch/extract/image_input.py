@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from io import BytesIO
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn
 
 import numpy as np
@@ -114,17 +113,6 @@ def as_rgb(image: Any, preprocessing: Preprocessing, limits: Limits | None = Non
         return _decoded_file(name_bytes(image), preprocessing, limits or Limits())
     given = pictures(image, (preprocessing,), limits)
     return given[0] if isinstance(given, tuple) else _decoded(given, preprocessing, limits or Limits())
-
-
-def again_and_again(image: Any) -> Callable[[], Any]:
-    """Return what gives an image as often as wanted: an open file, which can be read once, is read now."""
-    if not _is_file(image) or is_path(image):
-        return lambda: image
-    try:
-        data = _read(image)
-    except ImageRejected:
-        return lambda: image
-    return lambda: BytesIO(data)
 
 
 def _is_file_content(data: bytes) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import InputError, RejectCode
-from simsearch.extract.extractor import Extractor, checked_rows, require_one_row
+from simsearch.extract.extractor import Extractor, checked_rows
+from simsearch.extract.parts import prepare_looks
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.workers.prepared import Prepared
 from simsearch.runtime.cpu import default_workers
@@ -28,8 +30,8 @@ class Embedded:
 
     Attributes:
         source: Of the image.
-        rows: Of each extractor, (d,) float32, or (b,) uint8 for packed bits; None when `known` said that its content
-            has rows.
+        rows: Of each extractor, (d,) float32, or (b,) uint8 for packed bits; all of them, (p, d) or (p, b), of one that
+            gives several an image. None when `known` said that its content has rows.
         sha256: 32 bytes, of the file's content.
         n_bytes: Size of the file.
         width: Pixels, upright.
@@ -54,7 +56,7 @@ class Embedded:
 
 
 Item = Prepared | Rejected | Embedded
-Rows = Callable[[], NDArray[Any]]
+Rows = Callable[[], Sequence[NDArray[Any]] | NDArray[Any]]
 Begun = tuple[list[Item], list[Rows]]
 
 
@@ -83,21 +85,38 @@ def embed_sources(
             has a row; called in another thread.
 
     Raises:
-        InputError: Batch_size or workers is out of range, or an extractor gives several rows an image.
+        InputError: Batch_size or workers is out of range.
         RowError: An extractor gave rows of another shape than it promises.
     """
     extractors = (extractor,) if isinstance(extractor, Extractor) else tuple(extractor)
-    for each in extractors:
-        require_one_row(each)
     if batch_size < 1 or (workers is not None and workers < 0):
         raise InputError(f"batch_size {batch_size} must be at least 1 and workers {workers} at least 0")
     count = default_workers() if workers is None else workers
-    stopped = threading.Event()
-    prepared = _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stopped.is_set)
-    reader = _Reader(prepared, batch_size, known, stopped)
-    try:
-        for begun in _begun(extractors, reader):
+
+    def prepared(stop: Callable[[], bool]) -> Iterator[Prepared | Rejected]:
+        return _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stop)
+
+    with closing(read_ahead(prepared, batch_size, known)) as batches:
+        for begun in _begun(extractors, batches):
             yield from _finish(extractors, *begun)
+
+
+def read_ahead(
+    prepared: Callable[[Callable[[], bool]], Iterator[Prepared | Rejected]],
+    batch_size: int,
+    known: Callable[[bytes], bool] | None = None,
+) -> Generator[list[Item]]:
+    """Yield inputs in batches, filled in a thread while the caller works on the one before.
+
+    Args:
+        prepared: Given what says that nobody waits for more, returns the inputs.
+        batch_size: Images of a batch that have pixels.
+        known: As of `embed_sources`.
+    """
+    stopped = threading.Event()
+    reader = _Reader(prepared(stopped.is_set), batch_size, known, stopped)
+    try:
+        yield from reader
     finally:
         reader.stop()
 
@@ -106,11 +125,9 @@ def _prepared(
     extractors: Sequence[Extractor], sources: Iterable[Source | Rejected], **how: Any
 ) -> Iterator[Prepared | Rejected]:
     """Yield what an extractor prepares in its own way where it is alone, else the pixels of all."""
-    from simsearch.images.workers.pool import prepare
-
-    if len(extractors) == 1:
+    if len(extractors) == 1 and not extractors[0].several:
         return extractors[0].prepare(sources, **how)
-    return prepare(sources, [extractor.preprocessing for extractor in extractors], **how)
+    return prepare_looks([(extractor, extractor.preprocessing) for extractor in extractors], sources, **how)
 
 
 class _Reader:
@@ -183,7 +200,7 @@ class _Reader:
     def _without_row(self, item: Prepared | Rejected) -> Item:
         # A picture from memory is gone by now, and could not be embedded after all.
         if isinstance(item, Prepared) and item.source.has_path and self._known and self._known(item.sha256):
-            return _embedded(item, None)
+            return embedded(item, None)
         return item
 
 
@@ -193,16 +210,24 @@ def _begun(extractors: Sequence[Extractor], batches: Iterable[list[Item]]) -> It
     begun: deque[Begun] = deque()
     for batch in batches:
         squares = [item.squares for item in batch if isinstance(item, Prepared)]
-        pixels = [np.stack(one) for one in zip(*squares, strict=True)]
-        begun.append((batch, [each.start(one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
+        pixels = list(zip(*squares, strict=True))
+        begun.append((batch, [_start(each, one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
         if len(begun) > ahead:
             yield begun.popleft()
     yield from begun
 
 
+def _start(extractor: Extractor, squares: Sequence[NDArray[Any]]) -> Rows:
+    """Begin to embed pixels; the rows of an extractor that gives several were made where pictures were decoded."""
+    return (lambda: squares) if extractor.several else extractor.start(np.stack(squares))
+
+
 def _finish(extractors: Sequence[Extractor], batch: list[Item], begun: Sequence[Rows]) -> Iterator[Embedded | Rejected]:
     count = sum(isinstance(item, Prepared) for item in batch)
-    made = [checked_rows(each, rows(), count) for each, rows in zip(extractors, begun, strict=bool(begun))]
+    made = [
+        rows() if each.several else checked_rows(each, np.asarray(rows()), count)
+        for each, rows in zip(extractors, begun, strict=bool(begun))
+    ]
     rows = zip(*made, strict=True)
     for item in batch:
         yield checked(item, next(rows), extractors) if isinstance(item, Prepared) else item
@@ -214,11 +239,13 @@ def checked(item: Prepared, rows: tuple[NDArray[Any], ...], extractors: Sequence
         problem = row_problem(row, extractor)
         if problem is not None:
             return Rejected(item.source, *problem)
-    return _embedded(item, rows)
+    return embedded(item, rows)
 
 
 def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, str] | None:
-    """Return why an extractor's row is of no use; None where it is."""
+    """Return why an extractor's row (d,), or its rows (p, d), are of no use; None where they are."""
+    if not len(row):
+        return RejectCode.NO_FEATURES, f"{extractor.name} gives no row of it"
     if row.dtype.kind == "f" and not np.isfinite(row).all():
         return RejectCode.NON_FINITE, f"{extractor.name} gave a row with NaN or infinity"
     if row.dtype.kind == "f" and not row.any():
@@ -226,5 +253,6 @@ def row_problem(row: NDArray[Any], extractor: Extractor) -> tuple[RejectCode, st
     return None
 
 
-def _embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:
+def embedded(item: Prepared, rows: tuple[NDArray[Any], ...] | None) -> Embedded:
+    """Return an image with its rows, or None for a content that has some."""
     return Embedded(item.source, rows, item.sha256, item.n_bytes, item.width, item.height, item.quality, item.more)

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from simsearch.library.lists.calibrate import ListCalibration
     from simsearch.library.lists.image_list import ImageList
     from simsearch.library.lists.open_lists import ListedPictures
-    from simsearch.library.read.query import Query
-    from simsearch.library.read.search_plan import SearchPlan
     from simsearch.library.repair.repair import RepairReport
     from simsearch.library.verdicts.verdict import Verdict
     from simsearch.library.write.purge import Purged
@@ -448,7 +446,7 @@ class Library(Reader):
         from simsearch.extract.image_input import are_several
         from simsearch.library.calibration.store import keep_fused
         from simsearch.library.channels.count_fused import count_fused, some_files
-        from simsearch.library.read.query import QueryEmbedder
+        from simsearch.library.read.query import QueryEmbedder, embed_together
 
         if len(self.channels) < 2:
             raise InputError(
@@ -456,16 +454,14 @@ class Library(Reader):
             )
         given, origin = _given(negatives, queries)
         most = int(checks.number(pairs, "pairs", low=1, high=1 << 31))
-        images = some_files(self.snapshot, seed) if given is None else list(given) if are_several(given) else [given]
+        images = some_files(self.snapshot, seed) if given is None else given if are_several(given) else [given]
         plain: dict[str, Any] = {"exact": False, "order": None, "group_copies": False, "min_quality": 0}
-        plans: list[SearchPlan] = []
-        asked: list[list[Query]] = []
-        for channel in self.channels:
-            plans.append(self._plan(1, None, None, channel=channel, **plain))
-            embedder = QueryEmbedder(
-                plans[-1], self._extractor(channel), checks.settings(settings), library=self.path
-            )  # fmt: skip
-            asked.append(embedder.embed(images))
+        plans = [self._plan(1, None, None, channel=channel, **plain) for channel in self.channels]
+        embedders = [
+            QueryEmbedder(plan, self._extractor(plan.channel), checks.settings(settings), library=self.path)
+            for plan in plans
+        ]
+        asked = embed_together(embedders, images)
         report = count_fused(plans, asked, pairs=most, origin=origin, seed=seed, progress=progress)
         keep_fused(self.path, report.rates)
         self._fused = {}

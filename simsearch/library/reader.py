@@ -502,6 +502,7 @@ class Reader:
         views: Sequence[str] | str = (),
         max_expected: float | None = None,
         max_fpr: float | None = None,
+        closer: bool = False,
         settings: AddSettings | None = None,
     ) -> Matches:
         """Return the k items of every query of which the fewest chance matches are expected, by all channels together.
@@ -525,15 +526,18 @@ class Reader:
             views: Kinds of views of each query for the channels of rows; keypoints see mirrored and turned ones anyway.
             max_expected: Decide, as of `search`.
             max_fpr: The same by the probability that a query of a stranger has any match.
+            closer: Look at the first 20 matches once more, by four times the keypoints of both files, read again: it
+                adds a witness, and overlaps that fewer keypoints do not show; order and numbers stay.
             settings: Of reading images.
 
         Raises:
             InputError: As of `search`, or no rates are known of any of the library's models.
         """
-        from simsearch.extract.image_input import again_and_again, are_several
+        from simsearch.extract.image_input import are_several
         from simsearch.images.views import views_of_kinds
+        from simsearch.library.channels.closer import closer_channel, looked_closer
         from simsearch.library.channels.fused import Asked, fuse
-        from simsearch.library.read.query import QueryEmbedder, answer
+        from simsearch.library.read.query import QueryEmbedder, answer, embed_together
 
         known = rates or self.fused_rates()
         if known is None:
@@ -544,17 +548,32 @@ class Reader:
         names, given, limit = views_of_kinds(views), arguments.settings(settings), most_of(max_expected, max_fpr)
         if limit is not None:
             require_fresh(known, len(self.snapshot), "simsearch calibrate --fused --library DIR")
-        images = [again_and_again(one) for one in (queries if are_several(queries) else [queries])]
+        images = queries if are_several(queries) else [queries]
         own, most = arguments.flag(exclude_self, "exclude_self"), max(checked_k(k), checked_k(candidates))
         how: dict[str, Any] = {"exact": False, "order": None, "group_copies": group_copies, "min_quality": min_quality}
-        asked = []
-        for channel in self.channels:
-            plan = self._plan(most, None, None, channel=channel, **how)
-            seen = () if channel.dtype == POINTS else names
-            embedder = QueryEmbedder(plan, self._extractor(channel), given, library=self.path, views=seen)
-            found = embedder.embed([image() for image in images], from_list=from_list)
-            asked.append(Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own)))
-        return fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
+        plans = [self._plan(most, None, None, channel=channel, **how) for channel in self.channels]
+        embedders = [
+            QueryEmbedder(
+                plan,
+                self._extractor(plan.channel),
+                given,
+                library=self.path,
+                views=() if plan.channel.dtype == POINTS or self._extractor(plan.channel).several else names,
+            )
+            for plan in plans
+        ]
+        looks = arguments.flag(closer, "closer")
+        if looks:
+            extractor, channel = closer_channel()
+            plan = self._plan(1, None, None, channel=channel, **how)
+            embedders.append(QueryEmbedder(plan, extractor, given, library=self.path))
+        embedded = embed_together(embedders, images, from_list=from_list)
+        asked = [
+            Asked(plan, found, answer(found, plan, self._coalescer, exclude_self=own))
+            for plan, found in zip(plans, embedded[: len(plans)], strict=True)
+        ]
+        fused = fuse(asked, known, k, floor=max(map(self._floor, self.channels)), most=limit)
+        return looked_closer(fused, embedded[-1], plans[0].snapshot, given.limits) if looks else fused
 
     def search_rows(
         self,

@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from simsearch.errors import InputError, RowError
+from simsearch.errors import InputError, RejectCode, RowError
 from simsearch.extract import Extractor, SeveralExtractor, embed_sources
 from simsearch.extract.embeddings.folder import write_folder
+from simsearch.extract.pipeline import Embedded
 from simsearch.images import find
-from simsearch.library import Library
+from simsearch.images.source import Rejected
 from tests.fake import FakeExtractor
 from tests.images.pictures import scene
 
@@ -67,12 +68,26 @@ def test_one_row_an_image_is_refused(method: str) -> None:
         getattr(Columns(), method)([scene()])
 
 
-def test_files_libraries_and_folders_refuse_several_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 3])
+def test_files_give_all_their_rows_beside_the_one_of_another_extractor(tmp_path: Path, workers: int) -> None:
+    for i in range(12):
+        scene(10 + 9 * i, seed=i).save(tmp_path / f"{i:02d}.png")
+    (tmp_path / "04.png").write_bytes(b"no picture")
+    extractors = [Columns(), FakeExtractor()]
+    found = list(embed_sources(extractors, find([tmp_path]), workers=workers, batch_size=4))
+    codes = {i: one.code for i, one in enumerate(found) if isinstance(one, Rejected)}
+    assert codes == {0: RejectCode.NO_FEATURES, 1: RejectCode.NO_FEATURES, 4: RejectCode.UNKNOWN_FORMAT}
+    for i, one in enumerate(found):
+        if isinstance(one, Embedded):
+            image = scene(10 + 9 * i, seed=i)
+            assert one.rows is not None
+            np.testing.assert_array_equal(one.rows[0], Columns().parts([image])[0])
+            np.testing.assert_array_equal(one.rows[1], FakeExtractor().rows([image])[0])
+            assert (one.width, one.height) == image.size
+
+
+def test_folders_of_rows_refuse_several(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
     with pytest.raises(InputError, match="columns gives several rows"):
-        next(embed_sources(Columns(), find([tmp_path])))
-    with pytest.raises(InputError, match="columns gives several rows"):
         write_folder(Columns(), find([tmp_path]), tmp_path / "rows")
-    with pytest.raises(InputError, match="columns gives several rows"):
-        Library.create(tmp_path / "library", model=Columns())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png"]

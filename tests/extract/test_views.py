@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from simsearch.extract.pipeline import Embedded
-from simsearch.extract.views import embed_views
+from simsearch.extract.views import Viewer, embed_views
 from simsearch.images.source import Limits, Rejected, Source
 from simsearch.images.views import KINDS, view_of, views_of_kinds
 from tests.extract.test_pipeline import Mean
@@ -22,7 +22,8 @@ def test_each_view_has_the_row_of_its_picture_unless_that_is_of_no_use(batch_siz
     picture, views, extractor = Image.fromarray(HALF_BLACK), views_of_kinds(tuple(KINDS)), Mean()
     black, broken = Source.of(encoded(Image.new("RGB", (40, 40)))), Source.of(b"no picture")
     sources = [Source.of(encoded(picture)), black, broken, Source.of((picture,))]
-    made = list(embed_views(extractor, sources, views, batch_size=batch_size, workers=0, limits=Limits()))
+    viewers = [Viewer(extractor, views)]
+    made = [one for (one,) in embed_views(viewers, sources, batch_size=batch_size, workers=0, limits=Limits())]
     for outcome, rows in (made[0], made[3]):
         assert isinstance(outcome, Embedded)
         np.testing.assert_array_equal(outcome.rows, extractor.embed(picture))

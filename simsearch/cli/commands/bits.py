@@ -174,9 +174,11 @@ def _embedded(
     max_pixels: int,
 ) -> Iterator[Embedded | Rejected]:
     """Yield the rows of the inputs as they come, under a bar."""
+    from simsearch.extract.extractor import require_one_row
     from simsearch.extract.pipeline import embed_sources
     from simsearch.images import Limits, find
 
+    require_one_row(extractor)
     limits = Limits(max_pixels=max_pixels)
     listed, others = read_inputs(paths, from_list), OtherFiles()
     sources = find(paths or [], from_list=listed, skipped=others.skip)

@@ -123,6 +123,13 @@ def query(
             "has keypoints (`index --model mini --model points`) and nothing is asked of one channel alone.",
         ),
     ] = None,
+    closer: Annotated[
+        bool,
+        typer.Option(
+            "--closer",
+            help="Look at the first matches once more, by more keypoints of both files: shows hard crops and overlays.",
+        ),
+    ] = False,
     max_expected: Annotated[
         float | None,
         typer.Option(
@@ -191,7 +198,7 @@ def query(
     from simsearch.extract.load import load_extractor
     from simsearch.library import Library
 
-    of_library = exclude_self or k == 0 or (not library and (model is not None or device != "auto"))
+    of_library = exclude_self or closer or k == 0 or (not library and (model is not None or device != "auto"))
     several = len(library or []) + len(server or []) > 1
     _require_place(library, server, token, of_library=of_library)
     require_inputs(paths, from_list, rows)
@@ -218,7 +225,7 @@ def query(
     only_images |= own
     if several or library is None:
         how |= limits | {key: one for key, one in only_images.items() if one}
-        how |= {} if several else {"fused": fused}
+        how |= _closer(closer, together=False) if several else {"fused": fused}
         places = Places(library or [], server or [], token, channel, device, model, timeout, max_pixels)
         answers = answers_of_shards if several else answers_of_server
         _tell(answers(places, (paths or [], from_list), rows, how), max_distance, as_json=as_json)
@@ -228,7 +235,7 @@ def query(
         together = opened.can_fuse if fused is None and not alone else bool(fused)
         if together:
             how = {key: how[key] for key in ("k", "group_copies", "min_quality")}
-        how |= limits
+        how |= limits | _closer(closer, together=together)
         search = partial(opened.search_fused if together else opened.search, **how, **only_images)
         if rows is not None:
             opened.channel.require(rows_info(rows).fingerprint, str(rows))
@@ -253,8 +260,22 @@ def _require_place(
     if server and of_library:
         raise typer.BadParameter(
             "--server has the model and the device, knows no paths of yours, and counts its matches: leave out "
-            "--model, --device, --exclude-self and -k 0"
+            "--model, --device, --exclude-self, --closer and -k 0"
         )
+
+
+def _closer(closer: bool, *, together: bool) -> dict[str, bool]:
+    """Return the argument of a closer look.
+
+    Raises:
+        typer.BadParameter: One channel is asked alone.
+    """
+    if closer and not together:
+        raise typer.BadParameter(
+            "--closer is for all channels together: it needs a library with keypoints (`index --model mini --model "
+            "points`), and nothing that is about one channel"
+        )
+    return {"closer": True} if closer else {}
 
 
 def _tell(found: Iterable[Matches], max_distance: float | None, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from simsearch.errors import InputError, ModelError
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import embed_sources
 from simsearch.extract.zoo.card import Background, ModelCard
 from simsearch.images.find import find
@@ -38,6 +38,7 @@ def write_background(
     Raises:
         InputError: There are no photographs, one cannot be read, or a row is beyond float16.
     """
+    require_one_row(extractor)
     rows = []
     for found in embed_sources(extractor, find(paths)):
         if isinstance(found, Rejected):

@@ -85,7 +85,9 @@ def calibrated(
     places = places_of_contents(snapshot)
     exact = list[CopyPair]()
     held = Group.of(
-        _rows(snapshot, channel, places), sources=folders_of(snapshot, places), qualities=_qualities(snapshot, places)
+        _rows(snapshot, channel, places, seed),
+        sources=folders_of(snapshot, places),
+        qualities=_qualities(snapshot, places),
     )
     if queries is None:
         chosen = np.random.default_rng(seed).permutation(len(places))[:_ASKED]
@@ -103,7 +105,8 @@ def calibrated(
                 exact.append(CopyPair(name_of_query(query, i), name_of_item(snapshot, same), 0.0))
         if not usable:
             raise InputError("there is no image that could be compared with the library; give a folder of photographs")
-        rows = np.stack([query.row for query in usable if query.row is not None])
+        rng = np.random.default_rng(seed)
+        rows = np.stack([rng.choice(list(query.rows.values())) for query in usable])
         qualities = np.array([-1 if query.quality is None else query.quality for query in usable], np.int64)
         asked, rule = Group.of(rows, qualities=qualities), Rule(metric, channel.bits)
         held = Group.of(held.rows)
@@ -207,12 +210,14 @@ def _qualities(snapshot: Snapshot, places: Sequence[Place]) -> NDArray[np.int64]
     return np.array([columns[place.segment][place.position] for place in places], np.int64)
 
 
-def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place]) -> NDArray[Any]:
-    """Return the first row of each item (n, d)."""
-    parts = []
+def _rows(snapshot: Snapshot, channel: Channel, places: Sequence[Place], seed: int) -> NDArray[Any]:
+    """Return a row of each item (n, d), of several one that is drawn."""
+    parts, rng = [], np.random.default_rng(seed)
     for s, segment in enumerate(snapshot.segments):
         held = segment.channels[channel.name]
         positions = np.array([place.position for place in places if place.segment == s], np.int64)
-        first = np.searchsorted(held.item, positions) if held.parts > 1 else positions
-        parts.append(np.asarray(held.row[first]))
+        if held.parts > 1:
+            first, end = (np.searchsorted(held.item, positions, side) for side in ("left", "right"))
+            positions = rng.integers(first, end)
+        parts.append(np.asarray(held.row[positions]))
     return np.concatenate(parts) if parts else np.empty((0, channel.dimension), channel.numpy_dtype)

@@ -26,6 +26,19 @@ _SAMPLE = 2000  # items in which a query's neighbours are counted
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A commit that was searched.
+
+    Attributes:
+        snapshot: The commit.
+        rows: Live rows of the channel, each a chance for every row of a query.
+    """
+
+    snapshot: Snapshot
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """What matches are judged by.
 
@@ -48,9 +61,10 @@ class Judge:
 
     def judged(self, found: Matches, queries: Sequence[Query], plan: SearchPlan) -> Matches:
         """Return the matches with what each is worth."""
+        rows = plan.snapshot.row_count(plan.channel.name)
         about = zip(self._neighbours(queries, plan), self._of_nearest(queries, plan), strict=True)
         answers = [
-            self._answer(answer, query, *told, plan.snapshot)
+            self._answer(answer, query, *told, Counted(plan.snapshot, rows))
             for answer, query, told in zip(found, queries, about, strict=True)
         ]
         return replace(found, queries=tuple(answers), calibration=self.calibration)
@@ -61,12 +75,13 @@ class Judge:
         query: Query,
         neighbours: int | None,
         of_nearest: float | None,
-        snapshot: Snapshot,
+        held: Counted,
     ) -> QueryMatches:
         if not answer.matches:
             return answer
         distances = [match.distance for match in answer.matches]
-        chances = len(snapshot) * answer.views
+        snapshot = held.snapshot
+        chances = held.rows * answer.views * (1 if query.parts is None else len(query.parts))
         mean, own = self.calibration.expected(distances, chances), None
         crowding = None
         if neighbours is not None and self.calibration.density is not None and self.sample is not None:
@@ -105,7 +120,7 @@ class Judge:
     def _neighbours(self, queries: Sequence[Query], plan: SearchPlan) -> Sequence[int | None]:
         """Return the neighbours of each query among the sample; None where they are not counted."""
         density, sample = self.calibration.density, self.sample
-        if density is None or sample is None:
+        if density is None or sample is None or plan.snapshot.has_parts(plan.channel.name):
             return [None] * len(queries)
         how: dict[str, Any] = {"metric": plan.metric, "device": "cpu", "bits": plan.channel.bits}
         return _each(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from simsearch.library.format.channel import Channel
@@ -30,8 +32,12 @@ def agreement(snapshot: Snapshot, channels: tuple[Channel, Channel], *, device: 
 
 def _nearest(snapshot: Snapshot, channel: Channel, places: list[Place], k: int, device: str) -> list[set[int]]:
     """Return the ids of the k items nearest to each item, without itself."""
-    rows = np.stack([row for place in places if (row := snapshot.row(place, channel.name)) is not None])
+    each = [snapshot.parts(place, channel.name) for place in places]
     plan = SearchPlan(snapshot, channel, k + 1, channel.metric, device=device, exact=True, group_copies=False)
-    found = [[match.id for match in one.matches] for one in nearest(rows, plan)]
-    own = map(snapshot.id, places)
-    return [set([one for one in ids if one != self][:k]) for self, ids in zip(own, found, strict=True)]
+    found = iter(nearest(np.concatenate(each), plan))
+    sets = []
+    for place, rows in zip(places, each, strict=True):
+        near = sorted((one.distance, one.id) for answer in itertools.islice(found, len(rows)) for one in answer.matches)
+        ids = [number for number in dict.fromkeys(number for _, number in near) if number != snapshot.id(place)]
+        sets.append(set(ids[:k]))
+    return sets

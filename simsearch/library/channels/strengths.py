@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +43,15 @@ def strengths_of(
     if plan.metric == PLACES:
         found = _agreeing(plan, query, places, np.full(len(places), -1.0) if known is None else known)
         return Strengths(found, found, (None,) * len(found))
-    name, bits = plan.channel.name, plan.channel.bits
-    rows, asked = np.stack([_row(plan, place, name) for place in places]), np.stack(list(query.rows.values()))
+    each = [plan.snapshot.parts(place, plan.channel.name) for place in places]  # every item has a row in every channel
+    rows, asked = np.concatenate(each), np.stack(list(query.rows.values()))
+    bits = plan.channel.bits
     apart = hamming(asked, rows, bits=bits) if plan.metric == "hamming" else by_name(plan.metric)(asked, rows)
-    names = list(query.rows)
+    apart = np.minimum.reduceat(apart, np.cumsum([0, *map(len, each[:-1])]), axis=1)
+    names = [None] if query.views is None else list(query.rows)
     views = tuple(names[i] if len(names) > 1 else None for i in apart.argmin(axis=0).tolist())
     nearest = apart.min(axis=0)
     return Strengths(nearest, -nearest, views)
-
-
-def _row(plan: SearchPlan, place: Place, channel: str) -> NDArray[Any]:
-    row = plan.snapshot.row(place, channel)
-    assert row is not None  # every item has a row in every channel
-    return row
 
 
 def _agreeing(

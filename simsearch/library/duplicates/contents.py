@@ -108,6 +108,12 @@ class Contents:
         pairs = zip(self.compared, self.snapshot.segments, strict=True)
         return [mask[segment.channels[channel.name].item] for mask, segment in pairs]
 
+    def row_count(self, channel: Channel) -> int:
+        """Return how many rows of a channel are compared."""
+        if not self.snapshot.has_parts(channel.name):
+            return self.count
+        return sum(int(mask.sum()) for mask in self.live_rows(channel))
+
     def items_of_rows(self, channel: Channel) -> Numbers:
         """Return the number of the item of each row of a channel, in the order of segments."""
         rows = [

@@ -134,7 +134,8 @@ class DuplicateSearch:
         """Return all pairs within the limit, before anything is decided or grouped."""
         own = Contents.of(self._library.snapshot, floor=information_floor(self._library.path, self._channel))
         held = own if against is None else self._contents(against)
-        chances = own.count * held.count if against is not None else own.count * (own.count - 1) / 2
+        rows = own.row_count(self._channel)
+        chances = rows * held.row_count(self._channel) if against is not None else rows * (rows - 1) / 2
         items = len(self._library) if against is None else len(self._library) + len(against)
         limit = self._limit(chances * max(1, len(self._views)), items, limits)
         asking = Asking(self._channel, self._metric, limit.distance, self._library.device, self._most)

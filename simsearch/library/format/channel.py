@@ -17,7 +17,7 @@ from simsearch.spatial.witness import ASKED, PLACES, VIEWS
 
 Row = NDArray[Any]
 Rows = tuple[Row, ...]
-"""The rows of one item, in the order of the channels."""
+"""The rows of one item, in the order of the channels: (d,), or (p, d) where an extractor gives several an image."""
 
 DTYPES = {"float16": np.float16, "float32": np.float32, "uint8": np.uint8, "bits": np.uint8, "points": np.uint8}
 DEFAULT_DTYPE = "float16"
@@ -159,18 +159,18 @@ def channel_of(extractor: Extractor, *, model: str, dtype: str) -> Channel:
 
 
 def problem_of(row: Row, channel: Channel, what: str) -> tuple[RejectCode, str] | None:
-    """Return why a row, rounded to the channel's dtype, cannot be kept.
+    """Return why a row (d,), or several (p, d), rounded to the channel's dtype, cannot be kept.
 
     Raises:
         RowError: The extractor itself is wrong: another length, or a negative value where it declares none.
     """
-    if row.shape != (channel.dimension,):
+    if row.shape[-1:] != (channel.dimension,) or row.ndim > 2:
         raise RowError(f"{what} has shape {row.shape}; channel {channel.name!r} takes ({channel.dimension},)")
     if row.dtype.kind != "f":
         return None
     if not np.isfinite(row).all():
         return RejectCode.NON_FINITE, f"the row of {channel.name} holds NaN, infinity, or values beyond {channel.dtype}"
-    if not row.any():
+    if not row.any(axis=-1).all():
         return RejectCode.ZERO_ROW, f"the row of {channel.name} is all zeros in {channel.dtype}"
     if channel.non_negative and row.min() < 0:
         raise RowError(f"{what} has a negative value, and model {channel.model!r} promises none")

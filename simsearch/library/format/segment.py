@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simsearch.library.format.atomic_files import load_array, save_array, sync
-from simsearch.library.format.channel import Channel
+from simsearch.library.format.channel import Channel, Row
 from simsearch.library.format.items import (
     Keys,
     content_keys,
@@ -71,6 +71,18 @@ class ChannelRows:
         """Return the rows of items that have one each, in order."""
         n = len(row)
         return cls(np.arange(n, dtype=np.uint32), np.zeros(n, np.uint16), row, runtime or {})
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], channel: Channel, runtime: Mapping[str, str] | None = None) -> ChannelRows:
+        """Return the rows of items, in order, each (d,) or (p, d)."""
+        counts = np.array([1 if row.ndim == 1 else len(row) for row in rows], np.int64)
+        flat = [row.reshape(-1, channel.dimension) for row in rows]
+        joined = np.concatenate([np.empty((0, channel.dimension), channel.numpy_dtype), *flat])
+        if (counts == 1).all():
+            return cls.whole(joined, runtime)
+        item = np.repeat(np.arange(len(rows), dtype=np.uint32), counts)
+        part = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return cls(item, part.astype(np.uint16), joined, runtime or {}, int(counts.max()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +246,18 @@ class Segment:
         return content
 
     def row_of(self, channel: str, position: int) -> NDArray[Any] | None:
-        """Return the row of the whole image, (d,), None when the channel has none."""
+        """Return the first row of an item, (d,), None when the channel has none."""
+        rows = self.rows_of(channel, position)
+        return rows[0] if len(rows) else None
+
+    def rows_of(self, channel: str, position: int) -> NDArray[Any]:
+        """Return all rows of an item, (p, d)."""
         rows = self.channels[channel]
-        at = int(np.searchsorted(rows.item, position))
-        return rows.row[at] if at < len(rows.item) and rows.item[at] == position else None
+        first = int(np.searchsorted(rows.item, position))
+        end = first
+        while end < len(rows.item) and rows.item[end] == position:
+            end += 1
+        return rows.row[first:end]
 
 
 def open_segment(folder: Path, channels: Sequence[Channel], *, adopted: bool = True) -> Segment:

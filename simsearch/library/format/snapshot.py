@@ -181,14 +181,29 @@ class Snapshot:
                 yield Place(s, position), paths[position]
 
     def row(self, place: Place, channel: str) -> NDArray[Any] | None:
-        """Return the stored row of an item, (d,)."""
+        """Return the first stored row of an item, (d,)."""
         return self.segments[place.segment].row_of(channel, place.position)
 
+    def parts(self, place: Place, channel: str) -> NDArray[Any]:
+        """Return all stored rows of an item, (p, d)."""
+        return self.segments[place.segment].rows_of(channel, place.position)
+
+    def has_parts(self, channel: str) -> bool:
+        """Return whether any item may have several rows in a channel."""
+        return any(segment.channels[channel].parts > 1 for segment in self.segments)
+
+    def row_count(self, channel: str) -> int:
+        """Return how many rows the live items have in a channel."""
+        if not self.has_parts(channel):
+            return len(self)
+        masks = [self.live_rows(s, channel) for s in range(len(self.segments))]
+        held = [len(segment.channels[channel].item) for segment in self.segments]
+        return sum(n if mask is None else int(mask.sum()) for mask, n in zip(masks, held, strict=True))
+
     def rows(self, place: Place) -> Rows | None:
-        """Return the stored rows of an item, None where a channel has none."""
-        found = [self.row(place, channel.name) for channel in self.state.channels]
-        rows = tuple(row for row in found if row is not None)
-        return rows if len(rows) == len(found) else None
+        """Return the stored rows of an item, (d,) or (p, d) of each channel; None where a channel has none."""
+        found = [self.parts(place, channel.name) for channel in self.state.channels]
+        return tuple(rows[0] if len(rows) == 1 else rows for rows in found) if all(map(len, found)) else None
 
     def ids(self) -> NDArray[np.int64]:
         """Return the ids of all live items, in order."""

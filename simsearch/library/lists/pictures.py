@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsearch.errors import ImageRejected, RejectCode
-from simsearch.extract.extractor import Extractor
+from simsearch.extract.extractor import Extractor, require_one_row
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.images.quality import quality
 from simsearch.images.source import Found, Rejected, Source, load_bytes, source_of
@@ -145,6 +145,8 @@ def _with_channels(
         workers = 0 if len(chunk) < _FEW else min(default_workers(), len(chunk))
     how: dict[str, Any] = {"batch_size": settings.batch_size, "limits": settings.limits, "workers": workers}
     extractors = [extractor for extractor, _ in makers.channels.values()]
+    for extractor in extractors:
+        require_one_row(extractor)
     inputs = [_without_first(found) if makers.pdq else found for found in chunk]
     for outcome, picture in zip(embed_sources(extractors, inputs, **how), looked, strict=True):
         if isinstance(outcome, Rejected):

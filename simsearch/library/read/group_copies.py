@@ -126,8 +126,7 @@ def _is_below(snapshot: Snapshot, place: Place, least: int) -> bool:
 
 
 def _same_row(snapshot: Snapshot, channel: str, a: Place, b: Place) -> bool:
-    ours, theirs = snapshot.row(a, channel), snapshot.row(b, channel)
-    return ours is not None and theirs is not None and np.array_equal(ours, theirs)
+    return np.array_equal(snapshot.parts(a, channel), snapshot.parts(b, channel))
 
 
 def _content(snapshot: Snapshot, place: Place) -> bytes | None:

@@ -16,7 +16,7 @@ from simsearch.extract.extractor import Extractor
 from simsearch.extract.image_input import is_path, is_tensor
 from simsearch.extract.pipeline import Embedded, embed_sources
 from simsearch.extract.quantise.extractor import margins_of
-from simsearch.extract.views import Views, embed_views
+from simsearch.extract.views import Viewed, Viewer, Views, embed_views
 from simsearch.images.find import find
 from simsearch.images.source import Rejected, Source, as_text
 from simsearch.images.views import PLAIN
@@ -49,13 +49,14 @@ class Query:
 
     Attributes:
         path: None for an image or row from memory.
-        row: In the dtype of queries; None for one that cannot be used.
+        row: In the dtype of queries, the first of several; None for one that cannot be used.
         rejected: Why it cannot be used.
         sha256: Of its content; None for a row.
         views: Rows of its further views; None where no views are asked for.
         size: Width and height of the picture, upright; None for a row.
         quality: Of the picture, 0 (blank) to 100; None for a row.
         id: Of the item that it is, where it was asked for by its id.
+        parts: All its rows (p, d), where it has several.
     """
 
     path: bytes | None
@@ -66,10 +67,13 @@ class Query:
     size: tuple[int, int] | None = None
     quality: int | None = None
     id: int | None = None
+    parts: NDArray[Any] | None = None
 
     @property
     def rows(self) -> Views:
-        """Its row and those of its further views, by their names; empty for one that cannot be used."""
+        """Its row and those of its further views or parts, by their names; empty for one that cannot be used."""
+        if self.parts is not None:
+            return {f"part {i}": row for i, row in enumerate(self.parts)}
         return {} if self.row is None else {PLAIN: self.row, **(self.views or {})}
 
 
@@ -90,7 +94,14 @@ def as_embedded(queries: Any) -> list[Query] | None:
 
 
 class QueryEmbedder:
-    """The embedder of query images for a plan."""
+    """The embedder of query images for a plan.
+
+    Attributes:
+        extractor: Of query rows.
+        settings: How images are read.
+        library: The library's folder.
+        views: Names of the views that are embedded, the whole picture's first; none for the picture alone.
+    """
 
     def __init__(
         self,
@@ -116,10 +127,10 @@ class QueryEmbedder:
         self._snapshot = plan.snapshot
         self._channel = plan.asked
         self._reuse = plan.asked is plan.channel
-        self._extractor = extractor if self._reuse else _of_queries(extractor)
-        self._settings = settings
-        self._library = library
-        self._views = views
+        self.extractor = extractor if self._reuse else _of_queries(extractor)
+        self.settings = settings
+        self.library = library
+        self.views = views
 
     def embed(self, queries: Iterable[Any], *, from_list: PathLike | None = None) -> list[Query]:
         """Return one query an image, in order, for each image in folders and tars, and for a `Source`.
@@ -129,32 +140,21 @@ class QueryEmbedder:
         Raises:
             InputError: A path does not exist, or a value is no image.
         """
-        found: list[Query] = []
-        for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
-            while run := list(itertools.islice(group, None if on_disk else _HELD)):
-                found += self._from_sources(
-                    _sources(run, self._library)
-                    if on_disk
-                    else [given_source(image, [self._extractor.preprocessing], self._settings.limits) for image in run]
-                )
-        return found + (
-            [] if from_list is None else self._from_sources(list(outside(self._library, find([], from_list=from_list))))
-        )
+        return embed_together([self], queries, from_list=from_list)[0]
 
-    def _from_sources(self, sources: Sequence[Source | Rejected]) -> list[Query]:
-        workers = self._settings.workers
-        if workers is None:
-            workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))
-        how: dict[str, Any] = {"batch_size": self._settings.batch_size, "limits": self._settings.limits}
-        if self._views:
-            pairs = embed_views(self._extractor, sources, self._views, workers=workers, **how)
-            return [replace(self._query(outcome), views=self._usable(views)) for outcome, views in pairs]
+    @property
+    def viewer(self) -> Viewer:
+        """What it makes of images."""
+        return Viewer(self.extractor, self.views or (PLAIN,), self.is_stored)
 
-        def known(sha256: bytes) -> bool:
-            return self._stored(sha256) is not None
+    def is_stored(self, sha256: bytes) -> bool:
+        """Return whether the library has a row of this content that a query uses."""
+        return self._stored(sha256) is not None
 
-        outcomes = embed_sources(self._extractor, sources, known=known, workers=workers, **how)
-        return [self._query(outcome) for outcome in outcomes]
+    def query(self, outcome: Embedded | Rejected, views: Views) -> Query:
+        """Return the query of an image, given the rows of its further views."""
+        query = self._query(outcome)
+        return replace(query, views=self._usable(views)) if self.views else query
 
     def _usable(self, views: Views) -> Views:
         """Return the rows of further views, rounded, without those that the metric cannot compare."""
@@ -166,17 +166,62 @@ class QueryEmbedder:
         path = source.path if source.has_path else None
         if isinstance(outcome, Rejected):
             return Query(path, None, outcome)
-        row = self._stored(outcome.sha256)
-        if row is None and outcome.row is not None:
-            row = self._channel.round(outcome.row)
-            problem = problem_of(row, self._channel, f"the row of {source.printable}")
+        rows = self._stored(outcome.sha256)
+        if rows is None and outcome.row is not None:
+            rows = self._channel.round(outcome.row)
+            problem = problem_of(rows, self._channel, f"the row of {source.printable}")
             if problem is not None:
                 return Query(path, None, Rejected(source, *problem))
-        return Query(path, row, sha256=outcome.sha256, size=(outcome.width, outcome.height), quality=outcome.quality)
+        row, parts = _first(rows)
+        size = outcome.width, outcome.height
+        return Query(path, row, sha256=outcome.sha256, size=size, quality=outcome.quality, parts=parts)
 
     def _stored(self, sha256: bytes) -> NDArray[Any] | None:
         place = self._snapshot.by_content(sha256) if self._reuse else None
-        return None if place is None else self._snapshot.row(place, self._channel.name)
+        return None if place is None else self._snapshot.parts(place, self._channel.name)
+
+
+def _first(rows: NDArray[Any] | None) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Return the first of an image's rows, (d,) or (p, d), and all of them where they are several."""
+    if rows is None or rows.ndim == 1:
+        return rows, None
+    return (rows[0] if len(rows) else None), (rows if len(rows) > 1 else None)
+
+
+def embed_together(
+    embedders: Sequence[QueryEmbedder], queries: Iterable[Any], *, from_list: PathLike | None = None
+) -> list[list[Query]]:
+    """Return what each embedder's `embed` would of the same images, each of which is read and decoded once for all.
+
+    Raises:
+        InputError: A path does not exist, or a value is no image.
+    """
+    first, found = embedders[0], [list[Query]() for _ in embedders]
+    hows, limits = [one.extractor.preprocessing for one in embedders], first.settings.limits
+
+    def take(sources: Sequence[Source | Rejected]) -> None:
+        for told in _outcomes(embedders, sources):
+            for embedder, of_channel, outcome in zip(embedders, found, told, strict=True):
+                of_channel.append(embedder.query(*outcome))
+
+    for on_disk, group in itertools.groupby(queries, key=_is_on_disk):
+        while run := list(itertools.islice(group, None if on_disk else _HELD)):
+            take(_sources(run, first.library) if on_disk else [given_source(image, hows, limits) for image in run])
+    if from_list is not None:
+        take(list(outside(first.library, find([], from_list=from_list))))
+    return found
+
+
+def _outcomes(embedders: Sequence[QueryEmbedder], sources: Sequence[Source | Rejected]) -> Iterator[tuple[Viewed, ...]]:
+    settings = embedders[0].settings
+    workers = settings.workers
+    if workers is None:
+        workers = 0 if len(sources) < _FEW else min(default_workers(), len(sources))
+    how: dict[str, Any] = {"batch_size": settings.batch_size, "limits": settings.limits, "workers": workers}
+    if len(embedders) > 1 or embedders[0].views:
+        return embed_views([one.viewer for one in embedders], sources, **how)
+    outcomes = embed_sources(embedders[0].extractor, sources, known=embedders[0].is_stored, **how)
+    return (((outcome, {}),) for outcome in outcomes)
 
 
 def _of_queries(extractor: Extractor) -> Extractor:
@@ -220,14 +265,14 @@ def queries_of_items(ids: Sequence[int], plan: SearchPlan) -> list[Query]:
 def _of_item(number: float, plan: SearchPlan) -> Query:
     snapshot, name = plan.snapshot, plan.channel.name
     place = snapshot.by_id(int(number))
-    row = None if place is None else snapshot.row(place, name)
+    row, parts = (None, None) if place is None else _first(snapshot.parts(place, name))
     if place is None or row is None:
         raise ItemNotFound(f"the library has no item {int(number)}")
     segment = snapshot.segments[place.segment]
     quality = int(numbers(segment.items.column("quality").slice(place.position, 1))[0])
     content = segment.content(place.position)
     known = None if quality < 0 else quality
-    return Query(snapshot.path(place), row, sha256=content, quality=known, id=int(number))
+    return Query(snapshot.path(place), row, sha256=content, quality=known, id=int(number), parts=parts)
 
 
 def answer(queries: Sequence[Query], plan: SearchPlan, search: Search, *, exclude_self: bool = False) -> Matches:
@@ -263,9 +308,12 @@ def _found(query: Query, found: Iterator[QueryMatches], most: int) -> QueryMatch
     """Return what is found for a query, given what is found for the rows from its own on."""
     if query.row is None:
         return QueryMatches(None, (), certified=False)
-    if query.views is None:
+    if query.views is None and query.parts is None:
         return next(found)
-    return nearest_view(list(query.rows), list(itertools.islice(found, len(query.rows))), most)
+    nearest = nearest_view(list(query.rows), list(itertools.islice(found, len(query.rows))), most)
+    if query.parts is None:
+        return nearest
+    return replace(nearest, matches=tuple(replace(match, view=None) for match in nearest.matches), views=1)
 
 
 def _own(queries: Sequence[Query], snapshot: Snapshot) -> list[set[int]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simsearch.errors import InputError, LibraryExists, shown
-from simsearch.extract.extractor import Extractor, require_one_row
+from simsearch.extract.extractor import Extractor
 from simsearch.library.format.atomic_files import naming_full_disk, sync
 from simsearch.library.format.cards import card_digest, card_of, keep_card
 from simsearch.library.format.channel import DEFAULT_DTYPE, POINTS, Channel, channel_of
@@ -27,7 +27,7 @@ def create(
     Raises:
         LibraryExists: There is one of other models or dtype, or the folder holds anything else.
         LibraryDamaged: There is one that has lost its manifest.
-        InputError: An extractor gives several rows an image, there is none, or two would have the same channel.
+        InputError: An extractor is of keypoints, there is none, or two would have the same channel.
     """
     extractors, requested = [], dict[str, Channel]()
     for model in models:
@@ -48,7 +48,7 @@ def requested_channel(model: str | Path | Extractor, *, dtype: str | None, devic
     """Return an extractor and the channel of its rows, with the name by which a later session loads it.
 
     Raises:
-        InputError: It gives several rows an image, or the dtype cannot hold them.
+        InputError: It is of keypoints or counts another than the nearest part, or the dtype cannot hold its rows.
     """
     if isinstance(model, Extractor):
         extractor, name = model, model.name
@@ -57,8 +57,26 @@ def requested_channel(model: str | Path | Extractor, *, dtype: str | None, devic
 
         name = str(Path(model).absolute()) if isinstance(model, Path) or "/" in model else model
         extractor = load_extractor(model, device=device)
-    require_one_row(extractor)
+    _require_nearest(extractor)
     return extractor, channel_of(extractor, model=name, dtype=dtype or DEFAULT_DTYPE)
+
+
+def _require_nearest(extractor: Extractor) -> None:
+    """Require that images may be as near as their nearest rows, and that these say something of an image alone.
+
+    Raises:
+        InputError: They may not.
+    """
+    if extractor.several and extractor.kind == "keypoints":
+        raise InputError(
+            f"{extractor.name} gives keypoints, any of which may agree with any picture's: a library keeps those of "
+            "`points`, beside another model"
+        )
+    if extractor.several and extractor.cutoff != 1:
+        raise InputError(
+            f"{extractor.name} counts the {extractor.cutoff} nearest rows of two images, and a library searches by the "
+            "nearest one: give cutoff=1"
+        )
 
 
 def _make(folder: Path, channels: Sequence[Channel], extractors: Sequence[Extractor]) -> bool:

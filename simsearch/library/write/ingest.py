@@ -65,9 +65,8 @@ class Pending:
         ordered = sorted(self.items, key=lambda entry: (entry[0] < 0, entry[0]))
         rows = {}
         for i, channel in enumerate(channels):
-            of_channel = np.array([each[i] for _, _, each in ordered], channel.numpy_dtype)
             told = runtime(channel) if ordered else {}
-            rows[channel.name] = ChannelRows.whole(of_channel.reshape(-1, channel.dimension), told)
+            rows[channel.name] = ChannelRows.of([each[i] for _, _, each in ordered], channel, told)
         return SegmentDraft(
             items_batch([item for _, item, _ in ordered]),
             rows,
@@ -159,7 +158,7 @@ class Intake:
 
         Args:
             item: Its identity.
-            rows: Of each channel, (d,) in its dtype; None when its content has rows already.
+            rows: Of each channel, (d,) or (p, d) in its dtype; None when its content has rows already.
 
         Returns:
             Whether it was counted; False when there are no rows after all, and it has to be embedded.

@@ -119,8 +119,12 @@ def require_sound(writer: Writer, number: int) -> None:
 
 def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
     """Return runs of neighbouring segments that fit into one."""
-    width = sum(channel.dimension * channel.numpy_dtype.itemsize for channel in snapshot.state.channels)
-    limit = min(_MOST_ITEMS, max(1, _MOST_BYTES // width))
+    items = max(1, sum(map(len, snapshot.segments)))
+    width = sum(
+        channel.dimension * channel.numpy_dtype.itemsize * -(-_rows_in(snapshot, channel.name) // items)
+        for channel in snapshot.state.channels
+    )
+    limit = min(_MOST_ITEMS, max(1, _MOST_BYTES // max(1, width)))
     groups: list[list[int]] = []
     held = limit
     for number in numbers:
@@ -131,6 +135,10 @@ def _groups(snapshot: Snapshot, numbers: Sequence[int]) -> list[list[int]]:
         groups[-1].append(number)
         held += count
     return groups
+
+
+def _rows_in(snapshot: Snapshot, channel: str) -> int:
+    return sum(len(segment.channels[channel].item) for segment in snapshot.segments)
 
 
 def merged(snapshot: Snapshot, numbers: Sequence[int], forgets: Forgets = forgets_nothing) -> SegmentDraft:

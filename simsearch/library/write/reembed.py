@@ -9,8 +9,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from simsearch.errors import RejectCode
 from simsearch.extract.extractor import Extractor
 from simsearch.extract.pipeline import Embedded, embed_sources
@@ -98,7 +96,7 @@ class ChannelFilling:
             require_sound(writer, number)
             draft = merged(writer.snapshot, [number])
             rows = self._draft.rows(draft.items.column("sha256").to_pylist())
-            yield replace(draft, rows={**draft.rows, channel.name: ChannelRows.whole(rows, runtime)})
+            yield replace(draft, rows={**draft.rows, channel.name: ChannelRows.of(rows, channel, runtime)})
 
     def _lacking(self, snapshot: Snapshot) -> Mapping[bytes, list[bytes]]:
         """Return the paths of each content without a row."""
@@ -146,7 +144,7 @@ class ChannelFilling:
         return None
 
     def _keep(self) -> None:
-        self._draft.keep(list(self._new), np.array(list(self._new.values()), self._channel.numpy_dtype))
+        self._draft.keep(list(self._new), list(self._new.values()))
         self.embedded += len(self._new)
         self._new, self._kept_at = {}, time.monotonic()
 

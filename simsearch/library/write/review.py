@@ -67,18 +67,18 @@ def content_named(snapshot: Snapshot, given: PathLike) -> bytes:
 def distance_between(
     snapshot: Snapshot, channel: Channel, a: bytes, b: bytes, metric: str | None = None
 ) -> float | None:
-    """Return the distance between the stored rows of two contents; None where one has none."""
+    """Return the distance between the nearest stored rows of two contents; None where one has none."""
     name = channel.choose_metric(metric)
     if channel.dtype == POINTS or name == ASYMMETRIC:
         return None
     places = [snapshot.by_content(content) for content in (a, b)]
-    rows = [None if place is None else snapshot.row(place, channel.name) for place in places]
-    if rows[0] is None or rows[1] is None:
+    rows = [snapshot.parts(place, channel.name) for place in places if place is not None]
+    if len(rows) < len(places) or not all(map(len, rows)):
         return None
-    one, other = rows[0][None], rows[1][None]
+    one, other = rows
     if METRICS[name].of_codes:
-        return float(hamming(one, other, bits=channel.bits)[0, 0])
-    return float(np.float32(by_name(name)(one, other)[0, 0]))
+        return float(hamming(one, other, bits=channel.bits).min())
+    return float(np.float32(by_name(name)(one, other).min()))
 
 
 def judged_pairs(snapshot: Snapshot, channel: Channel, verdicts: Iterable[Verdict]) -> Iterator[JudgedPair | None]:

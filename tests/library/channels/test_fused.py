@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -241,3 +242,38 @@ def test_copies_among_pairs_are_told_and_not_counted(tmp_path: Path) -> None:
     assert {(f"copy{i}", f"{i}") for i in range(3)} <= told
     assert report.rates.left_out == len(told) <= 5
     assert report.rates.pairs == 43 * 40 - len(told)
+
+
+def test_a_closer_look_shows_what_stored_keypoints_miss_and_moves_nothing(library: Library, photos: Path) -> None:
+    queries = [by_name("cropping_60_and_rescaling").apply(picture(i), np.random.default_rng(i)) for i in range(COUNT)]
+    queries.append(Image.new("RGB", (90, 60), "teal"))
+    plain = library.search_fused(queries, rates=RATES, k=4)
+    closer = library.search_fused(queries, rates=RATES, k=4, closer=True)
+    gained = 0
+    for before, after in zip(plain, closer, strict=True):
+        for old, new in zip(before.matches, after.matches, strict=True):
+            assert new.evidence.witnesses[:3] == old.evidence.witnesses
+            (added,) = new.evidence.witnesses[3:]
+            assert (added.channel, added.metric) == ("points-bytes-8192", "places")
+            assert added.expected_false_matches is None or known_rates(frozenset([Points(bytes=8192).fingerprint]))
+            assert dataclasses.replace(new, evidence=None) == dataclasses.replace(old, evidence=None)
+            seen, stored = new.evidence.to_dict()["overlap"], old.evidence.to_dict()["overlap"]
+            shown = seen is not None and seen != stored
+            assert shown == (added.value >= 6)
+            assert shown or seen == stored
+            gained += old.evidence.overlap is None and shown
+            own = Points(bytes=8192).compare(queries[plain.queries.index(before)], new.path)
+            assert added.value == own.agreeing
+    assert gained > 0
+
+
+def test_a_closer_look_leaves_out_files_that_are_gone_or_changed(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(i).save(tmp_path / f"{i}.png")
+    with Library.create(tmp_path / "library", model=[FakeExtractor(), "points"], device="cpu") as made:
+        made.add(sorted(tmp_path.glob("*.png")), settings=HERE)
+        (tmp_path / "1.png").unlink()
+        picture(7).save(tmp_path / "2.png")
+        (answer,) = made.search_fused(picture(0), rates=RATES, k=3, closer=True)
+    said = {Path(match.path).name: len(match.evidence.witnesses) for match in answer.matches}
+    assert said == {"0.png": 3, "1.png": 2, "2.png": 2}

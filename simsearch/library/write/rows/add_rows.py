@@ -41,9 +41,14 @@ def add_rows(intake: Intake, path: Path) -> None:
     The leading new rows are written while they are checked; the rest is read again.
 
     Raises:
-        RowError: A row is NaN, infinite, zero-sum, of numbers that are no bytes where the channel stores bytes, or
-            negative where the model declares none; or its path is no file's. It is named.
+        RowError: The library has several rows an image; or a row is NaN, infinite, zero-sum, of numbers that are no
+            bytes where the channel stores bytes, or negative where the model declares none; or its path is no file's.
+            It is named.
     """
+    if intake.writer.snapshot.has_parts(intake.channel.name):
+        raise RowError(
+            f"{path} holds one row an image, and channel {intake.channel.name!r} several: index the images instead"
+        )
     info, folder = rows_info(path), folder_of(path)
     with NewRows(intake) as new:
         for batch in read_rows(path):
