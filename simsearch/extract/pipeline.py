@@ -69,8 +69,8 @@ def embed_sources(
 ) -> Iterator[Embedded | Rejected]:
     """Yield one result an input, in the order of the inputs.
 
-    Rows do not depend on the batch size or the number of workers beyond the dtype's rounding; with one batch size on one
-    kind of device they do not depend on the images beside them, to the bit (`Extractor.least_batch`). At most a few
+    Rows do not depend on the batch size or the number of workers beyond the dtype's rounding; with one batch size on
+    one kind of device they do not depend on the images beside them, to the bit (`Extractor.least_batch`). At most a few
     batches wait in memory, however slow the reader of this iterator is.
 
     Args:

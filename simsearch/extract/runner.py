@@ -35,9 +35,7 @@ class Runner:
             limits: Bounds on the cost of one image.
             known: As for `embed_sources`; may be left unasked.
         """
-        return embed_sources(
-            extractors(), sources, batch_size=batch_size, workers=workers, limits=limits, known=known
-        )
+        return embed_sources(extractors(), sources, batch_size=batch_size, workers=workers, limits=limits, known=known)
 
     def settled(self) -> None:
         """Take note that every outcome before the one that was yielded last is on disk, and need not be kept."""

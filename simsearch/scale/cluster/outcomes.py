@@ -69,14 +69,10 @@ def _as_fetched(source: Source, size: int, mtime_ns: int) -> Source:
     return source if same else replace(source, size=size, mtime_ns=mtime_ns)
 
 
-def encode(
-    job: EmbedJob, shard: Shard, outcomes: Sequence[Outcome], runtimes: Sequence[Mapping[str, str]]
-) -> bytes:
+def encode(job: EmbedJob, shard: Shard, outcomes: Sequence[Outcome], runtimes: Sequence[Mapping[str, str]]) -> bytes:
     """Return a shard's outcomes, one an input and in their order, as an Arrow file."""
     embedded = [one for one in outcomes if isinstance(one, Embedded)]
-    columns = [
-        pa.array(values, kind) for values, (_, kind) in zip(_columns(shard, outcomes), _FACTS, strict=True)
-    ]
+    columns = [pa.array(values, kind) for values, (_, kind) in zip(_columns(shard, outcomes), _FACTS, strict=True)]
     facts = pa.RecordBatch.from_arrays(columns, schema=pa.schema(_FACTS))
     told = {"format": _FORMAT, "job": job.digest, "shard": shard.key, "runtimes": [dict(one) for one in runtimes]}
     made = [[_row(one, i) for one in embedded] for i in range(len(job.models))]

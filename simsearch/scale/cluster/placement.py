@@ -74,7 +74,8 @@ def seats(machines: Sequence[Machine], device: str) -> list[Seat]:
         if machine.cpus < 1:
             continue
         if device == "cuda":
-            found += [Seat(max(1, machine.cpus // machine.gpus), 1)] * min(machine.gpus, machine.cpus) if machine.gpus else []
+            count = min(machine.gpus, machine.cpus)
+            found += [Seat(machine.cpus // max(1, count), 1)] * count
         else:
             count = -(-machine.cpus // CPUS_A_WORKER)
             found += [Seat(machine.cpus // count)] * count

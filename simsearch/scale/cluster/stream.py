@@ -1,4 +1,4 @@
-"""A worker's pipeline, which stays warm from one shard to the next: decoders and network never wait for a shard's end."""
+"""A worker's pipeline, which stays warm from one shard to the next: nothing waits for a shard's end."""
 
 from __future__ import annotations
 

@@ -80,6 +80,4 @@ class FetchingRunner(Runner):
     ) -> Iterator[Outcome]:
         """Yield one outcome an input, as `Runner.embed`."""
         coming = fetched(sources, limits or Limits())
-        return super().embed(
-            extractors, coming, batch_size=batch_size, workers=workers, limits=limits, known=known
-        )
+        return super().embed(extractors, coming, batch_size=batch_size, workers=workers, limits=limits, known=known)

@@ -1,25 +1,29 @@
-"""Finding images in object storage: objects below a prefix, single ones, and members of tars, by the rules of folders."""
+"""Finding images in object storage: objects below a prefix, single ones, members of tars, by the rules of folders."""
 
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from simsearch.errors import ImageRejected, InputError, RejectCode, shown
+from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped, kind_of_other
-from simsearch.images.source import Found, Rejected, Source, reason
+from simsearch.images.source import Found, Rejected, Source, reason, source_of
 from simsearch.images.tar import TarError, members
-from simsearch.scale.objects.store import Address, Bucket, bucket_at, mtime_of
+from simsearch.scale.objects.store import Address, Bucket, address_of, bucket_at, mtime_of
 
 Skip = Callable[[Skipped], None]
 
+_ASKED = 32  # objects of a list that are asked about at once
 _BLOCK = 1 << 18  # bytes asked for at once while a tar's headers are read
 
 
-def find_objects(addresses: Iterable[Address], *, skipped: Skip = lambda _other: None) -> Iterator[Found]:
-    """Yield every input at some addresses, as `simsearch.images.find` does for paths; no image is fetched.
+def find_objects(addresses: Iterable[Address | ListEntry], *, skipped: Skip = lambda _other: None) -> Iterator[Found]:
+    """Yield every input at addresses or of a list's lines, as `simsearch.images.find` for paths; fetch no image.
 
     An address of an object is that object, or the members of a tar; any other is a prefix, as of a folder. Names that
     begin with a dot are left out, and so is what its ending says to be no image.
@@ -28,15 +32,41 @@ def find_objects(addresses: Iterable[Address], *, skipped: Skip = lambda _other:
         InputError: Nothing is at an address, or access is refused.
         ServiceError: The storage does not answer.
     """
-    for address in addresses:
-        bucket = bucket_at(address.root)
-        meta = bucket.head(address.key) if address.key else None
-        if meta is not None:
-            folder, _, name = address.key.rpartition("/")
-            root = f"{address.root}/{folder}" if folder else address.root
-            yield from _object(bucket, root, name, meta, lambda _other: None)
-            continue
+    with ThreadPoolExecutor(_ASKED) as pool:
+        stream = iter(addresses)
+        while several := list(itertools.islice(stream, _ASKED)):
+            for one, (address, meta) in zip(several, pool.map(_looked_up, several), strict=True):
+                for found in _at(address, meta, skipped):
+                    yield _described(found, one) if isinstance(one, ListEntry) else found
+
+
+def _looked_up(one: Address | ListEntry) -> tuple[Address, Any]:
+    """Return an address, and what is known of the object there; None where there is none."""
+    if isinstance(one, ListEntry):
+        address = address_of((one.root + b"/" + one.name).decode("utf-8", "replace"))
+        if address is None:
+            raise InputError(f"{shown(one.root)} (line {one.line} of the list) is of no storage that is known")
+    else:
+        address = one
+    return address, bucket_at(address.root).head(address.key) if address.key else None
+
+
+def _at(address: Address, meta: Any, skipped: Skip) -> Iterator[Found]:
+    bucket = bucket_at(address.root)
+    if meta is None:
         yield from _below(bucket, address, skipped)
+        return
+    folder, _, name = address.key.rpartition("/")
+    root = f"{address.root}/{folder}" if folder else address.root
+    yield from _object(bucket, root, name, meta, lambda _other: None)
+
+
+def _described(found: Found, entry: ListEntry) -> Found:
+    """Return what was found with the columns of its line."""
+    if entry.owner is None and entry.attributes is None:
+        return found
+    source = replace(source_of(found), owner=entry.owner, attributes=entry.attributes)
+    return replace(found, source=source) if isinstance(found, Rejected) else source
 
 
 def _below(bucket: Bucket, address: Address, skipped: Skip) -> Iterator[Found]:
@@ -47,7 +77,9 @@ def _below(bucket: Bucket, address: Address, skipped: Skip) -> Iterator[Found]:
         if name and not any(part.startswith(".") for part in name.split("/")):
             yield from _object(bucket, str(address), name, meta, skipped)
     if not count:
-        raise InputError(f"nothing is at {shown(str(address))}; give the address of an object, or of a prefix with some")
+        raise InputError(
+            f"nothing is at {shown(str(address))}; give the address of an object, or of a prefix with some"
+        )
 
 
 def _object(bucket: Bucket, root: str, name: str, meta: Any, skipped: Skip) -> Iterator[Found]:

@@ -24,8 +24,10 @@ class DriverDied(BaseException):
 
 
 class FaultyPool:
-    """Embeds shards here, by default the last submitted first; `faults` say how a worker ends: 0 well, 1 before it wrote its file,
-    2 after it, 3 well and thought dead all the same, 4 with the driver.
+    """Embeds shards here, by default the last submitted first.
+
+    `faults` say how a worker ends: 0 well, 1 before it wrote its file, 2 after it, 3 well and thought dead all the
+    same, 4 with the driver.
     """
 
     def __init__(self, ledger: Ledger, faults: Iterable[int] = (), *, depth: int = 3) -> None:

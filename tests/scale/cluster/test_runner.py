@@ -72,9 +72,7 @@ def test_rows_in_files_are_those_of_one_machine(
 
 @given(faults=FAULTS, inputs=st.integers(1, 20), commit_every=st.integers(1, 9))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_library_is_that_of_one_machine(
-    pictures: Path, faults: list[int], inputs: int, commit_every: int
-) -> None:
+def test_a_library_is_that_of_one_machine(pictures: Path, faults: list[int], inputs: int, commit_every: int) -> None:
     from dataclasses import replace
 
     with tempfile.TemporaryDirectory() as folder:
