@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from simsearch.images.source import require_size
 SCHEMES = ("s3", "gs", "az")
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}([^/]+)(?:/(.*))?", re.DOTALL)  # a Path keeps one slash
 _TIMEOUT = {"timeout": "60s", "connect_timeout": "10s"}
+_ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
+_NO_BUCKET = ("NoSuchBucket", "404 Not Found")  # which obstore tells of a single object alone
 _RETRIES = {"max_retries": 5, "retry_timeout": datetime.timedelta(seconds=90)}
 
 
@@ -80,8 +83,10 @@ class Bucket:
         self._refused = (PermissionError, errors.PermissionDeniedError, errors.UnauthenticatedError)
         self._any: type[Exception] = errors.BaseError
         from_url = importlib.import_module("obstore.store").from_url
+        # Options given here take the place of all that the environment says of the client, of which this one matters.
+        plain = os.environ.get(_ALLOW_HTTP.get(root.partition(":")[0], ""), "").lower() in ("1", "true")
         try:
-            self._store = from_url(root, client_options=_TIMEOUT, retry_config=_RETRIES)
+            self._store = from_url(root, client_options=_TIMEOUT | {"allow_http": plain}, retry_config=_RETRIES)
         except Exception as error:  # of many kinds, by what the environment says
             raise InputError(f"{shown(root)} cannot be opened: {first_line(error)}") from error
 
@@ -166,7 +171,7 @@ class Bucket:
         except self._any as error:
             if rejects and isinstance(error, self._absent):
                 raise ImageRejected(RejectCode.IO_ERROR, "no such object") from error
-            if isinstance(error, self._absent):
+            if isinstance(error, self._absent) or any(word in str(error) for word in _NO_BUCKET):
                 raise InputError(f"{shown(address)} is not there: {first_line(error)}") from error
             raise ServiceError(
                 f"the storage of {shown(address)} does not answer: {first_line(error)}; what is done is kept: run the "
