@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from simsearch.images.source import Found, Limits
     from simsearch.scale.cluster.ray_pool import Cost
 
+ShardInputs = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-inputs",
+        min=1,
+        metavar="N",
+        help="With --ray: inputs that a worker is given at once.  [default: 4096 on GPUs, 256 on CPUs]",
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -112,6 +121,7 @@ def on_cluster(
     batch_size: int,
     workers: int | None,
     limits: Limits,
+    shard_inputs: int | None = None,
 ) -> Iterator[Cluster]:
     """Join a cluster for the block, and start workers there.
 
@@ -124,19 +134,21 @@ def on_cluster(
         batch_size: Images embedded at once.
         workers: Decoding processes beside each worker.
         limits: Bounds on the cost of one image.
+        shard_inputs: Inputs that a worker is given at once; None goes by the device.
     """
+    from simsearch.runtime.cpu import default_workers
     from simsearch.scale.cluster.ledger import open_ledger
     from simsearch.scale.cluster.placement import device_of, seats
     from simsearch.scale.cluster.ray_pool import RayPool, connected
     from simsearch.scale.cluster.runner import ClusterRunner
     from simsearch.scale.cluster.shard import EmbedJob
 
-    with connected(address) as machines:
+    with connected(address, cpus=default_workers()) as machines:
         kind = device_of(machines, device)
         names, fingerprints = models(kind)
         job = EmbedJob(tuple(names), tuple(fingerprints), kind, batch_size, limits)
         place = ledger or f"{output.absolute()}.ledger"
-        inputs = SHARD_ON_GPU if kind == "cuda" else SHARD_ON_CPU
+        inputs = shard_inputs or (SHARD_ON_GPU if kind == "cuda" else SHARD_ON_CPU)
         with RayPool(job, place, seats(machines, kind), decoders=workers) as pool:
             yield Cluster(ClusterRunner(job, pool, open_ledger(place, job.digest), shard_inputs=inputs), pool.cost)
 

@@ -18,7 +18,16 @@ from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import OtherFiles, about_others, counted, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
-from simsearch.cli.remote import Cluster, Inputs, LedgerPlace, RayAddress, about_cost, given_inputs, on_cluster
+from simsearch.cli.remote import (
+    Cluster,
+    Inputs,
+    LedgerPlace,
+    RayAddress,
+    ShardInputs,
+    about_cost,
+    given_inputs,
+    on_cluster,
+)
 from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
@@ -93,6 +102,7 @@ class EmbedFlags:
     strict: options.Strict = False
     ray: RayAddress = None
     ledger: LedgerPlace = None
+    shard_inputs: ShardInputs = None
     as_json: options.AsJson = False
 
     def check(self) -> None:
@@ -162,7 +172,11 @@ def _embed_on_cluster(
     extractor = load_extractor(name, device="cpu")
     limits = Limits(max_pixels=flags.max_pixels)
     how: dict[str, Any] = {"device": flags.device, "batch_size": flags.batch_size, "workers": flags.workers}
-    how |= {"limits": limits, "models": lambda _kind: ([absolute_name(name)], [extractor.fingerprint])}
+    how |= {
+        "limits": limits,
+        "shard_inputs": flags.shard_inputs,
+        "models": lambda _kind: ([absolute_name(name)], [extractor.fingerprint]),
+    }
     with on_cluster(address, ledger=flags.ledger, output=flags.output, **how) as cluster:
         facts = _written(flags, extractor, inputs, progress=progress, cluster=cluster)
         return {**facts, "cluster": cluster.end(facts["rows"] + facts["rejected"])}

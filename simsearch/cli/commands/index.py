@@ -18,7 +18,16 @@ from simsearch.cli.exit_codes import SOME_REJECTED
 from simsearch.cli.inputs import OtherFiles, about_others, counted, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
-from simsearch.cli.remote import Cluster, Inputs, LedgerPlace, RayAddress, about_cost, given_inputs, on_cluster
+from simsearch.cli.remote import (
+    Cluster,
+    Inputs,
+    LedgerPlace,
+    RayAddress,
+    ShardInputs,
+    about_cost,
+    given_inputs,
+    on_cluster,
+)
 
 if TYPE_CHECKING:
     from simsearch.library import AddReport, AddSettings, Library
@@ -68,6 +77,7 @@ class IndexFlags:
     strict: options.Strict = False
     ray: RayAddress = None
     ledger: LedgerPlace = None
+    shard_inputs: ShardInputs = None
     as_json: options.AsJson = False
 
     def check(self) -> None:
@@ -309,7 +319,7 @@ def _add_on_cluster(
     channels, settings = library.channels, _settings(flags)
     named = [each.model for each in channels], [each.fingerprint for each in channels]
     how: dict[str, Any] = {"device": flags.device, "batch_size": flags.batch_size, "workers": flags.workers}
-    how |= {"limits": settings.limits, "models": lambda _kind: named}
+    how |= {"limits": settings.limits, "shard_inputs": flags.shard_inputs, "models": lambda _kind: named}
     with on_cluster(address, ledger=flags.ledger, output=flags.library, **how) as cluster:
         report = _add(library, flags, inputs, cluster)
         return report, cluster.end(report.inputs - report.unchanged - report.skipped)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import secrets
+import signal
+import socket
+import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +29,7 @@ START_S = 300.0
 """Seconds without any worker, alive or starting, that answers."""
 
 _LOCAL = "local"
+_LISTEN_S = 20.0  # for a cluster to answer at all
 _OBJECT_STORE = 200_000_000  # bytes: only names travel
 _QUIET = {"log_to_driver": False, "logging_level": "ERROR"}
 
@@ -133,7 +138,7 @@ class RayPool:
         decoders = seat.cpus if self._decoders is None else self._decoders
         placed = self._ray.remote(num_cpus=seat.cpus, num_gpus=seat.gpus, max_restarts=0, max_concurrency=DEEP + 1)
         handle = placed(Worker).remote(self._job, self._ledger, decoders)
-        self._actors.append(_Actor(handle, seat, handle.version.remote()))
+        self._actors.append(_Actor(handle, seat, handle.begin.remote()))
 
     def _feed(self) -> None:
         """Hand out what waits, the next always to who has least."""
@@ -167,8 +172,6 @@ class RayPool:
         self._actors.remove(actor)
         with suppress(Exception):
             self._ray.kill(actor.handle)
-        if isinstance(error, self._ray.exceptions.ActorDiedError) and "creation task" in str(error):
-            raise _cause(error)
         self._died += 1
         self._past = Usage(self._past.cpu_seconds + actor.usage.cpu_seconds, 0.0)
         self._held += actor.seat.gpus * actor.usage.seconds
@@ -207,17 +210,35 @@ def connected(address: str, *, cpus: int | None = None) -> Iterator[list[Machine
         ProcessFailed: The cluster cannot be joined.
     """
     if address == _LOCAL:
-        _be_private()
-    ray = _ray()
+        be_private()
+    _require_listener(address)
+    ray, terminated = _ray(), signal.getsignal(signal.SIGTERM)
     own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     try:
         ray.init(address=address, **_QUIET, **(own if address == _LOCAL else {}))
     except Exception as error:  # of many kinds
         raise ProcessFailed(f"the Ray cluster {address} cannot be joined: {first_line(error)}") from error
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminated)  # Ray puts its own there
         yield machines_of(ray.nodes())
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray would try for minutes.
+
+    Raises:
+        ProcessFailed: It is one.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_LISTEN_S).close()
+    except OSError as error:
+        raise ProcessFailed(f"the Ray cluster {address} cannot be joined: {error.strerror or error}") from error
 
 
 def machines_of(nodes: Sequence[Mapping[str, Any]]) -> list[Machine]:
@@ -226,10 +247,13 @@ def machines_of(nodes: Sequence[Mapping[str, Any]]) -> list[Machine]:
     return [Machine(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in told]
 
 
-def _be_private() -> None:
-    """Set what Ray takes from the environment alone, for this process and those that it starts."""
+def be_private() -> None:
+    """Set what Ray takes from the environment alone, for this process and those that it starts.
+
+    A token only where Ray is not loaded yet, which reads there whether there is to be one.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if "RAY_AUTH_MODE" not in os.environ:
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 

@@ -33,7 +33,7 @@ class Usage:
 
 
 class Worker:
-    """The extractors of a job and the pipeline through them.
+    """The extractors of a job and the pipeline through them, once it was told to `begin`.
 
     Args:
         job: What is embedded how.
@@ -45,14 +45,20 @@ class Worker:
         self._job = job
         self._decoders = decoders
         self._ledger = open_ledger(ledger, job.digest)
-        self._extractors = load_all(job)
+        self._extractors: Sequence[Extractor] = ()
         self._stream = ShardStream(self._embed)
-        self._cpu_before = _cpu_seconds()
+        self._cpu_before = 0.0
         self._began: float | None = None
         self._ended = 0.0
 
-    def version(self) -> str:
-        """Return the version of simsearch here."""
+    def begin(self) -> str:
+        """Load the models, and return the version of simsearch here.
+
+        Raises:
+            FingerprintMismatch: One is another model than where the job was made.
+        """
+        self._extractors = load_all(self._job)
+        self._cpu_before = _cpu_seconds()
         return simsearch.__version__
 
     def embed(self, shard: Shard) -> tuple[str, Usage]:
