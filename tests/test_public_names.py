@@ -59,6 +59,7 @@ PUBLIC = {
         Group ImageList JudgedPair Library LibraryInfo ListCalibration ListMatch ListedPictures Match Matches Picture
         PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
+    "simsearch.scale": "FetchingRunner find_objects",
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn
         pairs_by_index read_index row_pairs spec_for within

@@ -221,8 +221,8 @@ class Library(Reader):
 
         with self._intake(chosen, progress, runtime, runs.settled) as intake:
             pruned = given if prune else ()
-            how: dict[str, Any] = {"settings": chosen, "rescan": rescan, "prune": pruned, "runner": runs}
-            report = add(intake, lambda: self.extractors, sources, **how)
+            told: dict[str, Any] = {"settings": chosen, "rescan": rescan, "prune": pruned, "runner": runs}
+            report = add(intake, lambda: self.extractors, sources, **told)
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
-    from simsearch.scale.cluster.ray_pool import RayPool as RayPool
-    from simsearch.scale.cluster.runner import ClusterRunner as ClusterRunner
     from simsearch.scale.objects.fetch import FetchingRunner as FetchingRunner
     from simsearch.scale.objects.find import find_objects as find_objects
 
 attach(
     __name__,
     {
-        "ClusterRunner": "cluster.runner",
         "FetchingRunner": "objects.fetch",
-        "RayPool": "cluster.ray_pool",
         "find_objects": "objects.find",
     },
 )

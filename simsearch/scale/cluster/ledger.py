@@ -34,7 +34,7 @@ class Place(Protocol):
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
 
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return the names that are there."""
 
     def remove(self, name: str) -> None:

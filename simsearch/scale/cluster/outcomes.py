@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,13 +58,11 @@ class Outcomes:
             return Rejected(source, RejectCode(fact["code"]), fact["message"])
         rows = tuple(each[self.places[position]] for each in self.rows)
         found = _as_fetched(source, fact["size"], fact["mtime_ns"])
-        names = ("sha256", "bytes", "width", "height", "quality")
-        return Embedded(found, rows, *(fact[name] for name in names), more=fact["more"])
+        names = ("sha256", "bytes", "width", "height", "quality", "more")
+        return Embedded(found, rows, *(fact[name] for name in names))
 
 
 def _as_fetched(source: Source, size: int, mtime_ns: int) -> Source:
-    from dataclasses import replace
-
     same = (source.size, source.mtime_ns) == (size, mtime_ns)
     return source if same else replace(source, size=size, mtime_ns=mtime_ns)
 
@@ -153,4 +151,5 @@ def _read(stream: Any) -> tuple[pa.RecordBatch, dict[str, Any]]:
 def _values(column: pa.FixedSizeListArray, count: int) -> NDArray[Any]:
     if len(column) != count:
         raise ValueError(f"there are {len(column)} rows of {count} images")
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(count, column.type.list_size)
+    values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(count, column.type.list_size)

@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import simsearch
 from simsearch.errors import FingerprintMismatch, SimsearchError
@@ -78,8 +79,9 @@ class Worker:
         return Usage(_cpu_seconds() - self._cpu_before, max(0.0, seconds))
 
     def _embed(self, sources: Iterable[Found]) -> Iterator[Outcome]:
-        how = {"batch_size": self._job.batch_size, "workers": self._decoders}
-        return FetchingRunner().embed(lambda: self._extractors, sources, limits=self._job.limits, **how)
+        job, runner = self._job, FetchingRunner()
+        sizes: dict[str, Any] = {"batch_size": job.batch_size, "workers": self._decoders}
+        return runner.embed(lambda: self._extractors, sources, limits=job.limits, **sizes)
 
     def _runtimes(self) -> list[Mapping[str, str]]:
         return [extractor.runtime() for extractor in self._extractors]

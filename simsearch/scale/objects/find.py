@@ -22,11 +22,13 @@ _ASKED = 32  # objects of a list that are asked about at once
 _BLOCK = 1 << 18  # bytes asked for at once while a tar's headers are read
 
 
-def find_objects(addresses: Iterable[Address | ListEntry], *, skipped: Skip = lambda _other: None) -> Iterator[Found]:
+def find_objects(
+    addresses: Iterable[str | Address | ListEntry], *, skipped: Skip = lambda _other: None
+) -> Iterator[Found]:
     """Yield every input at addresses or of a list's lines, as `simsearch.images.find` for paths; fetch no image.
 
     An address of an object is that object, or the members of a tar; any other is a prefix, as of a folder. Names that
-    begin with a dot are left out, and so is what its ending says to be no image.
+    begin with a dot are left out, and so is what its ending says to be no image. `FetchingRunner` fetches them.
 
     Raises:
         InputError: Nothing is at an address, or access is refused.
@@ -40,14 +42,14 @@ def find_objects(addresses: Iterable[Address | ListEntry], *, skipped: Skip = la
                     yield _described(found, one) if isinstance(one, ListEntry) else found
 
 
-def _looked_up(one: Address | ListEntry) -> tuple[Address, Any]:
+def _looked_up(one: str | Address | ListEntry) -> tuple[Address, Any]:
     """Return an address, and what is known of the object there; None where there is none."""
+    text, where = one, ""
     if isinstance(one, ListEntry):
-        address = address_of((one.root + b"/" + one.name).decode("utf-8", "replace"))
-        if address is None:
-            raise InputError(f"{shown(one.root)} (line {one.line} of the list) is of no storage that is known")
-    else:
-        address = one
+        text, where = (one.root + b"/" + one.name).decode("utf-8", "replace"), f" (line {one.line} of the list)"
+    address = text if isinstance(text, Address) else address_of(str(text))
+    if address is None:
+        raise InputError(f"{shown(str(text))}{where} is of no storage that is known; give s3://, gs:// or az://")
     return address, bucket_at(address.root).head(address.key) if address.key else None
 
 
