@@ -34,16 +34,16 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--data", type=Path, default=DATA, help="folder with the photographs for measuring")
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
+    parser.addoption("--cluster", action="store_true", help="run the tests that need Ray or object storage too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in LONGEST)
-    if config.getoption("--slow"):
-        return
-    skip = pytest.mark.skip(reason="slow: run with --slow")
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(skip)
+    for name in ("slow", "cluster"):
+        skip = pytest.mark.skip(reason=f"{name}: run with --{name}")
+        for item in items:
+            if item.get_closest_marker(name) and not config.getoption(f"--{name}"):
+                item.add_marker(skip)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -25,14 +25,14 @@ RANK = {room: i for i, room in enumerate(LAYERS)} | {"serve": LAYERS.index("scal
 ORDER = {
     "images": "bars paths quality source tar < formats input_lists < decode sidecars < preprocess"
     " < find views < workers < perturb",
-    "extract": "image_input < extractor < parts < hashes multi_device pipeline < embeddings keypoints views zoo"
-    " < networks quantise < neural < load published",
+    "extract": "image_input < extractor < parts < hashes multi_device pipeline < runner < embeddings keypoints views"
+    " zoo < networks quantise < neural < load published",
     "search": "arguments llvm packing results < metrics < indexes scan < hamming < multi_vector refine"
     " < few_queries < exact < candidates range_search < approximate_search < self_join warm_up",
     "library": "format reports settings < indexes path_aliases verdicts < repair < select_items < inputs write"
     " < read < calibration < channels duplicates info lists < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
-    "scale": "planner < pieces sharded",
+    "scale": "objects planner < cluster pieces sharded",
     "serve": "client item_facts metrics sessions settings tokens < held_library pictures < asgi review < routes < pages"
     " < app < run",
     "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"

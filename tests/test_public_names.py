@@ -60,8 +60,8 @@ PUBLIC = {
         PictureCheck Progress QueryMatches ReembedReport Verdict write_segment
     """,
     "simsearch.scale": """
-        Figure Machine Piece Plan PlanRequest Problem Rows ShardMatches ShardState Shards Training build_piece merge
-        open_merged pieces_of plan rows_of train training_in
+        FetchingRunner Figure Machine Piece Plan PlanRequest Problem Rows ShardMatches ShardState Shards Training
+        build_piece find_objects merge open_merged pieces_of plan rows_of train training_in
     """,
     "simsearch.search": """
         Index IndexSpec Neighbours Pairs Range approximate asymmetric build_index code_pairs image_distances knn

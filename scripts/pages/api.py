@@ -23,6 +23,7 @@ PACKAGES = (
         "simsearch.act",
         "simsearch.benchmark",
         "simsearch.training",
+        "simsearch.scale",
         "simsearch.serve",
     ),
     "simsearch.errors",

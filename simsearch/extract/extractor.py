@@ -91,6 +91,14 @@ class Extractor(ABC):
             (n, d) float32, or (n, b) uint8 for packed bits.
         """
 
+    def least_batch(self, batch_size: int) -> int:  # noqa: ARG002
+        """Return how many images a batch must have for its rows to be, to the bit, those of any larger one.
+
+        Args:
+            batch_size: Of whole batches.
+        """
+        return 1
+
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
         """Begin to embed pixels; return a callable waiting for their rows: `start(pixels)()` is `embed_pixels(pixels)`.
 

@@ -59,6 +59,10 @@ class OnDevices(Extractor):
         """Return one row an image, computed on the first device."""
         return self._each[0].embed_pixels(pixels)
 
+    def least_batch(self, batch_size: int) -> int:
+        """Return what the extractors' own `least_batch` does."""
+        return max(one.least_batch(batch_size) for one in self._each)
+
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
         """Begin to embed pixels on the device whose turn it is, and return the callable that waits for their rows."""
         if not self._threads:

@@ -71,8 +71,9 @@ def embed_sources(
 ) -> Iterator[Embedded | Rejected]:
     """Yield one result an input, in the order of the inputs.
 
-    Rows do not depend on the batch size or the number of workers beyond the dtype's rounding. At most a few batches
-    wait in memory, however slow the reader of this iterator is.
+    Rows do not depend on the batch size or the number of workers beyond the dtype's rounding; with one batch size on
+    one kind of device they do not depend on the images beside them, to the bit (`Extractor.least_batch`). At most a few
+    batches wait in memory, however slow the reader of this iterator is.
 
     Args:
         extractor: Of the rows; of several each gives a row, and a file is read once for all of them.
@@ -97,7 +98,7 @@ def embed_sources(
         return _prepared(extractors, sources, workers=count, limits=limits or Limits(), stop=stop)
 
     with closing(read_ahead(prepared, batch_size, known)) as batches:
-        for begun in _begun(extractors, batches):
+        for begun in _begun(extractors, batches, batch_size):
             yield from _finish(extractors, *begun)
 
 
@@ -204,22 +205,32 @@ class _Reader:
         return item
 
 
-def _begun(extractors: Sequence[Extractor], batches: Iterable[list[Item]]) -> Iterator[Begun]:
+def _begun(extractors: Sequence[Extractor], batches: Iterable[list[Item]], batch_size: int) -> Iterator[Begun]:
     """Yield each batch with its pending rows; where devices are asynchronous the next batches are begun before."""
     ahead = max(extractor.works_ahead for extractor in extractors)
     begun: deque[Begun] = deque()
     for batch in batches:
         squares = [item.squares for item in batch if isinstance(item, Prepared)]
         pixels = list(zip(*squares, strict=True))
-        begun.append((batch, [_start(each, one) for each, one in zip(extractors, pixels, strict=bool(pixels))]))
+        rows = [_start(each, one, batch_size) for each, one in zip(extractors, pixels, strict=bool(pixels))]
+        begun.append((batch, rows))
         if len(begun) > ahead:
             yield begun.popleft()
     yield from begun
 
 
-def _start(extractor: Extractor, squares: Sequence[NDArray[Any]]) -> Rows:
-    """Begin to embed pixels; the rows of an extractor that gives several were made where pictures were decoded."""
-    return (lambda: squares) if extractor.several else extractor.start(np.stack(squares))
+def _start(extractor: Extractor, squares: Sequence[NDArray[Any]], batch_size: int) -> Rows:
+    """Begin a batch, filled up where rows would else depend on how few images came last; return its pending rows.
+
+    The rows of an extractor that gives several were made where pictures were decoded.
+    """
+    if extractor.several:
+        return lambda: squares
+    count, least = len(squares), extractor.least_batch(batch_size)
+    if count >= least:
+        return extractor.start(np.stack(squares))
+    rows = extractor.start(np.stack([*squares, *[squares[-1]] * (least - count)]))
+    return lambda: checked_rows(extractor, rows(), least)[:count]
 
 
 def _finish(extractors: Sequence[Extractor], batch: list[Item], begun: Sequence[Rows]) -> Iterator[Embedded | Rejected]:

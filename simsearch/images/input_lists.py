@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from simsearch.errors import InputError, shown
-from simsearch.images.paths import PathLike, absolute, raw
+from simsearch.images.paths import PathLike, absolute, is_remote, raw
 from simsearch.images.source import reason
 
 # UTF-32 first: its mark begins as that of UTF-16 does.
@@ -34,7 +34,7 @@ class ListEntry:
     """One line of a list.
 
     Attributes:
-        root: The list's folder, or `/` for a path that does not lie below it.
+        root: The list's folder, or `/` for a path that does not lie below it; of an object its bucket, as `s3://photos`.
         name: The path below the root, normalised; empty for the root itself.
         owner: The `owner` column, or None.
         attributes: The other columns, as JSON, or None when there are none.
@@ -163,6 +163,10 @@ def _lines(data: bytes, name: str) -> Iterable[bytes]:
 
 def _entry(folder: bytes, path: bytes, line: int, owner: str | None = None, attributes: str | None = None) -> ListEntry:
     whole = absolute(path, folder)
+    if is_remote(whole):
+        scheme, mark, rest = whole.partition(b"://")
+        bucket, _, name = rest.partition(b"/")
+        return ListEntry(scheme + mark + bucket, name, owner, attributes, line)
     above = folder.rstrip(b"/") + b"/"
     root = folder if (whole + b"/").startswith(above) else b"/"
     return ListEntry(root, whole[len(root.rstrip(b"/")) + 1 :], owner, attributes, line)

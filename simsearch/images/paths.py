@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 from simsearch.errors import InputError, shown
+
+_REMOTE = re.compile(rb"[a-z][a-z0-9+.-]*://")
 
 PathLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -29,15 +32,27 @@ def raw(path: object, what: str = "path") -> bytes:
     return name
 
 
+def is_remote(path: bytes) -> bool:
+    """Return whether a path is the address of an object, or of several, in object storage.
+
+    Example:
+        >>> is_remote(b"s3://photos/a.jpg"), is_remote(b"/photos/a.jpg")
+        (True, False)
+    """
+    return _REMOTE.match(path) is not None
+
+
 def absolute(path: bytes, folder: bytes | None = None) -> bytes:
     """Return a path made absolute below a folder, by default the current one, without `.`, `..` and repeated slashes.
 
-    Links stay as they are written, but where `..` follows one: that is the parent of what the link leads to, as it is
-    to the system.
+    Links stay as they are written, as are addresses of objects, but where `..` follows one: that is
+    the parent of what the link leads to, as it is to the system.
 
     Raises:
         InputError: The path is relative and the current folder is gone.
     """
+    if is_remote(path):
+        return path
     try:
         whole = path if path.startswith(b"/") else os.path.join(folder or os.getcwdb(), path)  # noqa: PTH109, PTH118
     except OSError as error:
@@ -67,7 +82,8 @@ class Links:
     def real(self, folder: bytes) -> bytes:
         """Return where a folder really lies; what does not exist stays as it is written."""
         if folder not in self._real:
-            self._real[folder] = folder if b"\0" in folder else os.path.realpath(folder)
+            plain = b"\0" in folder or is_remote(folder)
+            self._real[folder] = folder if plain else os.path.realpath(folder)
         return self._real[folder]
 
     def last(self, folder: bytes) -> bytes | None:

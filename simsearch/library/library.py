@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from simsearch.errors import InputError
 from simsearch.extract.extractor import Extractor
+from simsearch.extract.runner import Runner
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped
+from simsearch.images.source import Found
 from simsearch.library.format.atomic_files import OnStep, naming_full_disk, nothing
 from simsearch.library.format.channel import ASYMMETRIC, POINTS, Channel, only
 from simsearch.library.format.manifest import Manifest
@@ -157,6 +160,8 @@ class Library(Reader):
         dry_run: bool = False,
         rescan: bool = False,
         progress: Tell | None = None,
+        found: Iterable[Found] = (),
+        runner: Runner | None = None,
     ) -> AddReport:
         """Add every image under `paths` and return the outcomes; when it returns, all of it is on disk.
 
@@ -174,6 +179,8 @@ class Library(Reader):
             dry_run: With `prune`: change nothing, and return a report that counts what would be pruned.
             rescan: Read also files that seem unchanged.
             progress: Called with the progress so far; maybe from another thread, never concurrently.
+            found: More inputs, as `simsearch.images.find` yields them: of object storage, by `simsearch.scale`.
+            runner: Where inputs become rows; None is this process.
 
         Raises:
             InputError: A path is empty or does not exist, a value is no image, or a path of which the library holds
@@ -205,10 +212,15 @@ class Library(Reader):
             "limits": chosen.limits,
         }
         inputs, given = sources_of(paths, there=there, skipped=skip, from_list=from_list, **how)
-        sources = outside(self.path, inputs)
-        with self._intake(chosen, progress, lambda channel: self._extractor(channel).runtime()) as intake:
+        sources, runs = outside(self.path, itertools.chain(inputs, found)), runner or Runner()
+
+        def runtime(channel: Channel) -> Mapping[str, str]:
+            return runs.runtime(self._extractor(channel))
+
+        with self._intake(chosen, progress, runtime, runs.settled) as intake:
             pruned = given if prune else ()
-            report = add(intake, lambda: self.extractors, sources, settings=chosen, rescan=rescan, prune=pruned)
+            told: dict[str, Any] = {"settings": chosen, "rescan": rescan, "prune": pruned, "runner": runs}
+            report = add(intake, lambda: self.extractors, sources, **told)
         kinds = +others
         return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
 
@@ -657,11 +669,17 @@ class Library(Reader):
                 self.swept = tuple(writer.swept)
 
     @contextmanager
-    def _intake(self, settings: AddSettings, progress: Tell | None, runtime: Runtime) -> Iterator[Intake]:
+    def _intake(
+        self,
+        settings: AddSettings,
+        progress: Tell | None,
+        runtime: Runtime,
+        settled: Callable[[], None] = lambda: None,
+    ) -> Iterator[Intake]:
         if progress is not None:
             checks.function(progress, "progress")
         with self._writing() as writer:
-            yield Intake(writer, settings=settings, runtime=runtime, progress=progress)
+            yield Intake(writer, settings=settings, runtime=runtime, progress=progress, settled=settled)
 
 
 def _given(negatives: Any, queries: Any) -> tuple[Any, Origin]:

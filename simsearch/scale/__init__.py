@@ -1,4 +1,4 @@
-"""Many machines and very many images: libraries searched as one, indexes built in shards, and the planner."""
+"""More than one machine: embedding on a cluster, object storage, libraries in shards, indexes in pieces, the planner."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from simsearch._lazy import attach
 
 if TYPE_CHECKING:
+    from simsearch.scale.objects.fetch import FetchingRunner as FetchingRunner
+    from simsearch.scale.objects.find import find_objects as find_objects
     from simsearch.scale.pieces.merge import merge as merge
     from simsearch.scale.pieces.merge import open_merged as open_merged
     from simsearch.scale.pieces.piece import Piece as Piece
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 attach(
     __name__,
     {
+        "FetchingRunner": "objects.fetch",
         "Figure": "planner.figures",
         "Machine": "planner.request",
         "Piece": "pieces.piece",
@@ -42,6 +45,7 @@ attach(
         "Shards": "sharded.shards",
         "Training": "pieces.training",
         "build_piece": "pieces.piece",
+        "find_objects": "objects.find",
         "merge": "pieces.merge",
         "open_merged": "pieces.merge",
         "pieces_of": "pieces.piece",

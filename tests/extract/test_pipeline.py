@@ -229,3 +229,43 @@ def test_settings_out_of_range_are_refused(folder: Path) -> None:
         results(folder, batch_size=0)
     with pytest.raises(InputError, match="workers -1"):
         results(folder, workers=-1)
+
+
+class SizeBound(Mean):
+    """Rows that depend on the size of the batch, as those of kernels chosen by it."""
+
+    def least_batch(self, batch_size: int) -> int:
+        return batch_size
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return super().embed_pixels(pixels) + np.float32(1e-3) * len(pixels)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_rows_do_not_depend_on_how_full_the_last_batch_is(folder: Path, count: int) -> None:
+    good = [found for found in find([folder]) if found.path[-6:] not in (b"05.png", b"07.png", b"09.png")]  # type: ignore[union-attr]
+    extractor = SizeBound()
+    some = list(embed_sources(extractor, good[:count], batch_size=4, workers=0))
+    all_of_them = list(embed_sources(SizeBound(), good, batch_size=4, workers=0))
+    rows = [[one.rows for one in each if isinstance(one, Embedded)] for each in (some, all_of_them[:count])]
+    np.testing.assert_array_equal(rows[0], rows[1])
+    assert set(extractor.batches) == {4}
+
+
+def test_the_rows_of_a_network_are_to_the_bit_those_of_any_split(tiny: Path, folder: Path) -> None:
+    from simsearch import load_extractor
+
+    extractor = load_extractor(tiny, device="cpu")
+    good = [found for found in find([folder]) if found.path[-6:] != b"05.png"]  # type: ignore[union-attr]
+    whole = list(embed_sources(extractor, good, batch_size=8, workers=0))
+    split = [
+        one
+        for i in range(0, len(good), 7)
+        for one in embed_sources(extractor, good[i : i + 7], batch_size=8, workers=0)
+    ]
+    alone = [one for each in good[:5] for one in embed_sources(extractor, [each], batch_size=8, workers=0)]
+    for several in (split, alone):
+        for one, other in zip(several, whole, strict=False):
+            assert isinstance(one, Embedded)
+            assert isinstance(other, Embedded)
+            np.testing.assert_array_equal(one.row, other.row)

@@ -15,9 +15,19 @@ import typer
 
 from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import OtherFiles, about_others, counted, read_inputs, require_inputs, require_listed
+from simsearch.cli.inputs import OtherFiles, about_others, counted, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
+from simsearch.cli.remote import (
+    Cluster,
+    Inputs,
+    LedgerPlace,
+    RayAddress,
+    ShardInputs,
+    about_cost,
+    given_inputs,
+    on_cluster,
+)
 from simsearch.cli.signals import end_with
 
 if TYPE_CHECKING:
@@ -90,7 +100,23 @@ class EmbedFlags:
     batch_size: options.BatchSize = 64
     max_pixels: options.MaxPixels = options.MAX_PIXELS
     strict: options.Strict = False
+    ray: RayAddress = None
+    ledger: LedgerPlace = None
+    shard_inputs: ShardInputs = None
     as_json: options.AsJson = False
+
+    def check(self) -> None:
+        """Refuse flags that contradict each other.
+
+        Raises:
+            typer.BadParameter: Two of them do.
+        """
+        require_inputs(self.paths, self.from_list)
+        if self.ledger is not None and self.ray is None:
+            raise typer.BadParameter("--ledger goes with --ray: it keeps what workers have done")
+        own = {"--shard": self.shard, "--compile": self.compiled, "--decode-on-device": self.on_device}
+        if self.ray is not None and (first := next((flag for flag, given in own.items() if given), None)):
+            raise typer.BadParameter(f"{first} is for one machine; with --ray leave it out")
 
 
 @options.command(
@@ -99,6 +125,8 @@ class EmbedFlags:
     "embed --from-list photos.csv --output rows/ --format npy",
     "embed photos/ --output rows-1/ --shard 1/4",
     "embed photos/ --output rows/ --device cuda:0,cuda:1",
+    "embed s3://bucket/photos --output rows/",
+    "embed photos/ --output rows/ --ray auto",
     "index --rows rows/part-00000.parquet --library photos.library",
     flags=EmbedFlags,
 )
@@ -111,41 +139,87 @@ def embed(flags: EmbedFlags) -> None:
     """
     if flags.parent:
         end_with(flags.parent)
-    require_inputs(flags.paths, flags.from_list)
+    flags.check()
     shard, share = read_shard(flags.shard), read_shard(flags.share)
     devices = [name.strip() for name in flags.device.split(",")]
-    listed = read_inputs(flags.paths, flags.from_list)
-    require_listed(flags.paths, listed, flags.from_list)
-    with shown("embed") as advance, counted(flags.paths or [], listed) as total:
+    inputs = given_inputs(flags.paths, flags.from_list)
+    if inputs.remote and len(devices) > 1:
+        raise typer.BadParameter("object storage is read by one process: give one --device, or --ray local")
+    with shown("embed") as advance, counted(inputs.paths, inputs.listed) as total:
 
         def progress(done: int) -> None:
-            advance(done, total() if shard[1] == 1 else None)
+            advance(done, total() if shard[1] == 1 and not inputs.remote else None)
 
         if len(devices) > 1:
-            facts = _embed_in_processes(flags, listed, devices, shard, progress)
+            facts = _embed_in_processes(flags, inputs.listed, devices, shard, progress)
+        elif flags.ray is not None:
+            facts = _embed_on_cluster(flags, flags.ray, inputs, progress)
         else:
-            facts = _embed_here(flags, listed, shard, share, progress)
+            facts = _embed_here(flags, inputs, shard, share, progress)
     _show(facts, flags.output, as_json=flags.as_json)
     if flags.strict and facts["rejected"]:
         raise typer.Exit(SOME_REJECTED)
 
 
+def _embed_on_cluster(
+    flags: EmbedFlags, address: str, inputs: Inputs, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Embed the inputs on the workers of a cluster; rows are written here."""
+    from simsearch.extract.load import load_extractor
+    from simsearch.images import Limits
+
+    name = flags.model or "mini"
+    extractor = load_extractor(name, device="cpu")
+    limits = Limits(max_pixels=flags.max_pixels)
+    how: dict[str, Any] = {"device": flags.device, "batch_size": flags.batch_size, "workers": flags.workers}
+    how |= {
+        "limits": limits,
+        "shard_inputs": flags.shard_inputs,
+        "models": lambda _kind: ([absolute_name(name)], [extractor.fingerprint]),
+    }
+    with on_cluster(address, ledger=flags.ledger, output=flags.output, **how) as cluster:
+        facts = _written(flags, extractor, inputs, progress=progress, cluster=cluster)
+        return {**facts, "cluster": cluster.end(facts["rows"] + facts["rejected"])}
+
+
+def absolute_name(model: str) -> str:
+    """Return the name of a model by which a process with another current folder loads it."""
+    return str(Path(model).absolute()) if "/" in model else model
+
+
 def _embed_here(
-    flags: EmbedFlags, listed: Sequence[ListEntry], shard: Share, share: Share, progress: Callable[[int], None]
+    flags: EmbedFlags, inputs: Inputs, shard: Share, share: Share, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Embed a share of a shard of the inputs in this process."""
+    from simsearch.extract.load import load_extractor
+
+    extractor = load_extractor(flags.model or "mini", device=flags.device)
+    _quicken(extractor, compiled=flags.compiled, on_device=flags.on_device)
+    return _written(flags, extractor, inputs, progress=progress, shard=shard, share=share)
+
+
+def _written(
+    flags: EmbedFlags,
+    extractor: Extractor,
+    inputs: Inputs,
+    *,
+    progress: Callable[[int], None],
+    shard: Share = (1, 1),
+    share: Share = (1, 1),
+    cluster: Cluster | None = None,
+) -> dict[str, Any]:
+    """Write the rows of a share of a shard of the inputs, and return the counts."""
     from simsearch.cli.commands.embed_processes import share_of
     from simsearch.extract.embeddings.folder import write_folder
-    from simsearch.extract.load import load_extractor
     from simsearch.images import Limits, find
     from simsearch.images.source import source_of
+    from simsearch.scale.objects.fetch import FetchingRunner
 
     (first, of), (mine, shares) = shard, share
     others = OtherFiles(first + (mine - 1) * of, of * shares)
-    extractor = load_extractor(flags.model or "mini", device=flags.device)
-    _quicken(extractor, compiled=flags.compiled, on_device=flags.on_device)
+    here = find(inputs.paths, from_list=inputs.listed, skipped=others.skip)
     sources: Iterator[Source | Rejected] = itertools.islice(
-        find(flags.paths or [], from_list=listed, skipped=others.skip), first - 1, None, of
+        itertools.chain(here, inputs.objects(others.skip)), first - 1, None, of
     )
     if shares > 1:
         sources = (one for one in sources if share_of(source_of(one).path, shares) == mine)
@@ -160,6 +234,7 @@ def _embed_here(
         part_rows=flags.part_rows,
         share=of > 1,
         progress=progress,
+        runner=FetchingRunner() if cluster is None else cluster.runner,
     )
     counts = {"rows": report.rows, "parts": report.parts, "rejected": report.rejected}
     return {**counts, "rejected_by_code": dict(report.codes), **others.facts, "model": extractor.name}
@@ -222,4 +297,6 @@ def _show(facts: dict[str, Any], output: Path, *, as_json: bool) -> None:
     terminal.show_columns(codes, right=(1,))
     if facts["skipped"]:
         terminal.show(about_others(facts["skipped_by_kind"]))
+    if "cluster" in facts:
+        terminal.show(about_cost(facts["cluster"]))
     terminal.show(f"rows are in {output}, {facts['parts']} part(s)")

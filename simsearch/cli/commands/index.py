@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +15,21 @@ import typer
 
 from simsearch.cli import options, terminal
 from simsearch.cli.exit_codes import SOME_REJECTED
-from simsearch.cli.inputs import about_others, counted, read_inputs, require_inputs, require_listed
+from simsearch.cli.inputs import OtherFiles, about_others, counted, require_inputs
 from simsearch.cli.options import named
 from simsearch.cli.progress import shown
+from simsearch.cli.remote import (
+    Cluster,
+    Inputs,
+    LedgerPlace,
+    RayAddress,
+    ShardInputs,
+    about_cost,
+    given_inputs,
+    on_cluster,
+)
 
 if TYPE_CHECKING:
-    from simsearch.images.input_lists import ListEntry
     from simsearch.library import AddReport, AddSettings, Library
 
 app = typer.Typer(rich_markup_mode=None)
@@ -65,6 +75,9 @@ class IndexFlags:
     dry_run: options.DryRun = False
     rescan: Annotated[bool, typer.Option("--rescan", help="Read also files whose size and time are unchanged.")] = False
     strict: options.Strict = False
+    ray: RayAddress = None
+    ledger: LedgerPlace = None
+    shard_inputs: ShardInputs = None
     as_json: options.AsJson = False
 
     def check(self) -> None:
@@ -73,6 +86,8 @@ class IndexFlags:
         Raises:
             typer.BadParameter: Two of them do.
         """
+        from simsearch.scale.objects.store import address_of
+
         require_inputs(self.paths, self.from_list, self.rows)
         if self.rows is not None and (self.paths or self.from_list or self.prune or self.rescan):
             raise typer.BadParameter(
@@ -86,6 +101,12 @@ class IndexFlags:
             raise typer.BadParameter("--bits goes with one --model; of several name the bits of each: 'mini(bits=96)'")
         if self.dry_run and not self.prune:
             raise typer.BadParameter("--dry-run goes with --prune: it names what pruning would remove")
+        if self.ledger is not None and self.ray is None:
+            raise typer.BadParameter("--ledger goes with --ray: it keeps what workers have done")
+        if self.ray is not None and self.rows is not None:
+            raise typer.BadParameter("--rows takes rows that are there: leave out --ray")
+        if self.prune and any(address_of(path) for path in self.paths or []):
+            raise typer.BadParameter("--prune looks into folders of this machine, not into object storage")
 
     @property
     def models(self) -> list[str] | None:
@@ -105,6 +126,8 @@ class IndexFlags:
     "index photos/ --library photos.library --prune --dry-run",
     "index --from-list photos.csv --library photos.library --workers 8",
     "index photos/ --library photos.library --device cuda:0,cuda:1",
+    "index s3://bucket/photos --library photos.library",
+    "index photos/ --library photos.library --ray auto",
     "index photos/ --library small.library --bits 96",
     "index photos/ --library photos.library --model mini --model pdq",
     "index --rows rows/part-00000.parquet --library photos.library",
@@ -123,20 +146,23 @@ def index(flags: IndexFlags) -> None:
     flags.check()
     # Before there is a library: a mistyped name creates none. A folder that is gone is what --prune-empty is for.
     paths = None if flags.prune_empty and flags.library.is_dir() else flags.paths
-    listed = read_inputs(paths, flags.from_list)
-    require_listed(flags.paths, listed, flags.from_list)
+    inputs = given_inputs(flags.paths, flags.from_list, missing=paths is None and flags.paths is not None)
     if flags.dry_run:
         with closing(Library.open(flags.library)) as opened:
-            gone = opened.would_prune(flags.paths or [], from_list=listed, prune_empty=flags.prune_empty)
+            gone = opened.would_prune(inputs.paths, from_list=inputs.listed, prune_empty=flags.prune_empty)
         _show_dry_run(gone, as_json=flags.as_json)
         return
     if flags.rows is not None:
         rows_info(flags.rows)
     with _on_devices(flags) as opened:
         started = time.monotonic()
-        report = _add(opened, flags, listed) if flags.rows is None else _add_rows(opened, flags, flags.rows)
+        cost = None
+        if flags.ray is not None:
+            report, cost = _add_on_cluster(opened, flags, flags.ray, inputs)
+        else:
+            report = _add(opened, flags, inputs) if flags.rows is None else _add_rows(opened, flags, flags.rows)
         terminal.note_swept(opened.swept)
-        _show_report(report, opened, seconds=time.monotonic() - started, as_json=flags.as_json)
+        _show_report(report, opened, seconds=time.monotonic() - started, as_json=flags.as_json, cost=cost)
     if flags.strict and report.rejected:
         raise typer.Exit(SOME_REJECTED)
 
@@ -235,7 +261,8 @@ def _open_or_make(flags: IndexFlags, device: str) -> Library:
 @contextmanager
 def _on_devices(flags: IndexFlags) -> Iterator[Library]:
     """Yield the library, whose images are embedded on all the devices."""
-    devices = [name.strip() for name in flags.device.split(",")]
+    # With --ray the networks are elsewhere, and are loaded here only for what they are called.
+    devices = [name.strip() for name in ("cpu" if flags.ray else flags.device).split(",")]
     if len(devices) > 1:
         from simsearch.runtime.device import choose_device
 
@@ -265,18 +292,37 @@ def _settings(flags: IndexFlags) -> AddSettings:
     return AddSettings(batch_size=flags.batch_size, workers=flags.workers, limits=limits)
 
 
-def _add(library: Library, flags: IndexFlags, listed: Sequence[ListEntry]) -> AddReport:
-    paths = flags.paths or []
-    with shown("index") as advance, counted(paths, listed) as total:
-        return library.add(
-            paths,
-            from_list=listed,
+def _add(library: Library, flags: IndexFlags, inputs: Inputs, cluster: Cluster | None = None) -> AddReport:
+    from simsearch.scale.objects.fetch import FetchingRunner
+
+    others = OtherFiles()
+    with shown("index") as advance, counted(inputs.paths, inputs.listed) as total:
+        report = library.add(
+            inputs.paths,
+            from_list=inputs.listed,
             settings=_settings(flags),
-            progress=lambda progress: advance(progress.done, total()),
+            progress=lambda progress: advance(progress.done, None if inputs.remote else total()),
             prune=flags.prune,
             prune_empty=flags.prune_empty,
             rescan=flags.rescan,
+            found=inputs.objects(others.skip),
+            runner=FetchingRunner() if cluster is None else cluster.runner,
         )
+    kinds = Counter(report.skipped_by_kind) + others.kinds
+    return replace(report, skipped=kinds.total(), skipped_by_kind=dict(kinds.most_common()))
+
+
+def _add_on_cluster(
+    library: Library, flags: IndexFlags, address: str, inputs: Inputs
+) -> tuple[AddReport, dict[str, Any]]:
+    """Add images that the workers of a cluster embed, and return what they cost, too."""
+    channels, settings = library.channels, _settings(flags)
+    named = [each.model for each in channels], [each.fingerprint for each in channels]
+    how: dict[str, Any] = {"device": flags.device, "batch_size": flags.batch_size, "workers": flags.workers}
+    how |= {"limits": settings.limits, "shard_inputs": flags.shard_inputs, "models": lambda _kind: named}
+    with on_cluster(address, ledger=flags.ledger, output=flags.library, **how) as cluster:
+        report = _add(library, flags, inputs, cluster)
+        return report, cluster.end(report.inputs - report.unchanged - report.skipped)
 
 
 def _add_rows(library: Library, flags: IndexFlags, rows: Path) -> AddReport:
@@ -289,7 +335,9 @@ def _add_rows(library: Library, flags: IndexFlags, rows: Path) -> AddReport:
         )
 
 
-def _show_report(report: AddReport, library: Library, *, seconds: float, as_json: bool) -> None:
+def _show_report(
+    report: AddReport, library: Library, *, seconds: float, as_json: bool, cost: dict[str, Any] | None = None
+) -> None:
     counts: dict[str, Any] = {
         "added": report.added,
         "unchanged": report.unchanged,
@@ -309,7 +357,8 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
             "pruned": report.pruned,
             "library_size": len(library),
         }
-        terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate})
+        cluster = {} if cost is None else {"cluster": cost}
+        terminal.show_json({"inputs": report.inputs, **counts, **more, "seconds": seconds, "rate": rate, **cluster})
         return
     terminal.show(f"{report.inputs:,} inputs in {seconds:.1f} s, {rate:,.1f} a second")
     rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.items() if name != "skipped"]
@@ -321,6 +370,8 @@ def _show_report(report: AddReport, library: Library, *, seconds: float, as_json
     if report.first_only:
         files = "1 file has" if report.first_only == 1 else f"{report.first_only:,} files have"
         terminal.show(f"{files} further pages or frames, which are left out")
+    if cost is not None:
+        terminal.show(about_cost(cost))
     terminal.show(f"{library.path} now holds {len(library):,} images")
 
 

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from simsearch.errors import InputError
 from simsearch.extract.embeddings.journal import REJECTED, Journal, PathDigest
 from simsearch.extract.embeddings.parquet import write_items, write_npy, write_rejected, write_rows
 from simsearch.extract.extractor import Extractor, require_one_row
-from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.extract.pipeline import Embedded
+from simsearch.extract.runner import Runner
 from simsearch.images.source import Found, Limits, Rejected, Source, source_of
 
 Format = Literal["parquet", "npy"]
@@ -52,6 +53,7 @@ def write_folder(
     seconds: float = PART_SECONDS,
     share: bool = False,
     progress: Callable[[int], None] | None = None,
+    runner: Runner | None = None,
 ) -> FolderReport:
     """Embed every source into `part-*` files and return the outcomes.
 
@@ -72,6 +74,7 @@ def write_folder(
         seconds: After which a part is written though it is not full.
         share: Whether `sources` are only some of the inputs: then those that are there must be among them.
         progress: Called with the number of inputs done.
+        runner: Where inputs become rows; None is this process.
 
     Raises:
         InputError: The folder holds files and is none of such a run; it was begun in another form, or with other
@@ -80,11 +83,13 @@ def write_folder(
         OutputLocked: Another process writes to it.
     """
     require_one_row(extractor)
+    runner = runner or Runner()
     with Journal(output, extractor, form) as journal:
         rest = _not_there(iter(sources), journal, output, share=share)
-        parts = _Parts(extractor, output, form, journal)
+        parts = _Parts(extractor, output, form, journal, runner)
         try:
-            for result in embed_sources(extractor, rest, batch_size=batch_size, workers=workers, limits=limits):
+            how: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "limits": limits}
+            for result in runner.embed(lambda: (extractor,), rest, **how):
                 parts.add(result, part_rows, seconds)
                 if progress is not None:
                     progress(journal.inputs + parts.waiting)
@@ -136,11 +141,12 @@ def _added(sources: Iterator[Found], there: set[bytes], output: Path, *, first: 
 class _Parts:
     """The buffered results of a part."""
 
-    def __init__(self, extractor: Extractor, output: Path, form: Format, journal: Journal) -> None:
+    def __init__(self, extractor: Extractor, output: Path, form: Format, journal: Journal, runner: Runner) -> None:
         self._extractor = extractor
         self._output = output
         self._form = form
         self._journal = journal
+        self._runner = runner
         self._began = time.monotonic()
         self._rows: list[Embedded] = []
         self._rejected: list[Rejected] = []
@@ -170,6 +176,7 @@ class _Parts:
         if rows:
             self._write(self._output / f"part-{self._journal.parts:05d}", rows)
         self._journal.add(len(rows), rejected, names.hexdigest())
+        self._runner.settled()
         self._began = time.monotonic()
 
     def _write(self, stem: Path, rows: list[Embedded]) -> None:

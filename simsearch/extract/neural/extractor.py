@@ -157,6 +157,10 @@ class NeuralExtractor(Extractor):
         """
         return self._rows(pixels)
 
+    def least_batch(self, batch_size: int) -> int:
+        """Return a whole batch on a GPU, whose kernels go by its size; two on a CPU, which treats one image apart."""
+        return batch_size if self.device.type == "cuda" else min(2, batch_size)
+
     def start(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[Any]]:
         """Begin to embed pixels (n, s, s, 3) uint8, and return the callable that waits for their rows.
 

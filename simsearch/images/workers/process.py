@@ -90,10 +90,11 @@ class Child:
             self._since = time.monotonic()
         source = job.source
         data = source.given if isinstance(source.given, bytes) else b""
-        header = REQUEST.pack(self._count % DEPTH, len(source.file), source.offset, source.size)
+        file = b"" if data else source.file  # bytes that were fetched from elsewhere go by themselves
+        header = REQUEST.pack(self._count % DEPTH, len(file), source.offset, len(data) or source.size)
         self._count += 1
         self.jobs.append(job)
-        self._outbox += header + source.file + data
+        self._outbox += header + file + data
         self.flush()
 
     def flush(self) -> None:

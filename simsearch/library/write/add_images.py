@@ -10,7 +10,8 @@ from typing import TypeAlias, cast
 
 from simsearch.errors import LibraryError
 from simsearch.extract.extractor import Extractor
-from simsearch.extract.pipeline import Embedded, embed_sources
+from simsearch.extract.pipeline import Embedded
+from simsearch.extract.runner import Runner
 from simsearch.images.source import Found, Rejected, Source, source_of
 from simsearch.library.format.channel import problem_of
 from simsearch.library.format.items import Item
@@ -32,11 +33,18 @@ class AddJob:
     """One call of `add`: sources in, outcomes into the intake."""
 
     def __init__(
-        self, intake: Intake, extractors: Callable[[], Sequence[Extractor]], *, settings: AddSettings, rescan: bool
+        self,
+        intake: Intake,
+        extractors: Callable[[], Sequence[Extractor]],
+        *,
+        settings: AddSettings,
+        rescan: bool,
+        runner: Runner,
     ) -> None:
         self._intake = intake
         self._extractors = extractors
         self._settings = settings
+        self._runner = runner
         self._rescan = rescan
         self._paths: set[bytes] = set()  # read, and neither committed nor rejected yet
         self._contents: set[bytes] = set()  # being embedded
@@ -62,8 +70,8 @@ class AddJob:
         first = next(stream := iter(sources), None)
         if first is None:  # nothing to read, and no network to load
             return
-        outcomes = embed_sources(
-            self._extractors(),
+        outcomes = self._runner.embed(
+            self._extractors,
             itertools.chain([first], stream),
             batch_size=self._settings.batch_size,
             workers=workers,
@@ -198,12 +206,13 @@ def add(
     settings: AddSettings,
     rescan: bool = False,
     prune: Sequence[PathLike] = (),
+    runner: Runner | None = None,
 ) -> AddReport:
     """Add every source and return the outcomes; items under `prune` that were not found are removed at the end.
 
     The extractors are those of the channels, in their order; they are asked for when the first image is to be read.
     """
-    job = AddJob(intake, extractors, settings=settings, rescan=rescan)
+    job = AddJob(intake, extractors, settings=settings, rescan=rescan, runner=runner or Runner())
     job.run(sources)
     gone = job.seen.gone(intake.writer.snapshot, prune)
     if gone:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from simsearch.errors import LibraryDamaged, RejectCode
+from simsearch.images.paths import is_remote
 from simsearch.images.source import Rejected
 from simsearch.library.format.channel import Channel, Rows, only
 from simsearch.library.format.commit import FileRecord, Mask
@@ -85,12 +86,14 @@ class Intake:
         settings: AddSettings,
         runtime: Runtime,
         progress: Callable[[Progress], None] | None = None,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.writer = writer
         self.channels = writer.snapshot.state.channels
         self._settings = settings
         self._runtime = runtime
         self._progress = progress
+        self._settled = settled
         self._reporting = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()  # of inputs that are counted besides
@@ -207,7 +210,7 @@ class Intake:
         """Return whether the images of a content are known and none is in its place, as after a move of a folder."""
         snapshot = self.writer.snapshot
         places = [] if sha256 is None or sha256 in self.pending.rows else snapshot.contents(sha256)[:_ORIGINALS]
-        paths = [path for path in map(snapshot.path, places) if path is not None]
+        paths = [path for path in map(snapshot.path, places) if path is not None and not is_remote(path)]
         return bool(paths) and not any(os.path.lexists(split_member(path)[0]) for path in paths)
 
     def _is_nameless_known(self, item: Item) -> bool:
@@ -266,6 +269,7 @@ class Intake:
     def _note_committed(self) -> None:
         self._committed = self._counts.total()
         self._committed_at = time.monotonic()
+        self._settled()
 
     def _merge_small(self) -> None:
         """Merge small segments; damaged ones stay as they are, so that `verify --deep` keeps reporting them."""

@@ -1,0 +1,1 @@
+"""Images in object storage (s3, gs, az): found, and fetched within bounds."""
