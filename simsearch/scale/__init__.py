@@ -1,4 +1,4 @@
-"""More than one machine: embedding on a cluster, object storage, libraries in shards, indexes in pieces, the planner."""
+"""More than one machine: embedding on a cluster, object storage, shards, indexes in pieces, the planner."""
 
 from __future__ import annotations
 
