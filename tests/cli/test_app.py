@@ -73,6 +73,7 @@ def test_the_help_lists_exactly_the_commands(run: Run) -> None:
             "check",
             "list",
             "serve",
+            "plan",
             "embed",
             "benchmark",
         ),
