@@ -16,6 +16,7 @@ from pages.fused import fused_brief, fused_page
 from pages.goals import goals_page
 from pages.model_card import model_page, protocol
 from pages.models import models_table, speed
+from pages.serve import serve_page
 from simsearch.benchmark.report.markdown import cell, paragraph, table
 from simsearch.benchmark.report.needle_tables import needle_brief
 from simsearch.benchmark.results import Results
@@ -53,6 +54,11 @@ def pages(root: Path) -> dict[str, str]:
             (root / "docs" / "duplicates.md").read_text(encoding="utf-8"),
             duplicates_page(*(_read(results / "act" / f"{name}.json") for name in ("peers", "duplicates"))),
         ),
+        "docs/serve.md": rendered(
+            (root / "docs" / "serve.md").read_text(encoding="utf-8"),
+            serve_page(*(_read(results / "serve" / f"{name}.json") for name in ("serve", "soak"))),
+        ),
+        "docs/scale.md": rendered((root / "docs" / "scale.md").read_text(encoding="utf-8"), _killed(results)),
         "docs/billion.md": rendered(
             (root / "docs" / "billion.md").read_text(encoding="utf-8"),
             billion_page(*(_read(results / f"{name}.json") for name in _BILLION)),
@@ -137,6 +143,11 @@ def _models(root: Path) -> list[str]:
         "",
         *speed(embedding, _read(results / "memory.json"), _read(results / "bit_drift.json")),
     ]
+
+
+def _killed(results: Path) -> list[str]:
+    record = _read(results / "scale" / "ray.json")
+    return [f"`scripts/measure_ray.py`, {record['images']:,} photographs: {record['verdict']}."]
 
 
 def _block(results: Path) -> list[str]:

@@ -1,0 +1,25 @@
+"""The measured part of the page on the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+def serve_page(lookups: Record, soak: Record) -> list[str]:
+    """Return the lines between the page's markers.
+
+    Args:
+        lookups: `results/serve/serve.json`.
+        soak: `results/serve/soak.json`.
+    """
+    single, own = lookups["lookups"]["single"], soak["mib_own"]
+    return [
+        f"**Look-ups** (`scripts/measure_serve.py`; the service has one core, the load another): {lookups['verdict']}. "
+        f"One at a time over {lookups['lines']} connections, half of the look-ups are answered within "
+        f"{single['p50_ms']:.0f} ms and 99 % within {single['p99_ms']:.0f} ms.",
+        "",
+        f"**Memory** (`scripts/soak_serve.py`): {soak['verdict']}; {own[len(own) // 2]:,.0f} MiB at half time.",
+    ]
