@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from simsearch.errors import InputError, RejectCode, shown
+from simsearch.errors import ImageRejected, InputError, RejectCode, shown
 from simsearch.images.input_lists import ListEntry, read_list
 from simsearch.images.paths import Links, PathLike, absolute, raw
 from simsearch.images.sidecars import HEAD, Skipped, is_meant_as_image, kind_of_other
@@ -170,7 +170,7 @@ def _file(place: _Place, status: os.stat_result, skipped: Skip) -> Iterator[Foun
     head = b"" if is_meant_as_image(place.name) else _head(place.path)
     kind = None if place.named else kind_of_other(place.name, head)
     if is_tar(head) or (place.name.lower().endswith(b".tar") and source.size):
-        yield from _members(source, skipped)
+        yield from tar_members(source, lambda: open(source.file, "rb"), _kind_by_content, skipped)  # noqa: PTH123, SIM115
     elif kind is not None:
         skipped(Skipped(place.path, kind))
     else:
@@ -190,17 +190,29 @@ def _head(path: bytes) -> bytes:
         os.close(descriptor)
 
 
-def _members(shard: Source, skipped: Skip) -> Iterator[Found]:
+def tar_members(
+    shard: Source,
+    opened: Callable[[], BinaryIO],
+    kind_of: Callable[[BinaryIO, Member], str | None],
+    skipped: Skip,
+) -> Iterator[Found]:
+    """Yield the inputs in a tar, wherever it lies.
+
+    Args:
+        shard: The tar.
+        opened: Opens it; what it raises as it is opened or read ends the members with a rejected one.
+        kind_of: Which kind of file a member is that is known to be no image; None for an image, and for the unknown.
+        skipped: Called with each that is known to be none.
+    """
     seen = set[bytes]()
     try:
-        with open(shard.file, "rb") as file:  # noqa: PTH123
+        with opened() as file:
             for member in members(file, shard.size):
                 if _is_hidden(member.name):
                     continue
                 name = shard.name + b"::" + member.name
                 source = replace(shard, name=name, offset=member.offset, size=member.size)
-                kind = None if is_meant_as_image(member.name) else kind_of_other(member.name, _start(file, member))
-                if kind is not None:
+                if (kind := kind_of(file, member)) is not None:
                     skipped(Skipped(source.path, kind))
                 elif member.name in seen:
                     message = "the tar holds another member of this name before it"
@@ -210,8 +222,12 @@ def _members(shard: Source, skipped: Skip) -> Iterator[Found]:
                 else:
                     yield source
                 seen.add(member.name)
-    except (OSError, TarError) as error:
+    except (OSError, TarError, ImageRejected) as error:
         yield Rejected(shard, RejectCode.IO_ERROR, f"the tar cannot be read any further: {reason(error)}")
+
+
+def _kind_by_content(file: BinaryIO, member: Member) -> str | None:
+    return None if is_meant_as_image(member.name) else kind_of_other(member.name, _start(file, member))
 
 
 def _start(file: BinaryIO, member: Member) -> bytes:

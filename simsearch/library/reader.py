@@ -80,6 +80,7 @@ class Reader:
         self._fused: dict[frozenset[str], KnownRates | None] = {}
         self._samples: dict[tuple[int, str], Any] = {}
         self._floors: dict[str, int] = {}
+        self._backgrounds: dict[str, NDArray[Any] | None] = {}
         for one in given:
             found = next((each for each in self.channels if each.fingerprint == one.fingerprint), self.channels[0])
             self._lazy[found.name] = LazyExtractor(found, one, device)
@@ -440,7 +441,10 @@ class Reader:
         """
         from simsearch.library.calibration.background import background_of
 
-        rows = background_of(plan.channel.model, plan.channel.fingerprint)
+        fingerprint = plan.channel.fingerprint
+        if fingerprint not in (known := self._backgrounds):
+            known[fingerprint] = background_of(plan.channel.model, fingerprint)
+        rows = known[fingerprint]
         if rows is None or calibration is None or calibration.normalised is None:
             raise InputError(
                 f"no rates of normalised distances are known of {plan.channel.model} by {plan.metric}: leave normalise "

@@ -25,9 +25,12 @@ def background_of(model: str, fingerprint: str) -> NDArray[Any] | None:
     try:
         found = described_by_file(model, fingerprint, whose="the library")
         inner = found.inner if isinstance(found, QuantisedExtractor) else found
-        if not isinstance(inner, Described) or load_card(inner.card_folder).background is None:
+        if not isinstance(inner, Described):
             return None
-        rows = background_rows(load_card(inner.card_folder), inner.card_folder)
+        card = load_card(inner.card_folder)
+        if card.background is None:
+            return None
+        rows = background_rows(card, inner.card_folder)
     except SimsearchError:
         return None
     if len(rows) < _FEWEST:

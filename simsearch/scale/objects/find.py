@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from simsearch.errors import ImageRejected, InputError, RejectCode, shown
+from simsearch.errors import InputError, shown
+from simsearch.images.find import tar_members
 from simsearch.images.input_lists import ListEntry
 from simsearch.images.sidecars import Skipped, kind_of_other
-from simsearch.images.source import Found, Rejected, Source, reason, source_of
-from simsearch.images.tar import TarError, members
+from simsearch.images.source import Found, Rejected, Source, source_of
 from simsearch.scale.objects.store import Address, Bucket, address_of, bucket_at, mtime_of
 
 Skip = Callable[[Skipped], None]
@@ -88,35 +88,14 @@ def _object(bucket: Bucket, root: str, name: str, meta: Any, skipped: Skip) -> I
     file = f"{root}/{name}".encode()
     source = Source(root.encode(), name.encode(), file, 0, int(meta["size"]), mtime_of(meta))
     if name.lower().endswith(".tar") and source.size:
-        yield from _members(bucket, str(meta["path"]), source, skipped)
+        opened = cast(BinaryIO, _Ranges(bucket, str(meta["path"]), source.size))
+        yield from tar_members(source, lambda: opened, lambda _file, member: kind_of_other(member.name, b""), skipped)
         return
     kind = kind_of_other(source.name, b"")
     if kind is not None:
         skipped(Skipped(source.path, kind))
     else:
         yield source
-
-
-def _members(bucket: Bucket, key: str, shard: Source, skipped: Skip) -> Iterator[Found]:
-    seen = set[bytes]()
-    try:
-        for member in members(cast(BinaryIO, _Ranges(bucket, key, shard.size)), shard.size):
-            if any(part.startswith(b".") and part not in (b".", b"..") for part in member.name.split(b"/")):
-                continue
-            name = shard.name + b"::" + member.name
-            source = replace(shard, name=name, offset=member.offset, size=member.size)
-            if (kind := kind_of_other(member.name, b"")) is not None:
-                skipped(Skipped(source.path, kind))
-            elif member.name in seen:
-                message = "the tar holds another member of this name before it"
-                yield Rejected(source, RejectCode.UNSUPPORTED_NAME, message)
-            elif member.problem is not None:
-                yield Rejected(source, RejectCode.IO_ERROR, member.problem)
-            else:
-                yield source
-            seen.add(member.name)
-    except (TarError, ImageRejected) as error:
-        yield Rejected(shard, RejectCode.IO_ERROR, f"the tar cannot be read any further: {reason(error)}")
 
 
 class _Ranges(io.RawIOBase):
