@@ -115,8 +115,8 @@ class Loss(pydantic.BaseModel, frozen=True, extra="forbid"):
         mixup: Share of the batch from which blends with another image are made, copies of both in part.
         cutmix: Share of the batch from which pastes of another image are made, copies of both in part.
         bank: Rows of earlier batches that serve as negatives.
-        both: Whether both views are trained. Otherwise rows of the moderate one are only what hard ones are compared
-            with, as in MoCo: a step costs a third less.
+        both: Whether both views are trained. Otherwise rows of the moderate one, by the averaged weights, are only what
+            hard ones are compared with, as in MoCo: a step costs a third less, and needs `ema`.
     """
 
     temperature: PositiveFloat = 0.05
@@ -343,9 +343,11 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _teacher_is_heard(self) -> FinetuneConfig:
+    def _views_are_trained(self) -> FinetuneConfig:
         if self.distillation and not self.loss.both:
             raise ValueError("`distillation` acts on the moderate view, which `loss: {both: false}` does not train")
+        if not self.loss.both and not self.ema:
+            raise ValueError("`loss: {both: false}` compares with rows of averaged weights: give `ema`, as 0.99")
         return self
 
 

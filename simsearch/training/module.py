@@ -7,6 +7,7 @@ depends on is saved by `keeper` as safetensors, not by Lightning, whose checkpoi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -163,15 +164,23 @@ class Finetuning(LightningModule):
         return loss
 
     def _parts(self, inputs: list[Tensor]) -> list[Tensor]:
-        """Return the unit vectors of each view."""
-        if self.config.loss.both:
-            return self._seen(inputs)
-        with torch.no_grad():
-            keys = self._seen(inputs[:1])
-        return keys + self._seen(inputs[1:])
+        """Return the unit vectors of each view; those of a view that is not trained by the averaged weights.
 
-    def _seen(self, inputs: list[Tensor]) -> list[Tensor]:
-        rows = self.network(torch.cat(inputs))
+        The network itself would change under the rows that it is compared with, and not converge.
+
+        Reference: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020, section 4.1.
+        """
+        if self.config.loss.both:
+            return self._seen(self.network, inputs)
+        assert self.average is not None
+        self.network.eval()
+        with torch.no_grad():
+            keys = self._seen(self.average.seen_by(self.network), inputs[:1])
+        training_mode(self.network, self.frozen)
+        return keys + self._seen(self.network, inputs[1:])
+
+    def _seen(self, network: Callable[[Tensor], Tensor], inputs: list[Tensor]) -> list[Tensor]:
+        rows = network(torch.cat(inputs))
         with torch.autocast(self.device.type, enabled=False):
             return list(torch.split(self._units(rows.float()), [len(x) for x in inputs]))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from simsearch.errors import InputError
 from simsearch.extract.networks.build import arguments_of, build_network, load_network
@@ -234,6 +235,10 @@ class Averaged(nn.Module):
                 mine.lerp_(tensor.detach(), 1 - decay)
             else:
                 mine.copy_(tensor)
+
+    def seen_by(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return the network, in its present mode, with the averaged weights for its own."""
+        return lambda x: functional_call(network, self.state(), (x,))
 
     def state(self) -> dict[str, Tensor]:
         """Return the averaged weights under the network's own names."""

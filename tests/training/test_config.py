@@ -35,6 +35,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         (("views", "hard", "edits"), [{"edit": "chain_2", "share": 0}], "edits.0.share: Input should be greater"),
         (("validation", "patience"), 3, "validation: `patience` counts looks; give `every`"),
         (("start",), {"arguments": {}}, "start.model: Field required"),
+        (("loss", "both"), False, "compares with rows of averaged weights: give `ema`"),
         (("export", "name"), "My Model", "export.name: String should match pattern"),
     ],
 )
@@ -50,7 +51,7 @@ def test_what_is_wrong_is_named(path: tuple[str, ...], value: Any, told: str) ->
 
 @pytest.mark.parametrize("both", [True, False])
 def test_a_teacher_needs_the_view_that_it_teaches(both: bool) -> None:
-    values = {**GOOD, "distillation": {"teacher": "mini"}, "loss": {"both": both}}
+    values = {**GOOD, "distillation": {"teacher": "mini"}, "loss": {"both": both}, "ema": 0.9}
     if both:
         assert config_of(values).distillation
     else:

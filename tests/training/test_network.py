@@ -85,6 +85,16 @@ def test_averaged_weights_follow_the_formula() -> None:
     assert average.state().keys() == one.state_dict().keys()
 
 
+def test_a_network_lends_itself_to_its_averaged_weights() -> None:
+    one, x = network().eval(), torch.rand(3, 3, 32, 32)
+    average, before = Averaged(one, 0.9), one(x)
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    assert torch.equal(average.seen_by(one)(x), before)
+    assert not torch.equal(one(x), before)
+
+
 def test_the_head_has_three_layers_of_which_the_first_may_be_the_exported_row(tiny: Path, tmp_path: Path) -> None:
     assert isinstance(head_of(None, 12), nn.Identity)
     count = [sum(isinstance(m, nn.Linear) for m in head_of(Head(keep=keep), 12).modules()) for keep in (False, True)]
