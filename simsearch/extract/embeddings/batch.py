@@ -157,6 +157,8 @@ def _content(cell: Any, number: int, path: Path) -> bytes | None:
 
 def _numbers(batch: pa.RecordBatch, name: str, most: int, first: int, path: Path) -> pa.Array:
     column, kind = _column(batch, name), pa.int16() if name == "quality" else pa.int32()
+    if column.null_count == len(column):
+        return pa.nulls(len(column), kind)
     if pa.types.is_integer(column.type):
         ends = pc.min_max(column).as_py()
         if ends["min"] is None or 0 <= ends["min"] <= ends["max"] <= most:

@@ -98,12 +98,13 @@ class Snapshot:
         if not sha256:  # as of rows without images
             return []
         whole = np.frombuffer(b"".join(sha256), np.uint8).reshape(-1, 32)
-        keys = keys_of_contents(whole)
+        keys, order = _ascending(keys_of_contents(whole))
         found: list[list[Place]] = [[] for _ in sha256]
         for s, segment in enumerate(self.segments):
-            indices, positions = self._live_below(s, segment.contents, keys)
-            if not len(indices):
+            at, positions = self._live_below(s, segment.contents, keys)
+            if not len(at):
                 continue
+            indices = order[at]
             same = (segment.sha256[positions] == whole[indices]).all(axis=1)
             for i, position in sorted(zip(indices[same].tolist(), positions[same].tolist(), strict=True)):
                 found[i].append(Place(s, position))
@@ -122,19 +123,20 @@ class Snapshot:
     def by_paths(self, paths: Sequence[bytes]) -> list[Place | None]:
         """Return the live item of each path, in one pass over the segments."""
         found: list[Place | None] = [None] * len(paths)
-        keys = keys_of_paths(paths if self.segments else ())
+        keys, order = _ascending(keys_of_paths(paths if self.segments else ()))
         for s, segment in enumerate(self.segments):
-            indices, positions = self._live_below(s, segment.keys, keys)
-            if not len(indices):
+            at, positions = self._live_below(s, segment.keys, keys)
+            if not len(at):
                 continue
             names = segment.paths(positions)
-            for i, position, name in zip(indices.tolist(), positions.tolist(), names, strict=True):
+            for i, position, name in zip(order[at].tolist(), positions.tolist(), names, strict=True):
                 if found[i] is None and name == paths[i]:
                     found[i] = Place(s, position)
         return found
 
     def may_hold(self, paths: NDArray[np.uint64], contents: NDArray[np.uint64]) -> bool:
         """Return whether any live item has one of these path keys or content keys."""
+        paths, contents = np.sort(paths), np.sort(contents)
         tables = (
             (s, t, k) for s, seg in enumerate(self.segments) for t, k in ((seg.keys, paths), (seg.contents, contents))
         )
@@ -143,11 +145,12 @@ class Snapshot:
     def _live_below(
         self, segment: int, table: Keys, wanted: NDArray[np.uint64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return indices of the keys in a segment's table, and their live positions: (m,) each."""
+        """Return indices of the keys, which rise, in a segment's table, and their live positions: (m,) each."""
         keys = table[0]
-        first, end = keys.searchsorted(wanted), keys.searchsorted(wanted, "right")
-        if not (found := end - first).any():  # as for most: known ones are few
+        first = keys.searchsorted(wanted)
+        if not len(keys) or not (keys[np.minimum(first, len(keys) - 1)] == wanted).any():  # as mostly: few are known
             return _NONE, _NONE
+        found = (end := keys.searchsorted(wanted, "right")) - first
         indices = np.repeat(np.arange(len(wanted)), found)
         at = np.arange(len(indices)) + np.repeat(end - np.cumsum(found), found)
         positions = table[1, at].astype(np.intp)
@@ -279,3 +282,9 @@ def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
     if len(segment) and segment.ids[-1] >= state.next_id:
         raise LibraryDamaged(f"{home} holds id {segment.ids[-1]} and the manifest says that ids end at {state.next_id}")
     return segment
+
+
+def _ascending(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Return keys in order, which are found several times as fast, and where each stood."""
+    order = np.argsort(keys)
+    return keys[order], order

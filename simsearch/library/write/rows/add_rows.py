@@ -38,7 +38,8 @@ def check_file(path: Path, channel: Channel) -> None:
 def add_rows(intake: Intake, path: Path) -> None:
     """Take in every row of a file, after all of them were checked: with an invalid one, none is taken.
 
-    The leading new rows are written while they are checked; the rest is read again.
+    The leading new rows are written while they are checked; the rest is read again, and is as quick as long as all of
+    it is new.
 
     Raises:
         RowError: The library has several rows an image; or a row is NaN, infinite, zero-sum, of numbers that are no
@@ -59,8 +60,22 @@ def add_rows(intake: Intake, path: Path) -> None:
                 raise RowError(f"row {batch.first + at} of {path} has path '/', which is no file; give a path, or null")
             new.take(batch, places)
         new.commit()
-    if new.taken < info.rows:
-        take_rows(intake, read_rows(path, start=new.taken), folder)
+    taken = new.taken
+    while new.full and new.taken:
+        new = _new_from(intake, path, taken, folder)
+        taken += new.taken
+    if taken < info.rows:
+        take_rows(intake, read_rows(path, start=taken), folder)
+
+
+def _new_from(intake: Intake, path: Path, start: int, folder: bytes) -> NewRows:
+    """Take in checked rows from one on, up to one that may not be new or some segments."""
+    with NewRows(intake) as new:
+        for batch in read_rows(path, start=start):
+            if not new.take(batch, located(batch.path, folder)):
+                break
+        new.commit()
+    return new
 
 
 def _require_bytes(batch: RowBatch, info: RowsInfo, channel: Channel, path: Path) -> None:

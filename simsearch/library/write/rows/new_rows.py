@@ -29,10 +29,11 @@ class NewRows:
 
     Attributes:
         taken: How many rows it has.
+        full: Whether it takes no more because it has as many segments as it may.
     """
 
     def __init__(self, intake: Intake) -> None:
-        self.taken = 0
+        self.taken, self.full = 0, False
         self._intake = intake
         self._room = room_of(intake.channel)
         self._open = True
@@ -50,18 +51,19 @@ class NewRows:
             if not written.cancelled() and written.exception() is None:
                 remove_folder(written.result()[0])
 
-    def take(self, batch: RowBatch, places: Located) -> None:
-        """Take in rows, all of them valid in the channel; none after one that may not be new."""
+    def take(self, batch: RowBatch, places: Located) -> bool:
+        """Take in rows, all of them valid in the channel; none after one that may not be new. Return whether it did."""
         count = len(batch.rows)
         if not self._open or not count:
-            return
+            return self._open
         if self._held and self._held + count > self._room:
             self._end()
         named = [path for path in places.paths if path is not None]
         paths, contents = keys_of_paths(named), keys_of_contents(contents_of(batch.sha256)[known(batch.sha256)])
-        self._open = len(self._written) < _MOST_SEGMENTS and self._are_new(paths, contents)
+        self.full = len(self._written) >= _MOST_SEGMENTS
+        self._open = not self.full and self._are_new(paths, contents)
         if not self._open:
-            return
+            return False
         if count > len(self._rows):  # one batch is more than a segment
             self._begin(count)
         self._rows[self._held : self._held + count] = self._intake.channel.round(batch.rows)
@@ -71,6 +73,7 @@ class NewRows:
         self._held += count
         self.taken += count
         self._intake.count("added", count)
+        return True
 
     def commit(self) -> None:
         """Commit all of them at once."""
