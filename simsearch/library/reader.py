@@ -183,8 +183,9 @@ class Reader:
         """Open what a search by that metric needs, and return how many seconds that took.
 
         That is its index, or rows on a GPU, and for a CPU compiled code: read from the user's cache, or compiled in a
-        few seconds and cached there. Without it early searches take longer. Images need the extractor too, which loads
-        on first use.
+        few seconds and cached there. Without it early searches take longer. Of codes by the hundred thousand tables are
+        made, by which searches with a small `max_distance` look at few of them; they take about 80 bytes a code, and
+        1.5 seconds a million. Images need the extractor too, which loads on first use.
         """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)
@@ -201,6 +202,8 @@ class Reader:
             from simsearch.search.warm_up import make_ready
 
             make_ready(chosen, np.empty((0, self.channel.dimension), self.channel.numpy_dtype), by_index=by_index)
+            if chosen == "hamming":
+                self._resident.make_chunks(self.snapshot, self.channel)
         return time.perf_counter() - began
 
     def search(

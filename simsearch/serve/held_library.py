@@ -122,6 +122,7 @@ class HeldLibrary:
         if stamp != self._stamp:
             self._library.refresh()
             self.view, self._stamp = View(self._library), stamp
+            self._prepare()
 
     async def watch(self) -> None:
         """Refresh again and again, until it is cancelled; what fails is logged, and the older commit still answers."""

@@ -25,7 +25,8 @@ from simsearch.library.format.channel import Channel
 from simsearch.library.format.items import Item, items_batch, rejects_batch
 from simsearch.library.format.manifest import Manifest
 from simsearch.library.format.segment import ChannelRows, SegmentDraft
-from simsearch.library.indexes import store
+from simsearch.library.indexes import chunk_tables, store
+from simsearch.library.read import open_indexes
 from simsearch.library.read.matches import QueryMatches
 from simsearch.library.write.merge import merge
 from simsearch.search.indexes.spec import CODE_KINDS, KINDS
@@ -60,6 +61,7 @@ class Life:
         self.library = Library.open(folder, device="cpu")
         self.indexed = bool(self.rng.random() < 0.3)
         self.by_index = 0  # answers
+        self.prepared = bool(self.rng.random() < 0.5)
         self.items: dict[bytes, KernelCache] = {}
         self.next_id = 0
         pool = 1 + self.rng.integers(0, 3, (6, self.dimension))  # few, so that distances tie
@@ -94,6 +96,8 @@ class Life:
         else:
             self.library.optimize()
         self.library.refresh()
+        if self.prepared and self.rng.random() < 0.5:
+            self.library.prepare()  # makes tables of codes, which later ones are not in
 
     def _add(self, names: list[bytes]) -> None:
         """Write a segment, items that there are already first, by their ids."""
@@ -178,13 +182,19 @@ def run(seed: int) -> tuple[str, str | None]:
             warnings.simplefilter("error")
             life = Life(Path(folder) / "fuzzed.library", seed)
             kind = f"{life.metric}, library"
-            with mock.patch.object(store, "_MAPPED_FROM", int(life.rng.choice([0, 1 << 62]))):
+            share = float(life.rng.choice([0.3, 1, 100]))  # of the codes, so that there are queries with too many
+            with (
+                mock.patch.object(store, "_MAPPED_FROM", int(life.rng.choice([0, 1 << 62]))),
+                mock.patch.object(open_indexes, "CHUNKS_FROM", 1),
+                mock.patch.object(chunk_tables, "_SHARE", share),
+            ):
                 for _ in range(STEPS):
                     life.step()
                     life.ask()
                     life.ask()
-            life.library.close()
             kind += " by index" if life.by_index else ""
+            kind += " by chunks" if life.library._resident._chunks else ""
+            life.library.close()
     except Exception:
         return kind, f"python -m tests.library.fuzzing {seed}\n{traceback.format_exc()}"
     return kind, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -220,6 +220,15 @@ class Segment:
     def climbing(self) -> NDArray[np.intp]:
         """Positions of the items whose name leads out of their root; only the first libraries have any."""
         return np.flatnonzero(starting_with(self.items.column("path"), b"../"))
+
+    @property
+    def arrays(self) -> Iterator[NDArray[Any]]:
+        """All that is memory-mapped of its files but the rejects."""
+        yield from (self.keys, self.contents, self.ids)
+        for rows in self.channels.values():
+            yield from (rows.item, rows.part, rows.row)
+        buffers = (buffer for column in self.items.columns for buffer in column.buffers())
+        yield from (np.frombuffer(buffer, np.uint8) for buffer in buffers if buffer is not None)
 
     @property
     def files(self) -> list[Path]:

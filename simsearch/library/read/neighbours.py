@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from simsearch.library.read.group_copies import RowHits, SearchHit, grouped, gro
 from simsearch.library.read.id_order import RowRange, rising, whole
 from simsearch.library.read.matches import Copy, Match, QueryMatches
 from simsearch.library.read.search_plan import SearchPlan
+from simsearch.runtime.device import type_of
 from simsearch.search.arguments import Order
 from simsearch.spatial.witness import PLACES
 
@@ -67,6 +69,8 @@ def _nearest(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
         from simsearch.library.read.by_places import by_places
 
         return by_places(rows, plan, plan.k + plan.spare)
+    if (hits := _by_chunks(rows, plan)) is not None:
+        return [replace(near, hits=near.hits[: plan.k + plan.spare]) for near in hits]
     parts = max(segment.channels[name].parts for segment in snapshot.segments)
     count = min((plan.k + plan.spare) * parts, total)
     resident = None if plan.exact else plan.resident
@@ -152,13 +156,63 @@ def _blocks(plan: SearchPlan, stretches: Sequence[RowRange], *, resident: bool =
 
 def _all_within(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits]:
     """Return every item within the distance, exactly."""
-    from simsearch.search.range_search import within
-
     if plan.max_distance is None or plan.metric == ASYMMETRIC:
         raise InputError("k is None, which asks for all within a max_distance, by no asymmetric metric: give k or that")
-    stretches = whole(plan.snapshot, plan.channel.name, range(len(plan.snapshot.segments)))
+    hits = _by_chunks(rows, plan)
+    return _looked_at(rows, plan, range(len(plan.snapshot.segments))) if hits is None else hits
+
+
+def _by_chunks(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits] | None:
+    """Return every item within the distance, by tables of codes; None without, or where they do not pay."""
+    snapshot, name, limit = plan.snapshot, plan.channel.name, plan.max_distance
+    ready = None if plan.resident is None or plan.exact else plan.resident.chunks(snapshot, name)
+    if plan.metric != "hamming" or limit is None or ready is None or type_of(plan.device) == "cuda":
+        return None
+    from simsearch.search.hamming.code_length import CodeScale, radius_of
+
+    room = 8 * plan.channel.dimension
+    scale = None if plan.channel.bits is None else CodeScale.of(rows, plan.metric, plan.channel.bits)
+    radius = radius_of(limit if scale is None else scale.padded(limit), room)
+    if radius < 0 or not ready.pays(radius):
+        return None
+    hits, candidates = ready.index.within(rows, radius=radius, most=ready.most)
+    covered = [snapshot.uuids[uuid] for uuid in ready.segments]
+    stretches = whole(snapshot, name, covered)
+    alive = _alive(plan, stretches, hits.positions)
+    distances = (hits.counts / room).astype(np.float32)
+    distances = distances if scale is None else scale.true(distances)
+    ends = np.searchsorted(hits.query_ids, np.arange(len(rows) + 1))
+    answers = []
+    for first, end in itertools.pairwise(ends.tolist()):
+        kept = first + np.flatnonzero(alive[first:end])
+        answers.append(RowHits(_hits(plan, stretches, distances[kept], hits.positions[kept])))
+    if len(crowded := np.flatnonzero(candidates > ready.most)):
+        for i, near in zip(crowded.tolist(), _looked_at(rows[crowded], plan, covered), strict=True):
+            answers[i] = near
+    if not (others := sorted(set(range(len(snapshot.segments))) - set(covered))):
+        return answers
+    more = _looked_at(rows, plan, others)
+    return [RowHits(tuple(sorted(a.hits + b.hits))) for a, b in zip(answers, more, strict=True)]
+
+
+def _alive(plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which rows, by their positions (m,) in the concatenation of these whole stretches, may be found."""
+    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
+    block, alive = np.searchsorted(starts, positions, side="right") - 1, np.ones(len(positions), bool)
+    for b in np.unique(block).tolist():
+        if (mask := plan.live_rows(stretches[b].segment)) is not None:
+            alive[block == b] = mask[positions[block == b] - starts[b]]
+    return alive
+
+
+def _looked_at(rows: NDArray[Any], plan: SearchPlan, numbers: Sequence[int]) -> list[RowHits]:
+    """Return every item of some segments within the distance, by a look at each."""
+    from simsearch.search.range_search import within
+
+    stretches = whole(plan.snapshot, plan.channel.name, numbers)
     if not len(rows) or not any(stretch.rows for stretch in stretches):
         return [RowHits()] * len(rows)
+    assert plan.max_distance is not None
     found = within(
         rows,
         _blocks(plan, stretches),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simsearch.errors import DependencyMissing, IndexFailed
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Snapshot
+from simsearch.library.indexes.chunk_tables import CHUNKS_FROM, ChunkTables
 from simsearch.library.indexes.code_tables import TABLES_FROM, tables_of
 from simsearch.library.indexes.record import IndexRecord
 from simsearch.library.indexes.store import opened, records
@@ -54,6 +55,8 @@ class OpenIndexes:
         self._asked = 0
         self._rows: dict[tuple[str, str], Block] = {}
         self._tables: dict[tuple[str, ...], CodeTables] = {}
+        self._chunks: dict[str, ChunkTables] = {}
+        self._making = threading.Lock()
         self.look()
 
     def look(self) -> None:
@@ -125,11 +128,25 @@ class OpenIndexes:
                 self._tables = {key: tables_of(self._folder, snapshot, channel)}
             return self._tables[key]
 
+    def chunks(self, snapshot: Snapshot, channel: str) -> ChunkTables | None:
+        """Return the tables of a channel's codes; None where `make_chunks` made none, or of segments that are gone."""
+        found = self._chunks.get(channel)
+        return found if found is not None and found.fits(snapshot) else None
+
+    def make_chunks(self, snapshot: Snapshot, channel: Channel) -> None:
+        """Make the tables of a channel's codes, for all later searches, where there are many and none of nearly all."""
+        if sum(len(segment.channels[channel.name].row) for segment in snapshot.segments) < CHUNKS_FROM:
+            return
+        with self._making:  # which takes seconds, while others search
+            known = self._chunks.get(channel.name)
+            if known is None or not known.is_new(snapshot, channel.name):
+                self._chunks[channel.name] = ChunkTables.build(snapshot, channel)
+
     def close(self) -> None:
         """Close all indexes and free all rows."""
         with self._lock:
             held = list(self._open.values())
-            self._open, self._rows, self._tables, self._records = {}, {}, {}, ()
+            self._open, self._rows, self._tables, self._chunks, self._records = {}, {}, {}, {}, ()
         _close(held)
 
     def _outgrown(self, file: str, device: str) -> list[OpenIndex | None]:

@@ -89,7 +89,7 @@ def _usual_count(bits: int, codes: int) -> int:
 
 
 class MultiIndex:
-    """Tables of the chunks of codes; memory is 4 bytes a code and chunk, and 8 a value."""
+    """Tables of the chunks of codes; memory is 4 bytes a code and chunk, and 4 a value."""
 
     def __init__(self, codes: Codes, *, chunks: int | None = None) -> None:
         """Build the tables.
@@ -113,7 +113,8 @@ class MultiIndex:
         for chunk, order in zip(self.chunks, self._order, strict=True):
             values = values_of(self._words, chunk.first, chunk.bits)
             order[:] = np.argsort(values, kind="stable")
-            starts.append(np.concatenate([[0], np.cumsum(np.bincount(values, minlength=1 << chunk.bits))]))
+            ends = np.cumsum(np.bincount(values, minlength=1 << chunk.bits), dtype=np.uint32)
+            starts.append(np.concatenate([np.zeros(1, np.uint32), ends]))
         self._starts = np.concatenate(starts)  # where the codes of each value begin, chunk after chunk
 
     def __len__(self) -> int:
@@ -128,12 +129,20 @@ class MultiIndex:
         """
         return radii_of(min(radius, self.bits), len(self.chunks))
 
-    def within(self, queries: Codes, *, radius: int, threads: int | None = None) -> tuple[Hits, NDArray[np.int64]]:
+    def candidates(self, radius: int) -> float:
+        """Return how many codes are looked at for a query on average, if the codes were random."""
+        radii = zip(self.chunks, self.radii(radius), strict=True)
+        return len(self) * sum(values_near(chunk.bits, near) / (1 << chunk.bits) for chunk, near in radii)
+
+    def within(
+        self, queries: Codes, *, radius: int, most: int | None = None, threads: int | None = None
+    ) -> tuple[Hits, NDArray[np.int64]]:
         """Return all codes that differ from a query in at most `radius` bits, and the candidates of each query (q,).
 
         Args:
             queries: Packed codes (q, bytes).
             radius: Bits.
+            most: Candidates of a query; none is looked for of one that has more.
             threads: By default one a core.
 
         Raises:
@@ -150,12 +159,13 @@ class MultiIndex:
         count = thread_count(threads)
         radius = checked_radius(radius, self.bits)
         words = as_words(queries, np.uint32)
+        most = np.iinfo(np.int64).max if most is None else most
         parts = [slice(i, i + _SHARE) for i in range(0, len(queries), _SHARE)]
-        found = list(pool(count).map(lambda part: self._part(words[part], part.start, radius), parts))
+        found = list(pool(count).map(lambda part: self._part(words[part], part.start, radius, most), parts))
         looked_at = np.concatenate([np.empty(0, np.int64), *(result[1] for result in found)])
         return in_order([NO_HITS, *(result[0] for result in found)]), looked_at
 
-    def _part(self, queries: NDArray[np.uint32], first: int, radius: int) -> tuple[Hits, NDArray[np.int64]]:
+    def _part(self, queries: NDArray[np.uint32], first: int, radius: int, most: int) -> tuple[Hits, NDArray[np.int64]]:
         from simsearch.search.hamming.multi_index_kernels import probe
 
         radii = np.array(self.radii(radius))
@@ -165,7 +175,7 @@ class MultiIndex:
         while start < len(queries):
             query_ids, counts, positions = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
             found = query_ids, counts, positions, looked_at
-            stop, length = probe(tables, queries, (start, radius), found)
+            stop, length = probe(tables, queries, (start, radius, most), found)
             parts.append(Hits(query_ids[:length] + first, counts[:length], positions[:length]))
             room = room if stop > start else 2 * room  # one query has more hits than that
             start = stop

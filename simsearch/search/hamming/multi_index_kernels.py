@@ -30,18 +30,22 @@ def probe(tables: Any, queries: Any, task: Any, found: Any) -> Any:
         tables: Codes (n, m) uint32; where those of each value begin, chunk after chunk; positions by chunk (c, n);
             first bit and length of each chunk (c, 2); radius of each (c,).
         queries: Their words (q, m).
-        task: The query to start with, and the radius.
-        found: Takes query, count and position of each hit (room,), and how many codes were counted (q,).
+        task: The query to start with, the radius, and how many codes are counted for a query: one with more candidates
+            is left out.
+        found: Takes query, count and position of each hit (room,), and how many candidates each query has (q,).
 
     Returns:
         The query to resume at, whose hits are not among those written, and how many are.
     """
     words, starts, order, chunks, radii = tables
-    first, radius = task
+    first, radius, most = task
     query_ids, counts, positions, looked_at = found
     length = 0
     for query_id in range(first, len(queries)):
-        query, before, looked = queries[query_id], length, 0
+        query, before = queries[query_id], length
+        looked_at[query_id] = _candidates(query, starts, chunks, radii)
+        if looked_at[query_id] > most:
+            continue
         base = 0
         for chunk in range(len(chunks)):
             bits = chunks[chunk, 1]
@@ -50,7 +54,6 @@ def probe(tables: Any, queries: Any, task: Any, found: Any) -> Any:
                 flips = (np.int64(1) << differing) - 1
                 while flips < np.int64(1) << bits:
                     value = base + (query_value ^ flips)
-                    looked += starts[value + 1] - starts[value]
                     for place in range(starts[value], starts[value + 1]):
                         code = np.int64(order[chunk, place])
                         count = np.int64(0)
@@ -65,7 +68,6 @@ def probe(tables: Any, queries: Any, task: Any, found: Any) -> Any:
                         break
                     flips = _next_with_as_many_ones(flips)
             base += (np.int64(1) << bits) + 1
-        looked_at[query_id] = looked
     return len(queries), length
 
 
@@ -145,6 +147,25 @@ def join(width: int) -> Any:
         return end, length
 
     return join
+
+
+@njit(nogil=True)
+def _candidates(query: Any, starts: Any, chunks: Any, radii: Any) -> Any:
+    """Return how many codes have a chunk near the query's, those with several counted as often."""
+    total, base = np.int64(0), np.int64(0)
+    for chunk in range(len(chunks)):
+        bits = chunks[chunk, 1]
+        query_value = _value(query, chunks[chunk, 0], bits)
+        for differing in range(radii[chunk] + 1):
+            flips = (np.int64(1) << differing) - 1
+            while flips < np.int64(1) << bits:
+                value = base + (query_value ^ flips)
+                total += np.int64(starts[value + 1]) - np.int64(starts[value])
+                if differing == 0:
+                    break
+                flips = _next_with_as_many_ones(flips)
+        base += (np.int64(1) << bits) + 1
+    return total
 
 
 @njit(nogil=True)

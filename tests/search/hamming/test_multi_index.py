@@ -53,6 +53,22 @@ def test_a_query_with_more_hits_than_there_is_room_for(rng, monkeypatch):
     assert_same(found, codes_within(codes[:5], [codes], radius=64))
 
 
+def test_of_a_query_with_too_many_candidates_nothing_is_looked_for(rng):
+    codes = codes_of(rng, 300, 8)
+    index = MultiIndex(codes)
+    found, candidates = index.within(codes[:50], radius=5)
+    most = int(np.median(candidates))
+    some, again = index.within(codes[:50], radius=5, most=most)
+    assert again.tolist() == candidates.tolist()
+    assert_same(some, [column[(candidates <= most)[found.query_ids]] for column in found])
+
+
+def test_the_candidates_of_random_codes_are_as_many_as_expected(rng):
+    index = MultiIndex(rng.integers(0, 256, (30_000, 12), np.uint8))
+    _, candidates = index.within(rng.integers(0, 256, (200, 12), np.uint8), radius=9)
+    assert candidates.mean() == pytest.approx(index.candidates(9), rel=0.05)
+
+
 def test_bad_input_is_named(rng):
     codes = codes_of(rng, 10, 8)
     for chunks in (0, 1, 2, 65):
