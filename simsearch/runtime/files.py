@@ -1,12 +1,21 @@
-"""Files that are there whole or not at all, what they hold, and where those of the package and of a user lie."""
+"""Files that are there whole or not at all, what they hold, in memory too, and where those of the package and a user lie."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import mmap
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PAGE_OUT = 21  # MADV_PAGEOUT of Linux
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder `simsearch`; beside it in a checkout, and inside it in a wheel, lie the models."""
@@ -66,3 +75,18 @@ def user_data() -> Path:
 def _told(variable: str, usual: str) -> Path:
     told = os.environ.get(variable, "")
     return Path(told) if Path(told).is_absolute() else Path.home() / usual
+
+
+def page_out(arrays: Iterable[NDArray[Any]]) -> None:
+    """Have the kernel take back the memory of contiguous arrays that are views of files; each is read again when used.
+
+    Nothing is lost whatever the arrays are views of. Elsewhere than on Linux nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    advise = ctypes.CDLL(None, use_errno=True).madvise
+    for array in arrays:
+        first = -(-array.ctypes.data // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = array.ctypes.data + array.nbytes - first
+        if length > 0:
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(length), _PAGE_OUT)

@@ -9,7 +9,7 @@ import numpy as np
 
 from simsearch.library.format.channel import Channel
 from simsearch.library.format.snapshot import Snapshot
-from simsearch.runtime.pages import page_out
+from simsearch.runtime.files import page_out
 
 if TYPE_CHECKING:
     from simsearch.search.hamming.multi_index import MultiIndex

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simsearch.runtime.pages import page_out
+from simsearch.runtime.files import page_out
 
 
 def resident(path: Path) -> int:
