@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, what they hold, in memory too, and where those of the package and a user lie."""
+"""Files that are there whole or not at all, what they hold, and where those of the package and of a user lie."""
 
 from __future__ import annotations
 
