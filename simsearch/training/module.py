@@ -16,6 +16,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
+from simsearch.extract.networks.dihedral import tie
+from simsearch.extract.networks.resnet import ResNet
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment.image_batch import Squares
 from simsearch.training.config import FinetuneConfig
@@ -139,6 +141,11 @@ class Finetuning(LightningModule):
         factor = settings.rate * schedule(self.progress.share, settings.warm_up, settings.cool_down)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = factor * group["factor"]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
+        """Tie the gradients of a network whose convolutions are tied."""
+        if isinstance(self.network, ResNet) and self.network.arguments.symmetric:
+            tie(self.network, gradients=True)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of a batch."""

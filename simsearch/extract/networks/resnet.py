@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simsearch.extract.networks.area_pooling import area_means
+from simsearch.extract.networks.dihedral import ORDER, of_all_forms, tie
 
 EPSILON = 1e-5
 SIMCLR_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -49,6 +50,11 @@ class ResNetArguments:
             below, and the "d" shortcut averages places in the first stage too. "even" is PyTorch's habit.
         luminance: The network sees only the luminance of each part, stretched to its full range, so that a copy in
             black and white, darkened or tinted, is the same to it by construction. Takes values in [0, 1].
+        symmetric: The row of a picture is that of its negative, of its mirror image and of its turns by 90 degrees, by
+            construction: the first convolution tells only how strong an edge is, all convolutions are tied as
+            `simsearch.extract.networks.dihedral` says, and the row is the mean over the eight forms of the pooled
+            channels. For basic blocks, a plain stem, a row and luminance; exact where every part, each size after a
+            stride of two and what is cut off around it are odd or even alike, as for parts of 65 places.
     """
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -63,6 +69,7 @@ class ResNetArguments:
     scales: tuple[float, ...] = (1.0,)
     edges: Literal["even", "simclr"] = "even"
     luminance: bool = False
+    symmetric: bool = False
 
     @property
     def dimension(self) -> int:
@@ -159,6 +166,8 @@ def _shortcut(inputs: int, outputs: int, stride: int, arguments: ResNetArguments
     if arguments.shortcut == "plain" or (stride == 1 and not simclr_edges):
         return ConvNorm(inputs, outputs, 1, stride=stride, relu=False)
     projection = ConvNorm(inputs, outputs, 1, relu=False)
+    if arguments.symmetric:
+        return nn.Sequential(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), projection)
     if not simclr_edges:
         return nn.Sequential(nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False), projection)
     # A mean over the places that exist, as TensorFlow takes it, is the mean with the last ones repeated.
@@ -175,9 +184,21 @@ class SamePool(nn.Module):
         return F.max_pool2d(F.pad(x, (left, 1, top, 1)), 3, 2)
 
 
+class Strength(nn.Module):
+    """The magnitude of a response: that of a picture's negative is the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the absolute values."""
+        return x.abs()
+
+
 def _stem(arguments: ResNetArguments) -> nn.Sequential:
     width, colours = arguments.stem_width, 1 if arguments.luminance else 3
     pool = SamePool() if arguments.edges == "simclr" else nn.MaxPool2d(3, 2, padding=1)
+    if arguments.symmetric:
+        convolution = nn.Conv2d(1, width, 7, 2, padding=3, bias=False)
+        after = nn.BatchNorm2d(width, eps=EPSILON), nn.ReLU(inplace=True)  # of a quarter of the places
+        return nn.Sequential(nn.Sequential(convolution, Strength(), pool, *after))
     if arguments.stem == "plain":
         return nn.Sequential(ConvNorm(colours, width, 7, stride=2), pool)
     half = width // 2
@@ -198,6 +219,8 @@ class ResNet(nn.Module):
 
     def __init__(self, arguments: ResNetArguments) -> None:
         super().__init__()
+        if arguments.symmetric and not _can_be_symmetric(arguments):
+            raise ValueError("symmetric needs luminance, basic blocks, a plain stem, widths in eights, and a row")
         self.arguments = arguments
         self.reads_float32 = arguments.luminance
         self.stem = _stem(arguments)
@@ -229,11 +252,13 @@ class ResNet(nn.Module):
 
     def _rows(self, x: Tensor) -> Tensor:
         if self.arguments.luminance:
-            x = stretched(x).to(next(self.stem.parameters()).dtype)
+            x = stretched(x, symmetric=self.arguments.symmetric).to(next(self.stem.parameters()).dtype)
         places = self.stages(self.stem(x))
         pooled = _generalised_mean(places) if self.arguments.pool == "gem" else _mean(places)
-        rows: Tensor = self.row(pooled)
-        return rows
+        if not self.arguments.symmetric:
+            rows: Tensor = self.row(pooled)
+            return rows
+        return torch.stack(self.row(of_all_forms(pooled)).chunk(ORDER)).mean(dim=0)
 
 
 def luminance(x: Tensor) -> Tensor:
@@ -241,16 +266,21 @@ def luminance(x: Tensor) -> Tensor:
     return x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
 
 
-def stretched(luma: Tensor) -> Tensor:
+def stretched(luma: Tensor, *, symmetric: bool = False) -> Tensor:
     """Return luma (n, 1, h, w) in [0, 1] stretched to its full range, with a mean near 0 and a spread near 1.
 
     A hundredth of the places is cut at either end, counted over means of 2 x 2 so that single dots do not matter. A
-    nearly flat picture is stretched to no more than the range that `_LEAST_RANGE` becomes.
+    nearly flat picture is stretched to no more than the range that `_LEAST_RANGE` becomes. Symmetric, a negative
+    becomes the negative, and means of 3 x 3 are counted, which lie alike in a mirror image.
     """
-    ordered = F.avg_pool2d(luma, 2).flatten(1)
+    means = F.avg_pool2d(luma, 3, 2, 1, count_include_pad=False) if symmetric else F.avg_pool2d(luma, 2)
+    ordered = means.flatten(1)
     cut = 1 + ordered.shape[1] // 100
     low = ordered.topk(cut, dim=1, largest=False).values[:, -1].view(-1, 1, 1, 1)
     high = ordered.topk(cut, dim=1).values[:, -1].view(-1, 1, 1, 1)
+    if symmetric:
+        middle, range_ = (low + high) / 2, (high - low).clamp_min(_LEAST_RANGE)
+        return ((luma - middle) / range_).clamp(-0.5, 0.5) / _SPREAD
     full = ((luma - low) / (high - low).clamp_min(_LEAST_RANGE)).clamp(0, 1)
     return (full - _MEAN) / _SPREAD
 
@@ -274,7 +304,13 @@ def _generalised_mean(places: Tensor) -> Tensor:
     return _mean(places.float().clamp(min=_LEAST) ** _GEM_POWER) ** (1 / _GEM_POWER)
 
 
-def _initialise(network: nn.Module) -> None:
+def _can_be_symmetric(arguments: ResNetArguments) -> bool:
+    kind = (arguments.block, arguments.stem, arguments.sk_ratio, arguments.edges, arguments.luminance)
+    in_fields = all(width % ORDER == 0 for width in (arguments.stem_width, *arguments.widths))
+    return kind == ("basic", "plain", 0.0, "even", True) and in_fields and arguments.row > 0
+
+
+def _initialise(network: ResNet) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -282,6 +318,11 @@ def _initialise(network: nn.Module) -> None:
         if isinstance(module, Block):
             last = list(module.body.modules())[-1]
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    if network.arguments.symmetric:
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data *= ORDER**0.5  # which the mean of eight takes away again
+        tie(network)
 
 
 Arguments = ResNetArguments
