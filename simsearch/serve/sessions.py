@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
+from simsearch.serve.tokens import Rights
+
 COOKIE = "simsearch_session"
 SECONDS = 12 * 3600
 """For which somebody is signed in."""
@@ -24,14 +26,12 @@ class Session:
 
     Attributes:
         by: The name under which he decides.
-        reads: Whether he may ask.
-        writes: Whether he may change the library.
+        rights: What he may do.
         until: Time at which he has to sign in again.
     """
 
     by: str
-    reads: bool
-    writes: bool
+    rights: Rights
     until: float
 
 
@@ -43,11 +43,11 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
-    def begin(self, by: str, *, reads: bool, writes: bool) -> str:
+    def begin(self, by: str, rights: Rights) -> str:
         """Return what a cookie has to hold for somebody to be known; of too many sessions the oldest ends."""
         secret = secrets.token_urlsafe(32)
         with self._lock:
-            self._sessions[_key(secret)] = Session(by, reads, writes, self._clock() + SECONDS)
+            self._sessions[_key(secret)] = Session(by, rights, self._clock() + SECONDS)
             while len(self._sessions) > _MOST:
                 self._sessions.popitem(last=False)
         return secret

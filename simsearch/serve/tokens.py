@@ -1,13 +1,15 @@
-"""Who may ask a service: tokens for reading and for writing, and the addresses that need none."""
+"""Who may ask a service: tokens for reading, deciding and writing, and the addresses that need none."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import ipaddress
+import itertools
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from simsearch.errors import InputError, shown
 
@@ -16,44 +18,67 @@ _LONGEST = 4096
 _SCHEME = b"bearer "
 
 
+class Rights(NamedTuple):
+    """What somebody may do.
+
+    Attributes:
+        reads: Ask.
+        decides: Take pairs of the review, and give verdicts.
+        writes: Change the library in any way.
+    """
+
+    reads: bool
+    decides: bool
+    writes: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """The tokens that a service takes, as SHA-256: what is compared is as long for any token, and tells none.
 
     Attributes:
         read: For asking; None where everybody may who reaches the address.
-        write: For changing the library, and for asking too; None where nobody may change it.
+        write: For changing the library, and for all else too; None where nobody may change it.
+        decide: For verdicts, which are in a log and can be taken back, and for asking; not for adding or removing. None
+            where only those decide who may write.
     """
 
     read: bytes | None = field(default=None, repr=False)
     write: bytes | None = field(default=None, repr=False)
+    decide: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def of_files(cls, read: Path | None = None, write: Path | None = None) -> Tokens:
-        """Return the tokens that stand in two files.
+    def of_files(cls, read: Path | None = None, write: Path | None = None, decide: Path | None = None) -> Tokens:
+        """Return the tokens that stand in files.
 
         Raises:
-            InputError: A file cannot be read, its token is too short or no token, or both are one.
+            InputError: A file cannot be read, its token is too short or no token, or two are one.
         """
-        tokens = cls(*(None if path is None else _digest(token_in(path).encode()) for path in (read, write)))
-        if tokens.read is not None and tokens.read == tokens.write:
-            raise InputError("both files hold one token: whoever may read could write; give two")
-        return tokens
+        found = [None if path is None else _digest(token_in(path).encode()) for path in (read, write, decide)]
+        if any(a == b is not None for a, b in itertools.combinations(found, 2)):
+            raise InputError("two files hold one token: whoever may do less could do more; give each its own")
+        return cls(*found)
 
     @property
     def needed(self) -> bool:
         """Whether asking needs a token."""
-        return self.read is not None or self.write is not None
+        return any(token is not None for token in (self.read, self.write, self.decide))
 
-    def rights(self, header: bytes | None) -> tuple[bool, bool]:
-        """Return whether an `Authorization` header allows asking and changing, in a time that tells nothing of tokens.
+    @property
+    def can_decide(self) -> bool:
+        """Whether anybody may give verdicts."""
+        return self.write is not None or self.decide is not None
+
+    def rights(self, header: bytes | None) -> Rights:
+        """Return what an `Authorization` header allows, in a time that tells nothing of tokens.
 
         Without any token everybody may ask, and nobody may change anything.
         """
         given = _digest(_token_of(header))
-        writes = hmac.compare_digest(given, self.write or bytes(32))
-        reads = hmac.compare_digest(given, self.read or bytes(32))
-        return reads or writes or not self.needed, writes
+        reads, decides, writes = (
+            hmac.compare_digest(given, token or bytes(32)) for token in (self.read, self.decide, self.write)
+        )
+        return Rights(reads or decides or writes or not self.needed, decides or writes, writes)
 
 
 def token_in(path: Path) -> str:

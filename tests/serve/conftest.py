@@ -21,7 +21,7 @@ from tests.fake import FakeExtractor
 from tests.library.helpers import HERE, album, make
 
 pytest.importorskip("fastapi")
-READ, WRITE = "reading-token-0123", "writing-token-4567"
+READ, WRITE, DECIDE = "reading-token-0123", "writing-token-4567", "deciding-token-89"
 
 
 @dataclass(frozen=True)
@@ -161,4 +161,5 @@ def writable(serving: Serving, tmp_path: Path) -> Served:
 def tokens_in(folder: Path) -> Tokens:
     (folder / "read.txt").write_text(READ + "\n")
     (folder / "write.txt").write_text(WRITE + "\n")
-    return Tokens.of_files(folder / "read.txt", folder / "write.txt")
+    (folder / "decide.txt").write_text(DECIDE + "\n")
+    return Tokens.of_files(folder / "read.txt", folder / "write.txt", folder / "decide.txt")

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from simsearch.errors import InputError
 from simsearch.serve import serve
 from simsearch.serve.tokens import Tokens, is_loopback, require_safe
-from tests.serve.conftest import READ, WRITE, Served, tokens_in
+from tests.serve.conftest import DECIDE, READ, WRITE, Served, tokens_in
 
 ASKING = [("GET", "/v1/library"), ("GET", "/v1/items/1"), ("POST", "/v1/search"), ("GET", "/metrics"),
           ("GET", "/openapi.json"), ("GET", "/nothing"), ("POST", "/v1/search/batch")]  # fmt: skip
 CHANGING = [("POST", "/v1/items"), ("DELETE", "/v1/items/1"), ("PUT", "/v1/items/1"), ("PATCH", "/v1/library"),
-            ("POST", "/v1/anything")]  # fmt: skip
+            ("POST", "/v1/anything"), ("POST", "/v1/lists"), ("POST", "/v1/reviews"), ("POST", "/library")]  # fmt: skip
+DECIDING = [("POST", "/review"), ("POST", "/v1/review"), ("POST", "/v1/review/next"), ("POST", "/v1/review/undo"),
+            ("POST", "/v1/review/decisions"), ("POST", "/v1/review/skip"), ("POST", "/v1/verdicts")]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path"), [*ASKING, *CHANGING])
+@pytest.mark.parametrize(("method", "path"), [*ASKING, *CHANGING, *DECIDING])
 @pytest.mark.parametrize("token", ["", "wrong-token-wrong", READ[:-1], READ + "x", "\xff" * 20])
 def test_without_the_right_token_nothing_is_answered(guarded: Served, method: str, path: str, token: str) -> None:
     reply = guarded.ask(method, path, token=token)
@@ -30,16 +32,30 @@ def test_without_the_right_token_nothing_is_answered(guarded: Served, method: st
         assert reply.error == "AccessRefused"
 
 
-@pytest.mark.parametrize(("method", "path"), CHANGING)
-def test_the_token_for_reading_changes_nothing(guarded: Served, method: str, path: str) -> None:
-    reply = guarded.ask(method, path, token=READ)
+@pytest.mark.parametrize(
+    ("token", "method", "path"),
+    [(READ, *one) for one in (*CHANGING, *DECIDING)] + [(DECIDE, *one) for one in CHANGING],
+)
+def test_a_token_for_less_changes_nothing(guarded: Served, token: str, method: str, path: str) -> None:
+    reply = guarded.ask(method, path, token=token)
     assert (reply.status, reply.error) == (403, "AccessRefused")
     assert len(guarded.held.view.library) == 12
 
 
-@pytest.mark.parametrize("token", [READ, WRITE])
+@pytest.mark.parametrize("token", [DECIDE, WRITE])
+@pytest.mark.parametrize(("method", "path"), DECIDING)
+def test_reviewers_and_who_may_write_decide(guarded: Served, method: str, path: str, token: str) -> None:
+    assert guarded.ask(method, path, {"nothing": 1}, token=token).status not in {401, 403}
+
+
+def test_what_a_reviewer_checks_is_not_counted(guarded: Served) -> None:
+    asked = {"id": 1, "count": True}
+    assert guarded.ask("POST", "/v1/check", asked, token=DECIDE).status in {400, 403}
+
+
+@pytest.mark.parametrize("token", [READ, DECIDE, WRITE])
 @pytest.mark.parametrize(("method", "path"), ASKING)
-def test_both_tokens_ask(guarded: Served, method: str, path: str, token: str) -> None:
+def test_every_token_asks(guarded: Served, method: str, path: str, token: str) -> None:
     assert guarded.ask(method, path, {"id": 1} if method == "POST" else None, token=token).status not in {401, 403}
 
 
@@ -50,7 +66,7 @@ def test_whether_it_lives_needs_no_token_and_says_nothing_else(guarded: Served) 
     ]
 
 
-@pytest.mark.parametrize(("method", "path"), CHANGING)
+@pytest.mark.parametrize(("method", "path"), [*CHANGING, *DECIDING])
 def test_without_a_token_for_writing_nobody_writes(served: Served, method: str, path: str) -> None:
     for token in ("", "0" * 64):
         reply = served.ask(method, path, token=token)
@@ -84,21 +100,23 @@ def test_tokens_are_in_no_log_and_in_no_text(
     guarded: Served, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for token in (READ, WRITE, "wrong-token-wrong"):
+    for token in (READ, DECIDE, WRITE, "wrong-token-wrong"):
         for path in ("/v1/library", "/v1/items/1", "/v1/items/x", "/nothing"):
             assert token not in guarded.ask("GET", path, token=token).body.decode()
     written = caplog.text + "".join(capfd.readouterr()) + repr(tokens_in(tmp_path))
-    assert not any(token in written for token in (READ, WRITE, "wrong-token-wrong"))
+    assert not any(token in written for token in (READ, DECIDE, WRITE, "wrong-token-wrong"))
 
 
 @given(given=st.text(st.characters(codec="latin-1"), max_size=40))
 def test_only_the_token_itself_is_the_token(given: str) -> None:
-    tokens = Tokens(read=_digest(READ), write=_digest(WRITE))
-    for header in (given, f"Bearer {given}", f"bearer  {given}", READ, f"Basic {READ}"):
+    tokens = Tokens(read=_digest(READ), write=_digest(WRITE), decide=_digest(DECIDE))
+    for header in (given, f"Bearer {given}", f"bearer  {given}", READ, f"Basic {READ}", f"Bearer {DECIDE}"):
         told = header[7:].strip(" \t\n\r\x0b\x0c") if header[:7].lower() == "bearer " else ""
-        assert tokens.rights(header.encode("latin-1")) == (told in {READ, WRITE}, told == WRITE)
-    assert tokens.rights(None) == (False, False)
-    assert Tokens().rights(None) == (True, False)
+        rights = told in {READ, DECIDE, WRITE}, told in {DECIDE, WRITE}, told == WRITE
+        assert tokens.rights(header.encode("latin-1")) == rights
+    assert tokens.rights(None) == (False, False, False)
+    assert Tokens().rights(None) == (True, False, False)
+    assert Tokens(decide=_digest(DECIDE)).rights(None) == (False, False, False)
 
 
 def _digest(token: str) -> bytes:
@@ -136,5 +154,5 @@ def test_files_that_are_not_there_and_one_token_for_both_are_refused(tmp_path: P
     with pytest.raises(InputError, match="cannot be read"):
         Tokens.of_files(read=tmp_path / "none.txt")
     (tmp_path / "one.txt").write_text(READ)
-    with pytest.raises(InputError, match="both files"):
+    with pytest.raises(InputError, match="two files hold one token"):
         Tokens.of_files(tmp_path / "one.txt", tmp_path / "one.txt")

@@ -36,7 +36,16 @@ def serve(
             "--write-token",
             metavar="FILE",
             parser=named,
-            help="Holds the token for adding, removing, deciding, and asking; without one nobody changes anything.",
+            help="Holds the token for adding, removing, deciding, and asking; without one nobody adds or removes.",
+        ),
+    ] = None,
+    review_token: Annotated[
+        Path | None,
+        typer.Option(
+            "--review-token",
+            metavar="FILE",
+            parser=named,
+            help="Holds the token for deciding and asking alone, for reviewers who shall not add or remove.",
         ),
     ] = None,
     max_body: Annotated[
@@ -100,7 +109,7 @@ def serve(
         library,
         host=host,
         port=port,
-        tokens=Tokens.of_files(read_token, write_token),
+        tokens=Tokens.of_files(read_token, write_token, review_token),
         settings=settings,
         channel=channel,
         extractor=None if model is None else load_extractor(model, device=device),

@@ -13,12 +13,14 @@ from simsearch.serve.asgi.answers import Answer, App, Message, Receive, Scope, S
 from simsearch.serve.asgi.bodies import Body, refuse
 from simsearch.serve.metrics import Metrics
 from simsearch.serve.sessions import Sessions
-from simsearch.serve.tokens import Tokens, is_loopback
+from simsearch.serve.tokens import Rights, Tokens, is_loopback
 
 OPEN = frozenset({"/livez", "/readyz", "/sign-in", "/page.css", "/review.js"})
 """Paths that say nothing of the library, and need no token."""
 ASKING = frozenset({"/", "/v1/search", "/v1/search/batch", "/v1/check", "/v1/duplicates"})
 """Where a POST changes nothing."""
+DECIDING = ("/review", "/v1/review", "/v1/verdicts")
+"""Where, and below which, a POST gives verdicts or asks for pairs, and changes nothing else."""
 PAGES = frozenset({"/", "/library", "/review"})
 """Pages for people: who may not see one is led to where he can sign in."""
 _LOG = logging.getLogger("simsearch.serve")
@@ -86,31 +88,34 @@ class Guard:
     def _refused(self, scope: Scope) -> tuple[SimsearchError, int] | None:
         """Return why a request is refused, before its body is read, and with which status; None for one that is not."""
         path, headers = scope["path"], dict(scope["headers"])
-        reads, writes = self._rights(scope, headers)
+        rights = self._rights(scope, headers)
         if path in OPEN:
             return None
         changes = scope["method"] not in _SAFE and path not in ASKING
+        decides = any(path == here or path.startswith(f"{here}/") for here in DECIDING)
         if scope["session"] is not None and scope["method"] not in _SAFE and not is_same_site(headers):
             return AccessRefused("this request was not sent by a page of this service, and somebody has signed in"), 403
-        if not reads:
+        if not rights.reads:
             return AccessRefused("this service needs a token: send `Authorization: Bearer TOKEN`"), 401
         if not self._tokens.needed and (why := _other_site(headers)):
             return InputError(why), 403
-        if changes and self._tokens.write is None:
+        if not changes or rights.writes or (decides and rights.decides):
+            return None
+        if decides and not self._tokens.can_decide:
+            return AccessRefused("nobody decides here: it was started without --review-token or --write-token"), 403
+        if decides:
+            return AccessRefused("this token is for reading: deciding needs that of reviewers, or for writing"), 403
+        if self._tokens.write is None:
             return AccessRefused("this service changes nothing: it was started without --write-token"), 403
-        if changes and not writes:
-            return AccessRefused("this token is for reading: changing the library needs the token for writing"), 403
-        return None
+        return AccessRefused("changing the library needs the token for writing, which this is not"), 403
 
-    def _rights(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[bool, bool]:
-        """Return whether a request may ask and change; it keeps who has signed in, and whether it may change."""
+    def _rights(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Rights:
+        """Return what a request may do; it keeps that, and who has signed in."""
         header = headers.get(b"authorization")
-        reads, writes = self._tokens.rights(header)
         session = self._sessions.of(headers.get(b"cookie")) if header is None else None
-        if session is not None:
-            reads, writes = session.reads, session.writes
-        scope["session"], scope["writes"] = session, writes
-        return reads, writes
+        rights = self._tokens.rights(header) if session is None else session.rights
+        scope["session"], scope["rights"] = session, rights
+        return rights
 
 
 def is_same_site(headers: Mapping[bytes, bytes]) -> bool:

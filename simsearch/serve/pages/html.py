@@ -11,7 +11,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from simsearch.act.page import inline
 from simsearch.images.source import printable
-from simsearch.serve.routes.service import may_write, session_of
+from simsearch.serve.routes.service import rights_of, session_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _POLICY = (
@@ -27,7 +27,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     """Return a page; every value is escaped."""
     given = {
         "session": session_of(request),
-        "writes": may_write(request),
+        "rights": rights_of(request),
         "at": request.url.path,
         "problem": None,
         **values,

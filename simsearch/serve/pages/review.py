@@ -15,7 +15,7 @@ from simsearch.serve.review.queue import AHEAD
 from simsearch.serve.review.reviews import pair_named
 from simsearch.serve.routes.question import parsed_as
 from simsearch.serve.routes.review import DuplicatesOptions, search_fields
-from simsearch.serve.routes.service import Service, may_write, session_of
+from simsearch.serve.routes.service import Service, rights_of, session_of
 
 router = APIRouter(include_in_schema=False)
 _MOST = 1000  # characters of a field
@@ -71,7 +71,7 @@ def _pair(given: dict[str, str]) -> Any:
 async def _page(request: Request, *, status: int = 200, problem: str | None = None) -> Response:
     service, session = Service.of(request), session_of(request)
     pairs: list[dict[str, Any]] = []
-    if session is not None and may_write(request):
+    if session is not None and rights_of(request).decides:
         pairs, standing = await service.reviews.take(session.by, AHEAD)
     else:
         standing = await service.reviews.standing()
@@ -84,6 +84,6 @@ async def _page(request: Request, *, status: int = 200, problem: str | None = No
         "problem": problem,
     }
     values["lease_minutes"] = service.settings.lease_s / 60
-    possible = service.tokens.write is not None
+    possible = service.tokens.can_decide
     channels = [channel.name for channel in service.held.view.library.channels]
     return page(request, "review.html", status=status, **values, possible=possible, channels=channels)

@@ -35,14 +35,14 @@ async def sign_in(request: Request) -> Response:
     if "out" in given:
         return _with_cookie(moved("/sign-in"), "", secure=secure)
     header = headers.get(b"authorization") or f"Bearer {given.get('token', '').strip()}".encode("latin-1", "replace")
-    reads, writes = service.tokens.rights(header)
+    rights = service.tokens.rights(header)
     try:
         by = person_named(given.get("by", ""))
     except InputError:
         return _page(request, to=to, status=400, problem="Give the name under which you decide.")
-    if not reads:
+    if not rights.reads:
         return _page(request, to=to, status=401, problem="This is no token of this service.")
-    secret = service.sessions.begin(by, reads=reads, writes=writes)
+    secret = service.sessions.begin(by, rights)
     return _with_cookie(moved(to if to in PAGES else "/"), secret, secure=secure)
 
 

@@ -19,7 +19,7 @@ from simsearch.serve.routes.answering import limits_of
 from simsearch.serve.routes.descriptions import CHECKED, answers, listing
 from simsearch.serve.routes.forms import read_form
 from simsearch.serve.routes.question import FORM, JSON, Options, Question, Row, asked_of, parsed_as, pictures_in
-from simsearch.serve.routes.service import Service, may_write, respond
+from simsearch.serve.routes.service import Service, respond, rights_of
 from simsearch.serve.settings import ServeSettings
 
 router = APIRouter(tags=["lists"])
@@ -75,7 +75,7 @@ async def check(request: Request) -> Response:
 
     def work(view: View) -> Response:
         asked = _asked(kind, query, body, service.settings.batch)
-        count = _counts(asked.options, allowed=may_write(request))
+        count = _counts(asked.options, allowed=rights_of(request).writes)
         lists = service.held.lists.of(view.library, asked.options.lists)
         if not lists:
             raise InputError("the library has no lists: make one first")

@@ -90,7 +90,7 @@ class Stating(BaseModel):
 async def fill(request: Request) -> Response:
     """Begin a search for duplicates whose near pairs become the queue; what is decided by then is left out.
 
-    Pairs that people have at the time stay theirs. Needs the token for writing.
+    Pairs that people have at the time stay theirs. Needs the token for reviewers, or for writing.
     """
     service = Service.of(request)
     await service.reviews.fill(asked_of(DuplicatesOptions, await request.body()).asked())

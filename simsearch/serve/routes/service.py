@@ -13,7 +13,7 @@ from simsearch.serve.review.reviews import Reviews
 from simsearch.serve.review.searches import Searches
 from simsearch.serve.sessions import Session, Sessions
 from simsearch.serve.settings import ServeSettings
-from simsearch.serve.tokens import Tokens
+from simsearch.serve.tokens import Rights, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def session_of(request: Request) -> Session | None:
     return found
 
 
-def may_write(request: Request) -> bool:
-    """Return whether a request may change the library."""
-    return bool(request.scope["writes"])
+def rights_of(request: Request) -> Rights:
+    """Return what a request may do."""
+    found: Rights = request.scope["rights"]
+    return found
 
 
 def respond(answer: Answer) -> Response:
