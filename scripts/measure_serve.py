@@ -4,8 +4,9 @@ Look-ups a second of PDQ codes within 31 bits, one at a time and in batches of 6
 and what it does at four times the load that it can bear. It is the command `simsearch serve` in a process of its own,
 on one core where there are two or more; the load comes from this process, on another. Answers to some codes are
 compared with a count of differing bits. For the overload a request is 20 ms of work without Python's lock, one at a
-time. With --peer-python the PDQ indexes of `threatexchange` are asked the same, in their own environment, on one core
-and without HTTP. The goal is --codes 10000000.
+time, whatever the library, which is one of 10,000 codes. With --peer-python the PDQ indexes of `threatexchange` are
+asked the same of the first --peer-codes, in their own environment, on one core and without HTTP. The goal is --codes
+10000000.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from serve_process import command_for, resident, serving, told
 from simsearch.library import Library
 from simsearch.runtime.provenance import write_record
 
-BITS, WITHIN, BATCH, WORK_S, AT_ONCE = 256, 31, 64, 0.02, 1 << 17
+BITS, WITHIN, BATCH, WORK_S, AT_ONCE, FEW = 256, 31, 64, 0.02, 1 << 17, 10_000
 MIB = 1 << 20
 
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=8, help="connections")
     parser.add_argument("--queue", type=int, default=16, help="places of the service under overload")
     parser.add_argument("--peer-python", type=Path, help="of an environment that has threatexchange and faiss-cpu")
+    parser.add_argument("--peer-codes", type=int, default=1_000_000, help="theirs take minutes to build")
     parser.add_argument("--output", type=Path, default=Path("results/serve/serve.json"))
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -61,9 +63,13 @@ def main() -> None:
             "lines": arguments.lines,
         }
         values["lookups"] = lookups(library, codes, arguments.seconds, arguments.lines)
-        values["overload"] = overload(library, arguments.seconds, arguments.queue)
+        print(json.dumps(values["lookups"]), flush=True)
+        (Path(folder) / "few").mkdir()
+        values["overload"] = overload(library_of(codes[:FEW], Path(folder) / "few"), arguments.seconds, arguments.queue)
         if arguments.peer_python:
-            values["peers"] = peers(arguments.peer_python, codes, Path(folder), arguments.seconds)
+            some = codes[: arguments.peer_codes]
+            values["peer_codes"] = len(some)
+            values["peers"] = peers(arguments.peer_python, some, Path(folder), arguments.seconds)
     values |= {"cores": sorted(os.sched_getaffinity(0)), "load_before_and_after": [load_before, os.getloadavg()[0]]}
     looked, over = values["lookups"], values["overload"]
     verdict = (
@@ -74,7 +80,10 @@ def main() -> None:
     )
     for name, peer in values.get("peers", {}).items():
         rate, mib, found = peer["lookups_a_second"], peer["mib_resident"], peer["found_of_ours"]
-        verdict += f"; threatexchange's {name}, without HTTP: {rate:,.0f}, {mib:,.0f} MiB, {found:.2%} of what we find"
+        of = f"{values['peer_codes']:,} codes"
+        verdict += (
+            f"; threatexchange's {name} of {of}, without HTTP: {rate:,.0f}, {mib:,.0f} MiB, {found:.2%} of what we find"
+        )
     write_record(arguments.output, values, verdict=verdict)
     print(verdict)
 

@@ -32,16 +32,15 @@ def shrunk(x, size):  # means over areas
 
 
 def part(x):  # the row of one part of the picture, of sum 1
-{stretch}    x = F.max_pool2d(conv(x, "stem.0", 2).relu(), 3, 2, 1)
-    for s, depth in enumerate({depths}):
+{stretch}{stem}    for s, depth in enumerate({depths}):
         for b in range(depth):
             block, first = f"stages.{{s}}.{{b}}", s > 0 and b == 0
             y = conv(conv(x, f"{{block}}.body.0", 1 + first).relu(), f"{{block}}.body.1")
             if first:
-                x = conv(F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False), f"{{block}}.shortcut.1")
+                x = conv(F.avg_pool2d(x, {shortcut}, count_include_pad=False), f"{{block}}.shortcut.1")
             x = (x + y).relu()
-    row = norm(x.mean((2, 3)) @ w["row.0.weight"].T, "row.1").relu()
-    return row / row.sum()
+    x = x.mean((2, 3))
+{row}    return row / row.sum()
 
 
 def row_of(path):
@@ -51,6 +50,21 @@ def row_of(path):
 {luminance}    cuts = (slice(({size} - n) // 2, ({size} - n) // 2 + n) for n in {sides})
     return sum(part(shrunk(x[..., cut, cut], {small})) for cut in cuts) / {count}
 """
+_STEM = """\
+    x = F.max_pool2d(conv(x, "stem.0", 2).relu(), 3, 2, 1)
+"""
+_ROW = """\
+    row = norm(x @ w["row.0.weight"].T, "row.1").relu()
+"""
+_SYMMETRIC_STEM = """\
+    x = F.conv2d(x, w["stem.0.0.weight"], None, 2, 3).abs()
+    x = norm(F.max_pool2d(x, 3, 2, 1), "stem.0.3").relu()
+"""
+_SYMMETRIC_ROW = """\
+    forms = [[4 * (m // 4 ^ g // 4) + (g + (-m if g > 3 else m)) % 4 for m in range(8)] for g in range(8)]
+    forms = [x.view(1, -1, 8)[:, :, form].flatten(1) for form in forms]  # mirrored and turned
+    row = sum(norm(form @ w["row.0.weight"].T, "row.1").relu() for form in forms) / 8
+"""
 _LUMINANCE = """\
     x = x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
 """
@@ -58,6 +72,11 @@ _STRETCH = """\
     ranked = F.avg_pool2d(x, 2).flatten().sort().values
     low, high = ranked[len(ranked) // 100], ranked[-1 - len(ranked) // 100]
     x = (((x - low) / (high - low).clamp(1 / 32)).clamp(0, 1) - 0.45) / 0.25
+"""
+_SYMMETRIC_STRETCH = """\
+    ranked = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False).flatten().sort().values
+    low, high = ranked[len(ranked) // 100], ranked[-1 - len(ranked) // 100]
+    x = ((x - (low + high) / 2) / (high - low).clamp(1 / 32)).clamp(-0.5, 0.5) / 0.25
 """
 
 
@@ -75,7 +94,10 @@ def plain_torch(card: ModelCard) -> list[str]:
     text = _CODE.format(
         file=card.weights.file,
         luminance=_LUMINANCE if network.luminance else "",
-        stretch=_STRETCH if network.luminance else "",
+        stretch=_SYMMETRIC_STRETCH if network.symmetric else _STRETCH if network.luminance else "",
+        stem=_SYMMETRIC_STEM if network.symmetric else _STEM,
+        shortcut="3, 2, 1" if network.symmetric else "2, ceil_mode=True",
+        row=_SYMMETRIC_ROW if network.symmetric else _ROW,
         depths=tuple(network.depths),
         size=how.size,
         kernel=how.kernel.upper(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -132,6 +133,11 @@ def checked_limit(max_distance: Any) -> float:
         limit = np.nan
     if not limit >= 0:
         raise InputError(f"max_distance is {shown(max_distance)} and must be a number of at least 0")
+    return _reach_of(limit)
+
+
+@lru_cache(maxsize=64)  # requests of one service have few limits
+def _reach_of(limit: float) -> float:
     return float(reach(limit))
 
 

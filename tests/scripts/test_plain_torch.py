@@ -51,16 +51,17 @@ def test_the_lines_in_the_readme_of_mini_give_its_rows(pictures: list[Path]) -> 
     assert js(ours, rows(lines, folder, pictures)).diagonal().max() < 0.01
 
 
-@pytest.mark.parametrize("luminance", [False, True])
+@pytest.mark.parametrize(("luminance", "symmetric"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("depths", [(1, 1, 1, 1), (1, 2, 2, 1)])
 def test_other_members_of_the_family_are_written_too(
-    tmp_path: Path, pictures: list[Path], luminance: bool, depths: tuple[int, ...]
+    tmp_path: Path, pictures: list[Path], luminance: bool, symmetric: bool, depths: tuple[int, ...]
 ) -> None:
     import torch
 
     card = load_card(find_model("mini"))
-    arguments = {**card.arguments, "luminance": luminance, "depths": list(depths)}
-    how = {"size": 160, "resize": 160, **({"mean": (0.0,) * 3, "std": (1.0,) * 3} if luminance else {})}
+    arguments = {**card.arguments, "luminance": luminance, "symmetric": symmetric, "depths": list(depths)}
+    size = 163 if symmetric else 160
+    how = {"size": size, "resize": size, **({"mean": (0.0,) * 3, "std": (1.0,) * 3} if luminance else {})}
     facts = card.model_dump() | {"arguments": arguments, "name": "other", "quantisers": (), "background": None}
     facts["preprocessing"] = {**facts["preprocessing"], **how}
     card = ModelCard.model_validate(facts)

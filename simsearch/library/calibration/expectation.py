@@ -62,7 +62,8 @@ class Judge:
     def judged(self, found: Matches, queries: Sequence[Query], plan: SearchPlan) -> Matches:
         """Return the matches with what each is worth."""
         rows = plan.snapshot.row_count(plan.channel.name)
-        about = zip(self._neighbours(queries, plan), self._of_nearest(queries, plan), strict=True)
+        asked = [query.row if answer.matches else None for answer, query in zip(found, queries, strict=True)]
+        about = zip(self._neighbours(asked, plan), self._of_nearest(asked, plan), strict=True)
         answers = [
             self._answer(answer, query, *told, Counted(plan.snapshot, rows))
             for answer, query, told in zip(found, queries, about, strict=True)
@@ -117,30 +118,30 @@ class Judge:
             decision=None if self.most is None else bool(highest <= self.most and not blank),
         )
 
-    def _neighbours(self, queries: Sequence[Query], plan: SearchPlan) -> Sequence[int | None]:
-        """Return the neighbours of each query among the sample; None where they are not counted."""
+    def _neighbours(self, asked: Sequence[NDArray[Any] | None], plan: SearchPlan) -> Sequence[int | None]:
+        """Return the neighbours of each row among the sample; None where they are not counted."""
         density, sample = self.calibration.density, self.sample
         if density is None or sample is None or plan.snapshot.has_parts(plan.channel.name):
-            return [None] * len(queries)
+            return [None] * len(asked)
         how: dict[str, Any] = {"metric": plan.metric, "device": "cpu", "bits": plan.channel.bits}
         return _each(
-            queries,
+            asked,
             lambda rows: np.diff(within(rows, [sample], max_distance=density.distance, **how).starts).tolist(),
         )
 
-    def _of_nearest(self, queries: Sequence[Query], plan: SearchPlan) -> Sequence[float | None]:
-        """Return the mean distance of each query to its nearest background rows; None without such rows."""
+    def _of_nearest(self, asked: Sequence[NDArray[Any] | None], plan: SearchPlan) -> Sequence[float | None]:
+        """Return the mean distance of each row to its nearest background rows; None without such rows."""
         if (background := self.background) is None:
-            return [None] * len(queries)
+            return [None] * len(asked)
         rule = Rule(plan.metric, plan.channel.bits)
-        return _each(queries, lambda rows: mean_to_nearest(rows, background, rule).tolist())
+        return _each(asked, lambda rows: mean_to_nearest(rows, background, rule).tolist())
 
 
-def _each(queries: Sequence[Query], of_rows: Callable[[NDArray[Any]], list[Any]]) -> list[Any]:
-    """Return something of the row of each query; None for one that has none."""
-    rows = [query.row for query in queries if query.row is not None]
+def _each(asked: Sequence[NDArray[Any] | None], of_rows: Callable[[NDArray[Any]], list[Any]]) -> list[Any]:
+    """Return something of each row; None where there is none."""
+    rows = [row for row in asked if row is not None]
     told = iter(of_rows(np.stack(rows)) if rows else ())
-    return [None if query.row is None else next(told) for query in queries]
+    return [None if row is None else next(told) for row in asked]
 
 
 def sample_of(snapshot: Snapshot, channel: str, metric: str) -> NDArray[np.generic] | None:

@@ -39,10 +39,10 @@ class ChunkTables:
         """
         from simsearch.search.hamming.multi_index import MultiIndex
 
+        _give_back(snapshot)
         rows = [segment.channels[channel.name].row for segment in snapshot.segments]
         tables = cls(tuple(segment.uuid for segment in snapshot.segments), MultiIndex(np.concatenate(rows)))
-        for segment in snapshot.segments:
-            page_out(segment.arrays)
+        _give_back(snapshot)
         return tables
 
     def fits(self, snapshot: Snapshot) -> bool:
@@ -62,3 +62,9 @@ class ChunkTables:
     def most(self) -> int:
         """How many candidates of a query are counted."""
         return int(_SHARE * len(self.index))
+
+
+def _give_back(snapshot: Snapshot) -> None:
+    """Have the kernel take back what was read of a snapshot's files."""
+    for segment in snapshot.segments:
+        page_out(segment.arrays)

@@ -14,7 +14,7 @@ from simsearch.library.format.items import SCHEMA, Keys, rejects_batch, with_roo
 from simsearch.library.format.segment import ChannelRows, SegmentDraft
 from simsearch.library.write.rows.paths import Located
 
-_MOST_ROWS = 1 << 16  # of one segment, which ends with a batch: twice the limit of small ones
+_MOST_ROWS = 1 << 18  # of one segment, which ends with a batch: each search has some work of every segment
 _MOST_BYTES = 1 << 26
 
 
