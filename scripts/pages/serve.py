@@ -21,8 +21,8 @@ def serve_page(lookups: Record, soak: Record) -> list[str]:
         f"**Look-ups** (`scripts/measure_serve.py`; the service has one core, the load another): {lookups['verdict']}. "
         f"One at a time over {lookups['lines']} connections, half of the look-ups are answered within "
         f"{single['p50_ms']:.0f} ms and 99 % within {single['p99_ms']:.0f} ms. Of the {resident:,.0f} MiB, "
-        f"{private:,.0f} are the service's own; the others are pages of the library's files, which the system takes back "
-        "at need.",
+        f"{private:,.0f} are the service's own; the others are pages of the library's files, which the system takes "
+        "back at need.",
         "",
         f"**Memory** (`scripts/soak_serve.py`): {soak['verdict']}; {own[len(own) // 2]:,.0f} MiB at half time.",
     ]
