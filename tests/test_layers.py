@@ -33,7 +33,7 @@ ORDER = {
     " < read < calibration < channels duplicates info lists < verify < reader < library",
     "benchmark": "needle_results settings < results < data report run_log < needle protocols < run",
     "scale": "objects planner < cluster pieces sharded",
-    "serve": "client item_facts metrics sessions settings tokens < held_library pictures < asgi review < routes < pages"
+    "serve": "client item_facts metrics settings tokens < held_library pictures sessions < asgi review < routes < pages"
     " < app < run",
     "training": "augment checkpoint config export loss < data hash_head memory_bank mixup network teacher"
     " < module validation < callback setup < trainer < finetune",
