@@ -184,8 +184,8 @@ class Reader:
 
         That is its index, or rows on a GPU, and for a CPU compiled code: read from the user's cache, or compiled in a
         few seconds and cached there. Without it early searches take longer. Of codes by the hundred thousand tables are
-        made, by which searches with a small `max_distance` look at few of them; they take about 80 bytes a code, and
-        1.5 seconds a million. Images need the extractor too, which loads on first use.
+        made, by which searches with a small `max_distance` look at few of them; they take seconds, and as memory a copy
+        of the codes and 4 bytes for each 20 bits or so. Images need the extractor too, which loads on first use.
         """
         began = time.perf_counter()
         chosen = self.channel.choose_metric(metric)

@@ -285,6 +285,6 @@ def open_recorded(home: Path, record: SegmentRecord, state: State) -> Segment:
 
 
 def _ascending(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Return keys in order, which are found several times as fast, and where each stood."""
+    """Return keys in order, which are found faster, and where each stood."""
     order = np.argsort(keys)
     return keys[order], order

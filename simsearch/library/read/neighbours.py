@@ -197,8 +197,8 @@ def _by_chunks(rows: NDArray[Any], plan: SearchPlan) -> list[RowHits] | None:
 
 def _alive(plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which rows, by their positions (m,) in the concatenation of these whole stretches, may be found."""
-    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
-    block, alive = np.searchsorted(starts, positions, side="right") - 1, np.ones(len(positions), bool)
+    starts, block = _stretch_of(stretches, positions)
+    alive = np.ones(len(positions), bool)
     for b in np.unique(block).tolist():
         if (mask := plan.live_rows(stretches[b].segment)) is not None:
             alive[block == b] = mask[positions[block == b] - starts[b]]
@@ -299,13 +299,20 @@ def _places(
     plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.intp]]]:
     """Yield, for each stretch, its segment, which positions (any shape) lie in it, and their items in the segment."""
-    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
-    block = np.searchsorted(starts, positions, side="right") - 1
+    starts, block = _stretch_of(stretches, positions)
     for b in sorted(set(block[positions >= 0].tolist())):
         segment, first, _ = stretches[b]
         here = (block == b) & (positions >= 0)
         item = plan.snapshot.segments[segment].channels[plan.channel.name].item
         yield segment, here, item[positions[here] - starts[b] + first].astype(np.intp)
+
+
+def _stretch_of(
+    stretches: Sequence[RowRange], positions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return where each stretch begins in their concatenation, and in which of them each position (any shape) lies."""
+    starts = np.cumsum([0, *(stretch.rows for stretch in stretches)])
+    return starts, np.searchsorted(starts, positions, side="right") - 1
 
 
 def _ids(plan: SearchPlan, stretches: Sequence[RowRange], positions: NDArray[np.int64]) -> NDArray[np.int64]:
