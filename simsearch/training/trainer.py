@@ -12,12 +12,14 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from simsearch.runtime.cpu import keep_freed_memory
 from simsearch.runtime.device import choose_dtype
 from simsearch.training.callback import RunCallback
 from simsearch.training.module import Finetuning
 from simsearch.training.setup import Run
 
 LOGS = "tensorboard"
+_BLOCK, _KEPT = 1 << 30, (1 << 31) - 1  # activations of a step are large, and come again in the next
 
 
 def fit(run: Run, module: Finetuning, keeper: RunCallback) -> None:
@@ -45,6 +47,8 @@ def fit(run: Run, module: Finetuning, keeper: RunCallback) -> None:
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
         )
+        if not cuda:
+            keep_freed_memory(block=_BLOCK, kept=_KEPT)
         module.network.to(memory_format=torch.channels_last)
         try:
             trainer.fit(module)

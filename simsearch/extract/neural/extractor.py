@@ -21,6 +21,7 @@ from simsearch.extract.neural.gpu_decode import DeviceDecoder
 from simsearch.extract.zoo.card import ModelCard, load_card
 from simsearch.images.source import Rejected
 from simsearch.images.workers.prepared import Prepared
+from simsearch.runtime.cpu import keep_freed_memory
 from simsearch.runtime.device import choose_device, choose_dtype
 from simsearch.runtime.oom import Halving
 from simsearch.runtime.processes import torch_threads
@@ -76,6 +77,8 @@ class NeuralExtractor(Extractor):
         self.non_negative, self.metric, self.preprocessing = card.non_negative, card.metric, card.preprocessing
         self.device = choose_device(device)
         self.dtype = choose_dtype("float32" if dtype == "auto" and not card.bfloat16 else dtype, self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.unrecorded = FromPixels(network, self.preprocessing, self.device, self.dtype)
         self._rows = self._recorded(self.unrecorded)
         self._is_small = sum(each.numel() for each in network.parameters()) < _FEW_WEIGHTS

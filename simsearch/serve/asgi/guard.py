@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from simsearch.errors import AccessRefused, InputError, SimsearchError
@@ -146,12 +147,14 @@ def _other_site(headers: dict[bytes, bytes]) -> str | None:
         page = urlsplit(headers.get(b"origin", b"").decode("latin-1")).netloc
     except ValueError:
         return "the Host or Origin of this request is none"
-    if not (name == "localhost" or (_is_address(name) and is_loopback(name))):
+    if not (name == "localhost" or _is_own_address(name)):
         return "without tokens this service is asked as localhost or 127.0.0.1 alone, not by another name"
     if b"origin" in headers and page != host:
         return "without tokens this service is not asked by pages of other sites"
     return None
 
 
-def _is_address(name: str) -> bool:
-    return ":" in name or name.replace(".", "").isdigit()
+@lru_cache(maxsize=256)
+def _is_own_address(name: str) -> bool:
+    """Return whether a name is a number, and that of this machine; no server of names is asked."""
+    return (":" in name or name.replace(".", "").isdigit()) and is_loopback(name)
