@@ -188,7 +188,7 @@ def _material(run: Run) -> Material:
     Batches(run.train, recipe)  # refuses a batch larger than the photographs before anything is started
     by_pillow = any(not entry.form for plan in run.plans for entry in plan.entries)
     workers = default_workers() if config.workers is None else config.workers
-    maker = ViewMaker(run.train.squares(run.side), run.train.sizes.float(), run.plans)
+    maker = ViewMaker(run.train.squares(run.side), run.train.sizes.float(), run.plans, run.trains_on_luminance)
     return Material(run.train, recipe, maker, run.card.preprocessing, workers if by_pillow else 0)
 
 

@@ -29,7 +29,7 @@ class Mixture:
 
 
 def mixed(x: Tensor, settings: Loss, generator: torch.Generator) -> Mixture | None:
-    """Return blends and pastes of the stated shares of a batch (n, 3, s, s), each with another image of it.
+    """Return blends and pastes of the stated shares of a batch (n, c, s, s), each with another image of it.
 
     Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018; Yun et al., "CutMix", 2019.
     """

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from simsearch.errors import InputError, MetricError
+from simsearch.extract.networks.resnet import ResNet
 from simsearch.extract.zoo.card import ModelCard
 from simsearch.images.preprocess import Preprocessing
 from simsearch.images.source import Rejected
@@ -65,6 +66,13 @@ class Run:
     def similarity(self) -> str:
         """Of the exported row: `js` or `cosine`."""
         return self.config.loss.similarity or ("js" if self.card.metric == "js" else "cosine")
+
+    @property
+    def trains_on_luminance(self) -> bool:
+        """Whether the views need no colours: the network sees none, and no pictures but the views are trained on."""
+        how, sees = self.card.preprocessing, isinstance(self.network, ResNet) and self.network.arguments.luminance
+        grey = len({*how.mean}) == len({*how.std}) == 1
+        return sees and grey and self.teacher is None and self.config.pairs is None
 
     def trial(self, *names: str, start: Preprocessing | None = None) -> Trial:
         """Return the material of a measurement with these edits beside the trained ones.

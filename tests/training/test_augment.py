@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
+from simsearch.extract.networks.resnet import luminance
 from simsearch.images.perturb import FAMILIES
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.augment import FORMS
+from simsearch.training.augment import FORMS, OF_COLOURS
 from simsearch.training.augment.image_batch import Squares, at_own_size, own_pixels, prepared
 from simsearch.training.augment.jpeg import compressed
 from simsearch.training.data.images import square
@@ -79,6 +82,18 @@ def test_a_form_treats_each_picture_alone(name: str) -> None:
         alone = FORMS[name](both.at(at), strengths[i : i + 1], torch.Generator())
         torch.testing.assert_close(together.pixels[i : i + 1], alone.pixels, atol=0.01, rtol=0)
         assert together.sizes[i].tolist() == alone.sizes[0].tolist()
+
+
+@pytest.mark.parametrize(("name", "strength"), STRENGTHS)
+def test_luminance_alone_is_edited_as_in_a_picture_of_colours(name: str, strength: str) -> None:
+    one = squares(picture(SHAPES[0]))
+    grey, strengths = replace(one, pixels=luminance(one.pixels)), torch.tensor([float(strength or 0)])
+    alone = FORMS[name](grey, strengths, torch.Generator().manual_seed(0))
+    of_colours = FORMS[name](one, strengths, torch.Generator().manual_seed(0))
+    assert alone.pixels.shape == grey.pixels.shape
+    assert alone.sizes.tolist() == of_colours.sizes.tolist()
+    by_both = [luminance(prepared(edited, SQUASH)) for edited in (alone, of_colours)]
+    assert name in OF_COLOURS or (by_both[0] - by_both[1]).abs().mean() < LEVELS
 
 
 @pytest.mark.parametrize("how", [SQUASH, CROP])

@@ -262,8 +262,8 @@ class ResNet(nn.Module):
 
 
 def luminance(x: Tensor) -> Tensor:
-    """Return luma (n, 1, h, w) of RGB (n, 3, h, w), ITU-R BT.601."""
-    return x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
+    """Return luma (n, 1, h, w) of RGB (n, 3, h, w), ITU-R BT.601; luma stays."""
+    return x if x.shape[1] == 1 else x[:, 0:1] * 0.299 + x[:, 1:2] * 0.587 + x[:, 2:3] * 0.114
 
 
 def stretched(luma: Tensor, *, symmetric: bool = False) -> Tensor:

@@ -37,3 +37,10 @@ FORMS: Mapping[str, Form] = {
     "vignette": pixels.vignette,
     "posterisation": pixels.posterisation,
 }
+OF_COLOURS = frozenset(
+    {
+        *("gaussian_noise", "s&p_noise", "speckle_noise", "contrast_enhancement", "brightness_enhancement", "gamma"),
+        "posterisation",
+    }
+)
+"""Edits whose luminance is not that of an edit of luminance: they act on, and cut off, each colour alone."""

@@ -21,7 +21,7 @@ class Squares:
     """A batch of squashed pictures.
 
     Attributes:
-        pixels: (n, 3, s, s) float32 in [0, 255].
+        pixels: (n, 3, s, s), or (n, 1, s, s) where a network sees luminance alone, float32 in [0, 255].
         sizes: (n, 2) float32, width and height of each picture before its squash.
     """
 
@@ -89,7 +89,7 @@ def own_pixels(field: Tensor, sizes: Tensor) -> Tensor:
 
 
 def prepared(squares: Squares, preprocessing: Preprocessing) -> Tensor:
-    """Return the pictures after a model's preprocessing: (n, 3, size, size) float32 in [0, 255].
+    """Return the pictures after a model's preprocessing: (n, c, size, size) float32 in [0, 255].
 
     Pillow's own resize of a decoded picture differs by the rounding of one more resize.
     """
@@ -106,9 +106,10 @@ def prepared(squares: Squares, preprocessing: Preprocessing) -> Tensor:
 
 
 def normalised(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Return pixels (n, 3, s, s) in [0, 255] as a network takes them: less the mean, by the spread, channels last."""
+    """Return pixels (n, c, s, s) in [0, 255] as a network takes them: less the mean, by the spread, channels last."""
     mean, std = (255 * torch.tensor([preprocessing.mean, preprocessing.std], device=pixels.device)).view(2, 1, 3, 1, 1)
-    out: Tensor = (pixels - mean) / std
+    planes = pixels.shape[1]
+    out: Tensor = (pixels - mean[:, :planes]) / std[:, :planes]
     return out.contiguous(memory_format=torch.channels_last)
 
 

@@ -33,15 +33,21 @@ def jpg_compression(squares: Squares, quality: Tensor, generator: torch.Generato
 
 
 def compressed(x: Tensor, quality: Tensor) -> Tensor:
-    """Return images (n, 3, h, w) in [0, 255] after JPEG at their quality (n,), 1 to 100."""
+    """Return images (n, 3, h, w), or luma (n, 1, h, w), in [0, 255] after JPEG at their quality (n,), 1 to 100."""
     high, wide = x.shape[2:]
     whole = F.pad(x.round(), (0, -wide % _BLOCK, 0, -high % _BLOCK), mode="replicate")
+    if x.shape[1] == 1:
+        return _luma(whole, quality).round().clamp(0, 255)[:, :, :high, :wide]
     ycc = torch.einsum("ij,njhw->nihw", _matrix(_TO_YCC, x), whole)
-    luma = _rounded(ycc[:, :1] - 128, _table(_LUMA, quality)) + 128
+    luma = _luma(ycc[:, :1], quality)
     chroma = _rounded(F.avg_pool2d(ycc[:, 1:], 2), _table(_CHROMA, quality))
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
     rgb = torch.einsum("ij,njhw->nihw", _matrix(_TO_RGB, x), torch.cat([luma, chroma], 1))
     return rgb.round().clamp(0, 255)[:, :, :high, :wide]
+
+
+def _luma(plane: Tensor, quality: Tensor) -> Tensor:
+    return _rounded(plane - 128, _table(_LUMA, quality)) + 128
 
 
 def _table(base: tuple[int, ...], quality: Tensor) -> Tensor:

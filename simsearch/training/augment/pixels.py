@@ -49,10 +49,11 @@ def blur(squares: Squares, radius: Tensor, generator: torch.Generator) -> Square
 
 def sharpness_enhancement(squares: Squares, factor: Tensor, generator: torch.Generator) -> Squares:  # noqa: ARG001
     """Blend with the smoothed version; 1 is the original."""
-    kernel = (torch.tensor(_SMOOTH, dtype=torch.float32, device=factor.device) / 13).expand(3, 1, 3, 3)
+    planes = squares.pixels.shape[1]
+    kernel = (torch.tensor(_SMOOTH, dtype=torch.float32, device=factor.device) / 13).expand(planes, 1, 3, 3)
 
     def sharpened(x: Tensor, _: Tensor) -> Tensor:
-        smooth = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+        smooth = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=planes)
         return smooth + (x - smooth) * _wide(factor)
 
     return at_own_size(squares, sharpened)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from simsearch.extract.networks.resnet import luminance
 from simsearch.images.preprocess import Preprocessing
-from simsearch.training.augment import FORMS
+from simsearch.training.augment import FORMS, OF_COLOURS
 from simsearch.training.augment.geometry import flip_horizontal
 from simsearch.training.augment.image_batch import Squares, normalised, prepared
 from simsearch.training.data.augmentation_plan import Plan
@@ -24,11 +25,14 @@ class ViewMaker:
         squares: (n, 3, s, s) uint8, all photographs on the device.
         sizes: (n, 2) float32, widths and heights of the photographs.
         plans: Of the first and the second view.
+        luminance: Whether the views are of luminance alone, (n, 1, s, s): the edits after the last that depends on
+            colours then take a third of the time.
     """
 
     squares: Tensor
     sizes: Tensor
     plans: tuple[Plan, Plan]
+    luminance: bool = False
 
     def views(self, batch: dict[str, Any]) -> tuple[Squares, Squares]:
         """Return both views of a batch, mirrored alike."""
@@ -45,13 +49,16 @@ class ViewMaker:
     def _view(self, index: Tensor, drawn: dict[str, Tensor], plan: Plan, generator: torch.Generator) -> Squares:
         view = Squares(self.squares[index].float(), self.sizes[index])
         view.write(drawn["at"], Squares(drawn["pixels"].float(), drawn["sizes"]))
+        last = max((e for e, entry in enumerate(plan.entries) if entry.form in OF_COLOURS), default=-1)
         for e, entry in enumerate(plan.entries):
+            if self.luminance and e == last + 1:
+                view = replace(view, pixels=luminance(view.pixels))
             at = drawn["hits"][e].nonzero().squeeze(1)
             if entry.form and len(at):
                 view.write(at, FORMS[entry.form](view.at(at), drawn["strengths"][e, at], generator))
-        return view
+        return replace(view, pixels=luminance(view.pixels)) if self.luminance else view
 
 
 def network_input(squares: Squares, preprocessing: Preprocessing) -> Tensor:
-    """Return a network's input from squares: (n, 3, size, size), normalised, channels last."""
+    """Return a network's input from squares: (n, c, size, size), normalised, channels last."""
     return normalised(prepared(squares, preprocessing), preprocessing)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from simsearch.errors import InputError
+from simsearch.extract.networks.resnet import luminance
 from simsearch.images.preprocess import Preprocessing
 from simsearch.training.augment.image_batch import Squares
 from simsearch.training.config import Edit, View
@@ -75,6 +76,23 @@ def test_without_edits_both_views_are_the_pictures(pictures: Pictures) -> None:
     for view in views(pictures, made):
         for i, pixels in zip(index, view.pixels, strict=True):
             assert torch.equal(pixels, square(pictures.image(int(i)), SIDE).float())
+
+
+@pytest.mark.parametrize("gamma_at", [0, 1, 2, 3])
+def test_views_of_luminance_are_the_luminance_of_views(pictures: Pictures, gamma_at: int) -> None:
+    edits = [
+        ("crop_anywhere_{}", (10.0, 60.0), 0.5),
+        ("blur_{}", (1.0, 3.0), 0.5),
+        ("jpg_compression_{}", (20.0, 80.0), 0.5),
+    ]
+    edits.insert(gamma_at, ("gamma_{}", (0.4, 2.5), 0.5))
+    made = recipe(plan(*edits[:2], ("emoji_40", None, 0.3), *edits[2:]), size=20)
+    maker = ViewMaker(pictures.squares(SIDE), pictures.sizes.float(), made.plans)
+    batch = Batches(pictures, made)[0]
+    for grey, coloured in zip(replace(maker, luminance=True).views(batch), maker.views(batch), strict=True):
+        assert grey.pixels.shape[1] == 1
+        assert torch.equal(grey.sizes, coloured.sizes)
+        assert (grey.pixels - luminance(coloured.pixels)).abs().mean() < 1
 
 
 def test_both_views_are_mirrored_alike(pictures: Pictures) -> None:
