@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsearch.search.few_queries import scores
 from simsearch.search.hamming import asymmetric, search
-from simsearch.search.refine import compiled_blocks
 
 
 def make_ready(metric: str, rows: NDArray[Any], *, by_index: bool = False) -> None:
@@ -43,6 +41,8 @@ def _of_codes(sample: NDArray[np.uint8]) -> None:
 
 def _of_rows(metric: str, sample: NDArray[Any], *, by_index: bool) -> None:
     from simsearch.search.exact import knn
+    from simsearch.search.few_queries import scores
+    from simsearch.search.refine import compiled_blocks
 
     kind = str(sample.dtype)
     scores.expect(metric, kind)

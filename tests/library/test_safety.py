@@ -243,6 +243,28 @@ def test_importing_the_room_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_codes_are_served_without_torch(tmp_path: Path) -> None:
+    """Torch takes three quarters of a GiB; a service of hashes has no use for it."""
+    with Library.create(tmp_path / "library", model="pdq", device="cpu") as library:
+        library.add(album(tmp_path / "photos", range(5)), settings=HERE)
+    code = (
+        "import sys, numpy\n"
+        "from simsearch.library import Library\n"
+        "from simsearch.library.indexes import chunk_tables\n"
+        "library = Library.open(sys.argv[1], device='cpu')\n"
+        "library.prepare()\n"
+        "assert library.search(sys.argv[2], k=2).ids[0, 0] == 1\n"
+        "code = numpy.zeros((1, 32), numpy.uint8)\n"
+        "library.search_rows(code, k=None, max_distance=0.12), library.search_rows(code, k=3)\n"
+        "assert library.search_items([1], k=1).ids[0, 0] == 1\n"
+        "chunk_tables.ChunkTables.build(library.snapshot, library.channel)\n"
+        "print(sorted({'torch', 'faiss'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "library"), str(tmp_path / "photos" / "0001.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="batch_size 0"):
         AddSettings(batch_size=0)
