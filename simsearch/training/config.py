@@ -272,6 +272,8 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         scales: Parts of the picture that the network sees one after the other; by default as the start has it.
         size: Side of the square that the network takes; by default as the start has it.
         batch: Images of a step, on each device.
+        alike: Of these, groups of so many look alike as a whole (`simsearch.training.data.look_alikes`), so that
+            strangers are harder to tell apart; a divisor of `batch`.
         accumulation: Batches of an optimiser's step.
         precision: `float32`, `bfloat16`, or by default what the device computes well.
         optimiser: How weights move.
@@ -302,6 +304,7 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     scales: tuple[float, ...] | None = None
     size: PositiveInt | None = None
     batch: int = Field(default=64, ge=2)
+    alike: PositiveInt = 1
     accumulation: PositiveInt = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     optimiser: Optimiser = Optimiser()
@@ -337,7 +340,9 @@ class FinetuneConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.start.model if isinstance(self.start, Grown) else self.start
 
     @pydantic.model_validator(mode="after")
-    def _has_a_length(self) -> FinetuneConfig:
+    def _lengths_fit(self) -> FinetuneConfig:
+        if self.batch % self.alike:
+            raise ValueError(f"`alike` is {self.alike}, and a batch of {self.batch} is no multiple of it")
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either `steps` or `minutes`")
         return self

@@ -181,6 +181,7 @@ def _material(run: Run) -> Material:
         size=config.batch,
         side=run.side,
         seed=config.seed,
+        alike=config.alike,
         world=config.devices,
         pairs=pairs,
         n_pairs=0 if config.pairs is None else config.pairs.batch,

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, Sampler
 from simsearch.errors import InputError
 from simsearch.training.data.augmentation_plan import Draw, Plan
 from simsearch.training.data.images import Pictures, square
+from simsearch.training.data.look_alikes import compositions, order_by_likeness
 from simsearch.training.data.pairs import PairList
 
 Batch = dict[str, Any]
@@ -37,6 +38,7 @@ class Recipe:
         size: Images of a batch.
         side: Of the squares.
         seed: Of all that is drawn.
+        alike: Images of each group that look alike.
         rank: Of this device among several.
         world: Number of devices; each takes another part of the same order.
         pairs: Labelled pairs.
@@ -48,6 +50,7 @@ class Recipe:
     size: int
     side: int
     seed: int
+    alike: int = 1
     rank: int = 0
     world: int = 1
     pairs: PairList | None = None
@@ -74,6 +77,8 @@ class Batches(Dataset[Batch]):
             )
         self.pictures = pictures
         self.recipe = recipe
+        self._compositions: NDArray[np.float32] | None = None
+        self._turn, self._order = -1, np.empty(0, np.int64)
 
     def __getitem__(self, number: int) -> Batch:
         """Return batch `number`, counted from 0."""
@@ -94,12 +99,22 @@ class Batches(Dataset[Batch]):
         return batch
 
     def index(self, number: int) -> NDArray[np.int64]:
-        """Return which pictures batch `number` holds (n,): each once a pass, the last few of a pass left out."""
+        """Return which pictures batch `number` holds (n,): each once a pass, but for the last few of a pass."""
         recipe, whole = self.recipe, self.recipe.size * self.recipe.world
         turn, place = divmod(number, len(self.pictures) // whole)
-        order = np.random.default_rng((recipe.seed, _ORDER, turn)).permutation(len(self.pictures))
+        if turn != self._turn:
+            self._order, self._turn = self._order_of(turn), turn
         first = place * whole + recipe.rank * recipe.size
-        return order[first : first + recipe.size].astype(np.int64)
+        return self._order[first : first + recipe.size]
+
+    def _order_of(self, turn: int) -> NDArray[np.int64]:
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, _ORDER, turn))
+        if recipe.alike == 1:
+            return rng.permutation(len(self.pictures))
+        if self._compositions is None:
+            self._compositions = compositions(self.pictures)
+        return order_by_likeness(self._compositions, recipe.alike, rng)
 
     def _view(self, plan: Plan, index: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
         draw = plan.draw(rng, len(index))

@@ -45,8 +45,9 @@ def views(pictures: Pictures, made: Recipe, number: int = 0) -> tuple[Squares, S
 
 
 def test_each_picture_is_there_once_a_pass_on_one_device_or_two(pictures: Pictures) -> None:
-    for world_size in (1, 2):
-        made = [Batches(pictures, recipe(CLEAN, rank=rank, world=world_size)) for rank in range(world_size)]
+    for world_size, alike in ((1, 1), (2, 1), (1, 5)):
+        more = {"world": world_size, "alike": alike}
+        made = [Batches(pictures, recipe(CLEAN, rank=rank, **more)) for rank in range(world_size)]
         a_pass = 21 // (5 * world_size)
         for turn in range(2):
             numbers = range(turn * a_pass, (turn + 1) * a_pass)
