@@ -161,7 +161,7 @@ class HeldLibrary:
         with suppress(ImageRejected):
             small_jpeg(_NO_PICTURE, side=SIDE, limits=LIMITS)  # starts a decoding process
         for channel in self._library.channels:
-            self.view.by(channel.name).search(np.zeros((8, 8, 3), np.uint8), k=1)
+            self.view.by(channel.name).search(np.zeros((8, 8, 3), np.uint8), k=1, max_distance=0.0)  # few are read
 
     def _logged(self, what: str, error: Exception) -> str:
         _LOG.error("%s: %s", what, error)
