@@ -84,7 +84,7 @@ class HeldLibrary:
         lists: Its block and allow lists.
         ready: Whether searches by the channels' metrics need nothing more, models included as far as they are here.
         problem: What could not be loaded; empty for nothing.
-        failures: How often a newer commit could not be taken up.
+        failures: How often a newer commit could not be taken up, or not be made fast to search.
     """
 
     def __init__(self, library: Library, settings: ServeSettings) -> None:
@@ -93,6 +93,9 @@ class HeldLibrary:
         self._rows = ThreadPoolExecutor(settings.threads, "rows")
         self._images = ThreadPoolExecutor(settings.image_threads, "images")
         self._writer = ThreadPoolExecutor(1, "writer")
+        self._preparer = ThreadPoolExecutor(
+            1, "preparer"
+        )  # tables of many codes take seconds, for which no write waits
         self._stamp = _stamp(library.path)
         self.lists = HeldLists()
         self.view = View(library)
@@ -116,40 +119,44 @@ class HeldLibrary:
         """
         return await _run(self._writer, lambda: self._written(work))
 
-    def refresh(self) -> None:
-        """Take up the newest commit, indexes and rates, where there are newer ones."""
+    def refresh(self) -> bool:
+        """Take up the newest commit, indexes and rates, and return whether there were newer ones."""
         stamp = _stamp(self._library.path)
-        if stamp != self._stamp:
-            self._library.refresh()
-            self.view, self._stamp = View(self._library), stamp
-            self._prepare()
+        if stamp == self._stamp:
+            return False
+        self._library.refresh()
+        self.view, self._stamp = View(self._library), stamp
+        return True
 
     async def watch(self) -> None:
         """Refresh again and again, until it is cancelled; what fails is logged, and the older commit still answers."""
         while True:
             await asyncio.sleep(self._settings.poll_s)
+            why = "a newer commit cannot be taken up"
             try:
-                await _run(self._writer, self.refresh)
+                if await _run(self._writer, self.refresh):
+                    why = "a newer commit is searched without what makes it fast"
+                    await _run(self._preparer, self._prepare)
             except (SimsearchError, OSError) as error:
                 self.failures += 1
-                _LOG.warning("a newer commit cannot be taken up: %s", error)
+                _LOG.warning("%s: %s", why, error)
 
     async def warm(self) -> None:
         """Make it ready; where a model is not here, for all but pictures."""
         try:
-            await _run(self._writer, self._prepare)
+            await _run(self._preparer, self._prepare)
         except (SimsearchError, OSError) as error:
             self.problem = self._logged("not ready", error)
             return
         try:
-            await _run(self._writer, self._load)
+            await _run(self._preparer, self._load)
         except (SimsearchError, OSError) as error:
             self.problem = self._logged("pictures cannot be searched", error)
         self.ready = True
 
     def close(self) -> None:
         """Close the library, once what is under way has ended."""
-        for pool in (self._rows, self._images, self._writer):
+        for pool in (self._rows, self._images, self._writer, self._preparer):
             pool.shutdown()
         self._library.close()
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from simsearch.errors import LibraryError
 from simsearch.library import Library
 from simsearch.serve.settings import ServeSettings
 from tests.fake import FakeExtractor
@@ -134,6 +136,33 @@ def test_a_commit_that_cannot_be_taken_up_leaves_the_older_one(serving: Serving,
     assert served.held.failures
     assert served.ask("POST", "/v1/search", {"id": 1}).status == 200
     (library / "manifest.sqlite").write_bytes(manifest)
+
+
+def test_writes_do_not_wait_while_a_newer_commit_is_made_fast_to_search(
+    serving: Serving, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = serving(settings=ServeSettings(poll_s=0.02), tokens=tokens_in(tmp_path))
+    begun, end = threading.Event(), threading.Event()
+
+    def prepare() -> None:
+        begun.set()
+        assert end.wait(20)
+        raise LibraryError("no memory for tables")
+
+    monkeypatch.setattr(served.held, "_prepare", prepare)
+    with Library.open(library, extractor=FakeExtractor(), device="cpu") as writer:
+        writer.add(paint(tmp_path / "theirs.png", 700), settings=HERE)
+    assert begun.wait(20)
+    try:
+        data = paint(tmp_path / "mine.png", 701).read_bytes()
+        assert served.ask("POST", "/v1/items", data, token=WRITE).json["ids"] == [13]
+        assert served.ask("POST", "/v1/search?k=1", data, token=READ).json["matches"][0]["id"] == 13
+    finally:
+        end.set()
+    deadline = time.monotonic() + 20
+    while not served.held.failures and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "a newer commit is searched without what makes it fast: no memory for tables" in caplog.text
 
 
 def test_sigterm_answers_what_is_under_way_and_ends(library: Path, tmp_path: Path) -> None:
