@@ -7,6 +7,7 @@ look-ups (by row) and batches of 64, p50 and p99, and the memory. The goal is --
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import tempfile
@@ -44,7 +45,7 @@ def main() -> None:
             built = opened.optimize(recall=arguments.recall)
         values["index"], by_index = lookups(library, asked, arguments)
         shares = [len(one & other) / len(one) for one, other in zip(exact, by_index, strict=True)]
-        kind = built[0].kind if built else "none: so few rows are as fast without"
+        kind = built[0].spec.kind if built else "none: so few rows are as fast without"
         values["index"] |= {"kind": kind, "share_of_exact": round(float(np.mean(shares)), 4)}
     values |= {"cores": sorted(os.sched_getaffinity(0)), "load_before_and_after": [load_before, os.getloadavg()[0]]}
     parts = [
@@ -72,10 +73,10 @@ def library_of(count: int, folder: Path) -> np.ndarray:
             numbers = range(start, min(start + AT_ONCE, count))
             rows = centres[rng.integers(0, CLUSTERS, len(numbers))]
             rows = np.maximum(rows + rng.normal(0, 0.15, rows.shape).astype(np.float32), 0)
-            asked.append(rows[:64])
+            asked.append(rows[:64].copy())
             columns = [
                 pa.array([f"/rows/{i}" for i in numbers]),
-                pa.array([f"{i:064x}" for i in range(start + 1, start + 1 + len(rows))]),
+                pa.array([hashlib.sha256(str(i).encode()).hexdigest() for i in numbers]),
                 pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), DIMENSION),
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

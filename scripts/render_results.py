@@ -56,7 +56,7 @@ def pages(root: Path) -> dict[str, str]:
         ),
         "docs/serve.md": rendered(
             (root / "docs" / "serve.md").read_text(encoding="utf-8"),
-            serve_page(*(_read(results / "serve" / f"{name}.json") for name in ("serve", "soak"))),
+            serve_page(*(_read(results / "serve" / f"{name}.json") for name in ("serve", "soak", "rows"))),
         ),
         "docs/scale.md": rendered((root / "docs" / "scale.md").read_text(encoding="utf-8"), _killed(results)),
         "docs/billion.md": rendered(
