@@ -25,8 +25,8 @@ def serve_page(lookups: Record, soak: Record, rows: Record) -> list[str]:
         f"{private:,.0f} are the service's own; the others are pages of the library's files, which the system takes "
         "back at need.",
         "",
-        f"**Rows** (`scripts/measure_serve_rows.py`, on the same cores): {rows['verdict']}. Half of the queries are near "
-        f"a row, the others strangers; of the ten nearest the index ({rows['index']['kind']}) finds "
+        f"**Rows** (`scripts/measure_serve_rows.py`, on the same cores): {rows['verdict']}. Half of the queries are "
+        f"near a row, the others strangers; of the ten nearest the index ({rows['index']['kind']}) finds "
         f"{rows['index']['share_of_exact']:.1%}.",
         "",
         f"**Memory** (`scripts/soak_serve.py`): {soak['verdict']}; {own[len(own) // 2]:,.0f} MiB at half time.",
