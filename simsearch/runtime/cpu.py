@@ -56,8 +56,8 @@ def available_memory() -> int | None:
 def keep_freed_memory(*, block: int = _BLOCK, kept: int = _KEPT) -> bool:
     """Have the C library keep freed memory for the next batch, as far as it is glibc, and return whether it does.
 
-    By default it gives back each large block at once, and the kernel clears the pages of the next one anew, which takes
-    a network on the CPU about a fifth of its time. What the environment sets (GLIBC_TUNABLES, MALLOC_*_) stays.
+    By default it gives back each large block at once, and the kernel clears the pages of the next one anew, for
+    which a network on the CPU waits. What the environment sets (GLIBC_TUNABLES, MALLOC_*_) stays.
 
     Args:
         block: Bytes of the largest block that is kept.

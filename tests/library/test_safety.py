@@ -244,7 +244,7 @@ def test_importing_the_room_loads_nothing_heavy() -> None:
 
 
 def test_codes_are_served_without_torch(tmp_path: Path) -> None:
-    """Torch takes three quarters of a GiB; a service of hashes has no use for it."""
+    """Torch takes much memory; a service of hashes has no use for it."""
     with Library.create(tmp_path / "library", model="pdq", device="cpu") as library:
         library.add(album(tmp_path / "photos", range(5)), settings=HERE)
     code = (

@@ -26,7 +26,7 @@ class ViewMaker:
         sizes: (n, 2) float32, widths and heights of the photographs.
         plans: Of the first and the second view.
         luminance: Whether the views are of luminance alone, (n, 1, s, s): the edits after the last that depends on
-            colours then take a third of the time.
+            colours then see one plane instead of three.
     """
 
     squares: Tensor
